@@ -4,6 +4,7 @@
 #define BASE_BASE_H
 
 #include <inttypes.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -4,4 +4,6 @@
 #define BASE_CRC32C_H
 #include "log/base/base.h"
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+/* The same without special instructions: what crc32c is where the processor has none. */
+uint32_t crc32c_portable(uint32_t crc, const void *p, size_t n);
 #endif

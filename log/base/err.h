@@ -66,7 +66,8 @@ struct diag {
     char text[400];
     char hint[300];
 };
-/* Fills *d (may be NULL) and returns err, so that `return diag_set(d, E_SQL, ...)` reads well. */
+/* Writes the sentence, clears code, place and hint (set them afterwards), returns err, so that
+ * `return diag_set(d, E_SQL, ...)` reads well. d may be NULL. */
 int diag_set(struct diag *d, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void diag_hint(struct diag *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

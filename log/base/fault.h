@@ -1,0 +1,11 @@
+/* Named points at which a test ends the process as kill -9 would: between a write and its sync, between two names.
+ * WEIR_FAULT="wal.before_sync:3" ends it at the third hit. Only in builds with -DFAULTS=ON. Any thread. */
+#ifndef BASE_FAULT_H
+#define BASE_FAULT_H
+#ifdef FAULTS
+void fault_hit(const char *name);
+#define FAULT(name) fault_hit(name)
+#else
+#define FAULT(name) ((void)0)
+#endif
+#endif

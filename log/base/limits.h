@@ -1,0 +1,70 @@
+/* Every bound of the program, with its reason. -DTINY=ON shrinks those whose edges tests must reach often.
+ * Numbers that become text (defaults in config.def) are plain literals. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#define LIMIT_TEXT_(n) #n
+#define LIMIT_TEXT(n) LIMIT_TEXT_(n) /* a bound as a string literal */
+
+/* ---- base */
+
+/* Nesting of a msgpack value. Deeper ones come only from an attacker: reading recurses once a level. */
+#define PACK_DEPTH 64
+
+/* Arena chunks: small enough that a thousand idle connections cost little, large enough that malloc is rarely asked.
+ * A chunk above the largest size is given back at reset, so that one giant request is not remembered for ever. */
+#ifdef TINY
+#define ARENA_CHUNK_MIN 256
+#define ARENA_CHUNK_MAX 1024
+#else
+#define ARENA_CHUNK_MIN 4096
+#define ARENA_CHUNK_MAX 262144
+#endif
+
+/* Slabs of record bytes are recycled because fresh memory costs ten times a reused page; what is kept is bounded so
+ * that an idle server is small again. */
+#define BUF_CLASS_MIN 4096    /* smaller ones are malloc's own business */
+#define BUF_CLASS_MAX 4194304 /* larger ones are rare: straight to the system */
+#ifdef TINY
+#define BUF_KEEP_BYTES 65536
+#else
+#define BUF_KEEP_BYTES 33554432
+#endif
+
+/* Threads of one shared lane. Two keep one slow disk read from holding back all others; more would only queue on the
+ * same device. */
+#define LANE_THREADS 2
+/* Worker threads run SQLite and codecs, which need a few tens of KiB; sanitizers multiply that. */
+#define WORKER_STACK_BYTES 524288
+/* Loops of one process: weir.shards has the same maximum. */
+#define LOOPS_MAX 64
+
+/* Depth of folders below which removing a tree gives up: a data folder has four levels. */
+#define DISK_TREE_DEPTH 32
+
+/* A configuration file has tens of lines; anything larger is the wrong file. */
+#define CONFIG_FILE_BYTES 1048576
+
+/* Lines a second of one trace event; more tells an operator nothing. */
+#define TRACE_LINES_PER_SECOND 20
+#define TRACE_LINE_BYTES 2048
+
+/* ---- store */
+
+/* log.segment.bytes: Kafka's default. Tiny: so that every test rolls. */
+#ifdef TINY
+#define SEGMENT_BYTES_DEFAULT 1024
+#else
+#define SEGMENT_BYTES_DEFAULT 1073741824
+#endif
+
+/* ---- engine */
+
+/* Rows of a batch: its columns fit the second-level cache, and the cost of a call is spread over thousands of rows. */
+#ifdef TINY
+#define ENGINE_BATCH_ROWS 4
+#else
+#define ENGINE_BATCH_ROWS 4096
+#endif
+
+#endif
