@@ -1,0 +1,84 @@
+/* Formats: records of a topic to batches and back. JSON (projecting: only wanted fields are decoded), DELIMITED, KAFKA.
+ * What is accepted for each type: ../shared/reference is not shipped; the rules stand in engine/README.md, "Formats". */
+#ifndef IO_IO_H
+#define IO_IO_H
+#include "engine/vec/vec.h"
+#include "log/base/buf.h"
+#include "log/base/err.h"
+#include "log/base/pack.h"
+
+enum format_kind { FORMAT_NONE, FORMAT_KAFKA, FORMAT_DELIMITED, FORMAT_JSON };
+struct format {
+    enum format_kind kind;
+    char delimiter; /* DELIMITED */
+    bool wrapped;   /* JSON value with one column: object with a field (true) or bare */
+};
+const char *format_name(enum format_kind k);
+bool format_parse(struct str name, enum format_kind *out);
+/* Can this format hold these columns? The sentence says why not. */
+int format_check(const struct format *f, const struct column *cols, unsigned n, bool is_key, struct diag *d);
+
+/* How a relation lies in its topic: all its columns, in order, each in the key or in the value. */
+struct row_format {
+    struct format key, value;
+    unsigned nkey, nvalue;
+    struct column *key_cols, *value_cols;
+    int64_t window_size_ms; /* > 0: 8 bytes of big-endian window start follow the key's bytes */
+    /* Event time: the record's timestamp, or a column (index over key then value columns; -1: none) that is BIGINT,
+     * TIMESTAMP, or VARCHAR in ts_pattern (Java DateTimeFormatter; NULL: ISO 8601). */
+    int ts_column;
+    const char *ts_pattern;
+};
+void row_format_pack(const struct row_format *f, struct wbuf *out);
+int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a);
+
+/* What a decoder shall give, in output order. */
+enum want_from { WANT_KEY, WANT_VALUE, WANT_ROWTIME, WANT_ROWPARTITION, WANT_ROWOFFSET, WANT_WINDOWSTART, WANT_WINDOWEND };
+struct want {
+    enum want_from from;
+    unsigned index; /* of key_cols or value_cols */
+};
+struct decoder;
+struct decode_error { /* the first ones are kept by the caller */
+    int64_t offset;
+    const char *text; /* borrowed for the call */
+};
+int decoder_new(struct decoder **out, const struct row_format *f, const struct want *wants, unsigned nwants, bool table,
+                struct diag *d) MUST_USE;
+void decoder_free(struct decoder *d);
+/* Decodes records of one partition, held in whole recbatches, from offset `from` on, into a fresh batch in arena: stops at
+ * ENGINE_BATCH_ROWS rows or the end of bytes. *next = offset to go on from; *used = bytes wholly consumed. The batch
+ * borrows `bytes` for its strings. Table: a null value gives weight -1 with key columns only; undecodable records give no
+ * row and one call of error_cb. Control batches are passed over. */
+struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int32_t partition, struct arena *arena,
+                          size_t *used, int64_t *next, void (*error_cb)(void *arg, const struct decode_error *e), void *arg);
+
+/* The other way: key and value bytes of one row. cols[i]: which batch column is the format's i-th key / value column. A
+ * null key column of a single-column key gives a null key. */
+struct encoder;
+int encoder_new(struct encoder **out, const struct row_format *f, struct diag *d) MUST_USE;
+void encoder_free(struct encoder *e);
+bool encoder_key(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out); /* false: null key */
+void encoder_value(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);
+
+/* ---- JSON for everybody else: a writer and a pull reader (sessions, shell, configuration of jobs). */
+void json_put_str(struct wbuf *out, struct str s);            /* quoted and escaped */
+void json_put_value(struct wbuf *out, const struct value *v); /* null, number, string, ... */
+struct json {
+    struct rbuf r;
+    int depth;
+};
+enum json_kind { JSON_END, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_BAD };
+/* Next value: scalars are consumed; ARRAY and OBJECT are entered: then call json_next until JSON_END; in objects json_key
+ * first (false at the end). json_skip passes over the value that would come. Depth at most 64. */
+struct json_token {
+    enum json_kind kind;
+    struct str text; /* number's or string's text, unescaped into arena if it must be */
+    bool b;
+};
+struct json json_of(struct str s);
+struct json_token json_next(struct json *j, struct arena *a);
+bool json_key(struct json *j, struct arena *a, struct str *key);
+void json_skip(struct json *j);
+
+#endif

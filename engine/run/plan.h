@@ -1,0 +1,120 @@
+/* The physical plan: what SQL's planner makes and the engine runs, as a tree of nodes that ends in one sink. It is stored
+ * with its job (plan_pack), so an upgrade never replans silently. Read only once made; lives in one arena.
+ *
+ * Modes of edges: append (rows only come), upsert (weight +1 sets, -1 deletes the row of a key), retract (weights +1/-1 of
+ * whole rows). Which node takes and gives which is written at its kind.
+ * Fragments: a run of nodes without PLAN_EXCHANGE. A fragment with sources of one topic has one task per partition of it;
+ * a fragment that starts at exchanges has `parallelism` tasks, each owning KEY_GROUPS / parallelism key groups. */
+#ifndef RUN_PLAN_H
+#define RUN_PLAN_H
+#include "engine/expr/expr.h"
+#include "engine/io/io.h"
+#include "engine/vec/vec.h"
+
+enum edge_mode { MODE_APPEND, MODE_UPSERT, MODE_RETRACT };
+
+enum plan_kind {
+    PLAN_SOURCE,     /* -> append (stream) or upsert (table) */
+    PLAN_FILTER,     /* any -> same; on upsert a failing row becomes a delete of its key */
+    PLAN_PROJECT,    /* any -> same; on upsert it must keep the key columns */
+    PLAN_WINDOW,     /* append -> append: adds WINDOWSTART, WINDOWEND (BIGINT) at the end; drops and counts rows late
+                      * against their own partition's stream time */
+    PLAN_NORMALIZE,  /* upsert -> retract: remembers the last row per key */
+    PLAN_EXCHANGE,   /* any -> same, rows go to the task that owns the hash of key_cols; rows with a NULL there are dropped
+                      * (counted) if drop_null_key */
+    PLAN_AGGREGATE,  /* append or retract -> retract, once per epoch per changed group; AGG_PARTIAL: append -> append */
+    PLAN_JOIN_LOOKUP,/* stream-table: input 0 append, input 1 upsert -> append; arrival order; ts of the stream row */
+    PLAN_JOIN_TABLE, /* table-table: both retract -> retract; equality keys, inner/left/right/full */
+    PLAN_SINK_TOPIC, /* append -> stream topic; upsert/retract -> table topic, netted per key and epoch, materialised */
+    PLAN_SINK_QUERY, /* any -> the rows of a push or pull query, per epoch, netted if retract/upsert */
+    PLAN_SCAN,       /* pull: the materialised rows of a job's table at its last committed epoch -> append */
+    PLAN_SORT        /* append -> append; pull only: ORDER BY keys, LIMIT/OFFSET; gives all at the end of input */
+};
+
+enum agg_kind { AGG_COUNT_STAR, AGG_COUNT, AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX };
+enum agg_phase { AGG_FULL, AGG_PARTIAL, AGG_FINAL };
+struct agg {
+    enum agg_kind kind;
+    const struct expr *arg; /* over the input; NULL for COUNT(*); in AGG_FINAL the partial's columns follow in order */
+    struct type type;       /* of the result */
+};
+enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL };
+struct sort_key {
+    unsigned column;
+    bool descending;
+};
+
+struct plan_node {
+    enum plan_kind kind;
+    unsigned id;       /* number within the plan, 0.., in printing order; names its stores and counters */
+    enum edge_mode mode; /* of the output */
+    struct schema out;
+    unsigned nkey;     /* unique key of the output (upsert, keyed retract): columns of out; 0 = none */
+    unsigned *key;
+    unsigned ninputs;
+    struct plan_node *inputs[2];
+
+    /* SOURCE */
+    const char *relation;      /* name as the user wrote it; also SINK_TOPIC and SCAN */
+    struct uuid topic;         /* also SINK_TOPIC */
+    const char *topic_name;
+    struct row_format format;  /* also SINK_TOPIC */
+    unsigned nwants;
+    struct want *wants;        /* one per output column */
+    bool table, from_latest;   /* from_latest: start at the end instead of the beginning */
+    bool until_end;            /* pull: stop at the end offsets seen at start */
+    /* FILTER */
+    const struct expr *predicate;
+    /* PROJECT: one per output column */
+    const struct expr *const *exprs;
+    /* WINDOW, AGGREGATE over windows */
+    int64_t window_size_ms, grace_ms, retention_ms; /* size 0: no window; retention -1: keep results for ever */
+    /* EXCHANGE: columns of the input */
+    unsigned nexchange;
+    unsigned *exchange_cols;
+    bool drop_null_key;
+    /* AGGREGATE: group columns of the input come first in the output, then the results. If windowed, WINDOWSTART and
+     * WINDOWEND are the last two group columns. AGG_PARTIAL's output: groups, then agg_partial_columns(). */
+    enum agg_phase phase;
+    unsigned ngroup;
+    unsigned *group_cols;
+    unsigned naggs;
+    struct agg *aggs;
+    bool emit_final; /* only when the window closes */
+    /* JOIN: equality columns of either side; output = left columns then right columns */
+    enum join_kind join;
+    unsigned njoin;
+    unsigned *left_cols, *right_cols;
+    /* SINK_TOPIC: which input column is the format's i-th key, then value column; windowed: window_start column */
+    unsigned *sink_cols;
+    int window_start_col; /* -1 */
+    /* SCAN */
+    struct uuid job;
+    /* SORT; LIMIT also on SINK_QUERY (-1: none) */
+    unsigned nsort;
+    struct sort_key *sort;
+    int64_t limit, offset;
+};
+
+struct plan {
+    struct plan_node *sink; /* the root */
+    unsigned nnodes;
+    unsigned parallelism;   /* tasks of keyed fragments = partitions of the changelog; power of two, at most KEY_GROUPS */
+};
+
+/* Columns that a partial aggregate hands over (COUNT: 1, AVG: 2, ...), and their types. */
+unsigned agg_partial_columns(const struct agg *a, struct type in, struct type out[4]);
+/* Result type of an aggregate over an argument type; false: not defined for it. */
+bool agg_result(enum agg_kind k, struct type arg, struct type *out);
+
+void plan_pack(const struct plan *p, struct wbuf *out);
+int plan_unpack(struct plan **out, struct str bytes, struct arena *a); /* checked: wrong columns or modes are E_CORRUPT */
+int plan_check(const struct plan *p, struct diag *d); /* modes, columns, types fit: what plan_unpack checks too */
+/* The tree as people read it, one line a node. counters may be NULL (EXPLAIN) or give rows per node (DESCRIBE). */
+struct node_stats {
+    uint64_t rows_in, rows_out, late, errors, state_rows, state_bytes;
+};
+void plan_print(const struct plan *p, const struct node_stats *stats, struct wbuf *out);
+const char *edge_mode_name(enum edge_mode m);
+
+#endif

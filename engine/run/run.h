@@ -1,0 +1,84 @@
+/* Jobs: a plan running as tasks over the shards; epochs with aligned markers; commit; restart.
+ *
+ * The engine brings the jobs that run into line with the "job" objects of the metadata image: SQL only commits a change,
+ * and the engine starts, stops or drops (on every node start too). Queries of sessions run the same way, without state on
+ * disk. Protocol: engine/README.md, "Epochs". Thread: functions may be called on any loop unless they say otherwise. */
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
+#include "engine/run/plan.h"
+#include "log/client/client.h"
+
+struct engine;
+/* conf, broker and its loops outlive the engine. engine_start on loop 0 once loops run; engine_stop: quiesces all jobs
+ * (their last epoch is committed), then done_cb on loop 0. */
+int engine_open(struct engine **out, struct broker *b, struct diag *d) MUST_USE;
+void engine_start(struct engine *e);
+void engine_stop(struct engine *e, void (*done_cb)(void *arg), void *arg);
+void engine_free(struct engine *e); /* after the loops have stopped */
+
+/* ---- A job as the metadata keeps it: body of an object of kind "job". */
+struct job_def {
+    const char *name;        /* "flights_by_hour", or made: CTAS_flights_by_hour_7 */
+    const char *sql;         /* the statement as the user wrote it */
+    struct str plan;         /* plan_pack'ed */
+    struct uuid output;      /* output topic */
+    struct uuid changelog;   /* changelog topic: plan's parallelism partitions */
+    struct uuid relation;    /* object of kind "relation" it fills; zero: INSERT INTO */
+    unsigned nreads;         /* relations it reads */
+    struct uuid *reads;
+    bool stopped;            /* wanted state */
+    int64_t created_ms;
+};
+void job_def_pack(const struct job_def *j, struct wbuf *out);
+int job_def_unpack(struct job_def *j, struct str body, struct arena *a);
+
+/* ---- What a job is doing: a snapshot, gathered from its shards. */
+enum job_state { JOB_STARTING, JOB_RESTORING, JOB_RUNNING, JOB_STOPPED, JOB_FAILED };
+const char *job_state_name(enum job_state s);
+struct job_source_status {
+    const char *topic;
+    int32_t partition;
+    int64_t position, end, start; /* offsets: next to read, high watermark, where it began */
+    int64_t watermark_ms;         /* INT64_MIN: none yet */
+    bool idle;
+    uint64_t rows, bytes, decode_errors;
+    char first_error[200];
+    int64_t first_error_offset;
+};
+struct job_status {
+    struct uuid id;
+    const char *name, *sql;
+    enum job_state state;
+    const char *why;            /* FAILED: the sentence; else NULL */
+    int64_t epoch, committed_ms; /* last commit: number and wall clock */
+    double rows_per_s;          /* input, over the last seconds */
+    double restored;            /* 0..1 while RESTORING */
+    uint64_t rows_in, rows_out, late_rows, null_keys, row_errors, state_rows, state_bytes;
+    int64_t lag;                /* records not yet read, over all sources */
+    int64_t watermark_ms;
+    unsigned nsources;
+    struct job_source_status *sources;
+    unsigned nnodes;
+    struct node_stats *nodes;   /* by plan_node.id */
+    char first_row_error[160];
+};
+/* Fills *out in arena and calls done_cb on `loop`. E_NOT_FOUND: no such job here. */
+void engine_job_status(struct engine *e, struct uuid job, struct loop *loop, struct arena *a,
+                       void (*done_cb)(void *arg, int status, struct job_status *st), void *arg);
+/* Waits until the job runs (or failed); then done_cb with 0 or E_... and the sentence. For DDL that answers when it is up. */
+void engine_job_await(struct engine *e, struct uuid job, struct loop *loop, void (*done_cb)(void *arg, int status, const char *why), void *arg);
+
+/* ---- Queries: push (until closed or LIMIT) and pull (ends by itself). The plan's sink is PLAN_SINK_QUERY. */
+struct query;
+struct query_class {
+    /* Rows of one committed epoch, on the query's loop; borrowed. Answer true to go on, false: wait for query_resume. */
+    bool (*rows)(void *arg, struct batch *b);
+    void (*progress)(void *arg, const struct job_status *st); /* about once a second while a push query runs; may be NULL */
+    void (*end)(void *arg, int status, const char *why);      /* once, last; 0: all rows told */
+};
+int query_start(struct query **out, struct engine *e, struct loop *loop, const struct plan *plan,
+                const struct query_class *cls, void *arg, struct diag *d) MUST_USE; /* copies the plan */
+void query_resume(struct query *q);
+void query_close(struct query *q); /* end will not be called any more; on its loop */
+
+#endif

@@ -1,0 +1,56 @@
+/* What operators remember: in-memory maps, the changes of an epoch, the checkpoint file of a task.
+ *
+ * Truth lies in the job's changelog topic: key = store number (4 bytes big-endian) + state key, value = absolute value,
+ * null = gone. The checkpoint (SQLite) is a copy of a prefix of one changelog partition, taken on another clock; damaged
+ * or missing, it is rebuilt. Thread: maps belong to a task; checkpoints to the worker job that holds them. */
+#ifndef STATE_STATE_H
+#define STATE_STATE_H
+#include "log/base/alloc.h"
+#include "log/base/buf.h"
+#include "log/base/disk.h"
+#include "log/base/err.h"
+
+/* ---- A map from key bytes to value bytes. Ordered ones also scan by prefix, in byte order. */
+struct kv;
+struct kv *kv_new(bool ordered, struct budget *budget);
+void kv_free(struct kv *kv);
+/* Value of key; .ptr NULL if absent. Borrowed until the next change of kv. */
+struct str kv_get(const struct kv *kv, struct str key);
+void kv_put(struct kv *kv, struct str key, struct str value); /* copies both; over budget is counted, not refused */
+bool kv_remove(struct kv *kv, struct str key);
+size_t kv_count(const struct kv *kv);
+size_t kv_bytes(const struct kv *kv);
+/* Calls each_cb for every pair (ordered: ascending; with a prefix: those that start with it) until it answers non-zero,
+ * which is returned. kv must not change meanwhile. */
+int kv_scan(const struct kv *kv, struct str prefix, int (*each_cb)(void *arg, struct str key, struct str value), void *arg);
+
+/* ---- The changes of one epoch of one task, ready for the changelog. */
+struct changes {
+    void *arg;
+    void (*put_cb)(void *arg, unsigned store, struct str key, struct str value); /* value null: gone; both borrowed */
+};
+static inline void changes_put(struct changes *c, unsigned store, struct str key, struct str value)
+{
+    c->put_cb(c->arg, store, key, value);
+}
+
+/* ---- The checkpoint of one task: (store, key) -> value, with the changelog offset it reflects and a few bytes of the
+ * runner's own (the last commit it holds). One SQLite file; one transaction per checkpoint_write. Blocking: worker jobs. */
+struct checkpoint;
+/* Opens or creates path on disk (through a VFS over it). Answers E_CORRUPT if the file is damaged or of another layout:
+ * then the caller deletes it (checkpoint_delete) and rebuilds from the changelog. */
+int checkpoint_open(struct checkpoint **out, struct disk *disk, const char *path, struct diag *d) MUST_USE;
+void checkpoint_close(struct checkpoint *cp);
+int checkpoint_delete(struct disk *disk, const char *path);
+int64_t checkpoint_offset(const struct checkpoint *cp); /* -1: empty */
+struct str checkpoint_note(const struct checkpoint *cp); /* borrowed until the next write */
+struct checkpoint_change {
+    uint32_t store;
+    struct str key, value; /* value null: gone */
+};
+/* All changes (sorted here by store and key; at most one per key), offset and note, or nothing. */
+int checkpoint_write(struct checkpoint *cp, struct checkpoint_change *changes, size_t n, int64_t offset, struct str note);
+/* Every pair, in order; a non-zero answer of each_cb ends it. E_CORRUPT when the file turns out damaged. */
+int checkpoint_load(struct checkpoint *cp, int (*each_cb)(void *arg, uint32_t store, struct str key, struct str value), void *arg);
+
+#endif
