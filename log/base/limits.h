@@ -49,6 +49,32 @@
 #define TRACE_LINES_PER_SECOND 20
 #define TRACE_LINE_BYTES 2048
 
+/* ---- net */
+
+#ifdef TINY
+#define CONN_OUT_MAX 16384
+#define CONN_INFLIGHT_MAX 8
+#define CONN_TURN_BYTES 4096
+#define HTTP_IN_MAX 1024
+#else
+#define CONN_OUT_MAX 4194304    /* queued answer bytes above which no request is read: a peer that does not read waits */
+#define CONN_INFLIGHT_MAX 256   /* requests at work per connection */
+#define CONN_TURN_BYTES 2097152 /* read or written for one connection in one turn, so that others get theirs */
+#define HTTP_IN_MAX 65536       /* pipelined input kept while an HTTP request is at work */
+#endif
+#define CONN_FIRST_FRAME_MAX 8192  /* before a peer has sent one good request; ApiVersions is far smaller */
+#define CONN_FRAME_MS 30000        /* time for a frame, ... */
+#define CONN_FRAME_BYTES_PER_MS 16 /* ... more for long ones: 16 KB/s is the slowest upload that is borne */
+#define CONN_STUCK_MS 60000        /* a peer that has taken no byte of its answers for so long is closed */
+#define ACCEPT_RETRY_MS 100        /* after EMFILE and the like */
+#define ACCEPT_TURN_MAX 64         /* connections taken in one turn */
+#define FDS_RESERVED 256           /* descriptors that connections never get: the log's */
+#define HUNGRY_MS 5                /* how often connections that wait for memory ask again */
+#define HTTP_HEAD_MAX 65536        /* request line and headers */
+#define HTTP_HEADERS_MAX 128
+#define HTTP_BODY_MAX 16777216     /* as promised in net.h */
+#define HTTP_OUT_LOW 262144        /* queued bytes below which a stream is asked for more */
+
 /* ---- store */
 
 /* log.segment.bytes: Kafka's default. Tiny: so that every test rolls. */

@@ -136,6 +136,8 @@ void conn_tick(struct conn *conn, int64_t now_ms)
     if (conn->mode != CONN_HTTP && mid_frame && conn_may_read(conn) &&
         now_ms - conn->frame_start_ms > CONN_FRAME_MS + want / CONN_FRAME_BYTES_PER_MS)
         return conn_refuse(conn, "a frame came too slowly", want);
+    if (conn->mode == CONN_HTTP && http_slow(conn, now_ms))
+        return conn_refuse(conn, "a request came too slowly", 0);
     if (conn->out_n && now_ms - conn->progress_ms > CONN_STUCK_MS)
         return conn_refuse(conn, "the peer does not read its answers", (uint32_t)MIN(conn->out_bytes, UINT32_MAX));
     bool idle = conn->next_seq == conn->send_seq && !conn->out_n && (conn->mode != CONN_HTTP || http_idle(conn));

@@ -24,8 +24,8 @@ struct http {
     bool running;   /* http_run is on the stack */
     bool low;       /* queued bytes were above the low mark */
     int refuse;     /* status to refuse the request with */
+    int64_t since_ms; /* when the request now arriving began; 0: none */
 };
-enum { HTTP_OUT_LOW = 256 << 10, HTTP_HEADERS_MAX = 128 };
 
 bool http_sniff(const uint8_t head[4])
 {
@@ -91,7 +91,7 @@ static int on_value_complete(llhttp_t *p)
     return 0;
 }
 
-static void http_status(struct http *h, int status);
+static void http_push(struct http *h, const void *p, size_t n, bool close_after);
 
 static int on_headers(llhttp_t *p)
 {
@@ -102,7 +102,7 @@ static int on_headers(llhttp_t *p)
     }
     h->keep_alive = llhttp_should_keep_alive(p);
     if (str_eq_nocase(http_header(&h->req, "expect"), STR("100-continue")))
-        http_status(h, 100);
+        http_push(h, "HTTP/1.1 100 Continue\r\n\r\n", 25, false);
     return 0;
 }
 
@@ -148,6 +148,7 @@ static void http_clear(struct http *h)
     h->nheaders = 0;
     h->in_value = h->complete = h->busy = h->started = h->chunked = h->head_only = h->low = false;
     h->refuse = 0;
+    h->since_ms = 0;
     h->req = (struct http_req){.loop = h->conn->shard->loop};
 }
 
@@ -167,6 +168,12 @@ bool http_full(const struct conn *conn) { return conn->http->busy && conn->http-
 
 bool http_idle(const struct conn *conn) { return !conn->http->busy; }
 
+bool http_slow(const struct conn *conn, int64_t now_ms)
+{
+    const struct http *h = conn->http;
+    return !h->busy && h->since_ms && now_ms - h->since_ms > CONN_FRAME_MS + (int64_t)h->body.len / CONN_FRAME_BYTES_PER_MS;
+}
+
 static void http_push(struct http *h, const void *p, size_t n, bool close_after)
 {
     if (n == 0 || h->conn->closing)
@@ -176,13 +183,6 @@ static void http_push(struct http *h, const void *p, size_t n, bool close_after)
     b->len = (uint32_t)n;
     out_push(h->conn, &(struct piece){.buf = b, .len = b->len}, false, 0, close_after);
     conn_ask_flush(h->conn);
-}
-
-static void http_status(struct http *h, int status)
-{
-    char line[64];
-    int n = snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\n\r\n", status, "Continue");
-    http_push(h, line, (size_t)n, false);
 }
 
 static const char *reason(int status)
@@ -247,15 +247,20 @@ static void http_run(struct http *h)
             http_refuse(h, h->refuse ? h->refuse : 400);
         }
     }
-    memmove(h->in.data, h->in.data + at, h->in.len - at);
-    h->in.len -= at;
+    if (at) {
+        memmove(h->in.data, h->in.data + at, h->in.len - at);
+        h->in.len -= at;
+    }
     h->running = false;
 }
 
 void http_input(struct conn *conn, const uint8_t *p, size_t n)
 {
-    wbuf_put(&conn->http->in, p, n);
-    http_run(conn->http);
+    struct http *h = conn->http;
+    if (!h->since_ms)
+        h->since_ms = loop_now_ms(conn->shard->loop);
+    wbuf_put(&h->in, p, n);
+    http_run(h);
 }
 
 void http_drained(struct conn *conn)

@@ -4,33 +4,9 @@
 #ifndef NET_SHARD_H
 #define NET_SHARD_H
 #include "log/net/net.h"
+#include "log/base/limits.h"
 #include "log/net/address.h"
 #include <uv.h>
-
-/* Bounds, each with its reason. */
-enum {
-#ifdef TINY
-    CONN_OUT_MAX = 16 << 10, /* queued answer bytes above which no request is read: a peer that does not read waits */
-    CONN_INFLIGHT_MAX = 8,   /* requests at work per connection */
-    CONN_TURN_BYTES = 4 << 10, /* read or written for one connection in one turn */
-    HTTP_IN_MAX = 1 << 10,   /* pipelined input kept while a request is at work */
-#else
-    CONN_OUT_MAX = 4 << 20,
-    CONN_INFLIGHT_MAX = 256,
-    CONN_TURN_BYTES = 2 << 20,
-    HTTP_IN_MAX = 64 << 10,
-#endif
-    CONN_FIRST_FRAME_MAX = 8 << 10, /* before a peer has sent one good request (ApiVersions is far smaller) */
-    CONN_FRAME_MS = 30000,          /* time for a frame, ... */
-    CONN_FRAME_BYTES_PER_MS = 16,   /* ... more for long ones: 16 KB/s is the slowest upload that is borne */
-    CONN_STUCK_MS = 60000,          /* a peer that has taken no byte of its answers for so long is closed */
-    ACCEPT_RETRY_MS = 100,          /* after EMFILE and the like */
-    ACCEPT_TURN_MAX = 64,           /* connections taken in one turn */
-    FDS_RESERVED = 256,             /* descriptors that connections never get: the log's */
-    HUNGRY_MS = 5,                  /* how often connections that wait for memory ask again */
-    HTTP_HEAD_MAX = 64 << 10,       /* request line and headers */
-    HTTP_BODY_MAX = 16 << 20,       /* as promised in net.h */
-};
 
 struct net_shard {
     struct net *net;
@@ -131,6 +107,7 @@ void http_begin(struct conn *conn);                            /* head holds the
 void http_input(struct conn *conn, const uint8_t *p, size_t n);
 bool http_full(const struct conn *conn);                       /* takes no more input now */
 bool http_idle(const struct conn *conn);
+bool http_slow(const struct conn *conn, int64_t now_ms);       /* a request takes too long to arrive */
 void http_drained(struct conn *conn);
 void http_gone(struct conn *conn);
 /* listener.c */
