@@ -49,6 +49,9 @@ struct disk *store_disk(const struct store *st);
  * need. Gives one reference. At most one handle per (topic, index) may be alive: the metadata image owns it. */
 struct part *part_new(struct store *st, struct uuid topic, int32_t index, const char *topic_name,
                       const struct part_conf *pc);
+/* Opens the part's files here and now (nothing on disk is fine), so that part_view answers. Blocking; only before the
+ * loops start: the cluster replays its metadata partition with it. */
+int part_open(struct part *p) MUST_USE;
 struct part *part_acquire(struct part *p);
 void part_release(struct part *p);
 struct uuid part_topic(const struct part *p);
