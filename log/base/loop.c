@@ -66,6 +66,7 @@ struct loops {
 static _Thread_local struct loop *current;
 
 struct loop *loop_current(void) { return current; }
+void loop_set_current(struct loop *loop) { current = loop; }
 
 static struct uvloop *uvloop_of(const struct loop *loop)
 {

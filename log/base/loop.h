@@ -73,6 +73,8 @@ void loops_free(struct loops *ls);
 struct uv_loop_s *loop_uv(struct loop *loop); /* for log/net only; NULL in the simulator */
 struct loop *loop_current(void);              /* the loop this thread runs, or NULL */
 
+void loop_set_current(struct loop *loop);     /* for implementations only */
+
 /* What an implementation provides; struct loop begins with it. All slots are called on the loop's thread but post. */
 struct loop_class {
     int64_t (*now_us)(const struct loop *);

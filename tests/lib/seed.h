@@ -1,0 +1,14 @@
+/* What random and file-writing tests share: a seed that is printed and can be given back, a scratch folder. */
+#ifndef TESTS_SEED_H
+#define TESTS_SEED_H
+#include "log/base/base.h"
+
+/* WEIR_SEED if it is set, else a fresh one; printed either way, so that a failure can be repeated. */
+uint64_t test_seed(void);
+/* How many rounds a random test runs: WEIR_ROUNDS if it is set, else dflt. */
+int64_t test_rounds(int64_t dflt);
+/* A new empty folder below TMPDIR (or /tmp); scratch_remove takes it away with all that is in it. */
+char *scratch_new(void);
+void scratch_remove(char *path);
+
+#endif

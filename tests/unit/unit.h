@@ -1,0 +1,9 @@
+/* cmocka and what it wants before it. */
+#ifndef TESTS_UNIT_H
+#define TESTS_UNIT_H
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#endif
