@@ -11,7 +11,7 @@
 #endif
 #ifdef POISONS
 #include <sanitizer/asan_interface.h>
-#define POISON(ptr, n) __asan_poison_memory_region((const volatile void *)(ptr), (n))
+#define POISON(ptr, n) __asan_poison_memory_region((ptr), (n))
 #define UNPOISON(ptr, n) __asan_unpoison_memory_region((ptr), (n))
 #else
 #define POISON(ptr, n) ((void)(ptr), (void)(n))
