@@ -49,6 +49,14 @@
 #define TRACE_LINES_PER_SECOND 20
 #define TRACE_LINE_BYTES 2048
 
+/* ---- wire */
+
+/* A Fetch answers at most 55 MiB and a Produce is bounded by its frame; a batch that takes more memory than this once
+ * decompressed is not read at all. */
+#define INFLATED_MAX 134217728
+/* Working memory of the codecs that is kept between batches: larger ones are too rare to hold memory for. */
+#define COMPRESS_KEEP_BYTES 4194304
+
 /* ---- net */
 
 #ifdef TINY

@@ -35,11 +35,11 @@ struct recbatch {
 static inline enum codec recbatch_codec(const struct recbatch *rb) { return rb->attributes & RECBATCH_CODEC; }
 static inline int64_t recbatch_last_offset(const struct recbatch *rb) { return rb->base_offset + rb->last_offset_delta; }
 
-/* Reads the header of the batch that starts bytes; more may follow it. Checks bounds, magic, codec number and that
- * count, last_offset_delta are not negative; not the CRC. E_SHORT: cut off, read rb->size bytes if 12 bytes are there
- * (else rb->size = 0). E_CORRUPT: can be no batch. */
+/* Reads the header of the batch that starts bytes; more may follow it. Checks bounds, magic, codec number and that no
+ * count or offset is negative; not the CRC. E_SHORT: cut off; rb->size tells how many bytes it takes, 0 if not even
+ * that can be seen. E_CORRUPT: can be no batch. */
 int recbatch_peek(struct recbatch *rb, struct str bytes);
-/* The same, content with the header alone: payload covers what is there of it. For scans of files. */
+/* The same, but the header alone is enough: payload is what there is of it. For scans of files. */
 int recbatch_peek_head(struct recbatch *rb, struct str bytes);
 /* bytes: from the batch's first byte, whole. 0 or E_CORRUPT. */
 int recbatch_check_crc(const struct recbatch *rb, const void *bytes);
@@ -146,7 +146,7 @@ struct recbatch_verdict {
 int recbatch_validate_produce(struct recbatch_verdict *out, struct str bytes, const struct recbatch_rules *rules,
                               struct compress *c);
 /* Appends to out the same records with deltas 0, 1, 2..., compressed by codec; producer, sequence and attributes stay.
- * max bytes may come out of decompression. E_CORRUPT, E_TOO_LARGE: out is as it was. */
+ * At most max bytes may come out of decompression. E_CORRUPT, E_TOO_LARGE: out is as it was. */
 int recbatch_rebuild(struct str bytes, enum codec codec, struct compress *c, size_t max, struct wbuf *out);
 
 #endif
