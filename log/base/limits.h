@@ -101,4 +101,8 @@
 #define ENGINE_BATCH_ROWS 4096
 #endif
 
+/* Plans are trees of tens of nodes; reading, checking and printing recurse once a level. */
+#define PLAN_DEPTH 64
+#define PLAN_NODES 1024
+
 #endif

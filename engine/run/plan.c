@@ -1,0 +1,463 @@
+/* Packing and unpacking of plans.
+ *
+ * Bytes: msgpack, one array [version, parallelism, number of nodes, node]; a node is [kind, id, mode, columns, key, body,
+ * inputs], its body the fields of its kind in the order of plan.h. What comes out of plan_unpack has passed plan_check,
+ * so the engine may index columns without looking again. */
+#include "engine/run/plan.h"
+#include "log/base/limits.h"
+
+#define PLAN_VERSION 1
+
+/* ---- packing */
+
+static void put_columns(struct wbuf *w, const struct column *cols, unsigned n)
+{
+    pack_array(w, n);
+    for (unsigned i = 0; i < n; i++) {
+        pack_array(w, 4);
+        pack_str(w, str_of(cols[i].name));
+        pack_uint(w, cols[i].type.id);
+        pack_uint(w, cols[i].type.precision);
+        pack_uint(w, cols[i].type.scale);
+    }
+}
+
+static void put_uints(struct wbuf *w, const unsigned *v, unsigned n)
+{
+    pack_array(w, n);
+    for (unsigned i = 0; i < n; i++)
+        pack_uint(w, v[i]);
+}
+
+static void put_uuid(struct wbuf *w, struct uuid id) { pack_bin(w, (struct str){(const char *)id.b, sizeof id.b}); }
+
+static void put_type(struct wbuf *w, struct type t)
+{
+    pack_array(w, 3);
+    pack_uint(w, t.id);
+    pack_uint(w, t.precision);
+    pack_uint(w, t.scale);
+}
+
+static void put_topic(struct wbuf *w, const struct plan_node *n)
+{
+    pack_str(w, str_of(n->relation));
+    put_uuid(w, n->topic);
+    pack_str(w, str_of(n->topic_name));
+    row_format_pack(&n->format, w);
+}
+
+static void put_source(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, 8);
+    put_topic(w, n);
+    pack_array(w, n->nwants);
+    for (unsigned i = 0; i < n->nwants; i++) {
+        pack_array(w, 2);
+        pack_uint(w, n->wants[i].from);
+        pack_uint(w, n->wants[i].index);
+    }
+    pack_bool(w, n->table);
+    pack_bool(w, n->from_latest);
+    pack_bool(w, n->until_end);
+}
+
+static void put_aggregate(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, 7);
+    pack_uint(w, n->phase);
+    put_uints(w, n->group_cols, n->ngroup);
+    pack_array(w, n->naggs);
+    for (unsigned i = 0; i < n->naggs; i++) {
+        pack_array(w, 3);
+        pack_uint(w, n->aggs[i].kind);
+        put_type(w, n->aggs[i].type);
+        if (n->aggs[i].arg)
+            expr_pack(n->aggs[i].arg, w);
+        else
+            pack_nil(w);
+    }
+    pack_bool(w, n->emit_final);
+    pack_int(w, n->window_size_ms);
+    pack_int(w, n->grace_ms);
+    pack_int(w, n->retention_ms);
+}
+
+static void put_sort(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, 3);
+    pack_array(w, n->nsort);
+    for (unsigned i = 0; i < n->nsort; i++) {
+        pack_array(w, 2);
+        pack_uint(w, n->sort[i].column);
+        pack_bool(w, n->sort[i].descending);
+    }
+    pack_int(w, n->limit);
+    pack_int(w, n->offset);
+}
+
+static void put_body(struct wbuf *w, const struct plan_node *n)
+{
+    switch (n->kind) {
+    case PLAN_SOURCE:
+        put_source(w, n);
+        break;
+    case PLAN_FILTER:
+        pack_array(w, 1);
+        expr_pack(n->predicate, w);
+        break;
+    case PLAN_PROJECT:
+        pack_array(w, 1);
+        pack_array(w, n->out.n);
+        for (unsigned i = 0; i < n->out.n; i++)
+            expr_pack(n->exprs[i], w);
+        break;
+    case PLAN_WINDOW:
+        pack_array(w, 3);
+        pack_int(w, n->window_size_ms);
+        pack_int(w, n->grace_ms);
+        pack_int(w, n->retention_ms);
+        break;
+    case PLAN_EXCHANGE:
+        pack_array(w, 2);
+        put_uints(w, n->exchange_cols, n->nexchange);
+        pack_bool(w, n->drop_null_key);
+        break;
+    case PLAN_AGGREGATE:
+        put_aggregate(w, n);
+        break;
+    case PLAN_JOIN_LOOKUP:
+    case PLAN_JOIN_TABLE:
+        pack_array(w, 3);
+        pack_uint(w, n->join);
+        put_uints(w, n->left_cols, n->njoin);
+        put_uints(w, n->right_cols, n->njoin);
+        break;
+    case PLAN_SINK_TOPIC:
+        pack_array(w, 8);
+        put_topic(w, n);
+        put_uints(w, n->sink_cols, n->format.nkey + n->format.nvalue);
+        pack_int(w, n->window_start_col);
+        pack_int(w, n->window_size_ms);
+        pack_int(w, n->retention_ms);
+        break;
+    case PLAN_SINK_QUERY:
+        pack_array(w, 1);
+        pack_int(w, n->limit);
+        break;
+    case PLAN_SCAN:
+        pack_array(w, 2);
+        pack_str(w, str_of(n->relation));
+        put_uuid(w, n->job);
+        break;
+    case PLAN_SORT:
+        put_sort(w, n);
+        break;
+    case PLAN_NORMALIZE:
+        pack_array(w, 0);
+        break;
+    }
+}
+
+static void put_node(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, 7);
+    pack_uint(w, n->kind);
+    pack_uint(w, n->id);
+    pack_uint(w, n->mode);
+    put_columns(w, n->out.cols, n->out.n);
+    put_uints(w, n->key, n->nkey);
+    put_body(w, n);
+    pack_array(w, n->ninputs);
+    for (unsigned i = 0; i < n->ninputs; i++)
+        put_node(w, n->inputs[i]);
+}
+
+void plan_pack(const struct plan *p, struct wbuf *out)
+{
+    pack_array(out, 4);
+    pack_uint(out, PLAN_VERSION);
+    pack_uint(out, p->parallelism);
+    pack_uint(out, p->nnodes);
+    put_node(out, p->sink);
+}
+
+/* ---- unpacking: values are taken as they are here; what they must fit is judged by plan_check afterwards */
+
+struct reading {
+    struct unpack u;
+    struct arena *a;
+    unsigned depth, nodes;
+};
+
+static void bad(struct reading *rd)
+{
+    if (!rd->u.r.err)
+        rd->u.r.err = E_SYNTAX;
+}
+
+static bool good(const struct reading *rd) { return !unpack_err(&rd->u); }
+
+/* The array of a fixed number of fields. */
+static void get_fields(struct reading *rd, uint32_t n)
+{
+    if (unpack_array(&rd->u) != n)
+        bad(rd);
+}
+
+static unsigned get_uint(struct reading *rd, uint64_t max)
+{
+    uint64_t v = unpack_uint(&rd->u);
+    if (v > max)
+        bad(rd);
+    return good(rd) ? (unsigned)v : 0;
+}
+
+static unsigned *get_uints(struct reading *rd, unsigned *n)
+{
+    *n = unpack_array(&rd->u);
+    unsigned *v = ARENA_ARRAY(rd->a, unsigned, *n);
+    for (unsigned i = 0; i < *n && good(rd); i++)
+        v[i] = get_uint(rd, UINT32_MAX);
+    return v;
+}
+
+static const char *get_text(struct reading *rd) { return arena_dup(rd->a, unpack_str(&rd->u)).ptr; }
+
+static struct uuid get_uuid(struct reading *rd)
+{
+    struct uuid id = {{0}};
+    struct str s = unpack_str(&rd->u);
+    if (s.len == sizeof id.b)
+        memcpy(id.b, s.ptr, sizeof id.b);
+    else
+        bad(rd);
+    return id;
+}
+
+static struct type get_type_fields(struct reading *rd)
+{
+    struct type t;
+    t.id = (uint8_t)get_uint(rd, T_COUNT_ - 1);
+    t.precision = (uint8_t)get_uint(rd, 38);
+    t.scale = (uint8_t)get_uint(rd, 38);
+    return t;
+}
+
+static struct type get_type(struct reading *rd)
+{
+    get_fields(rd, 3);
+    return get_type_fields(rd);
+}
+
+static struct schema get_columns(struct reading *rd)
+{
+    struct schema sc = {.n = unpack_array(&rd->u)};
+    sc.cols = ARENA_ARRAY(rd->a, struct column, sc.n);
+    for (unsigned i = 0; i < sc.n && good(rd); i++) {
+        get_fields(rd, 4);
+        sc.cols[i].name = get_text(rd);
+        sc.cols[i].type = get_type_fields(rd);
+    }
+    return sc;
+}
+
+static const struct expr *get_expr(struct reading *rd)
+{
+    const struct expr *e = good(rd) ? expr_unpack(&rd->u, rd->a) : NULL;
+    if (!e)
+        bad(rd);
+    return e;
+}
+
+static void get_topic(struct reading *rd, struct plan_node *n)
+{
+    n->relation = get_text(rd);
+    n->topic = get_uuid(rd);
+    n->topic_name = get_text(rd);
+    if (good(rd) && row_format_unpack(&rd->u, &n->format, rd->a) != 0)
+        bad(rd);
+}
+
+static void get_source(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 8);
+    get_topic(rd, n);
+    n->nwants = unpack_array(&rd->u);
+    n->wants = ARENA_ARRAY(rd->a, struct want, n->nwants);
+    for (unsigned i = 0; i < n->nwants && good(rd); i++) {
+        get_fields(rd, 2);
+        n->wants[i].from = get_uint(rd, WANT_WINDOWEND);
+        n->wants[i].index = get_uint(rd, UINT32_MAX);
+    }
+    n->table = unpack_bool(&rd->u);
+    n->from_latest = unpack_bool(&rd->u);
+    n->until_end = unpack_bool(&rd->u);
+}
+
+static void get_aggregate(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 7);
+    n->phase = get_uint(rd, AGG_FINAL);
+    n->group_cols = get_uints(rd, &n->ngroup);
+    n->naggs = unpack_array(&rd->u);
+    n->aggs = ARENA_ARRAY(rd->a, struct agg, n->naggs);
+    for (unsigned i = 0; i < n->naggs && good(rd); i++) {
+        get_fields(rd, 3);
+        n->aggs[i].kind = get_uint(rd, AGG_MAX);
+        n->aggs[i].type = get_type(rd);
+        n->aggs[i].arg = unpack_nil(&rd->u) ? NULL : get_expr(rd);
+    }
+    n->emit_final = unpack_bool(&rd->u);
+    n->window_size_ms = unpack_int(&rd->u);
+    n->grace_ms = unpack_int(&rd->u);
+    n->retention_ms = unpack_int(&rd->u);
+}
+
+static void get_project(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 1);
+    uint32_t count = unpack_array(&rd->u);
+    if (count != n->out.n)
+        bad(rd);
+    const struct expr **exprs = ARENA_ARRAY(rd->a, const struct expr *, n->out.n);
+    for (unsigned i = 0; i < n->out.n && good(rd); i++)
+        exprs[i] = get_expr(rd);
+    n->exprs = exprs;
+}
+
+static void get_sink_topic(struct reading *rd, struct plan_node *n)
+{
+    unsigned count;
+    get_fields(rd, 8);
+    get_topic(rd, n);
+    n->sink_cols = get_uints(rd, &count);
+    if (count != n->format.nkey + n->format.nvalue)
+        bad(rd);
+    int64_t col = unpack_int(&rd->u);
+    if (col < -1 || col > INT32_MAX)
+        bad(rd);
+    n->window_start_col = (int)col;
+    n->window_size_ms = unpack_int(&rd->u);
+    n->retention_ms = unpack_int(&rd->u);
+}
+
+static void get_sort(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 3);
+    n->nsort = unpack_array(&rd->u);
+    n->sort = ARENA_ARRAY(rd->a, struct sort_key, n->nsort);
+    for (unsigned i = 0; i < n->nsort && good(rd); i++) {
+        get_fields(rd, 2);
+        n->sort[i].column = get_uint(rd, UINT32_MAX);
+        n->sort[i].descending = unpack_bool(&rd->u);
+    }
+    n->limit = unpack_int(&rd->u);
+    n->offset = unpack_int(&rd->u);
+}
+
+static void get_join(struct reading *rd, struct plan_node *n)
+{
+    unsigned right;
+    get_fields(rd, 3);
+    n->join = get_uint(rd, JOIN_FULL);
+    n->left_cols = get_uints(rd, &n->njoin);
+    n->right_cols = get_uints(rd, &right);
+    if (right != n->njoin)
+        bad(rd);
+}
+
+static void get_body(struct reading *rd, struct plan_node *n)
+{
+    n->window_start_col = -1;
+    n->limit = -1;
+    n->retention_ms = -1;
+    switch (n->kind) {
+    case PLAN_SOURCE:
+        get_source(rd, n);
+        break;
+    case PLAN_FILTER:
+        get_fields(rd, 1);
+        n->predicate = get_expr(rd);
+        break;
+    case PLAN_PROJECT:
+        get_project(rd, n);
+        break;
+    case PLAN_WINDOW:
+        get_fields(rd, 3);
+        n->window_size_ms = unpack_int(&rd->u);
+        n->grace_ms = unpack_int(&rd->u);
+        n->retention_ms = unpack_int(&rd->u);
+        break;
+    case PLAN_EXCHANGE:
+        get_fields(rd, 2);
+        n->exchange_cols = get_uints(rd, &n->nexchange);
+        n->drop_null_key = unpack_bool(&rd->u);
+        break;
+    case PLAN_AGGREGATE:
+        get_aggregate(rd, n);
+        break;
+    case PLAN_JOIN_LOOKUP:
+    case PLAN_JOIN_TABLE:
+        get_join(rd, n);
+        break;
+    case PLAN_SINK_TOPIC:
+        get_sink_topic(rd, n);
+        break;
+    case PLAN_SINK_QUERY:
+        get_fields(rd, 1);
+        n->limit = unpack_int(&rd->u);
+        break;
+    case PLAN_SCAN:
+        get_fields(rd, 2);
+        n->relation = get_text(rd);
+        n->job = get_uuid(rd);
+        break;
+    case PLAN_SORT:
+        get_sort(rd, n);
+        break;
+    case PLAN_NORMALIZE:
+        get_fields(rd, 0);
+        break;
+    }
+}
+
+static struct plan_node *get_node(struct reading *rd)
+{
+    struct plan_node *n = ARENA_NEW(rd->a, struct plan_node);
+    if (++rd->depth > PLAN_DEPTH || ++rd->nodes > PLAN_NODES)
+        bad(rd);
+    if (!good(rd))
+        return n;
+    get_fields(rd, 7);
+    n->kind = get_uint(rd, PLAN_SORT);
+    n->id = get_uint(rd, PLAN_NODES);
+    n->mode = get_uint(rd, MODE_RETRACT);
+    n->out = get_columns(rd);
+    n->key = get_uints(rd, &n->nkey);
+    if (good(rd))
+        get_body(rd, n);
+    n->ninputs = unpack_array(&rd->u);
+    if (n->ninputs > 2)
+        bad(rd);
+    for (unsigned i = 0; i < n->ninputs && good(rd); i++)
+        n->inputs[i] = get_node(rd);
+    rd->depth--;
+    return n;
+}
+
+int plan_unpack(struct plan **out, struct str bytes, struct arena *a)
+{
+    struct reading rd = {.u = unpack_of(bytes), .a = a};
+    struct plan *p = ARENA_NEW(a, struct plan);
+    get_fields(&rd, 4);
+    if (good(&rd) && unpack_uint(&rd.u) > PLAN_VERSION)
+        return E_NEWER_FORMAT;
+    p->parallelism = get_uint(&rd, KEY_GROUPS);
+    p->nnodes = get_uint(&rd, PLAN_NODES);
+    p->sink = good(&rd) ? get_node(&rd) : NULL;
+    if (!good(&rd) || rbuf_left(&rd.u.r) || plan_check(p, NULL) != 0)
+        return E_CORRUPT;
+    *out = p;
+    return 0;
+}

@@ -1,0 +1,367 @@
+/* What must hold in a plan: columns exist and have the types that are read from them, modes of edges fit, fragments draw
+ * from one kind of input. A plan comes from disk, so nothing in it is believed. */
+#include "engine/run/plan.h"
+#include "log/base/limits.h"
+#include <stdio.h>
+
+static const struct kind_info {
+    const char *name;
+    unsigned inputs;
+} kinds[] = {
+    [PLAN_SOURCE] = {"SOURCE", 0},           [PLAN_FILTER] = {"FILTER", 1},
+    [PLAN_PROJECT] = {"PROJECT", 1},         [PLAN_WINDOW] = {"WINDOW", 1},
+    [PLAN_NORMALIZE] = {"NORMALIZE", 1},     [PLAN_EXCHANGE] = {"EXCHANGE", 1},
+    [PLAN_AGGREGATE] = {"AGGREGATE", 1},     [PLAN_JOIN_LOOKUP] = {"LOOKUP JOIN", 2},
+    [PLAN_JOIN_TABLE] = {"TABLE JOIN", 2},   [PLAN_SINK_TOPIC] = {"SINK", 1},
+    [PLAN_SINK_QUERY] = {"RESULT", 1},       [PLAN_SCAN] = {"SCAN", 0},
+    [PLAN_SORT] = {"SORT", 1},
+};
+
+struct checking {
+    struct diag *d;
+    const struct plan *p;
+    unsigned seen[PLAN_NODES]; /* how often an id occurs */
+    unsigned count, depth;
+};
+
+#define REFUSE(ck, n, ...) refuse((ck)->d, (n), __VA_ARGS__)
+PRINTF_LIKE(3, 4) static int refuse(struct diag *d, const struct plan_node *n, const char *fmt, ...)
+{
+    char text[200];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return diag_set(d, E_CORRUPT, "plan node %u (%s): %s", n->id, kinds[n->kind].name, text);
+}
+
+static bool columns_fit(const unsigned *cols, unsigned n, const struct schema *sc)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (cols[i] >= sc->n)
+            return false;
+    return true;
+}
+
+static bool schemas_equal(const struct schema *a, const struct schema *b)
+{
+    bool same = a->n == b->n;
+    for (unsigned i = 0; same && i < a->n; i++)
+        same = type_eq(a->cols[i].type, b->cols[i].type);
+    return same;
+}
+
+/* Do the columns of an expression exist, with the types it takes them for? */
+static bool expr_fits(const struct expr *e, const struct schema *sc, unsigned depth)
+{
+    if (!e || depth > PLAN_DEPTH * 4)
+        return false;
+    if (e->kind == EX_COLUMN)
+        return e->column < sc->n && type_eq(e->type, sc->cols[e->column].type);
+    for (unsigned i = 0; i < e->nargs; i++)
+        if (!expr_fits(e->args[i], sc, depth + 1))
+            return false;
+    return true;
+}
+
+static bool format_fits(const struct row_format *f)
+{
+    return f->ts_column >= -1 && f->ts_column < (int)(f->nkey + f->nvalue) && f->window_size_ms >= 0;
+}
+
+static bool want_type(const struct row_format *f, const struct want *w, struct type *out)
+{
+    switch (w->from) {
+    case WANT_KEY:
+        *out = w->index < f->nkey ? f->key_cols[w->index].type : TYPE(T_NULL);
+        return w->index < f->nkey;
+    case WANT_VALUE:
+        *out = w->index < f->nvalue ? f->value_cols[w->index].type : TYPE(T_NULL);
+        return w->index < f->nvalue;
+    case WANT_ROWPARTITION:
+        *out = TYPE(T_INT);
+        return true;
+    case WANT_ROWTIME:
+    case WANT_ROWOFFSET:
+    case WANT_WINDOWSTART:
+    case WANT_WINDOWEND:
+        *out = TYPE(T_BIGINT);
+        return true;
+    }
+    return false;
+}
+
+static int check_source(struct checking *ck, const struct plan_node *n)
+{
+    if (!n->relation || !n->topic_name || !format_fits(&n->format))
+        return REFUSE(ck, n, "its topic or format is missing");
+    if (n->nwants != n->out.n)
+        return REFUSE(ck, n, "decodes %u columns for %u", n->nwants, n->out.n);
+    for (unsigned i = 0; i < n->nwants; i++) {
+        struct type t;
+        if (!want_type(&n->format, &n->wants[i], &t) || !type_eq(t, n->out.cols[i].type))
+            return REFUSE(ck, n, "column %u is not what the format gives", i);
+    }
+    if (n->mode != (n->table ? MODE_UPSERT : MODE_APPEND))
+        return REFUSE(ck, n, "a %s cannot give %s", n->table ? "table" : "stream", edge_mode_name(n->mode));
+    if (n->table && n->nkey == 0)
+        return REFUSE(ck, n, "a table without a key");
+    return 0;
+}
+
+static int check_filter(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    if (!expr_fits(n->predicate, &in->out, 0) || n->predicate->type.id != T_BOOLEAN)
+        return REFUSE(ck, n, "its condition does not fit its input");
+    if (n->mode != in->mode || !schemas_equal(&n->out, &in->out))
+        return REFUSE(ck, n, "it must give what it takes");
+    return 0;
+}
+
+static int check_project(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    for (unsigned i = 0; i < n->out.n; i++)
+        if (!expr_fits(n->exprs[i], &in->out, 0) || !type_eq(n->exprs[i]->type, n->out.cols[i].type))
+            return REFUSE(ck, n, "expression %u does not fit", i);
+    if (n->mode != in->mode)
+        return REFUSE(ck, n, "it cannot turn %s into %s", edge_mode_name(in->mode), edge_mode_name(n->mode));
+    return 0;
+}
+
+static int check_window(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    if (n->window_size_ms <= 0 || n->grace_ms < 0)
+        return REFUSE(ck, n, "window size or grace out of range");
+    bool fits = n->out.n == in->out.n + 2;
+    for (unsigned i = 0; fits && i < n->out.n; i++)
+        fits = type_eq(n->out.cols[i].type, i < in->out.n ? in->out.cols[i].type : TYPE(T_BIGINT));
+    if (!fits || n->mode != MODE_APPEND || in->mode != MODE_APPEND)
+        return REFUSE(ck, n, "it adds two BIGINT columns to rows that only come");
+    return 0;
+}
+
+static int check_exchange(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    if (!columns_fit(n->exchange_cols, n->nexchange, &in->out))
+        return REFUSE(ck, n, "a column is out of range");
+    if (n->mode != in->mode || !schemas_equal(&n->out, &in->out))
+        return REFUSE(ck, n, "it must give what it takes");
+    return 0;
+}
+
+/* Columns of the aggregates in the output (or, for AGG_FINAL, in the input), after the group columns. */
+static bool partial_fits(const struct plan_node *n, const struct schema *sc, const struct schema *arg_schema)
+{
+    unsigned at = n->ngroup;
+    for (unsigned i = 0; i < n->naggs; i++) {
+        struct type t[4], in = n->aggs[i].arg ? n->aggs[i].arg->type : TYPE(T_BIGINT);
+        if (arg_schema && n->aggs[i].arg && !expr_fits(n->aggs[i].arg, arg_schema, 0))
+            return false;
+        unsigned k = agg_partial_columns(&n->aggs[i], in, t);
+        for (unsigned j = 0; j < k; j++, at++)
+            if (at >= sc->n || !type_eq(sc->cols[at].type, t[j]))
+                return false;
+    }
+    return at == sc->n;
+}
+
+static bool results_fit(const struct plan_node *n, const struct plan_node *in)
+{
+    if (n->out.n != n->ngroup + n->naggs)
+        return false;
+    for (unsigned i = 0; i < n->naggs; i++) {
+        const struct agg *a = &n->aggs[i];
+        if (!type_eq(n->out.cols[n->ngroup + i].type, a->type) || (!a->arg && a->kind != AGG_COUNT_STAR))
+            return false;
+        if (n->phase == AGG_FULL && a->arg && !expr_fits(a->arg, &in->out, 0))
+            return false;
+    }
+    return true;
+}
+
+static int check_aggregate(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    if (!columns_fit(n->group_cols, n->ngroup, &in->out) || n->ngroup > n->out.n)
+        return REFUSE(ck, n, "a group column is out of range");
+    for (unsigned i = 0; i < n->ngroup; i++)
+        if (!type_eq(n->out.cols[i].type, in->out.cols[n->group_cols[i]].type))
+            return REFUSE(ck, n, "group column %u changes its type", i);
+    if (n->window_size_ms < 0 || (n->window_size_ms > 0 && (n->ngroup < 2 || n->grace_ms < 0)))
+        return REFUSE(ck, n, "its window does not fit");
+    if (n->emit_final && n->window_size_ms == 0)
+        return REFUSE(ck, n, "only windows have a final result");
+    if (n->phase == AGG_PARTIAL) {
+        if (!partial_fits(n, &n->out, &in->out) || n->mode != MODE_APPEND || in->mode != MODE_APPEND)
+            return REFUSE(ck, n, "its partial results do not fit");
+        return 0;
+    }
+    if (!results_fit(n, in) || (n->phase == AGG_FINAL && !partial_fits(n, &in->out, NULL)))
+        return REFUSE(ck, n, "its results do not fit");
+    if (in->mode == MODE_UPSERT || n->mode != (n->emit_final ? n->mode : MODE_RETRACT) || n->mode == MODE_UPSERT)
+        return REFUSE(ck, n, "it cannot turn %s into %s", edge_mode_name(in->mode), edge_mode_name(n->mode));
+    return 0;
+}
+
+static int check_join(struct checking *ck, const struct plan_node *n)
+{
+    const struct plan_node *l = n->inputs[0], *r = n->inputs[1];
+    if (!columns_fit(n->left_cols, n->njoin, &l->out) || !columns_fit(n->right_cols, n->njoin, &r->out) || !n->njoin)
+        return REFUSE(ck, n, "a join column is out of range");
+    for (unsigned i = 0; i < n->njoin; i++)
+        if (!type_eq(l->out.cols[n->left_cols[i]].type, r->out.cols[n->right_cols[i]].type))
+            return REFUSE(ck, n, "join columns %u differ in type", i);
+    bool fits = n->out.n == l->out.n + r->out.n;
+    for (unsigned i = 0; fits && i < n->out.n; i++)
+        fits = type_eq(n->out.cols[i].type, i < l->out.n ? l->out.cols[i].type : r->out.cols[i - l->out.n].type);
+    if (!fits)
+        return REFUSE(ck, n, "its columns are not left's and right's");
+    bool modes = n->kind == PLAN_JOIN_LOOKUP
+                     ? l->mode == MODE_APPEND && r->mode == MODE_UPSERT && n->mode == MODE_APPEND
+                     : l->mode == MODE_RETRACT && r->mode == MODE_RETRACT && n->mode == MODE_RETRACT;
+    if (!modes || (n->kind == PLAN_JOIN_LOOKUP && n->join > JOIN_LEFT))
+        return REFUSE(ck, n, "it cannot join %s with %s", edge_mode_name(l->mode), edge_mode_name(r->mode));
+    return 0;
+}
+
+static int check_sink_topic(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    const struct row_format *f = &n->format;
+    if (!n->relation || !n->topic_name || !format_fits(f))
+        return REFUSE(ck, n, "its topic or format is missing");
+    for (unsigned i = 0; i < f->nkey + f->nvalue; i++) {
+        const struct column *c = i < f->nkey ? &f->key_cols[i] : &f->value_cols[i - f->nkey];
+        if (n->sink_cols[i] >= in->out.n || !type_eq(in->out.cols[n->sink_cols[i]].type, c->type))
+            return REFUSE(ck, n, "column %u is not what the format takes", i);
+    }
+    if (n->window_start_col >= (int)in->out.n || (n->window_start_col < 0 && f->window_size_ms > 0))
+        return REFUSE(ck, n, "its window start is out of range");
+    return 0;
+}
+
+static int check_sort(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    for (unsigned i = 0; i < n->nsort; i++)
+        if (n->sort[i].column >= in->out.n)
+            return REFUSE(ck, n, "a sort column is out of range");
+    if (!schemas_equal(&n->out, &in->out) || n->limit < -1 || n->offset < 0)
+        return REFUSE(ck, n, "it must give what it takes");
+    return 0;
+}
+
+static int check_kind(struct checking *ck, const struct plan_node *n)
+{
+    const struct plan_node *in = n->ninputs ? n->inputs[0] : NULL;
+    switch (n->kind) {
+    case PLAN_SOURCE:
+        return check_source(ck, n);
+    case PLAN_FILTER:
+        return check_filter(ck, n, in);
+    case PLAN_PROJECT:
+        return check_project(ck, n, in);
+    case PLAN_WINDOW:
+        return check_window(ck, n, in);
+    case PLAN_NORMALIZE:
+        if (in->mode != MODE_UPSERT || n->mode != MODE_RETRACT || !schemas_equal(&n->out, &in->out))
+            return REFUSE(ck, n, "it turns upsert into retract");
+        return 0;
+    case PLAN_EXCHANGE:
+        return check_exchange(ck, n, in);
+    case PLAN_AGGREGATE:
+        return check_aggregate(ck, n, in);
+    case PLAN_JOIN_LOOKUP:
+    case PLAN_JOIN_TABLE:
+        return check_join(ck, n);
+    case PLAN_SINK_TOPIC:
+        return check_sink_topic(ck, n, in);
+    case PLAN_SINK_QUERY:
+        return 0;
+    case PLAN_SCAN:
+        return n->relation ? 0 : REFUSE(ck, n, "its table is missing");
+    case PLAN_SORT:
+        return check_sort(ck, n, in);
+    }
+    return REFUSE(ck, n, "unknown kind");
+}
+
+static int check_node(struct checking *ck, const struct plan_node *n)
+{
+    if (n->kind >= ARRAY_LEN(kinds))
+        return diag_set(ck->d, E_CORRUPT, "plan: unknown kind of node");
+    if (++ck->depth > PLAN_DEPTH || ++ck->count > PLAN_NODES || n->id >= PLAN_NODES || ck->seen[n->id]++)
+        return REFUSE(ck, n, "too deep, too large, or numbered twice");
+    if (n->ninputs != kinds[n->kind].inputs)
+        return REFUSE(ck, n, "has %u inputs", n->ninputs);
+    bool sink = n->kind == PLAN_SINK_TOPIC || n->kind == PLAN_SINK_QUERY;
+    if (sink != (n == ck->p->sink))
+        return REFUSE(ck, n, "the sink must be the root");
+    for (unsigned i = 0; i < n->ninputs; i++) {
+        int err = check_node(ck, n->inputs[i]);
+        if (err)
+            return err;
+    }
+    ck->depth--;
+    if (!columns_fit(n->key, n->nkey, &n->out))
+        return REFUSE(ck, n, "a key column is out of range");
+    for (unsigned i = 0; i < n->out.n; i++)
+        if (n->out.cols[i].type.id == T_NULL || n->out.cols[i].type.id >= T_COUNT_)
+            return REFUSE(ck, n, "column %u has no type", i);
+    return check_kind(ck, n);
+}
+
+/* What lies between n and the next exchanges below: either sources of one topic, or exchanges, or one scan. */
+struct leaves {
+    const struct plan_node *source;
+    unsigned exchanges, scans;
+    bool mixed;
+};
+
+static void leaves_of(const struct plan_node *n, struct leaves *l)
+{
+    for (unsigned i = 0; i < n->ninputs; i++) {
+        const struct plan_node *in = n->inputs[i];
+        if (in->kind == PLAN_EXCHANGE) {
+            l->exchanges++;
+        } else if (in->kind == PLAN_SCAN) {
+            l->scans++;
+        } else if (in->kind == PLAN_SOURCE) {
+            l->mixed |= l->source && !uuid_eq(l->source->topic, in->topic);
+            l->source = in;
+        } else {
+            leaves_of(in, l);
+        }
+    }
+}
+
+static int check_fragments(struct checking *ck, const struct plan_node *n)
+{
+    if (n == ck->p->sink || n->kind == PLAN_EXCHANGE) {
+        struct leaves l = {0};
+        leaves_of(n, &l);
+        if (l.mixed || (l.source != NULL) + (l.exchanges > 0) + (l.scans > 0) != 1 || l.scans > 1)
+            return REFUSE(ck, n, "its rows come from different places without an exchange");
+    }
+    for (unsigned i = 0; i < n->ninputs; i++) {
+        int err = check_fragments(ck, n->inputs[i]);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int plan_check(const struct plan *p, struct diag *d)
+{
+    struct checking ck = {.d = d, .p = p};
+    if (!p->sink)
+        return diag_set(d, E_CORRUPT, "plan: no sink");
+    if (p->parallelism < 1 || p->parallelism > KEY_GROUPS || (p->parallelism & (p->parallelism - 1)))
+        return diag_set(d, E_CORRUPT, "plan: parallelism %u", p->parallelism);
+    int err = check_node(&ck, p->sink);
+    if (err)
+        return err;
+    for (unsigned i = 0; i < ck.count; i++)
+        if (!ck.seen[i])
+            return diag_set(d, E_CORRUPT, "plan: node %u is missing", i);
+    if (ck.count != p->nnodes)
+        return diag_set(d, E_CORRUPT, "plan: %u nodes, says %u", ck.count, p->nnodes);
+    return check_fragments(&ck, p->sink);
+}

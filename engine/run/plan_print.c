@@ -1,0 +1,185 @@
+/* A plan as people read it: the sink first, one line a node, what feeds a node indented below it. */
+#include "engine/run/plan.h"
+
+static void put_columns(struct wbuf *w, const unsigned *cols, unsigned n, const struct schema *sc)
+{
+    for (unsigned i = 0; i < n; i++)
+        wbuf_printf(w, "%s%s", i ? ", " : "", sc->cols[cols[i]].name);
+}
+
+/* 3600000 as "1h": the largest unit that divides it. */
+static void put_duration(struct wbuf *w, int64_t ms)
+{
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    for (unsigned i = 0; i < ARRAY_LEN(units); i++)
+        if (ms % units[i].ms == 0) {
+            wbuf_printf(w, "%" PRId64 "%s", ms / units[i].ms, units[i].unit);
+            return;
+        }
+}
+
+static void put_agg(struct wbuf *w, const struct agg *a, const struct schema *in)
+{
+    static const char *const names[] = {"COUNT", "COUNT", "SUM", "AVG", "MIN", "MAX"};
+    wbuf_printf(w, "%s(", names[a->kind]);
+    if (a->kind == AGG_COUNT_STAR)
+        wbuf_str(w, STR("*"));
+    else if (a->arg && in)
+        expr_print(a->arg, in, w);
+    else
+        wbuf_str(w, STR("..."));
+    wbuf_str(w, STR(")"));
+}
+
+static void put_aggregate(struct wbuf *w, const struct plan_node *n)
+{
+    const struct schema *in = &n->inputs[0]->out;
+    wbuf_printf(w, "AGGREGATE%s ", n->phase == AGG_PARTIAL ? " partial" : n->phase == AGG_FINAL ? " merge" : "");
+    for (unsigned i = 0; i < n->naggs; i++) {
+        if (i)
+            wbuf_str(w, STR(", "));
+        put_agg(w, &n->aggs[i], n->phase == AGG_FINAL ? NULL : in);
+    }
+    if (n->ngroup) {
+        wbuf_str(w, STR(" by "));
+        put_columns(w, n->group_cols, n->ngroup, in);
+    }
+    if (n->emit_final)
+        wbuf_str(w, STR(", when the window closes"));
+}
+
+static void put_join(struct wbuf *w, const struct plan_node *n)
+{
+    static const char *const names[] = {"", "LEFT ", "RIGHT ", "FULL "};
+    wbuf_printf(w, "%sJOIN %s on ", names[n->join],
+                n->kind == PLAN_JOIN_LOOKUP ? "stream with table" : "table with table");
+    for (unsigned i = 0; i < n->njoin; i++)
+        wbuf_printf(w, "%s%s = %s", i ? " and " : "", n->inputs[0]->out.cols[n->left_cols[i]].name,
+                    n->inputs[1]->out.cols[n->right_cols[i]].name);
+}
+
+static void put_source(struct wbuf *w, const struct plan_node *n)
+{
+    wbuf_printf(w, "READ %s %s from topic %s", n->table ? "table" : "stream", n->relation, n->topic_name);
+    if (n->from_latest)
+        wbuf_str(w, STR(", from its end"));
+    if (n->until_end)
+        wbuf_str(w, STR(", up to its end now"));
+}
+
+static void put_project(struct wbuf *w, const struct plan_node *n)
+{
+    wbuf_str(w, STR("PROJECT "));
+    for (unsigned i = 0; i < n->out.n; i++) {
+        struct wbuf text;
+        wbuf_init(&text);
+        expr_print(n->exprs[i], &n->inputs[0]->out, &text);
+        wbuf_printf(w, "%s%.*s", i ? ", " : "", STR_ARG(wbuf_view(&text)));
+        if (!str_eq(wbuf_view(&text), str_of(n->out.cols[i].name)))
+            wbuf_printf(w, " AS %s", n->out.cols[i].name);
+        wbuf_fini(&text);
+    }
+}
+
+static void put_sort(struct wbuf *w, const struct plan_node *n)
+{
+    wbuf_str(w, n->nsort ? STR("SORT by ") : STR("TAKE"));
+    for (unsigned i = 0; i < n->nsort; i++)
+        wbuf_printf(w, "%s%s%s", i ? ", " : "", n->out.cols[n->sort[i].column].name,
+                    n->sort[i].descending ? " descending" : "");
+    if (n->limit >= 0)
+        wbuf_printf(w, " limit %" PRId64, n->limit);
+    if (n->offset)
+        wbuf_printf(w, " offset %" PRId64, n->offset);
+}
+
+static void put_window(struct wbuf *w, const struct plan_node *n)
+{
+    wbuf_str(w, STR("WINDOW tumbling "));
+    put_duration(w, n->window_size_ms);
+    wbuf_str(w, STR(", grace "));
+    put_duration(w, n->grace_ms);
+}
+
+static void put_node(struct wbuf *w, const struct plan_node *n)
+{
+    switch (n->kind) {
+    case PLAN_SOURCE:
+        put_source(w, n);
+        break;
+    case PLAN_FILTER:
+        wbuf_str(w, STR("FILTER "));
+        expr_print(n->predicate, &n->inputs[0]->out, w);
+        break;
+    case PLAN_PROJECT:
+        put_project(w, n);
+        break;
+    case PLAN_WINDOW:
+        put_window(w, n);
+        break;
+    case PLAN_NORMALIZE:
+        wbuf_str(w, STR("REMEMBER the last row per "));
+        put_columns(w, n->key, n->nkey, &n->out);
+        break;
+    case PLAN_EXCHANGE:
+        wbuf_str(w, n->nexchange ? STR("EXCHANGE by ") : STR("EXCHANGE to one task"));
+        put_columns(w, n->exchange_cols, n->nexchange, &n->inputs[0]->out);
+        break;
+    case PLAN_AGGREGATE:
+        put_aggregate(w, n);
+        break;
+    case PLAN_JOIN_LOOKUP:
+    case PLAN_JOIN_TABLE:
+        put_join(w, n);
+        break;
+    case PLAN_SINK_TOPIC:
+        wbuf_printf(w, "WRITE %s %s to topic %s", n->inputs[0]->mode == MODE_APPEND ? "stream" : "table", n->relation,
+                    n->topic_name);
+        break;
+    case PLAN_SINK_QUERY:
+        wbuf_str(w, STR("RESULT"));
+        if (n->limit >= 0)
+            wbuf_printf(w, " limit %" PRId64, n->limit);
+        break;
+    case PLAN_SCAN:
+        wbuf_printf(w, "LOOK AT table %s", n->relation);
+        break;
+    case PLAN_SORT:
+        put_sort(w, n);
+        break;
+    }
+}
+
+static void put_stats(struct wbuf *w, const struct node_stats *s)
+{
+    wbuf_printf(w, "  (in %" PRIu64 ", out %" PRIu64, s->rows_in, s->rows_out);
+    if (s->late)
+        wbuf_printf(w, ", late %" PRIu64, s->late);
+    if (s->errors)
+        wbuf_printf(w, ", errors %" PRIu64, s->errors);
+    if (s->state_rows)
+        wbuf_printf(w, ", keeps %" PRIu64 " rows in %" PRIu64 " bytes", s->state_rows, s->state_bytes);
+    wbuf_str(w, STR(")"));
+}
+
+static void put_tree(struct wbuf *w, const struct plan_node *n, const struct node_stats *stats, unsigned depth)
+{
+    for (unsigned i = 0; i < depth; i++)
+        wbuf_str(w, STR("  "));
+    put_node(w, n);
+    if (n->kind != PLAN_SINK_QUERY && n->kind != PLAN_SINK_TOPIC)
+        wbuf_printf(w, "  [%s]", edge_mode_name(n->mode));
+    if (stats)
+        put_stats(w, &stats[n->id]);
+    wbuf_str(w, STR("\n"));
+    for (unsigned i = 0; i < n->ninputs; i++)
+        put_tree(w, n->inputs[i], stats, depth + 1);
+}
+
+void plan_print(const struct plan *p, const struct node_stats *stats, struct wbuf *out)
+{
+    put_tree(out, p->sink, stats, 0);
+}
