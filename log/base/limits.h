@@ -92,6 +92,17 @@
 #define SEGMENT_BYTES_DEFAULT 1073741824
 #endif
 
+/* ---- cluster */
+
+#define CLUSTER_PARTS_MAX 10000 /* partitions of one topic: each costs memory and, once written, a folder */
+/* Records of the metadata log after which a snapshot is written, so that a start never replays more than a moment. */
+#ifdef TINY
+#define CLUSTER_SNAPSHOT_RECORDS 8
+#else
+#define CLUSTER_SNAPSHOT_RECORDS 10000
+#endif
+#define CLUSTER_SNAPSHOT_BYTES 1073741824 /* a snapshot larger than this is the wrong file */
+
 /* ---- engine */
 
 /* Rows of a batch: its columns fit the second-level cache, and the cost of a call is spread over thousands of rows. */

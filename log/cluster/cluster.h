@@ -20,6 +20,8 @@ struct topic {
     int32_t nparts;
     struct part **parts;
     struct part_conf conf;
+    int64_t ts_before_max_ms, ts_after_max_ms; /* message.timestamp.before.max.ms, .after.max.ms */
+    int32_t min_isr;                           /* min.insync.replicas */
     unsigned nconfigs; /* those set explicitly */
     const struct topic_config *configs;
     bool internal; /* name starts with "__" */
@@ -55,11 +57,14 @@ void cluster_close(struct cluster *cl); /* after the loops have stopped */
 struct image *cluster_image(struct cluster *cl); /* any thread; gives a reference: counted_release(&im->c) */
 struct store *cluster_store(struct cluster *cl);
 
-/* Calls image_cb on `loop` after every new image, in order, from now on; removed by unsubscribe on the same loop. */
+/* Calls image_cb on `loop` once at first and then after new images (several quick ones may be told in one call): what
+ * cluster_image gives there is the newest. Removed by unsubscribe on the same loop; after done_cb sub is the caller's. */
 struct cluster_sub {
     struct loop *loop;
     void (*image_cb)(struct cluster_sub *sub);
-    struct msg msg;
+    void (*done_cb)(struct cluster_sub *sub); /* the cluster's own, and all below */
+    struct cluster *cl;
+    struct msg msg, cancel;
     struct list link;
     _Atomic int queued;
 };
@@ -84,7 +89,9 @@ void change_set_config(struct change *ch, struct uuid id, struct str key, struct
 void change_put_object(struct change *ch, const char *kind, struct str name, struct uuid id, struct str body,
                        bool must_be_new);
 void change_remove_object(struct change *ch, const char *kind, struct uuid id);
-void change_producer_ids(struct change *ch, int64_t next); /* ids below next are given out */
+/* Takes the producer ids from image's next_producer_id, as `from`, to below next. E_BUSY at the commit if others have
+ * taken ids meanwhile: look at the newest image and try again. */
+void change_producer_ids(struct change *ch, int64_t from, int64_t next);
 
 /* Checks the change against the newest image, writes it as one recbatch and, once durable, applies it. done_cb on `from`,
  * once; status E_EXISTS, E_NO_TOPIC, ... with detail in d: then nothing has changed. The new image is visible before
@@ -99,6 +106,8 @@ struct commit {
     struct list link;
 };
 void cluster_commit(struct cluster *cl, struct commit *c);
+/* Would it be accepted now? Changes nothing. Any thread. */
+int cluster_check(struct cluster *cl, const struct change *ch, struct diag *d);
 
 /* Topic configuration keys: what they mean, with their defaults from conf (DescribeConfigs). */
 struct topic_config_item {
