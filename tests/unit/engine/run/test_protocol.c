@@ -1,0 +1,252 @@
+/* The pure parts of engine/run: watermarks, epochs, commit records. */
+#include "engine/run/commit.h"
+#include "engine/run/epoch.h"
+#include "engine/run/watermark.h"
+#include "log/base/random.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static uint64_t seed(void)
+{
+    const char *s = getenv("WEIR_SEED");
+    uint64_t v;
+    if (s)
+        v = strtoull(s, NULL, 10);
+    else
+        random_system(&v, sizeof v);
+    printf("WEIR_SEED=%" PRIu64 "\n", v);
+    return v;
+}
+
+/* ---- watermarks */
+
+/* The watermark is the least of the inputs that are awake, and never goes back; compared with a plain recomputation. */
+static void test_watermark_is_live_minimum(void **state)
+{
+    (void)state;
+    struct random r;
+    random_seed(&r, seed());
+    for (int round = 0; round < 300; round++) {
+        struct watermark_input in[5];
+        struct watermarks w;
+        unsigned n = 1 + (unsigned)random_below(&r, 5);
+        watermarks_init(&w, in, n);
+        int64_t ms[5], high = WATERMARK_NONE;
+        bool idle[5] = {0};
+        for (unsigned i = 0; i < n; i++)
+            ms[i] = WATERMARK_NONE;
+        for (int step = 0; step < 60; step++) {
+            unsigned i = (unsigned)random_below(&r, n);
+            int64_t v = (int64_t)random_below(&r, 100);
+            idle[i] = random_chance(&r, 0.3);
+            ms[i] = MAX(ms[i], v);
+            bool up = watermarks_set(&w, i, v, idle[i]);
+            int64_t min = INT64_MAX;
+            for (unsigned k = 0; k < n; k++)
+                if (!idle[k])
+                    min = MIN(min, ms[k]);
+            bool want = min != INT64_MAX && min > high;
+            if (want)
+                high = min;
+            assert_int_equal(up, want);
+            assert_int_equal(w.ms, high);
+        }
+    }
+}
+
+/* ---- epochs */
+
+static struct epoch_effects step(struct epochs *e, enum epoch_event_kind k, unsigned task, int64_t now)
+{
+    return epochs_step(e, &(struct epoch_event){.kind = k, .task = task, .epoch = e->number}, now);
+}
+
+/* The first row after quiet opens an epoch at once; rows while it flies make the next one wait for the interval. */
+static void test_epoch_spacing(void **state)
+{
+    (void)state;
+    struct epochs e;
+    bool done[2];
+    epochs_init(&e, 2, done, 100000, 5000, 7);
+    struct epoch_effects fx = step(&e, EV_ROWS, 0, 1000000);
+    assert_true(fx.open && e.number == 8);
+    assert_false(step(&e, EV_ROWS, 0, 1000100).open);
+    assert_false(step(&e, EV_DONE, 1, 1000200).write);
+    assert_true(step(&e, EV_DONE, 0, 1000300).write);
+    fx = step(&e, EV_DURABLE, 0, 1000400);
+    assert_true(fx.committed && !fx.open);
+    assert_int_equal(fx.timer_us, 1100000);
+    fx = step(&e, EV_HURRY, 0, 1004000);
+    assert_int_equal(fx.timer_us, 1005000);
+    fx = step(&e, EV_TICK, 0, 1005000);
+    assert_true(fx.open && e.number == 9);
+}
+
+/* An idle job opens nothing, whatever the timer says. */
+static void test_epoch_idle(void **state)
+{
+    (void)state;
+    struct epochs e;
+    bool done[1];
+    epochs_init(&e, 1, done, 100000, 5000, 0);
+    for (int i = 0; i < 5; i++) {
+        struct epoch_effects fx = step(&e, EV_TICK, 0, i * 1000000);
+        assert_true(!fx.open && fx.timer_us == -1);
+    }
+    assert_true(step(&e, EV_STOP, 0, 9000000).over);
+}
+
+/* A stop commits what was read before it, once, and then nothing opens any more. */
+static void test_epoch_stop(void **state)
+{
+    (void)state;
+    struct epochs e;
+    bool done[1];
+    epochs_init(&e, 1, done, 100000, 5000, 0);
+    assert_true(step(&e, EV_ROWS, 0, 1000).open);
+    assert_false(step(&e, EV_ROWS, 0, 1001).open);
+    assert_false(step(&e, EV_STOP, 0, 1002).over);
+    assert_true(step(&e, EV_DONE, 0, 1003).write);
+    struct epoch_effects fx = step(&e, EV_DURABLE, 0, 1004);
+    assert_true(fx.committed && fx.open && !fx.over);
+    assert_true(step(&e, EV_DONE, 0, 1005).write);
+    fx = step(&e, EV_DURABLE, 0, 1006);
+    assert_true(fx.committed && fx.over && !fx.open);
+    assert_false(step(&e, EV_ROWS, 0, 2000000).open);
+}
+
+/* Under any order of events: never two epochs in flight, no record before every task is done, nothing after the end. */
+static void test_epoch_random(void **state)
+{
+    (void)state;
+    struct random r;
+    random_seed(&r, seed());
+    for (int round = 0; round < 500; round++) {
+        struct epochs e;
+        bool done[4];
+        unsigned n = 1 + (unsigned)random_below(&r, 4);
+        epochs_init(&e, n, done, 100, 5, 0);
+        bool flying = false, writing = false, over = false;
+        unsigned left = 0;
+        int64_t now = 0;
+        for (int i = 0; i < 200; i++) {
+            now += (int64_t)random_below(&r, 20);
+            struct epoch_effects fx;
+            unsigned pick = (unsigned)random_below(&r, 8);
+            if (over)
+                break;
+            if (flying && !writing && pick < 4) {
+                unsigned t = (unsigned)random_below(&r, n);
+                if (done[t])
+                    continue;
+                fx = step(&e, EV_DONE, t, now);
+                assert_int_equal(fx.write, --left == 0);
+                writing = fx.write;
+            } else if (writing && pick < 4) {
+                fx = step(&e, EV_DURABLE, 0, now);
+                assert_true(fx.committed);
+                flying = writing = false;
+            } else {
+                enum epoch_event_kind k = pick == 7 && i > 100 ? EV_STOP : pick == 6 ? EV_HURRY : pick == 5 ? EV_FORCE
+                                          : pick == 4 ? EV_ROWS : EV_TICK;
+                fx = step(&e, k, 0, now);
+                assert_false(fx.write || fx.committed);
+            }
+            if (fx.open) {
+                assert_false(flying);
+                flying = true;
+                left = n;
+            }
+            over = fx.over;
+            assert_false(over && flying);
+        }
+    }
+}
+
+/* ---- records */
+
+/* A commit record comes back as it was; cut or changed bytes are refused or read, never worse. */
+static void test_commit_round_trip(void **state)
+{
+    (void)state;
+    struct commit_source s[] = {{3, 0, 17, WATERMARK_NONE, true}, {3, 1, 0, 1700000000000, false}};
+    struct commit_task t[] = {{0x10002, 5, 9, 12}, {0, 7, 7, WATERMARK_NONE}};
+    struct commit_output o[] = {{0, 44}};
+    struct commit_record c = {9, 1234, true, 2, 2, 1, s, t, o}, back;
+    struct wbuf w;
+    struct arena a;
+    wbuf_init(&w);
+    arena_init(&a);
+    commit_pack(&c, &w);
+    assert_int_equal(commit_unpack(&back, wbuf_view(&w), &a), 0);
+    assert_int_equal(back.epoch, 9);
+    assert_true(back.bootstrapped && back.sources[0].idle && back.sources[1].watermark_ms == 1700000000000);
+    assert_int_equal(back.tasks[0].task, 0x10002);
+    assert_int_equal(back.tasks[0].end, 9);
+    assert_int_equal(back.outputs[0].end, 44);
+    for (size_t n = 0; n < w.len; n++)
+        assert_int_not_equal(commit_unpack(&back, (struct str){(char *)w.data, n}, &a), 0);
+    struct random r;
+    random_seed(&r, seed());
+    for (int i = 0; i < 3000; i++) {
+        size_t at = random_below(&r, w.len);
+        uint8_t old = w.data[at];
+        w.data[at] = (uint8_t)random_next(&r);
+        (void)commit_unpack(&back, wbuf_view(&w), &a);
+        w.data[at] = old;
+    }
+    wbuf_fini(&w);
+    arena_fini(&a);
+}
+
+/* Only offsets, watermarks, outputs and new changes make a commit worth writing. */
+static void test_commit_same(void **state)
+{
+    (void)state;
+    struct commit_source s1 = {3, 0, 17, 5, false}, s2 = s1;
+    struct commit_task t1 = {1, 5, 9, 12}, t2 = {1, 9, 9, 12};
+    struct commit_output o1 = {0, 44}, o2 = o1;
+    struct commit_record a = {1, 1, true, 1, 1, 1, &s1, &t1, &o1}, b = {2, 2, true, 1, 1, 1, &s2, &t2, &o2};
+    assert_true(commit_same(&a, &b));
+    s2.offset++;
+    assert_false(commit_same(&a, &b));
+    s2.offset--;
+    t2.end++;
+    assert_false(commit_same(&a, &b));
+    t2.end--;
+    o2.end++;
+    assert_false(commit_same(&a, &b));
+}
+
+/* No state key can be mistaken for a commit. */
+static void test_changelog_keys(void **state)
+{
+    (void)state;
+    struct wbuf w;
+    struct changelog_key k;
+    wbuf_init(&w);
+    changelog_key_state(0x30001, 0x20001, STR("abc"), &w);
+    assert_int_equal(changelog_key_parse(&k, wbuf_view(&w)), 0);
+    assert_true(!k.commit && k.task == 0x30001 && k.store == 0x20001 && str_eq(k.key, STR("abc")));
+    wbuf_reset(&w);
+    changelog_key_commit(77, &w);
+    assert_int_equal(changelog_key_parse(&k, wbuf_view(&w)), 0);
+    assert_true(k.commit && k.epoch == 77);
+    assert_int_equal(changelog_key_parse(&k, STR("abc")), E_CORRUPT);
+    wbuf_fini(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_watermark_is_live_minimum), cmocka_unit_test(test_epoch_spacing),
+        cmocka_unit_test(test_epoch_idle),                cmocka_unit_test(test_epoch_stop),
+        cmocka_unit_test(test_epoch_random),              cmocka_unit_test(test_commit_round_trip),
+        cmocka_unit_test(test_commit_same),               cmocka_unit_test(test_changelog_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
