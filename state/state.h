@@ -10,6 +10,15 @@
 #include "log/base/disk.h"
 #include "log/base/err.h"
 
+/* ---- Memory that is counted but never refused: state must grow with its input. What no longer fits the budget is held
+ * in `over`; whoever admits work looks at it. */
+struct account {
+    struct budget *budget; /* may be NULL */
+    size_t bytes, over;    /* all bytes; those of them that the budget refused */
+};
+void account_add(struct account *a, size_t n);
+void account_sub(struct account *a, size_t n);
+
 /* ---- A map from key bytes to value bytes. Ordered ones also scan by prefix, in byte order. */
 struct kv;
 struct kv *kv_new(bool ordered, struct budget *budget);
@@ -18,11 +27,16 @@ void kv_free(struct kv *kv);
 struct str kv_get(const struct kv *kv, struct str key);
 void kv_put(struct kv *kv, struct str key, struct str value); /* copies both; over budget is counted, not refused */
 bool kv_remove(struct kv *kv, struct str key);
+void kv_clear(struct kv *kv);
 size_t kv_count(const struct kv *kv);
 size_t kv_bytes(const struct kv *kv);
 /* Calls each_cb for every pair (ordered: ascending; with a prefix: those that start with it) until it answers non-zero,
  * which is returned. kv must not change meanwhile. */
 int kv_scan(const struct kv *kv, struct str prefix, int (*each_cb)(void *arg, struct str key, struct str value), void *arg);
+
+/* Ordered ones only: the smallest and the largest pair whose key starts with prefix; false if there is none. */
+bool kv_first(const struct kv *kv, struct str prefix, struct str *key, struct str *value);
+bool kv_last(const struct kv *kv, struct str prefix, struct str *key, struct str *value);
 
 /* ---- The changes of one epoch of one task, ready for the changelog. */
 struct changes {

@@ -103,6 +103,17 @@
 #endif
 #define CLUSTER_SNAPSHOT_BYTES 1073741824 /* a snapshot larger than this is the wrong file */
 
+/* ---- state */
+
+/* Children of a node of the ordered index: the head numbers of a node fill four cache lines. */
+#ifdef TINY
+#define BTREE_FAN 4
+#else
+#define BTREE_FAN 32
+#endif
+/* Page cache of one checkpoint file: writes arrive sorted, so a few pages of every level are enough. */
+#define CHECKPOINT_CACHE_KIB 1024
+
 /* ---- engine */
 
 /* Rows of a batch: its columns fit the second-level cache, and the cost of a call is spread over thousands of rows. */
@@ -110,6 +121,12 @@
 #define ENGINE_BATCH_ROWS 4
 #else
 #define ENGINE_BATCH_ROWS 4096
+#endif
+/* Groups that a partial aggregate holds before it hands them over: about what the second-level cache holds. */
+#ifdef TINY
+#define AGG_PARTIAL_GROUPS 6
+#else
+#define AGG_PARTIAL_GROUPS 16384
 #endif
 
 /* Plans are trees of tens of nodes; reading, checking and printing recurse once a level. */

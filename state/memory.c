@@ -1,0 +1,288 @@
+#include "log/base/map.h"
+#include "state/kv.h"
+
+/* The map that operators work on. Two indexes over the same pairs: a hash table with open addressing (16 bytes a slot;
+ * slots are at most three quarters full, a removal moves the run back, so there are no tombstones), or a B+tree
+ * (btree.c). The hash seed is fixed: the same history must scan in the same order in every run of the simulator. */
+
+enum { CAP_MIN = 8 };
+struct slot {
+    uint64_t hash;
+    struct pair *pair; /* NULL: free */
+};
+struct kv {
+    bool ordered;
+    unsigned scans; /* running; nothing may change meanwhile */
+    size_t count;
+    struct account account;
+    struct slot *slots;
+    size_t cap;
+    struct btree tree;
+};
+
+void account_add(struct account *a, size_t n)
+{
+    a->bytes += n;
+    if (a->budget && budget_take(a->budget, n))
+        a->over += n;
+}
+
+void account_sub(struct account *a, size_t n)
+{
+    CHECK(n <= a->bytes);
+    a->bytes -= n;
+    if (!a->budget)
+        return;
+    size_t unpaid = MIN(n, a->over);
+    a->over -= unpaid;
+    budget_give(a->budget, n - unpaid);
+}
+
+struct kv *kv_new(bool ordered, struct budget *budget)
+{
+    struct kv *kv = xzalloc(sizeof *kv);
+    kv->ordered = ordered;
+    kv->account.budget = budget;
+    kv->tree.account = &kv->account;
+    return kv;
+}
+
+/* ---- Pairs. */
+
+static size_t pair_size(const struct pair *p) { return sizeof *p + p->cap; }
+
+static void pair_free(struct kv *kv, struct pair *p)
+{
+    account_sub(&kv->account, pair_size(p));
+    xfree(p);
+}
+
+static struct pair *pair_new(struct kv *kv, struct str key, struct str value)
+{
+    CHECK(key.len <= UINT32_MAX / 4 && value.len <= UINT32_MAX / 4);
+    size_t cap = (key.len + value.len + 11) / 8 * 8 + 4; /* whole pair a multiple of eight, with a little to grow */
+    struct pair *p = xalloc(sizeof *p + cap);
+    *p = (struct pair){(uint32_t)key.len, (uint32_t)value.len, (uint32_t)cap};
+    memcpy(p->bytes, key.ptr ? key.ptr : "", key.len);
+    memcpy(p->bytes + key.len, value.ptr ? value.ptr : "", value.len);
+    account_add(&kv->account, pair_size(p));
+    return p;
+}
+
+static void pair_set(struct kv *kv, struct pair **slot, struct str value)
+{
+    struct pair *p = *slot;
+    if (p->key_len + value.len > p->cap) {
+        *slot = pair_new(kv, pair_key(p), value);
+        pair_free(kv, p);
+        return;
+    }
+    memmove(p->bytes + p->key_len, value.ptr ? value.ptr : "", value.len);
+    p->value_len = (uint32_t)value.len;
+}
+
+/* ---- The hash index. */
+
+static uint64_t hash_of(struct str key) { return hash_bytes(key.ptr, key.len, 0); }
+
+/* The key's slot, or the free one where it belongs. */
+static struct slot *slot_find(const struct kv *kv, struct str key, uint64_t hash)
+{
+    for (size_t mask = kv->cap - 1, i = hash & mask;; i = (i + 1) & mask) {
+        struct slot *s = &kv->slots[i];
+        if (!s->pair || (s->hash == hash && str_eq(pair_key(s->pair), key)))
+            return s;
+    }
+}
+
+static void table_grow(struct kv *kv)
+{
+    size_t before = kv->cap;
+    struct slot *old = kv->slots;
+    kv->cap = before ? before * 2 : CAP_MIN;
+    kv->slots = xzalloc(kv->cap * sizeof *old);
+    account_add(&kv->account, (kv->cap - before) * sizeof *old);
+    for (size_t i = 0; i < before; i++) {
+        if (!old[i].pair)
+            continue;
+        size_t at = old[i].hash & (kv->cap - 1);
+        while (kv->slots[at].pair)
+            at = (at + 1) & (kv->cap - 1);
+        kv->slots[at] = old[i];
+    }
+    xfree(old);
+}
+
+static struct pair **table_put(struct kv *kv, struct str key, bool *added)
+{
+    if ((kv->count + 1) * 4 > kv->cap * 3)
+        table_grow(kv);
+    uint64_t hash = hash_of(key);
+    struct slot *s = slot_find(kv, key, hash);
+    *added = !s->pair;
+    s->hash = hash;
+    return &s->pair;
+}
+
+static struct pair *table_remove(struct kv *kv, struct str key)
+{
+    struct slot *s = kv->count ? slot_find(kv, key, hash_of(key)) : NULL;
+    if (!s || !s->pair)
+        return NULL;
+    struct pair *p = s->pair;
+    size_t mask = kv->cap - 1, hole = (size_t)(s - kv->slots);
+    for (size_t i = (hole + 1) & mask; kv->slots[i].pair; i = (i + 1) & mask) {
+        size_t home = kv->slots[i].hash & mask;
+        if (((i - home) & mask) < ((i - hole) & mask))
+            continue; /* its home lies after the hole */
+        kv->slots[hole] = kv->slots[i];
+        hole = i;
+    }
+    kv->slots[hole] = (struct slot){0};
+    return p;
+}
+
+/* ---- Both. */
+
+static struct pair *find(const struct kv *kv, struct str key)
+{
+    if (kv->ordered)
+        return btree_get(&kv->tree, key);
+    return kv->count ? slot_find(kv, key, hash_of(key))->pair : NULL;
+}
+
+/* An empty key is a key; only for str_eq must it not look null. */
+static struct str key_of(struct str key) { return key.ptr ? key : STR(""); }
+
+struct str kv_get(const struct kv *kv, struct str key)
+{
+    struct pair *p = find(kv, key_of(key));
+    return p ? pair_value(p) : STR_NULL;
+}
+
+void kv_put(struct kv *kv, struct str key, struct str value)
+{
+    CHECK(!kv->scans);
+    bool added;
+    key = key_of(key);
+    struct pair **slot = kv->ordered ? btree_put(&kv->tree, key, &added) : table_put(kv, key, &added);
+    if (!added) {
+        pair_set(kv, slot, value);
+        return;
+    }
+    *slot = pair_new(kv, key, value);
+    kv->count++;
+}
+
+bool kv_remove(struct kv *kv, struct str key)
+{
+    CHECK(!kv->scans);
+    key = key_of(key);
+    struct pair *p = kv->ordered ? btree_remove(&kv->tree, key) : table_remove(kv, key);
+    if (!p)
+        return false;
+    kv->count--;
+    pair_free(kv, p);
+    return true;
+}
+
+void kv_clear(struct kv *kv)
+{
+    CHECK(!kv->scans);
+    if (!kv->count)
+        return;
+    for (size_t i = 0; i < kv->cap; i++)
+        if (kv->slots[i].pair)
+            pair_free(kv, kv->slots[i].pair);
+    if (kv->cap)
+        memset(kv->slots, 0, kv->cap * sizeof *kv->slots);
+    struct btree_at at = btree_seek(&kv->tree, STR(""));
+    for (struct pair *p; (p = btree_pair(at)) != NULL; at = btree_next(at))
+        pair_free(kv, p);
+    btree_fini(&kv->tree);
+    kv->count = 0;
+}
+
+void kv_free(struct kv *kv)
+{
+    if (!kv)
+        return;
+    kv_clear(kv);
+    btree_fini(&kv->tree);
+    account_sub(&kv->account, kv->cap * sizeof *kv->slots);
+    CHECK(kv->account.bytes == 0);
+    xfree(kv->slots);
+    xfree(kv);
+}
+
+size_t kv_count(const struct kv *kv) { return kv->count; }
+size_t kv_bytes(const struct kv *kv) { return kv->account.bytes; }
+
+static int scan_tree(const struct kv *kv, struct str prefix, int (*each_cb)(void *, struct str, struct str), void *arg)
+{
+    int err = 0;
+    struct btree_at at = btree_seek(&kv->tree, prefix);
+    for (struct pair *p; !err && (p = btree_pair(at)) != NULL && str_starts(pair_key(p), prefix); at = btree_next(at))
+        err = each_cb(arg, pair_key(p), pair_value(p));
+    return err;
+}
+
+static int scan_table(const struct kv *kv, struct str prefix, int (*each_cb)(void *, struct str, struct str), void *arg)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < kv->cap; i++) {
+        const struct pair *p = kv->slots[i].pair;
+        if (p && str_starts(pair_key(p), prefix))
+            err = each_cb(arg, pair_key(p), pair_value(p));
+    }
+    return err;
+}
+
+int kv_scan(const struct kv *kv, struct str prefix, int (*each_cb)(void *arg, struct str key, struct str value), void *arg)
+{
+    unsigned *scans = &((struct kv *)kv)->scans;
+    ++*scans;
+    prefix = key_of(prefix);
+    int err = kv->ordered ? scan_tree(kv, prefix, each_cb, arg) : scan_table(kv, prefix, each_cb, arg);
+    --*scans;
+    return err;
+}
+
+static bool take_pair(const struct pair *p, struct str prefix, struct str *key, struct str *value)
+{
+    if (!p || !str_starts(pair_key(p), prefix))
+        return false;
+    *key = pair_key(p);
+    *value = pair_value(p);
+    return true;
+}
+
+bool kv_first(const struct kv *kv, struct str prefix, struct str *key, struct str *value)
+{
+    CHECK(kv->ordered);
+    prefix = key_of(prefix);
+    return take_pair(btree_pair(btree_seek(&kv->tree, prefix)), prefix, key, value);
+}
+
+/* The least bytes that follow all those with this prefix: the last byte below 0xff counted up, the rest cut off. */
+static struct btree_at seek_past(const struct kv *kv, struct str prefix)
+{
+    size_t n = prefix.len;
+    while (n && (uint8_t)prefix.ptr[n - 1] == 0xff)
+        n--;
+    if (!n)
+        return btree_end(&kv->tree);
+    char *past = xalloc(n);
+    memcpy(past, prefix.ptr, n);
+    past[n - 1] = (char)((uint8_t)past[n - 1] + 1);
+    struct btree_at at = btree_seek(&kv->tree, (struct str){past, n});
+    xfree(past);
+    return at.node ? at : btree_end(&kv->tree);
+}
+
+bool kv_last(const struct kv *kv, struct str prefix, struct str *key, struct str *value)
+{
+    CHECK(kv->ordered);
+    prefix = key_of(prefix);
+    return take_pair(btree_pair(btree_back(&kv->tree, seek_past(kv, prefix))), prefix, key, value);
+}
