@@ -14,7 +14,7 @@ struct big {
     uint32_t w[WORDS]; /* least significant first */
 };
 
-static void times(struct big *b, uint32_t m)
+static void multiplied(struct big *b, uint32_t m)
 {
     uint64_t carry = 0;
     for (int i = 0; i < WORDS; i++) {
@@ -58,7 +58,7 @@ int main(void)
         if (k >= 0) {
             b.w[0] = 1;
             for (int i = 0; i < k; i++)
-                times(&b, 10);
+                multiplied(&b, 10);
         } else {
             b.w[WORDS - 1] = UINT32_C(1) << 31;
             /* Repeated floors equal one floor of the whole quotient. */

@@ -31,7 +31,7 @@ struct cursor {
 
 static bool at_digit(const struct cursor *c) { return c->p < c->end && *c->p >= '0' && *c->p <= '9'; }
 
-static bool accept(struct cursor *c, char ch)
+static bool took(struct cursor *c, char ch)
 {
     bool yes = c->p < c->end && *c->p == ch;
     c->p += yes;
@@ -52,17 +52,17 @@ static bool read_int(struct cursor *c, int *out)
 /* [+-]hh[:mm[:ss]] */
 static bool read_hms(struct cursor *c, int64_t *out)
 {
-    int sign = accept(c, '-') ? -1 : 1, part;
+    int sign = took(c, '-') ? -1 : 1, part;
     if (sign > 0)
-        accept(c, '+');
+        took(c, '+');
     if (!read_int(c, &part))
         return false;
     int64_t v = part * 3600;
-    if (accept(c, ':')) {
+    if (took(c, ':')) {
         if (!read_int(c, &part))
             return false;
         v += part * 60;
-        if (accept(c, ':')) {
+        if (took(c, ':')) {
             if (!read_int(c, &part))
                 return false;
             v += part;
@@ -75,10 +75,10 @@ static bool read_hms(struct cursor *c, int64_t *out)
 static bool read_name(struct cursor *c)
 {
     const char *start = c->p;
-    if (accept(c, '<')) {
+    if (took(c, '<')) {
         while (c->p < c->end && *c->p != '>')
             c->p++;
-        return accept(c, '>');
+        return took(c, '>');
     }
     while (c->p < c->end && ((*c->p | 0x20) >= 'a' && (*c->p | 0x20) <= 'z'))
         c->p++;
@@ -88,9 +88,9 @@ static bool read_name(struct cursor *c)
 static bool read_day(struct cursor *c, struct rule_day *d)
 {
     d->at_s = 7200;
-    bool ok = accept(c, ',') && accept(c, 'M') && read_int(c, &d->month) && accept(c, '.') && read_int(c, &d->week) &&
-              accept(c, '.') && read_int(c, &d->weekday);
-    if (ok && accept(c, '/'))
+    bool ok = took(c, ',') && took(c, 'M') && read_int(c, &d->month) && took(c, '.') && read_int(c, &d->week) &&
+              took(c, '.') && read_int(c, &d->weekday);
+    if (ok && took(c, '/'))
         ok = read_hms(c, &d->at_s);
     return ok && d->month >= 1 && d->month <= 12 && d->week >= 1 && d->week <= 5 && d->weekday <= 6;
 }
@@ -226,7 +226,7 @@ static bool zone_fixed(struct zone *z, struct str name)
     if (name.len == 5 && c.p == c.end) { /* +hhmm */
         minutes = hours % 100;
         hours /= 100;
-    } else if (accept(&c, ':') && !read_int(&c, &minutes)) {
+    } else if (took(&c, ':') && !read_int(&c, &minutes)) {
         return false;
     }
     int seconds = (hours * 60 + minutes) * 60;
