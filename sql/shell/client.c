@@ -1,0 +1,384 @@
+#include "sql/shell/client.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "log/base/clock.h"
+#include "sql/parse/parse.h"
+#include "sql/shell/live.h"
+
+static volatile sig_atomic_t interrupts; /* a signal handler can reach nothing else */
+
+static void on_interrupt(int sig)
+{
+    (void)sig;
+    interrupts = 1;
+}
+
+void client_catch_interrupts(void)
+{
+    struct sigaction sa = {.sa_handler = on_interrupt}; /* no SA_RESTART: poll must wake */
+    sigaction(SIGINT, &sa, NULL);
+}
+
+bool client_interrupted(void)
+{
+    bool was = interrupts;
+    interrupts = 0;
+    return was;
+}
+
+void client_init(struct client *c, const char *target)
+{
+    *c = (struct client){.target = xstrdup(target), .limit = -1, .for_ms = -1, .echo_messages = true};
+    screen_init(&c->screen);
+    c->mode = c->screen.tty ? RENDER_BOX : RENDER_NDJSON;
+    c->live = c->screen.tty;
+}
+
+void client_fini(struct client *c)
+{
+    http_client_close(c->http);
+    xfree(c->target);
+    for (unsigned i = 0; i < c->nsettings; i++) {
+        xfree(c->settings[i].name);
+        xfree(c->settings[i].value);
+    }
+    xfree(c->settings);
+}
+
+void client_set(struct client *c, bool variable, struct str name, const char *value, size_t value_len)
+{
+    unsigned i = 0;
+    while (i < c->nsettings &&
+           !(c->settings[i].variable == variable && str_eq_nocase(str_of(c->settings[i].name), name)))
+        i++;
+    if (i < c->nsettings) {
+        xfree(c->settings[i].name);
+        xfree(c->settings[i].value);
+        c->settings[i] = c->settings[--c->nsettings];
+    }
+    if (value)
+        VEC_PUSH(c->settings, c->nsettings, c->settings_cap) =
+            (struct client_setting){xstrndup(name.ptr, name.len), xstrndup(value, value_len), variable};
+}
+
+/* ---- The request. */
+static void put_settings(struct client *c, struct wbuf *w, const char *member, bool variable)
+{
+    wbuf_printf(w, ",\"%s\":{", member);
+    bool first = true;
+    for (unsigned i = 0; i < c->nsettings; i++) {
+        if (c->settings[i].variable != variable)
+            continue;
+        if (!first)
+            wbuf_u8(w, ',');
+        first = false;
+        json_put_str(w, str_of(c->settings[i].name));
+        wbuf_u8(w, ':');
+        json_put_str(w, str_of(c->settings[i].value));
+    }
+    wbuf_u8(w, '}');
+}
+
+static int send_request(struct client *c, struct str sql)
+{
+    struct diag d = {.line = 0};
+    int err = c->http ? 0 : http_client_open(&c->http, c->target, 5000, &d);
+    if (!err) {
+        struct wbuf body;
+        wbuf_init(&body);
+        wbuf_str(&body, STR("{\"sql\":"));
+        json_put_str(&body, sql);
+        put_settings(c, &body, "properties", false);
+        put_settings(c, &body, "variables", true);
+        if (c->limit >= 0)
+            wbuf_printf(&body, ",\"limit\":%lld", (long long)c->limit);
+        if (c->until_caught_up)
+            wbuf_str(&body, STR(",\"until_caught_up\":true"));
+        wbuf_u8(&body, '}');
+        err = http_client_post(c->http, "/sql", wbuf_view(&body), &d);
+        wbuf_fini(&body);
+    }
+    if (err) {
+        fprintf(stderr, "%s\n", d.text);
+        if (d.hint[0])
+            fprintf(stderr, "  hint: %s\n", d.hint);
+        http_client_close(c->http);
+        c->http = NULL;
+    }
+    return err;
+}
+
+/* ---- Errors. */
+static void copy_text(char *to, size_t cap, struct str from)
+{
+    snprintf(to, cap, "%.*s", STR_ARG(from));
+}
+
+void client_show_error(const struct screen *screen, struct str sql, const struct answer *an)
+{
+    struct diag d = {.line = (int)an->line, .column = (int)an->column, .length = (int)an->length};
+    copy_text(d.code, sizeof d.code, an->code);
+    copy_text(d.text, sizeof d.text, an->text);
+    copy_text(d.hint, sizeof d.hint, an->hint);
+    struct wbuf w;
+    wbuf_init(&w);
+    diag_show(&d, sql, &w);
+    bool colour = screen->colour && isatty(STDERR_FILENO);
+    fprintf(stderr, "%s%.*s%s", colour ? RED : "", (int)w.len, (char *)w.data, colour ? PLAIN : "");
+    wbuf_fini(&w);
+}
+
+/* ---- Showing one request's answers. */
+struct show {
+    struct client *c;
+    struct str sql;
+    struct render render;
+    struct live *live;
+    struct arena arena;
+    bool in_rows, push;
+    int64_t deadline_us;
+    int exit_code;
+    struct termios saved;
+    bool raw;
+};
+
+static void raw_on(struct show *s)
+{
+    if (s->raw || !isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &s->saved) != 0)
+        return;
+    struct termios t = s->saved;
+    t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    t.c_cc[VMIN] = 0;
+    t.c_cc[VTIME] = 0;
+    tcsetattr(STDIN_FILENO, TCSANOW, &t);
+    s->raw = true;
+}
+
+static void end_rows(struct show *s)
+{
+    if (s->live) {
+        live_end(s->live, clock_mono_us());
+        s->live = NULL;
+        if (s->raw)
+            tcsetattr(STDIN_FILENO, TCSANOW, &s->saved);
+        s->raw = false;
+    } else if (s->in_rows) {
+        render_end(&s->render);
+    }
+    s->in_rows = false;
+}
+
+static void begin_rows(struct show *s, const struct answer *an)
+{
+    s->push = str_eq(an->query, STR("push"));
+    s->in_rows = true;
+    if (s->push && s->c->for_ms >= 0 && !s->deadline_us)
+        s->deadline_us = clock_mono_us() + s->c->for_ms * 1000;
+    if (s->push && s->c->live && s->c->mode == RENDER_BOX) {
+        screen_resize(&s->c->screen);
+        if (an->from_latest)
+            printf("%sreading from latest: only rows that come from now on; SET 'auto.offset.reset' = 'earliest' for all%s\n",
+                   paint(&s->c->screen, DIM), paint(&s->c->screen, PLAIN));
+        fflush(stdout);
+        s->live = live_new(&s->c->screen, an, clock_mono_us());
+        raw_on(s);
+        return;
+    }
+    render_begin(&s->render, an);
+}
+
+static void show_record(const struct answer *an)
+{
+    printf("rowtime: %lld, partition: %lld, offset: %lld, key: %.*s, value: %.*s", (long long)an->timestamp_ms,
+           (long long)an->partition, (long long)an->offset, STR_ARG(an->key_null ? STR("<null>") : an->key),
+           STR_ARG(an->value_null ? STR("<null>") : an->value));
+    if (an->headers.len > 2)
+        printf(", headers: %.*s", STR_ARG(an->headers));
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void show_done(struct show *s, const struct answer *an)
+{
+    bool table = s->in_rows && !s->live && s->c->mode == RENDER_BOX && s->c->screen.tty;
+    end_rows(s);
+    if (table || s->c->timing) {
+        printf("%s%lld %s", paint(&s->c->screen, DIM), (long long)an->rows, an->rows == 1 ? "row" : "rows");
+        if (s->c->timing || an->ms >= 1000)
+            printf(", %.3f s", (double)an->ms / 1000);
+        printf("%s\n", paint(&s->c->screen, PLAIN));
+        fflush(stdout);
+    }
+}
+
+static void show_answer(struct show *s, const struct answer *an)
+{
+    switch (an->kind) {
+    case ANSWER_MESSAGE:
+        if (s->c->echo_messages)
+            printf("%.*s\n", STR_ARG(an->text));
+        fflush(stdout);
+        break;
+    case ANSWER_TEXT:
+        printf("%.*s%s", STR_ARG(an->text), an->text.len && an->text.ptr[an->text.len - 1] == '\n' ? "" : "\n");
+        fflush(stdout);
+        break;
+    case ANSWER_COLUMNS:
+        begin_rows(s, an);
+        break;
+    case ANSWER_ROWS:
+        if (s->live)
+            live_rows(s->live, an, clock_mono_us());
+        else if (s->in_rows)
+            render_rows(&s->render, an);
+        break;
+    case ANSWER_PROGRESS:
+        if (s->live)
+            live_progress(s->live, an);
+        else if (s->push && !s->render.rows && an->why.len && isatty(STDERR_FILENO))
+            fprintf(stderr, "%.*s\n", STR_ARG(an->why));
+        break;
+    case ANSWER_RECORD:
+        show_record(an);
+        break;
+    case ANSWER_SET:
+        client_set(s->c, str_eq(an->what, STR("variable")), an->name, an->value.ptr, an->value.len);
+        break;
+    case ANSWER_DONE:
+        show_done(s, an);
+        break;
+    case ANSWER_ERROR:
+        end_rows(s);
+        fflush(stdout);
+        client_show_error(&s->c->screen, s->sql, an);
+        s->exit_code = EXIT_STATEMENT;
+        break;
+    case ANSWER_STATEMENT:
+    case ANSWER_OTHER:
+        break;
+    }
+}
+
+/* Keys, Ctrl-C, --for: true when the user (or the clock) wants the query to end. */
+static bool wants_to_leave(struct show *s)
+{
+    if (client_interrupted())
+        return true;
+    if (s->deadline_us && clock_mono_us() >= s->deadline_us)
+        return true;
+    char keys[32];
+    ssize_t n = s->raw ? read(STDIN_FILENO, keys, sizeof keys) : 0;
+    for (ssize_t i = 0; i < n; i++)
+        if (live_key(s->live, keys[i]))
+            return true;
+    return false;
+}
+
+static void wait_for_more(struct show *s)
+{
+    struct pollfd fds[2] = {{.fd = http_client_fd(s->c->http), .events = POLLIN},
+                            {.fd = s->raw ? STDIN_FILENO : -1, .events = POLLIN}};
+    int timeout = s->live ? live_paint(s->live, clock_mono_us(), clock_wall_ms()) : -1;
+    if (s->deadline_us) {
+        int64_t left = (s->deadline_us - clock_mono_us()) / 1000 + 1;
+        timeout = timeout < 0 || left < timeout ? (int)MAX(left, 0) : timeout;
+    }
+    poll(fds, 2, timeout);
+}
+
+static int lost(struct show *s, int err)
+{
+    end_rows(s);
+    fprintf(stderr, "the connection to %s was lost: %s\n", s->c->target,
+            err == E_CLOSED ? "the server closed it" : err_text(err));
+    return EXIT_CONNECTION;
+}
+
+/* Reads answers until the request is done; ended: the user left. */
+static int read_answers(struct show *s, bool *ended)
+{
+    for (;;) {
+        struct str line;
+        int got = http_client_line(s->c->http, &line);
+        if (got == E_EOF)
+            return s->exit_code;
+        if (got < 0)
+            return lost(s, got);
+        if (got) {
+            struct answer an;
+            arena_reset(&s->arena);
+            if (answer_read(&an, line, &s->arena) != 0)
+                return lost(s, E_SYNTAX);
+            show_answer(s, &an);
+            continue;
+        }
+        if (wants_to_leave(s)) {
+            *ended = true;
+            return s->exit_code;
+        }
+        wait_for_more(s);
+    }
+}
+
+int client_run(struct client *c, struct str sql)
+{
+    c->left = false;
+    client_interrupted();
+    if (send_request(c, sql) != 0)
+        return EXIT_CONNECTION;
+    struct show s = {.c = c, .sql = sql};
+    arena_init(&s.arena);
+    render_init(&s.render, c->mode, &c->screen);
+    int code = read_answers(&s, &c->left);
+    end_rows(&s);
+    render_fini(&s.render);
+    arena_fini(&s.arena);
+    if (c->left || code == EXIT_CONNECTION) { /* closing the connection is how a query is ended */
+        http_client_close(c->http);
+        c->http = NULL;
+    }
+    return code;
+}
+
+int client_rows(struct client *c, struct str sql, struct arena *a, bool quiet, struct columns *cols, struct row **rows,
+                unsigned *nrows)
+{
+    *nrows = 0;
+    *rows = NULL;
+    cols->n = 0;
+    unsigned cap = 0;
+    if (send_request(c, sql) != 0)
+        return EXIT_CONNECTION;
+    int code = EXIT_GOOD;
+    for (;;) {
+        struct str line;
+        int got = http_client_line(c->http, &line);
+        if (got == E_EOF)
+            return code;
+        struct answer an;
+        if (got < 0 || (got && answer_read(&an, line, a) != 0)) {
+            http_client_close(c->http);
+            c->http = NULL;
+            return EXIT_CONNECTION;
+        }
+        if (!got) {
+            struct pollfd pfd = {.fd = http_client_fd(c->http), .events = POLLIN};
+            poll(&pfd, 1, -1);
+            continue;
+        }
+        if (an.kind == ANSWER_COLUMNS)
+            columns_copy(cols, &an, a);
+        for (unsigned i = 0; an.kind == ANSWER_ROWS && i < an.nrows; i++)
+            VEC_PUSH(*rows, *nrows, cap) = row_copy(&an, i, a);
+        if (an.kind == ANSWER_ERROR) {
+            code = EXIT_STATEMENT;
+            if (!quiet)
+                client_show_error(&c->screen, sql, &an);
+        }
+    }
+}
