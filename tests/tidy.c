@@ -31,6 +31,9 @@ static const struct {
     {"log/wire/compress.h", 1},  /* codecs, also for what is no record batch */
     {"engine/run/plan.h", 9},    /* the physical plan is data: operators read it, sql/plan writes it */
     {"udf/load.h", 7},           /* udf.h is what other people's code sees, load.h what ours sees */
+    {"log/net/http_client.h", 2}, /* the command line's end of a session, apart from the server's sockets */
+    {"log/client/remote.h", 6},  /* the command line's Kafka client */
+    {"sql/serve/node.h", 15},    /* a whole node in one handle, for server, shell and benchmarks */
     {"sql/sql.h", 15},
 };
 
@@ -51,7 +54,7 @@ static const struct {
     {"histedit.h", {"sql/shell/"}},
     {"editline/", {"sql/shell/"}},
     {"pcre2", {"engine/expr/"}},
-    {"utf8proc", {"engine/expr/"}},
+    {"utf8proc", {"engine/expr/", "sql/shell/screen.c"}},
 };
 
 /* Calls with one home: names, the places they are for, and where the rule holds ("" is everywhere but tests). */
