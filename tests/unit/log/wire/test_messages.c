@@ -72,7 +72,8 @@ static struct str random_frame(const struct describe_message *d, int version, st
     wbuf_init(&w);
     d->message->encode(m, &w, version);
     struct str frame = {arena_alloc(a, w.len + 1), w.len};
-    memcpy((char *)frame.ptr, w.data, w.len);
+    if (w.len)
+        memcpy((char *)frame.ptr, w.data, w.len);
     wbuf_fini(&w);
     return frame;
 }
