@@ -79,7 +79,7 @@ struct rbuf {
 };
 static inline struct rbuf rbuf_of(const void *p, size_t n)
 {
-    return (struct rbuf){p, (const uint8_t *)p + n, 0};
+    return (struct rbuf){p, n ? (const uint8_t *)p + n : p, 0}; /* NULL + 0 is undefined */
 }
 static inline size_t rbuf_left(const struct rbuf *r) { return (size_t)(r->end - r->ptr); }
 const uint8_t *rbuf_take(struct rbuf *r, size_t n); /* NULL and err if fewer are left */

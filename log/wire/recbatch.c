@@ -136,7 +136,7 @@ int recbatch_iter(struct recbatch_iter *it, const struct recbatch *rb, struct co
         int err = compress_decode(c, recbatch_codec(rb), records, room, max);
         if (err)
             return err;
-        records = (struct str){(const char *)room->data + at, room->len - at};
+        records = room->len > at ? (struct str){(const char *)room->data + at, room->len - at} : STR("");
     }
     *it = (struct recbatch_iter){
         .r = rbuf_of(records.ptr, records.len),

@@ -1,4 +1,4 @@
-/* Kafka's record batch, format 2: look, check, walk, build, stamp. Layout: log/wire/README.md.
+/* Kafka's record batch, format 2: look, check, walk, build, stamp. Layout: recbatch.c.
  * Thread: pure. Bytes are borrowed; nothing is copied but where it says so. */
 #ifndef WIRE_RECBATCH_H
 #define WIRE_RECBATCH_H

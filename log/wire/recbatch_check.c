@@ -147,6 +147,8 @@ int recbatch_rebuild(struct str bytes, enum codec codec, struct compress *c, siz
     int err = recbatch_peek(&rb, bytes);
     if (err)
         return err == E_SHORT ? E_CORRUPT : err;
+    if (rb.base_offset > INT64_MAX - rb.count) /* no room for consecutive offsets */
+        return E_CORRUPT;
     bool packed = recbatch_codec(&rb) != CODEC_NONE;
     if ((err = recbatch_iter(&it, &rb, c, packed ? compress_scratch(c, 0) : NULL, max)))
         return err;
