@@ -306,7 +306,13 @@ static void timers_run(struct uvloop *l)
     }
 }
 
-static void alarm_cb(uv_timer_t *alarm) { container_of(alarm, struct uvloop, alarm)->alarm_us = INT64_MAX; }
+/* libuv may run this before it polls, and would then sleep without a timer: stopping makes this round return. */
+static void alarm_cb(uv_timer_t *alarm)
+{
+    struct uvloop *l = container_of(alarm, struct uvloop, alarm);
+    l->alarm_us = INT64_MAX;
+    uv_stop(&l->uv);
+}
 
 static void alarm_set(struct uvloop *l)
 {
