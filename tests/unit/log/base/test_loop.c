@@ -258,7 +258,7 @@ static void turns_have_their_order(void **state)
     loops_free(ls);
 }
 
-static uint64_t switches;
+static _Atomic uint64_t switches;
 static void ticks_read(struct msg *m)
 {
     (void)m;
