@@ -133,4 +133,16 @@
 #define PLAN_DEPTH 64
 #define PLAN_NODES 1024
 
+/* ---- sql */
+
+/* One statement; INSERT with many rows is the longest there is, and more is better produced as records. */
+#define SQL_STATEMENT_BYTES 1048576
+/* A name of a column, relation, function or setting. Kafka's topic names end at 249. */
+#define SQL_NAME_BYTES 249
+/* Depth of an expression. Trees are walked by recursion, and msgpack's depth bounds what a stored plan may nest. */
+#define SQL_DEPTH 48
+/* Columns of a relation, items of a list, relations of a join: plans are built and printed per column. */
+#define SQL_COLUMNS 1000
+#define SQL_SOURCES 16
+
 #endif
