@@ -73,7 +73,7 @@ void diag_show(const struct diag *d, struct str text, struct wbuf *out)
 
 struct nearest nearest_of(struct str wanted)
 {
-    return (struct nearest){.wanted = wanted, .distance = wanted.len < 3 ? 2 : wanted.len < 6 ? 3 : 4};
+    return (struct nearest){.wanted = wanted, .distance = wanted.len < 4 ? 2 : wanted.len < 6 ? 3 : 4};
 }
 
 /* Swapping two neighbours is the most common slip and counts as one change. */

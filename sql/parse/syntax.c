@@ -131,7 +131,8 @@ static void try_inserting(struct syntax *s)
 static void try_removing(struct syntax *s)
 {
     struct grammar_stack stack = s->before[0];
-    consider(s, (struct repair){REPAIR_REMOVE, s->at, reach_of(s, &stack, s->at + 1), 0, 0, NULL});
+    if (s->tokens[s->at].cls != LEX_END && s->tokens[s->at].cls != LEX_SEMICOLON)
+        consider(s, (struct repair){REPAIR_REMOVE, s->at, reach_of(s, &stack, s->at + 1), 0, 0, NULL});
     if (s->at > 0 && s->tokens[s->at - 1].kind == TK_COMMA) {
         stack = s->before[1];
         consider(s, (struct repair){REPAIR_REMOVE, s->at - 1, reach_of(s, &stack, s->at), 0, 0, NULL});
@@ -351,8 +352,10 @@ int syntax_error(struct parser *p, const struct token *tokens, unsigned n, unsig
         return E_SQL;
     if (at > 0 && tokens[at - 1].cls == LEX_SEMICOLON)
         return report(s, at, "a second statement starts here; only one is taken at a time");
-    try_keywords(s);
+    if (tokens[at].kind == TK_COMMA && could_stand(s, TK_JOIN))
+        return report_expected(s); /* FROM a, b: known what is meant */
     try_quoting(s);
+    try_keywords(s);
     try_inserting(s);
     try_removing(s);
     return s->best.kind == REPAIR_NONE ? report_expected(s) : report_repair(s);
