@@ -114,6 +114,11 @@
 /* Page cache of one checkpoint file: writes arrive sorted, so a few pages of every level are enough. */
 #define CHECKPOINT_CACHE_KIB 1024
 
+/* ---- broker */
+
+#define FETCH_SESSION_PARTS_MAX 10000 /* partitions that one fetch session remembers */
+#define FETCH_PROBE_BYTES 65536       /* distance of the looks that tell whether a range of a file is in memory */
+
 /* ---- engine */
 
 /* Rows of a batch: its columns fit the second-level cache, and the cost of a call is spread over thousands of rows. */
