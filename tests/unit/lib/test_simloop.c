@@ -86,6 +86,8 @@ static void job_done(struct work *w)
     if (w->lane == LANE_SYNC)
         assert_int_equal(j->number, next_done);
     next_done++;
+    for (int i = 0; i < 100; i++) /* a long turn: several jobs become due in it */
+        loop_fresh_us(w->loop);
 }
 
 /* Jobs of the syncing lane run and end in order; jobs of other lanes all end, and some seed swaps two of them. */

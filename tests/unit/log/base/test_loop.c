@@ -253,11 +253,14 @@ struct turn {
     struct timer timer;
     char order[16];
     int rings;
+    int64_t rang_us;
 };
 static void turn_mark(struct turn *t, const char *what) { strcat(t->order, what); }
 static void turn_ring(struct timer *timer)
 {
     struct turn *t = container_of(timer, struct turn, timer);
+    assert_true(loop_now_us(timer->loop) > t->rang_us); /* in another turn than before */
+    t->rang_us = loop_now_us(timer->loop);
     if (++t->rings < 1000)
         timer_start(timer, 0);
 }
