@@ -92,6 +92,51 @@
 #define SEGMENT_BYTES_DEFAULT 1073741824
 #endif
 
+/* Segment files kept open for readers, all shards together: an LRU, so that partitions may outnumber descriptors. */
+#ifdef TINY
+#define STORE_FILES_MAX 4
+#else
+#define STORE_FILES_MAX 512
+#endif
+/* Segments of one shard that hold unsynced bytes; each pins its descriptor, because an error of writing back could be
+ * lost with the last one. Beyond this the shard checkpoints early. */
+#ifdef TINY
+#define STORE_UNSYNCED_MAX 8
+#else
+#define STORE_UNSYNCED_MAX 2048
+#endif
+/* Bytes appended after which a shard checkpoints even if its write-ahead file has room: what recovery scans at most,
+ * half a second of reading. */
+#ifdef TINY
+#define STORE_CHECKPOINT_BYTES 16384
+#else
+#define STORE_CHECKPOINT_BYTES 268435456
+#endif
+/* Bytes appended to a partition after which its producers are written down again: what opening it reads at most. */
+#ifdef TINY
+#define STORE_PRODUCERS_BYTES 4096
+#else
+#define STORE_PRODUCERS_BYTES 67108864
+#endif
+/* Read-ahead of a scan: one large read costs less than the copies of many. */
+#ifdef TINY
+#define STORE_SCAN_BYTES 512
+#else
+#define STORE_SCAN_BYTES 262144
+#endif
+/* Read-ahead of a reader that looks for the boundary of a batch: about one index interval. */
+#ifdef TINY
+#define STORE_PEEK_BYTES 96
+#else
+#define STORE_PEEK_BYTES 4096
+#endif
+/* Checkpoint files: some sixty bytes a partition; a million partitions is not a folder of this program. */
+#define STORE_POINTS_BYTES 67108864
+/* Files beside a segment that are read whole: producers, some hundred bytes each; epochs, twelve bytes each. */
+#define STORE_SIDE_FILE_BYTES 268435456
+/* Pieces of one vectored write. */
+#define STORE_PIECES_MAX 512
+
 /* ---- cluster */
 
 #define CLUSTER_PARTS_MAX 10000 /* partitions of one topic: each costs memory and, once written, a folder */
@@ -114,11 +159,6 @@
 /* Page cache of one checkpoint file: writes arrive sorted, so a few pages of every level are enough. */
 #define CHECKPOINT_CACHE_KIB 1024
 
-/* ---- broker */
-
-#define FETCH_SESSION_PARTS_MAX 10000 /* partitions that one fetch session remembers */
-#define FETCH_PROBE_BYTES 65536       /* distance of the looks that tell whether a range of a file is in memory */
-
 /* ---- engine */
 
 /* Rows of a batch: its columns fit the second-level cache, and the cost of a call is spread over thousands of rows. */
@@ -137,17 +177,5 @@
 /* Plans are trees of tens of nodes; reading, checking and printing recurse once a level. */
 #define PLAN_DEPTH 64
 #define PLAN_NODES 1024
-
-/* ---- sql */
-
-/* One statement; INSERT with many rows is the longest there is, and more is better produced as records. */
-#define SQL_STATEMENT_BYTES 1048576
-/* A name of a column, relation, function or setting. Kafka's topic names end at 249. */
-#define SQL_NAME_BYTES 249
-/* Depth of an expression. Trees are walked by recursion, and msgpack's depth bounds what a stored plan may nest. */
-#define SQL_DEPTH 48
-/* Columns of a relation, items of a list, relations of a join: plans are built and printed per column. */
-#define SQL_COLUMNS 1000
-#define SQL_SOURCES 16
 
 #endif

@@ -20,6 +20,9 @@
 struct store;
 struct part;
 struct segment;
+struct seg_file;
+struct seglist;
+struct epochs;
 
 /* What a topic's configuration means to its partitions. Plain values; copied. */
 struct part_conf {
@@ -58,6 +61,8 @@ struct uuid part_topic(const struct part *p);
 int32_t part_index(const struct part *p);
 struct loop *part_owner(const struct part *p);
 void part_set_conf(struct part *p, const struct part_conf *pc); /* any thread; takes effect at the next append */
+/* Leader epoch that batches are stamped with from the next append on; starts at 0. Any thread. */
+void part_lead(struct part *p, int32_t leader_epoch);
 /* Moves the folder to the trash and deletes it; watches fire with E_NO_TOPIC, later appends fail with it. Any thread. */
 void part_delete(struct part *p);
 
@@ -74,8 +79,7 @@ struct append {
     struct append_set *set;
 };
 enum {
-    APPEND_MANY = 1,      /* several recbatches, from inside this process */
-    APPEND_NO_WAIT = 2,   /* acks=0 and 1 under log.sync=os: done once written, not once synced */
+    APPEND_MANY = 1, /* several recbatches, from inside this process: all of them are appended or none */
 };
 /* Appends submitted together: one message per owner shard, one answer when all are done (durable, or failed each with
  * its status). Sets submitted by one loop to one part are appended in order of submission. Memory is the caller's again
@@ -98,16 +102,18 @@ struct view {
     int64_t log_end;                        /* for information: appended, perhaps not yet durable */
     int32_t leader_epoch;
     /* the store's own */
-    unsigned nsegs;
-    struct segment **segs;
+    struct seglist *list;
+    struct epochs *epochs;
     int64_t end_pos; /* byte of the last segment where the high watermark stands */
+    int64_t last_max_ts; /* largest timestamp of the last segment */
 };
 /* Gives a reference (counted_release(&v->c)), or NULL if the owner has not opened the part yet: watch it then. */
 struct view *part_view(struct part *p);
 
 /* A run of whole recbatches in one segment file. */
 struct slice {
-    struct segment *seg; /* counted; slice_release */
+    struct segment *seg;   /* counted; slice_release */
+    struct seg_file *file; /* counted too: its descriptor stays open */
     int64_t pos;
     uint32_t len;        /* 0: nothing there */
     int64_t first_offset; /* base offset of the first recbatch (may be below the offset asked for) */
@@ -131,7 +137,7 @@ int64_t view_bytes(const struct view *v); /* size of all segments, for DescribeL
 
 /* Called once on w->loop when the high watermark is above w->above (at once if it already is), when the part has
  * been opened (above = -1: fires as soon as a view exists), with E_NO_TOPIC when it is deleted, E_STORAGE when it
- * failed, or with E_CANCELED after unwatch. Any loop. */
+ * failed, or with E_CANCELED after unwatch. part_watch and part_unwatch are called on w->loop. */
 struct watch {
     struct loop *loop;
     struct part *part;
@@ -140,11 +146,11 @@ struct watch {
     struct msg msg; /* the store's own, and all below */
     struct msg cancel;
     struct list link;
-    int status;
-    _Atomic int phase;
+    int status, phase;
 };
 void part_watch(struct part *p, struct watch *w);
-/* Asks for the end of the watch; fired_cb still runs (once), perhaps with a status other than E_CANCELED. */
+/* Asks for the end of the watch; fired_cb still runs (once), perhaps with a status other than E_CANCELED. Not to be
+ * called once fired_cb has run. */
 void part_unwatch(struct watch *w);
 
 /* Raises the log start (DeleteRecords, retention by others). Owner's loop. */

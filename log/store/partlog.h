@@ -1,0 +1,110 @@
+/* A partition as its owner sees it: what is appended, what waits, what readers are shown.
+ * Thread: the owner's loop, but for the fields marked otherwise. */
+#ifndef STORE_PARTLOG_H
+#define STORE_PARTLOG_H
+#include "log/base/sm.h"
+#include "log/store/epochs.h"
+#include "log/store/points.h"
+#include "log/store/producers.h"
+#include "log/store/segment.h"
+#include "log/store/store.h"
+
+struct shard;
+
+/* The segments of a partition, oldest first; the last one is appended to. Immutable, shared by views. */
+struct seglist {
+    struct counted c;
+    unsigned n;
+    int64_t closed_bytes; /* of all but the last */
+    struct segment *seg[];
+};
+/* A new list: from[first ..] and then extra (NULL: nothing). Acquires the segments. */
+struct seglist *seglist_new(const struct seglist *from, unsigned first, struct segment *extra);
+struct seglist *seglist_of(struct segment *const *seg, unsigned n);
+static inline struct segment *seglist_last(const struct seglist *l) { return l->n ? l->seg[l->n - 1] : NULL; }
+
+struct conf_box {
+    struct counted c;
+    struct part_conf v;
+};
+
+/*     new → opening → open → failed        failed: reads go on, writes are refused
+ *       \       \________\______\__→ deleted                                        */
+enum part_state { PART_NEW, PART_OPENING, PART_OPEN, PART_FAILED, PART_DELETED };
+
+struct part {
+    /* any thread */
+    _Atomic int refs;
+    struct store *store;
+    struct shard *shard;
+    struct uuid topic;
+    int32_t index;
+    char *name, *dir;
+    struct cell conf, view;
+    _Atomic int32_t leader_epoch;
+    _Atomic bool delete_asked;
+    struct msg delete_msg;
+    struct part *dead_next;
+    /* the owner's */
+    struct sm sm;
+    int error; /* why writes are refused */
+    struct list link, ready_link;
+    struct list pending; /* appends not yet in a commit */
+    struct list watches;
+    struct seglist *list;
+    int64_t next_offset, pos; /* where the next batch goes: offset, and byte of the last segment */
+    int64_t log_start;
+    struct producers *producers;
+    struct epochs *epochs;
+    int64_t unsnapped; /* bytes since the producers were last written down */
+    struct point *point;
+    bool committing, retiring, roll_next;
+    bool dir_made;     /* the commit job's while one runs */
+    bool hidden;       /* something changed that the view does not show yet */
+    struct opening *opening;
+};
+
+void part_free(struct part *p);
+/* Brings the part in: starts opening it, if nobody has. */
+void part_need(struct part *p);
+/* Takes an append that arrived at the owner. */
+void part_take(struct part *p, struct append *a);
+/* Publishes what is durable and wakes watches. */
+void part_publish(struct part *p);
+void part_fail(struct part *p, int error, const char *why);
+/* Conf as it is now; gives. */
+struct conf_box *part_conf_get(struct part *p);
+/* The path of a file in the part's folder. */
+void part_path(const struct part *p, const char *name, char *out, size_t cap);
+/* What waits for the part has ended: called when a commit, an opening or a retiring is over. */
+void part_settle(struct part *p);
+
+/* watch.c */
+void watches_fire(struct part *p);                 /* those whose condition holds */
+void watches_fire_all(struct part *p, int status);
+
+/* view.c */
+struct view *view_new(struct part *p);
+
+/* recover.c: opening a part, on a worker */
+struct opening {
+    struct work work;
+    struct part *part;
+    struct mark mark;
+    bool mark_known;
+    int64_t index_interval, now_ms;
+    int error;  /* it could not be opened */
+    int damage; /* E_CORRUPT: opened, but something is missing */
+    struct seglist *list;
+    int64_t next_offset, pos, log_start, unsnapped;
+    struct producers *producers;
+    struct epochs *epochs;
+    bool dir_found;
+};
+void recover_part(struct opening *o);
+
+/* retain.c */
+void part_retain_step(struct part *p, int64_t now_ms);
+void part_remove(struct part *p); /* the folder to the trash, on a worker */
+
+#endif

@@ -1,0 +1,596 @@
+/* What a start does: the write-ahead files are replayed into their segments, then each partition, when it is first
+ * needed, reads its unsynced tail. Only what no one was told is durable may be cut off; damage to the rest is kept,
+ * said loudly, and stops writes to that partition. */
+#include "log/base/alloc.h"
+#include "log/base/trace.h"
+#include "log/store/shard.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- one partition */
+
+struct bases {
+    int64_t *base;
+    size_t n, cap;
+};
+
+static int bases_each(void *arg, const char *name, bool is_dir)
+{
+    struct bases *bs = arg;
+    struct str s = str_of(name);
+    int64_t base;
+    if (is_dir || s.len != 24 || strcmp(name + 20, ".log") != 0 || !str_to_i64((struct str){name, 20}, &base) || base < 0)
+        return 0;
+    VEC_PUSH(bs->base, bs->n, bs->cap) = base; /* names of equal length: byte order is number order */
+    return 0;
+}
+
+struct recovery {
+    struct opening *o;
+    struct disk *disk;
+    struct segment **seg;
+    size_t n, cap;
+    int64_t end; /* next offset so far */
+    bool cut;    /* the tail ended early: what comes after it goes */
+    int64_t damage_at;
+};
+
+static const char *recovery_dir(const struct recovery *rc) { return rc->o->part->dir; }
+
+static void recovery_damage(struct recovery *rc, const struct segment *seg, int64_t pos, const char *what)
+{
+    rc->o->damage = E_CORRUPT;
+    trace(ERROR, "store", "damaged segment=%s.log pos=%" PRId64 " what=%s: acknowledged records are damaged or missing",
+          seg->stem, pos, what);
+}
+
+/* A closed segment below the recovery point: its index file says all, else every batch is read. */
+static int closed_load(struct recovery *rc, struct segment *seg, int64_t size, int64_t next_base)
+{
+    struct seg_file *sf;
+    struct index_head head;
+    int err = segment_open_index(seg, 0, true, &sf);
+    if (!err) {
+        err = index_read_head(sf->f, &head);
+        seg_file_release(sf);
+    }
+    seg->closed = true;
+    if (!err && head.sealed && head.data_size == size && head.end_offset <= next_base &&
+        head.end_offset >= seg->base) {
+        atomic_store(&seg->size, size);
+        atomic_store(&seg->end_offset, head.end_offset);
+        atomic_store(&seg->max_ts, head.max_ts);
+        atomic_store(&seg->file_entries, head.count);
+        atomic_store(&seg->sealed, true);
+        return 0;
+    }
+    trace(DEBUG, "store", "index_rebuilt segment=%s", seg->stem);
+    err = segment_reindex(seg, size, rc->o->index_interval, true);
+    if (err == E_CORRUPT || (!err && atomic_load(&seg->end_offset) > next_base)) {
+        recovery_damage(rc, seg, atomic_load(&seg->size), "batch");
+        atomic_store(&seg->size, size);
+        err = 0;
+    }
+    return err;
+}
+
+/* The index as last written, if it covers nothing that might not be on disk; else an empty one. */
+static void tail_index(struct segment *seg, int64_t durable_pos)
+{
+    struct seg_file *sf;
+    struct index_head head;
+    struct index *ix = NULL;
+    if (segment_open_index(seg, 0, true, &sf) == 0) {
+        if (index_read_head(sf->f, &head) == 0 && head.data_size <= durable_pos && head.end_offset >= seg->base &&
+            index_load(sf->f, &head, &ix) == 0) {
+            atomic_store(&seg->size, head.data_size);
+            atomic_store(&seg->end_offset, head.end_offset);
+            atomic_store(&seg->max_ts, head.max_ts);
+            seg->flushed = head.count;
+            seg->flushed_crc = head.crc;
+            seg->indexed_pos = head.count ? index_at(ix, head.count - 1).pos : 0;
+        }
+        seg_file_release(sf);
+    }
+    if (!ix)
+        ix = index_new();
+    cell_set(&seg->index, &ix->c);
+}
+
+/* Reads batches from what the index covers up to the first that is not whole and sound. */
+static int tail_scan(struct recovery *rc, struct segment *seg, struct file *f, int64_t size, int64_t next_base,
+                     int64_t *end_pos)
+{
+    void *buf = xalloc(STORE_SCAN_BYTES);
+    struct scan s;
+    scan_init(&s, f, atomic_load(&seg->size), size, true, buf, STORE_SCAN_BYTES);
+    struct recbatch rb;
+    int r;
+    while ((r = scan_next(&s, &rb)) == 1) {
+        bool sound = rb.base_offset >= atomic_load(&seg->end_offset) && recbatch_last_offset(&rb) < next_base;
+        r = sound ? scan_check(&s, &rb) : E_CORRUPT;
+        if (r) {
+            s.pos = s.at;
+            break;
+        }
+        segment_grow(seg, &rb, s.at, rc->o->index_interval);
+    }
+    xfree(buf);
+    *end_pos = s.pos;
+    return r == E_CORRUPT ? 0 : r;
+}
+
+/* Cuts off what is not whole; and what was never synced but is served from now on is synced first. */
+static int tail_cut(struct recovery *rc, struct segment *seg, struct file *f, int64_t size, int64_t end_pos)
+{
+    if (end_pos < size) {
+        trace(WARN, "store", "torn_tail segment=%s.log pos=%" PRId64 " cut=%" PRId64, seg->stem, end_pos,
+              size - end_pos);
+        int err = file_truncate(f, end_pos);
+        if (err)
+            return err;
+        rc->cut = true;
+    }
+    return file_sync(f);
+}
+
+static int tail_load(struct recovery *rc, struct segment *seg, int64_t size, int64_t next_base)
+{
+    const struct mark *m = &rc->o->mark;
+    int64_t durable_pos = rc->o->mark_known && m->seg_base == seg->base ? m->pos : 0;
+    tail_index(seg, durable_pos);
+    struct seg_file *sf;
+    int err = segment_open(seg, 0, true, &sf);
+    if (err)
+        return err;
+    int64_t end_pos = 0;
+    err = tail_scan(rc, seg, sf->f, size, next_base, &end_pos);
+    if (!err && end_pos < durable_pos) {
+        recovery_damage(rc, seg, end_pos, "batch");
+        atomic_store(&seg->size, MIN(size, durable_pos)); /* a reader meets the damage, and is told */
+        atomic_store(&seg->end_offset, MAX(m->end_offset, atomic_load(&seg->end_offset)));
+    } else if (!err) {
+        err = tail_cut(rc, seg, sf->f, size, end_pos);
+    }
+    seg_file_release(sf);
+    return err;
+}
+
+static int segment_size(struct segment *seg, int64_t *size)
+{
+    struct seg_file *sf;
+    int err = segment_open(seg, 0, true, &sf);
+    if (err)
+        return err;
+    *size = file_size(sf->f);
+    seg_file_release(sf);
+    return *size < 0 ? (int)*size : 0;
+}
+
+/* What lies behind a cut was never acknowledged: its names go too. */
+static int segment_drop(struct segment *seg)
+{
+    trace(WARN, "store", "torn_tail segment=%s.log dropped", seg->stem);
+    int err = segment_unlink(seg);
+    segment_close_files(seg);
+    segment_release(seg);
+    return err;
+}
+
+static int recovery_segment(struct recovery *rc, int64_t base, int64_t next_base)
+{
+    struct opening *o = rc->o;
+    struct segment *seg = segment_new(&o->part->store->files, recovery_dir(rc), base);
+    bool closed = o->mark_known && base < o->mark.seg_base;
+    bool beyond = !o->mark_known || base > o->mark.seg_base;
+    if (rc->n && beyond && base != rc->end)
+        rc->cut = true; /* the segment before it lost its tail, of which no one was told */
+    if (rc->cut && beyond)
+        return segment_drop(seg);
+    VEC_PUSH(rc->seg, rc->n, rc->cap) = seg;
+    int64_t size;
+    int err = segment_size(seg, &size);
+    if (!err)
+        err = closed ? closed_load(rc, seg, size, next_base) : tail_load(rc, seg, size, next_base);
+    rc->end = atomic_load(&seg->end_offset);
+    return err;
+}
+
+static int recovery_segments(struct recovery *rc)
+{
+    struct bases bs = {0};
+    int err = disk_list(rc->disk, recovery_dir(rc), bases_each, &bs);
+    rc->o->dir_found = !err;
+    if (err == -ENOENT)
+        err = 0;
+    for (size_t i = 0; i < bs.n && !err; i++)
+        err = recovery_segment(rc, bs.base[i], i + 1 < bs.n ? bs.base[i + 1] : INT64_MAX);
+    if (!err && rc->cut)
+        err = disk_sync_dir(rc->disk, recovery_dir(rc));
+    xfree(bs.base);
+    return err;
+}
+
+/* Everything up to the recovery point must be there. */
+static void recovery_compare(struct recovery *rc)
+{
+    struct opening *o = rc->o;
+    if (!o->mark_known || o->damage)
+        return;
+    struct segment *last = rc->n ? rc->seg[rc->n - 1] : NULL;
+    if (last && last->base >= o->mark.seg_base && rc->end >= o->mark.end_offset)
+        return;
+    if (!last && o->mark.pos == 0 && o->mark.end_offset == o->mark.seg_base && o->mark.log_start == o->mark.end_offset)
+        return; /* an empty log */
+    o->damage = E_CORRUPT;
+    trace(ERROR, "store", "damaged folder=%s end=%" PRId64 " synced=%" PRId64 ": acknowledged records are missing",
+          recovery_dir(rc), rc->end, o->mark.end_offset);
+    rc->end = MAX(rc->end, o->mark.end_offset);
+}
+
+static void recovery_list(struct recovery *rc)
+{
+    rc->o->list = seglist_of(rc->seg, (unsigned)rc->n);
+}
+
+/* ---- producers: the newest snapshot that fits, then the headers after it */
+
+static bool snapshot_load(struct recovery *rc, struct segment *seg, struct producers *ps, int64_t *from)
+{
+    char path[4400], *bytes;
+    size_t len;
+    segment_path(seg, ".producers", path, sizeof path);
+    if (disk_read_file(rc->disk, path, STORE_SIDE_FILE_BYTES, &bytes, &len))
+        return false;
+    bool good = producers_decode(ps, (struct str){bytes, len}, rc->o->now_ms, from) == 0;
+    xfree(bytes);
+    if (good && *from >= seg->base && *from <= rc->end)
+        return true;
+    if (good) { /* of a history that was cut off */
+        int ignored = disk_unlink(rc->disk, path);
+        (void)ignored;
+    }
+    return false;
+}
+
+static int producers_replay(struct recovery *rc, struct segment *seg, struct producers *ps, int64_t from)
+{
+    struct seg_file *sf;
+    struct index_entry e;
+    int err = segment_open(seg, 0, true, &sf);
+    if (err)
+        return err;
+    int64_t size = atomic_load(&seg->size);
+    if (segment_floor(seg, FLOOR_OFFSET, from, size, true, &e))
+        e.pos = 0;
+    void *buf = xalloc(STORE_SCAN_BYTES);
+    struct scan s;
+    scan_init(&s, sf->f, e.pos, size, true, buf, STORE_SCAN_BYTES);
+    struct recbatch rb;
+    int r;
+    while ((r = scan_next(&s, &rb)) == 1) {
+        if (rb.base_offset < from)
+            continue;
+        rc->o->unsnapped += rb.size;
+        producers_add(ps, &rb, rc->o->now_ms, rb.attributes & RECBATCH_APPEND_TIME ? rb.max_ts : -1, false);
+    }
+    xfree(buf);
+    seg_file_release(sf);
+    return r;
+}
+
+static int recovery_producers(struct recovery *rc)
+{
+    struct producers *ps = NULL;
+    int64_t from = 0;
+    size_t i = rc->n;
+    bool found = false;
+    while (i > 0 && !found) {
+        producers_free(ps);
+        ps = producers_new();
+        found = snapshot_load(rc, rc->seg[--i], ps, &from);
+    }
+    if (!found) {
+        producers_free(ps);
+        ps = producers_new();
+        from = 0;
+    }
+    int err = 0;
+    for (; i < rc->n && !err; i++)
+        err = producers_replay(rc, rc->seg[i], ps, from);
+    rc->o->producers = ps;
+    return err;
+}
+
+/* ---- epochs */
+
+/* The file was lost: every batch says its epoch. */
+static int epochs_rebuild(struct recovery *rc, struct epochs **es)
+{
+    for (size_t i = 0; i < rc->n; i++) {
+        struct seg_file *sf;
+        int err = segment_open(rc->seg[i], 0, true, &sf);
+        if (err)
+            return err;
+        uint8_t buf[STORE_PEEK_BYTES];
+        struct scan s;
+        scan_init(&s, sf->f, 0, atomic_load(&rc->seg[i]->size), true, buf, sizeof buf);
+        struct recbatch rb;
+        int r;
+        while ((r = scan_next(&s, &rb)) == 1) {
+            if (rb.leader_epoch <= epochs_last(*es))
+                continue;
+            struct epochs *more = epochs_with(*es, rb.leader_epoch, rb.base_offset);
+            counted_release(&(*es)->c);
+            *es = more;
+        }
+        seg_file_release(sf);
+        if (r < 0 && r != E_CORRUPT)
+            return r;
+    }
+    return 0;
+}
+
+static int recovery_epochs(struct recovery *rc)
+{
+    char path[4400], *bytes;
+    size_t len;
+    part_path(rc->o->part, "epochs", path, sizeof path);
+    struct epochs *es = NULL;
+    int err = disk_read_file(rc->disk, path, STORE_SIDE_FILE_BYTES, &bytes, &len);
+    if (!err) {
+        err = epochs_decode((struct str){bytes, len}, &es);
+        xfree(bytes);
+    }
+    if (err) {
+        if (err != -ENOENT)
+            trace(WARN, "store", "epochs_rebuilt part=%s error=%s", recovery_dir(rc), err_name(err));
+        es = epochs_new();
+        err = epochs_rebuild(rc, &es);
+    }
+    rc->o->epochs = epochs_cut(es, rc->o->log_start, rc->end);
+    counted_release(&es->c);
+    return err;
+}
+
+void recover_part(struct opening *o)
+{
+    struct recovery rc = {.o = o, .disk = o->part->store->disk};
+    o->error = recovery_segments(&rc);
+    if (!o->error) {
+        recovery_compare(&rc);
+        recovery_list(&rc);
+        struct segment *last = seglist_last(o->list);
+        if (!last && o->mark_known)
+            rc.end = o->mark.end_offset;
+        o->next_offset = rc.end;
+        o->pos = last ? atomic_load(&last->size) : 0;
+        o->log_start = MAX(o->mark_known ? o->mark.log_start : 0, rc.n ? rc.seg[0]->base : rc.end);
+        o->log_start = MIN(o->log_start, o->next_offset);
+        int err = recovery_producers(&rc);
+        if (!err)
+            err = recovery_epochs(&rc);
+        else
+            o->epochs = epochs_new();
+        if (err == E_CORRUPT && !o->damage)
+            o->damage = err;
+        else if (err && !o->damage)
+            o->error = err;
+    }
+    for (size_t i = 0; i < rc.n; i++)
+        segment_release(rc.seg[i]);
+    xfree(rc.seg);
+}
+
+/* ---- the folder: checkpoints, then the write-ahead files */
+
+struct replay {
+    struct store *st;
+    struct seg_files files; /* of the segments touched */
+    struct map segs;        /* path -> struct segment */
+    uint64_t entries, bytes;
+};
+
+static struct segment *replay_segment(struct replay *rp, const struct wal_entry *e, const char *dir)
+{
+    char key[4400];
+    int n = snprintf(key, sizeof key, "%s/%020" PRId64, dir, e->seg_base);
+    CHECK(n > 0 && (size_t)n < sizeof key);
+    struct segment *seg = map_get(&rp->segs, str_of(key));
+    if (!seg) {
+        seg = segment_new(&rp->files, dir, e->seg_base);
+        map_put(&rp->segs, str_of(key), seg);
+    }
+    return seg;
+}
+
+static bool entry_is_needed(const struct point *p, const struct wal_entry *e)
+{
+    if (p && p->gone)
+        return false;
+    return !p || !p->known || e->seg_base > p->durable.seg_base ||
+           (e->seg_base == p->durable.seg_base && e->pos + e->len > p->durable.pos);
+}
+
+/* Writes a run where it belongs. A segment that is not there went by retention or with its topic: its name was synced
+ * before the first acknowledged byte. */
+static int replay_entry(void *arg, const struct wal_entry *e, const void *bytes)
+{
+    struct replay *rp = arg;
+    struct point *p = points_find(&rp->st->points, e->topic, e->index);
+    if (!entry_is_needed(p, e) || e->pos < 0 || e->seg_base < 0 || e->end_offset < e->seg_base || e->index < 0)
+        return 0;
+    char dir[4300], id[UUID_TEXT];
+    uuid_format(e->topic, id);
+    int n = snprintf(dir, sizeof dir, "%s/topics/%s/%" PRId32, rp->st->dir, id, e->index);
+    CHECK(n > 0 && (size_t)n < sizeof dir);
+    struct segment *seg = replay_segment(rp, e, dir);
+    struct seg_file *sf;
+    int err = segment_open(seg, 0, true, &sf);
+    if (err == -ENOENT)
+        return 0;
+    if (err)
+        return err;
+    err = file_write(sf->f, e->pos, bytes, e->len);
+    seg_file_release(sf);
+    if (err)
+        return err;
+    if (!p)
+        p = points_get(&rp->st->points, e->topic, e->index);
+    p->durable = (struct mark){e->seg_base, e->pos + e->len, e->end_offset, p->known ? p->durable.log_start : 0};
+    p->known = true;
+    rp->entries++;
+    rp->bytes += e->len;
+    return 0;
+}
+
+static int replay_sync(struct replay *rp)
+{
+    struct segment *seg;
+    for (size_t i = 0; (seg = map_next(&rp->segs, &i)) != NULL;) {
+        struct seg_file *sf;
+        int err = segment_open(seg, 0, true, &sf);
+        if (err == -ENOENT)
+            continue;
+        if (!err) {
+            err = file_sync(sf->f);
+            seg_file_release(sf);
+        }
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+struct names {
+    char **name;
+    size_t n, cap;
+    const char *suffix;
+};
+
+static int names_each(void *arg, const char *name, bool is_dir)
+{
+    struct names *ns = arg;
+    size_t len = strlen(name), tail = strlen(ns->suffix);
+    if (!is_dir && len > tail && !strcmp(name + len - tail, ns->suffix))
+        VEC_PUSH(ns->name, ns->n, ns->cap) = xstrdup(name);
+    return 0;
+}
+
+static int names_list(struct store *st, const char *suffix, struct names *out)
+{
+    char path[4400];
+    snprintf(path, sizeof path, "%s/wal", st->dir);
+    *out = (struct names){.suffix = suffix};
+    return disk_list(st->disk, path, names_each, out);
+}
+
+static void names_free(struct names *ns)
+{
+    for (size_t i = 0; i < ns->n; i++)
+        xfree(ns->name[i]);
+    xfree(ns->name);
+}
+
+static int replay_files(struct store *st)
+{
+    struct names ns;
+    int err = names_list(st, ".wal", &ns);
+    struct replay rp = {.st = st};
+    seg_files_init(&rp.files, st->disk);
+    map_init(&rp.segs);
+    for (size_t i = 0; i < ns.n && !err; i++) {
+        char path[4400];
+        bool damaged;
+        snprintf(path, sizeof path, "%s/wal/%s", st->dir, ns.name[i]);
+        err = wal_replay(st->disk, path, st->incarnation, replay_entry, &rp, &damaged);
+        if (damaged)
+            trace(ERROR, "store", "wal_damaged file=%s: acknowledged records in it may be lost", path);
+    }
+    if (!err)
+        err = replay_sync(&rp);
+    if (!err && rp.entries)
+        trace(INFO, "store", "replayed entries=%" PRIu64 " bytes=%" PRIu64, rp.entries, rp.bytes);
+    struct segment *seg;
+    seg_files_fini(&rp.files);
+    for (size_t i = 0; (seg = map_next(&rp.segs, &i)) != NULL;)
+        segment_release(seg);
+    map_fini(&rp.segs);
+    names_free(&ns);
+    return err;
+}
+
+/* The newest checkpoint files of each shard lie over the folder's. */
+static int points_overlay(struct store *st)
+{
+    struct names ns;
+    int err = names_list(st, ".points", &ns);
+    for (size_t i = 0; i < ns.n && !err; i++) {
+        char path[4400], *bytes;
+        size_t len;
+        snprintf(path, sizeof path, "%s/wal/%s", st->dir, ns.name[i]);
+        err = disk_read_file(st->disk, path, STORE_POINTS_BYTES, &bytes, &len);
+        if (err)
+            break;
+        uint64_t incarnation;
+        enum points_kind kind;
+        struct str s = {bytes, len};
+        int bad = points_decode_head(s, &incarnation, &kind);
+        if (!bad && incarnation == st->incarnation)
+            bad = points_decode(&st->points, s, &incarnation, &kind);
+        if (bad)
+            trace(WARN, "store", "checkpoint_damaged file=%s: partitions are scanned instead", path);
+        xfree(bytes);
+    }
+    names_free(&ns);
+    return err;
+}
+
+/* Without its checkpoint the folder's newest frames tell which incarnation was the last. */
+static int incarnation_guess(struct store *st)
+{
+    struct names ns;
+    int err = names_list(st, ".wal", &ns);
+    for (size_t i = 0; i < ns.n && !err; i++) {
+        char path[4400];
+        uint64_t newest;
+        snprintf(path, sizeof path, "%s/wal/%s", st->dir, ns.name[i]);
+        err = wal_newest(st->disk, path, &newest);
+        st->incarnation = MAX(st->incarnation, newest);
+    }
+    names_free(&ns);
+    return err;
+}
+
+static int checkpoint_read(struct store *st, enum points_kind *kind)
+{
+    char path[4400], *bytes;
+    size_t len;
+    snprintf(path, sizeof path, "%s/checkpoint", st->dir);
+    *kind = POINTS_RUNNING;
+    int err = disk_read_file(st->disk, path, STORE_POINTS_BYTES, &bytes, &len);
+    if (!err) {
+        err = points_decode(&st->points, (struct str){bytes, len}, &st->incarnation, kind);
+        xfree(bytes);
+    }
+    if (err == 0 || err == -ENOENT)
+        return err == 0 ? 0 : incarnation_guess(st);
+    if (err != E_CORRUPT)
+        return err;
+    trace(ERROR, "store", "checkpoint_damaged file=%s: every partition is scanned as a whole", path);
+    return incarnation_guess(st);
+}
+
+int recover_store(struct store *st, struct diag *d)
+{
+    enum points_kind kind;
+    int err = checkpoint_read(st, &kind);
+    if (!err && kind != POINTS_CLEAN)
+        err = points_overlay(st);
+    if (!err && kind != POINTS_CLEAN)
+        err = replay_files(st);
+    if (err)
+        return diag_set(d, err, "the data folder %s cannot be recovered: %s", st->dir, err_text(err));
+    return 0;
+}

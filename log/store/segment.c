@@ -1,0 +1,268 @@
+#include "log/store/segment.h"
+#include "log/base/alloc.h"
+#include "log/base/err.h"
+#include <errno.h>
+#include <stdio.h>
+
+/* ---- open files */
+
+struct lease {
+    struct counted c;
+    struct segment *seg;
+};
+
+void seg_files_init(struct seg_files *fs, struct disk *disk)
+{
+    fs->disk = disk;
+    atomic_init(&fs->hand, 0);
+    for (int i = 0; i < STORE_FILES_MAX; i++)
+        cell_init(&fs->slot[i], NULL);
+}
+
+void seg_files_fini(struct seg_files *fs)
+{
+    for (int i = 0; i < STORE_FILES_MAX; i++)
+        cell_set(&fs->slot[i], NULL);
+}
+
+static void lease_free(struct counted *c)
+{
+    struct lease *lease = container_of(c, struct lease, c);
+    struct segment *seg = lease->seg;
+    atomic_store(&seg->leased, false);
+    cell_set(&seg->data_file, NULL);
+    cell_set(&seg->index_file, NULL);
+    segment_release(seg);
+    xfree(lease);
+}
+
+/* Takes the next slot whose segment was not used since the hand last passed it. */
+static void lease_take(struct segment *seg)
+{
+    if (atomic_exchange(&seg->leased, true))
+        return;
+    struct seg_files *fs = seg->files;
+    struct lease *lease = xalloc(sizeof *lease);
+    counted_init(&lease->c, lease_free);
+    lease->seg = segment_acquire(seg);
+    for (unsigned tries = 0;; tries++) {
+        unsigned at = atomic_fetch_add_explicit(&fs->hand, 1, memory_order_relaxed) % STORE_FILES_MAX;
+        struct counted *c = cell_get(&fs->slot[at]);
+        bool spare = c && atomic_exchange(&container_of(c, struct lease, c)->seg->used, false);
+        counted_release(c);
+        if (spare && tries < 2 * STORE_FILES_MAX)
+            continue;
+        atomic_store(&seg->slot, at);
+        cell_set(&fs->slot[at], &lease->c);
+        return;
+    }
+}
+
+static void seg_file_free(struct counted *c)
+{
+    struct seg_file *sf = container_of(c, struct seg_file, c);
+    file_close(sf->f);
+    xfree(sf);
+}
+
+void segment_path(const struct segment *seg, const char *suffix, char *out, size_t cap)
+{
+    int n = snprintf(out, cap, "%s%s", seg->stem, suffix);
+    CHECK(n > 0 && (size_t)n < cap);
+}
+
+enum { PATH_BYTES = 4400 };
+
+static int seg_open(struct segment *seg, struct cell *cell, const char *suffix, int flags, bool block,
+                    struct seg_file **out)
+{
+    struct counted *c = cell_get(cell);
+    if (c) {
+        atomic_store_explicit(&seg->used, true, memory_order_relaxed);
+        *out = container_of(c, struct seg_file, c);
+        return 0;
+    }
+    if (!block)
+        return -EAGAIN;
+    char path[PATH_BYTES];
+    segment_path(seg, suffix, path, sizeof path);
+    struct file *f;
+    int err = disk_open(seg->files->disk, path, FILE_WRITE | flags, &f);
+    if (err)
+        return err;
+    struct seg_file *sf = xalloc(sizeof *sf);
+    counted_init(&sf->c, seg_file_free);
+    sf->f = f;
+    counted_acquire(&sf->c);
+    cell_set(cell, &sf->c);
+    lease_take(seg);
+    *out = sf;
+    return 0;
+}
+
+int segment_open(struct segment *seg, int flags, bool block, struct seg_file **out)
+{
+    return seg_open(seg, &seg->data_file, ".log", flags, block, out);
+}
+
+int segment_open_index(struct segment *seg, int flags, bool block, struct seg_file **out)
+{
+    return seg_open(seg, &seg->index_file, ".index", flags, block, out);
+}
+
+void segment_close_files(struct segment *seg)
+{
+    /* The slot may belong to another segment by now; then that one opens its files again when it needs them. */
+    if (atomic_load(&seg->leased))
+        cell_set(&seg->files->slot[atomic_load(&seg->slot)], NULL);
+}
+
+/* ---- segments */
+
+static void segment_free(struct counted *c)
+{
+    struct segment *seg = container_of(c, struct segment, c);
+    cell_set(&seg->data_file, NULL);
+    cell_set(&seg->index_file, NULL);
+    cell_set(&seg->index, NULL);
+    xfree(seg->stem);
+    xfree(seg);
+}
+
+struct segment *segment_new(struct seg_files *files, const char *dir, int64_t base)
+{
+    struct segment *seg = xzalloc(sizeof *seg);
+    counted_init(&seg->c, segment_free);
+    seg->files = files;
+    size_t n = strlen(dir) + 24;
+    seg->stem = xalloc(n);
+    snprintf(seg->stem, n, "%s/%020" PRId64, dir, base);
+    seg->base = base;
+    cell_init(&seg->data_file, NULL);
+    cell_init(&seg->index_file, NULL);
+    cell_init(&seg->index, NULL);
+    atomic_init(&seg->end_offset, base);
+    atomic_init(&seg->max_ts, INT64_MIN);
+    return seg;
+}
+
+int segment_unlink(struct segment *seg)
+{
+    static const char *const suffixes[] = {".log", ".index", ".producers"};
+    int first = 0;
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+        char path[PATH_BYTES];
+        segment_path(seg, suffixes[i], path, sizeof path);
+        int err = disk_unlink(seg->files->disk, path);
+        if (err && err != -ENOENT && !first)
+            first = err;
+    }
+    return first;
+}
+
+void segment_grow(struct segment *seg, const struct recbatch *rb, int64_t pos, int64_t index_interval)
+{
+    int64_t max_ts = atomic_load_explicit(&seg->max_ts, memory_order_relaxed);
+    if (pos > 0 && pos - seg->indexed_pos >= index_interval) {
+        struct counted *c = cell_get(&seg->index);
+        if (c) {
+            struct index_entry e = {(uint32_t)(rb->base_offset - seg->base), (uint32_t)pos, max_ts};
+            index_add(container_of(c, struct index, c), e);
+            counted_release(c);
+        }
+        seg->indexed_pos = pos;
+    }
+    atomic_store_explicit(&seg->max_ts, MAX(max_ts, rb->max_ts), memory_order_relaxed);
+    atomic_store_explicit(&seg->end_offset, recbatch_last_offset(rb) + 1, memory_order_relaxed);
+    atomic_store_explicit(&seg->size, pos + rb->size, memory_order_release);
+}
+
+static bool floor_holds(const struct segment *seg, enum seg_floor by, int64_t key, int64_t end, struct index_entry e)
+{
+    if (e.pos >= end)
+        return false;
+    switch (by) {
+    case FLOOR_OFFSET: return seg->base + e.offset <= key;
+    case FLOOR_POS: return e.pos <= key;
+    case FLOOR_TIME: return e.max_ts < key;
+    }
+    return false;
+}
+
+/* Reads entry i from memory or from the file. */
+struct entries {
+    const struct index *ix;
+    struct seg_file *sf;
+    uint32_t n;
+};
+
+static int entries_at(const struct entries *es, uint32_t i, bool block, struct index_entry *out)
+{
+    if (!es->ix)
+        return index_read_entry(es->sf->f, i, block, out);
+    *out = index_at(es->ix, i);
+    return 0;
+}
+
+int segment_floor(struct segment *seg, enum seg_floor by, int64_t key, int64_t end, bool block,
+                  struct index_entry *out)
+{
+    *out = (struct index_entry){0, 0, INT64_MIN};
+    struct counted *c = cell_get(&seg->index);
+    struct entries es = {c ? container_of(c, struct index, c) : NULL, NULL, 0};
+    int err = 0;
+    if (es.ix) {
+        es.n = index_count(es.ix);
+    } else if ((es.n = atomic_load(&seg->file_entries)) > 0) {
+        err = segment_open_index(seg, 0, block, &es.sf);
+    }
+    uint32_t lo = 0, hi = err ? 0 : es.n; /* entries below lo hold, from hi on they do not */
+    while (lo < hi && !err) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        struct index_entry e;
+        err = entries_at(&es, mid, block, &e);
+        if (!err && floor_holds(seg, by, key, end, e)) {
+            *out = e;
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    counted_release(c);
+    seg_file_release(es.sf);
+    return err;
+}
+
+int segment_reindex(struct segment *seg, int64_t size, int64_t index_interval, bool check)
+{
+    struct seg_file *sf;
+    int err = segment_open(seg, 0, true, &sf);
+    if (err)
+        return err;
+    cell_set(&seg->index, &index_new()->c);
+    seg->indexed_pos = 0;
+    seg->flushed = seg->flushed_crc = 0;
+    atomic_store(&seg->sealed, false);
+    atomic_store(&seg->size, 0);
+    atomic_store(&seg->end_offset, seg->base);
+    atomic_store(&seg->max_ts, INT64_MIN);
+    void *buf = xalloc(STORE_SCAN_BYTES);
+    struct scan s;
+    scan_init(&s, sf->f, 0, size, true, buf, STORE_SCAN_BYTES);
+    struct recbatch rb;
+    int r;
+    while ((r = scan_next(&s, &rb)) == 1) {
+        if (rb.base_offset < atomic_load(&seg->end_offset))
+            r = E_CORRUPT;
+        else if (check)
+            r = scan_check(&s, &rb);
+        else
+            r = 0;
+        if (r)
+            break;
+        segment_grow(seg, &rb, s.at, index_interval);
+    }
+    xfree(buf);
+    seg_file_release(sf);
+    return r;
+}

@@ -1,0 +1,89 @@
+/* One segment of a partition: a file of record batches and its index.
+ *
+ * Counted: views, slices and the owner hold it, so a deleted segment lives until its last reader is done. Descriptors
+ * come and go by an LRU (struct seg_files); whoever reads holds a counted handle meanwhile.
+ * Threads: size, max_ts, end_offset and the index grow on the owner's loop; readers take bounds from their view. */
+#ifndef STORE_SEGMENT_H
+#define STORE_SEGMENT_H
+#include "log/base/cell.h"
+#include "log/base/disk.h"
+#include "log/base/limits.h"
+#include "log/store/index.h"
+#include "log/store/scan.h"
+
+/* An open file, shared. */
+struct seg_file {
+    struct counted c;
+    struct file *f;
+};
+
+/* Which segments' files are open: the clock algorithm over a fixed table. A slot holds a lease; a lease that goes
+ * closes its segment's files (as soon as their last user is done). */
+struct seg_files {
+    struct disk *disk;
+    _Atomic unsigned hand;
+    struct cell slot[STORE_FILES_MAX];
+};
+void seg_files_init(struct seg_files *fs, struct disk *disk);
+void seg_files_fini(struct seg_files *fs);
+
+struct segment {
+    struct counted c;
+    struct seg_files *files;
+    char *stem; /* path without its suffix */
+    int64_t base;
+    struct cell data_file, index_file;
+    struct cell index; /* in memory while the segment grows, else empty */
+    _Atomic bool leased, used;
+    _Atomic unsigned slot;
+    _Atomic uint32_t file_entries; /* index entries on disk, once sealed */
+    _Atomic bool sealed;
+    /* Bytes, end and largest timestamp of what is durable; for the last segment of a view the view's own count. */
+    _Atomic int64_t size, end_offset, max_ts;
+    /* The owner's. */
+    int64_t indexed_pos;       /* bytes since this place have no entry yet */
+    uint32_t flushed, flushed_crc; /* of the index file; the checkpoint's job while it runs */
+    uint32_t touched;          /* place in the shard's list for the next checkpoint, plus one; 0: not there */
+    bool closed;               /* no longer the last one */
+};
+
+/* Just the object; no I/O. dir is the partition's folder. */
+struct segment *segment_new(struct seg_files *files, const char *dir, int64_t base);
+static inline struct segment *segment_acquire(struct segment *seg)
+{
+    counted_acquire(&seg->c);
+    return seg;
+}
+static inline void segment_release(struct segment *seg)
+{
+    if (seg)
+        counted_release(&seg->c);
+}
+/* Gives a handle on the data file. FILE_CREATE as flag makes it. !block: -EAGAIN if it is not open. */
+int segment_open(struct segment *seg, int flags, bool block, struct seg_file **out);
+int segment_open_index(struct segment *seg, int flags, bool block, struct seg_file **out);
+static inline void seg_file_release(struct seg_file *sf)
+{
+    if (sf)
+        counted_release(&sf->c);
+}
+/* Lets the open files go, e.g. of a deleted segment. */
+void segment_close_files(struct segment *seg);
+/* Removes the files' names. */
+int segment_unlink(struct segment *seg);
+void segment_path(const struct segment *seg, const char *suffix, char *out, size_t cap);
+
+/* Owner: the batch at pos is part of the segment now. */
+void segment_grow(struct segment *seg, const struct recbatch *rb, int64_t pos, int64_t index_interval);
+
+/* What a search in the index looks for. */
+enum seg_floor { FLOOR_OFFSET, FLOOR_POS, FLOOR_TIME };
+/* The last entry whose offset <= key, pos <= key, or whose max_ts < key; and pos < end. No such entry: the segment's
+ * first byte. -EAGAIN if !block and not in memory. */
+int segment_floor(struct segment *seg, enum seg_floor by, int64_t key, int64_t end, bool block,
+                  struct index_entry *out);
+/* Builds the index anew from the data, all checksums tested if `check`: used when the file is missing or wrong. On
+ * E_CORRUPT size, end_offset, max_ts and the index cover what is good before the damage. */
+int segment_reindex(struct segment *seg, int64_t size, int64_t index_interval, bool check);
+
+#endif
