@@ -178,4 +178,11 @@
 #define PLAN_DEPTH 64
 #define PLAN_NODES 1024
 
+#endif/* Bytes that a reader inside the process takes at once. */
+#ifdef TINY
+#define READER_BYTES 1024
+#else
+#define READER_BYTES 1048576
 #endif
+#define REMOTE_FRAME_MAX 268435456 /* an answer larger than this is no Kafka server's */
+
