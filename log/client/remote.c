@@ -1,15 +1,10 @@
 #include "log/client/remote.h"
 #include "log/base/limits.h"
+#include "log/net/net.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { KEYS = 128 }; /* API keys that are remembered */
@@ -39,8 +34,6 @@ void remote_close(struct remote *rm)
     xfree(rm);
 }
 
-/* ---- connecting */
-
 static int wait_for(struct remote *rm, short events)
 {
     struct pollfd p = {.fd = rm->fd, .events = events};
@@ -49,70 +42,6 @@ static int wait_for(struct remote *rm, short events)
         n = poll(&p, 1, rm->timeout_ms);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n == 0 ? E_TIMEOUT : 0;
-}
-
-static int connect_to(struct remote *rm, int family, const void *sa, socklen_t len)
-{
-    rm->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (rm->fd < 0)
-        return -errno;
-    int rc = connect(rm->fd, sa, len) < 0 ? -errno : 0;
-    if (rc == -EINPROGRESS) {
-        rc = wait_for(rm, POLLOUT);
-        int err = 0;
-        socklen_t n = sizeof err;
-        if (rc == 0 && getsockopt(rm->fd, SOL_SOCKET, SO_ERROR, &err, &n) == 0)
-            rc = -err;
-    }
-    int one = 1;
-    if (rc == 0 && family != AF_UNIX)
-        setsockopt(rm->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (rc < 0) {
-        close(rm->fd);
-        rm->fd = -1;
-    }
-    return rc;
-}
-
-/* The folder is reached through its descriptor, so that a long path fits. */
-static int connect_unix(struct remote *rm)
-{
-    char dir[256], base[256];
-    snprintf(dir, sizeof dir, "%s", rm->server);
-    snprintf(base, sizeof base, "%s", rm->server);
-    int dirfd = open(dirname(dir), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd < 0)
-        return -errno;
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    int n = snprintf(sa.sun_path, sizeof sa.sun_path, "/proc/self/fd/%d/%s", dirfd, basename(base));
-    int rc = n < (int)sizeof sa.sun_path ? connect_to(rm, AF_UNIX, &sa, sizeof sa) : -ENAMETOOLONG;
-    close(dirfd);
-    return rc;
-}
-
-static int connect_tcp(struct remote *rm, struct diag *d)
-{
-    char host[256];
-    snprintf(host, sizeof host, "%s", rm->server);
-    char *colon = strrchr(host, ':'), *name = host;
-    if (!colon || colon[1] == 0)
-        return diag_set(d, E_BAD_REQUEST, "\"%s\" is not of the form HOST:PORT", rm->server);
-    *colon = 0;
-    if (host[0] == '[' && colon > host && colon[-1] == ']') {
-        colon[-1] = 0;
-        name = host + 1;
-    }
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
-    int rc = getaddrinfo(name, colon + 1, &hints, &list);
-    if (rc != 0)
-        return diag_set(d, E_NOT_FOUND, "cannot connect to %s: %s", rm->server, gai_strerror(rc));
-    for (struct addrinfo *ai = list; ai; ai = ai->ai_next) {
-        rc = connect_to(rm, ai->ai_family, ai->ai_addr, ai->ai_addrlen);
-        if (rc == 0)
-            break;
-    }
-    freeaddrinfo(list);
-    return rc;
 }
 
 static int ask_versions(struct remote *rm, struct diag *d)
@@ -149,18 +78,10 @@ int remote_open(struct remote **out, const char *server, int timeout_ms, struct 
     wbuf_init(&rm->out);
     wbuf_init(&rm->in);
     snprintf(rm->server, sizeof rm->server, "%s", server);
-    struct diag mine = {.text = ""};
-    int rc = strchr(server, '/') ? connect_unix(rm) : connect_tcp(rm, &mine);
-    if (rc < 0 && !mine.text[0]) {
-        diag_set(&mine, rc, "cannot connect to %s: %s", server, err_text(rc));
-        if (rc == -ECONNREFUSED || rc == -ENOENT)
-            diag_hint(&mine, "is `weir server` running?");
-    }
+    int rc = net_dial(&rm->fd, server, timeout_ms, d);
     if (rc == 0)
-        rc = ask_versions(rm, &mine);
+        rc = ask_versions(rm, d);
     if (rc < 0) {
-        if (d)
-            *d = mine;
         remote_close(rm);
         return rc;
     }
