@@ -161,6 +161,13 @@ int32_t part_index(const struct part *p) { return p->index; }
 struct loop *part_owner(const struct part *p) { return p->shard->loop; }
 void part_set_conf(struct part *p, const struct part_conf *pc) { cell_set(&p->conf, &conf_new(pc)->c); }
 
+void part_get_conf(struct part *p, struct part_conf *out)
+{
+    struct conf_box *conf = part_conf_get(p);
+    *out = conf->v;
+    counted_release(&conf->c);
+}
+
 struct conf_box *part_conf_get(struct part *p)
 {
     return container_of(cell_get(&p->conf), struct conf_box, c);
@@ -266,10 +273,8 @@ static void part_opened(struct work *w)
 
 static void part_open_work(struct work *w) { recover_part(container_of(w, struct opening, work)); }
 
-void part_need(struct part *p)
+static struct opening *part_begin_opening(struct part *p)
 {
-    if (!sm_is(&p->sm, PART_NEW))
-        return;
     sm_move(&p->sm, PART_OPENING);
     if (list_empty(&p->link))
         list_add_tail(&p->shard->parts, &p->link);
@@ -291,7 +296,25 @@ void part_need(struct part *p)
     o->work.work_cb = part_open_work;
     o->work.done_cb = part_opened;
     p->opening = o;
+    return o;
+}
+
+void part_need(struct part *p)
+{
+    if (!sm_is(&p->sm, PART_NEW))
+        return;
+    struct opening *o = part_begin_opening(p);
     loop_work(p->shard->loop, LANE_DISK, &o->work);
+}
+
+int part_open(struct part *p)
+{
+    if (sm_is(&p->sm, PART_NEW)) {
+        struct opening *o = part_begin_opening(p);
+        part_open_work(&o->work);
+        part_opened(&o->work);
+    }
+    return p->error;
 }
 
 /* ---- events */
