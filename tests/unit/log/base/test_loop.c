@@ -153,6 +153,43 @@ static void sync_lane_is_in_order(void **state)
     loops_free(ls);
 }
 
+static _Atomic int together, most_together;
+static void slow_work(struct work *w)
+{
+    (void)w;
+    int now = atomic_fetch_add(&together, 1) + 1;
+    if (now > most_together)
+        most_together = now;
+    clock_sleep_ms(20);
+    atomic_fetch_sub(&together, 1);
+}
+static void slow_done(struct work *w) { (void)w; }
+static void slow_ask(struct msg *m)
+{
+    (void)m;
+    for (int i = 0; i < 2; i++) {
+        jobs[i] = (struct job){{.work_cb = slow_work, .done_cb = slow_done}, i};
+        loop_work(loop_current(), LANE_DISK, &jobs[i].work);
+    }
+}
+
+/* A slow job of a shared lane does not hold back the next, whether the lane's threads are new or idle. */
+static void disk_lane_runs_side_by_side(void **state)
+{
+    (void)state;
+    ls = loops_new(1);
+    loops_start(ls);
+    struct msg ask[2] = {{NULL, slow_ask}, {NULL, slow_ask}};
+    for (int i = 0; i < 2; i++) {
+        most_together = 0;
+        loop_post(loops_get(ls, 0), &ask[i]);
+        clock_sleep_ms(100);
+        assert_int_equal(most_together, 2);
+    }
+    loops_stop(ls);
+    loops_free(ls);
+}
+
 enum { TIMERS = 300 };
 static struct timer timers[TIMERS];
 static int64_t want_us[TIMERS]; /* < 0: must not fire */
@@ -216,11 +253,14 @@ struct turn {
     struct timer timer;
     char order[16];
     int rings;
+    int64_t rang_us;
 };
 static void turn_mark(struct turn *t, const char *what) { strcat(t->order, what); }
 static void turn_ring(struct timer *timer)
 {
     struct turn *t = container_of(timer, struct turn, timer);
+    assert_true(loop_now_us(timer->loop) > t->rang_us); /* in another turn than before */
+    t->rang_us = loop_now_us(timer->loop);
     if (++t->rings < 1000)
         timer_start(timer, 0);
 }
@@ -258,7 +298,7 @@ static void turns_have_their_order(void **state)
     loops_free(ls);
 }
 
-static uint64_t switches;
+static _Atomic uint64_t switches;
 static void ticks_read(struct msg *m)
 {
     (void)m;
@@ -298,7 +338,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_run_in_order), cmocka_unit_test(stopping_drains),
-        cmocka_unit_test(sync_lane_is_in_order), cmocka_unit_test(timers_fire_once),
+        cmocka_unit_test(sync_lane_is_in_order), cmocka_unit_test(disk_lane_runs_side_by_side),
+        cmocka_unit_test(timers_fire_once),
         cmocka_unit_test(turns_have_their_order), cmocka_unit_test(idle_loops_sleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
