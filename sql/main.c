@@ -1,24 +1,16 @@
-/* The program: one command a row of sql/shell/commands.def. */
-#include "log/base/trace.h"
+/* The program: finds the command in the table of sql/shell and runs it. */
 #include "sql/shell/shell.h"
 #include <signal.h>
 #include <stdio.h>
 
 #define VERSION "0.1.0"
 
-static const struct {
-    const char *name, *doc;
-    int (*run)(int argc, char **argv);
-} commands[] = {
-#define X(name, doc) {#name, doc, cmd_##name},
-#include "sql/shell/commands.def"
-#undef X
-};
-
 static void help(FILE *out)
 {
     fputs("weir: a log that speaks Kafka's protocol, and continuous SQL over it\n\nusage: weir COMMAND [options]\n\n", out);
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+    unsigned n;
+    const struct shell_command *commands = shell_commands(&n);
+    for (unsigned i = 0; i < n; i++)
         fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].doc);
     fputs("\n  weir COMMAND --help    options, examples and exit codes of a command\n"
           "  weir --version         which version this is\n",
@@ -28,11 +20,12 @@ static void help(FILE *out)
 static int unknown(const char *name)
 {
     const char *best = NULL;
-    unsigned dist = 3;
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        unsigned n = str_distance(str_of(name), str_of(commands[i].name));
-        if (n < dist) {
-            dist = n;
+    unsigned dist = 3, n;
+    const struct shell_command *commands = shell_commands(&n);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned far = str_distance(str_of(name), str_of(commands[i].name));
+        if (far < dist) {
+            dist = far;
             best = commands[i].name;
         }
     }
@@ -56,7 +49,9 @@ int main(int argc, char **argv)
         puts("weir " VERSION);
         return 0;
     }
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+    unsigned n;
+    const struct shell_command *commands = shell_commands(&n);
+    for (unsigned i = 0; i < n; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     return unknown(argv[1]);
