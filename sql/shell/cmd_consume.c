@@ -18,7 +18,8 @@ static const char usage[] =
     "  -f, --format TEXT    how a record is printed (default '%s\\n'): %t topic, %p partition, %o offset, %k key,\n"
     "                       %s value, %h headers, %T timestamp in ms, %K and %S length of key and value (-1: null),\n"
     "                       %% a percent sign; \\n, \\t and \\\\ as in C\n"
-    "  --json               one JSON object a line: topic, partition, offset, timestamp, key, value, headers\n"
+    "  --json               one JSON object a line: topic, partition, offset, timestamp, key, value,\n"
+    "                       headers as [[key, value], ...]\n"
     "\n"
     "examples\n"
     "  weir consume orders --until-end\n"
@@ -88,9 +89,61 @@ static void put_formatted(struct consume *c, const struct record *rec, int32_t p
     }
 }
 
+/* A JSON string; null for null. Bytes that are no UTF-8 appear as the replacement character. */
+static void put_json(struct wbuf *w, struct str s)
+{
+    if (!s.ptr) {
+        wbuf_str(w, STR("null"));
+        return;
+    }
+    wbuf_u8(w, '"');
+    for (size_t i = 0, n; i < s.len; i += n) {
+        uint8_t ch = (uint8_t)s.ptr[i];
+        n = ch < 0x80 ? 1 : ch >= 0xc2 && ch < 0xe0 ? 2 : ch >= 0xe0 && ch < 0xf0 ? 3 : ch >= 0xf0 && ch < 0xf5 ? 4 : 0;
+        for (size_t k = 1; k < n; k++)
+            if (i + k >= s.len || ((uint8_t)s.ptr[i + k] & 0xc0) != 0x80)
+                n = 0;
+        if (n == 0) {
+            n = 1;
+            wbuf_str(w, STR("\\ufffd"));
+        } else if (ch < 0x20 || ch == '"' || ch == '\\') {
+            wbuf_printf(w, "\\u%04x", ch);
+        } else {
+            wbuf_put(w, s.ptr + i, n);
+        }
+    }
+    wbuf_u8(w, '"');
+}
+
+static void put_object(struct consume *c, const struct record *rec, int32_t partition)
+{
+    struct wbuf *w = &c->out;
+    struct record left = *rec;
+    struct record_header h;
+    wbuf_str(w, STR("{\"topic\":"));
+    put_json(w, str_of(c->topic));
+    wbuf_printf(w, ",\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld,\"key\":", partition,
+                (long long)rec->offset, (long long)rec->ts_ms);
+    put_json(w, rec->key);
+    wbuf_str(w, STR(",\"value\":"));
+    put_json(w, rec->value);
+    wbuf_str(w, STR(",\"headers\":["));
+    for (bool first = true; record_header_next(&left, &h) == 1; first = false) {
+        wbuf_str(w, first ? STR("[") : STR(",["));
+        put_json(w, h.key);
+        wbuf_u8(w, ',');
+        put_json(w, h.value);
+        wbuf_u8(w, ']');
+    }
+    wbuf_str(w, STR("]}\n"));
+}
+
 static void put_record(struct consume *c, const struct record *rec, int32_t partition)
 {
-    put_formatted(c, rec, partition);
+    if (c->json)
+        put_object(c, rec, partition);
+    else
+        put_formatted(c, rec, partition);
     c->printed++;
 }
 
