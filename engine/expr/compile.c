@@ -116,10 +116,11 @@ static bool fold(struct prog *p, struct step *st, unsigned *out)
     struct value v = value_null(st->type);
     if (ok)
         v = reg_value(&p->regs[st->out], b);
-    xfree(p->regs[st->out].room);
+    void *room = p->regs[st->out].room; /* a short text's bytes are in there */
     p->nregs = mark;
     if (ok)
         *out = const_reg(p, &v);
+    xfree(room);
     arena_fini(&a);
     return ok;
 }
