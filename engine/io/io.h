@@ -61,24 +61,4 @@ void encoder_free(struct encoder *e);
 bool encoder_key(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out); /* false: null key */
 void encoder_value(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);
 
-/* ---- JSON for everybody else: a writer and a pull reader (sessions, shell, configuration of jobs). */
-void json_put_str(struct wbuf *out, struct str s);            /* quoted and escaped */
-void json_put_value(struct wbuf *out, const struct value *v); /* null, number, string, ... */
-struct json {
-    struct rbuf r;
-    int depth;
-};
-enum json_kind { JSON_END, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_BAD };
-/* Next value: scalars are consumed; ARRAY and OBJECT are entered: then call json_next until JSON_END; in objects json_key
- * first (false at the end). json_skip passes over the value that would come. Depth at most 64. */
-struct json_token {
-    enum json_kind kind;
-    struct str text; /* number's or string's text, unescaped into arena if it must be */
-    bool b;
-};
-struct json json_of(struct str s);
-struct json_token json_next(struct json *j, struct arena *a);
-bool json_key(struct json *j, struct arena *a, struct str *key);
-void json_skip(struct json *j);
-
 #endif

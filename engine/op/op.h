@@ -3,7 +3,10 @@
  *
  * Epochs: between two markers an operator may emit at once (stateless, joins) or collect (aggregate, sink). At marker it
  * emits what it collected and writes the absolute values of changed state to `changes`; the task appends these to the job's
- * changelog. After a restart the same values come back through restore. */
+ * changelog. After a restart the same values come back through restore. At most one epoch is marked and not yet committed.
+ *
+ * Watermarks: the task tells every operator of the fragment in turn, the first one first, and passes the watermark on to
+ * its exits after that: a partial aggregate hands over what would be late behind it. Encodings: engine/README.md. */
 #ifndef OP_OP_H
 #define OP_OP_H
 #include "engine/run/plan.h"
@@ -43,7 +46,9 @@ struct op_class {
     void (*watermark)(struct op *op, int64_t wm_ms); /* event time has passed this point on all inputs; may be NULL */
     void (*marker)(struct op *op, struct changes *out); /* the epoch ends; may be NULL */
     void (*committed)(struct op *op);               /* the last marked epoch is durable; may be NULL */
-    void (*restore)(struct op *op, unsigned store, struct str key, struct str value); /* value null: absent; may be NULL */
+    /* A value that marker wrote, before the first push; later ones replace earlier ones. Value null: absent. E_CORRUPT:
+     * not what this version writes. May be NULL. store: as given to changes_put, node id * 8 + the operator's own. */
+    int (*restore)(struct op *op, unsigned store, struct str key, struct str value);
     void (*close)(struct op *op);                   /* frees all; once; may be NULL */
 };
 const struct op_class *op_class_of(const struct plan_node *node); /* NULL for SOURCE and EXCHANGE: the task's own */
@@ -53,11 +58,13 @@ void op_push(struct op *op, unsigned input, struct batch *in);
 void op_emit(struct op *op, struct batch *out); /* out may be empty; then nothing happens */
 
 /* The sink's materialised table at the last committed epoch: calls each_cb with batches of rows (schema: the sink's key
- * columns, WINDOWSTART and WINDOWEND if windowed, then value columns) until it answers non-zero. Task's loop. prefix:
- * encoded key to look up (null: all). */
+ * columns, WINDOWSTART and WINDOWEND if windowed, then value columns), in key order, until it answers non-zero. Task's
+ * loop. exact_key: key_encode'd key columns to look up, with all their windows (null: all). */
 int sink_table_scan(struct op *sink, struct str exact_key, struct arena *a, int (*each_cb)(void *arg, struct batch *b), void *arg);
-/* After a restart: keys seen in the output topic past its last committed end must be written again in the next epoch,
- * whatever they net to. */
-void sink_table_dirty(struct op *sink, struct str topic_key);
+/* After a restart, once restored and before the first push: a key seen in the output topic past its last committed end (the
+ * record's key bytes, with window start). True: this task holds its row, and writes it again at the next marker even if it
+ * did not change. False: it is not among this task's rows; if no task of the sink has it, the caller writes a tombstone
+ * for it before rows flow. */
+bool sink_table_dirty(struct op *sink, struct str topic_key);
 
 #endif

@@ -32,12 +32,20 @@ bool agg_result(enum agg_kind k, struct type arg, struct type *out)
     return arg.id == T_INT || arg.id == T_BIGINT || arg.id == T_DOUBLE || arg.id == T_DECIMAL;
 }
 
-/* Sums of whole numbers travel as DECIMAL: adding them in any order gives the same, and no partial sum overflows. */
-static struct type sum_partial(struct type in)
+/* What a sum is made of. Whole numbers and decimals: the sum modulo 2^128 (in a DECIMAL column, though it may have more
+ * than 38 digits), for decimals how often it wrapped, and the count. DOUBLE: the exact sum, packed, and the count. So
+ * adding partial sums in any order gives the same, and only the result can overflow. */
+static unsigned sum_partial(struct type in, struct type out[4])
 {
+    unsigned n = 0;
     if (in.id == T_DOUBLE)
-        return in;
-    return (struct type){T_DECIMAL, 38, in.id == T_DECIMAL ? in.scale : 0};
+        out[n++] = TYPE(T_BYTES);
+    else
+        out[n++] = (struct type){T_DECIMAL, 38, in.id == T_DECIMAL ? in.scale : 0};
+    if (in.id == T_DECIMAL)
+        out[n++] = TYPE(T_BIGINT);
+    out[n++] = TYPE(T_BIGINT);
+    return n;
 }
 
 unsigned agg_partial_columns(const struct agg *a, struct type in, struct type out[4])
@@ -49,9 +57,7 @@ unsigned agg_partial_columns(const struct agg *a, struct type in, struct type ou
         return 1;
     case AGG_SUM:
     case AGG_AVG:
-        out[0] = sum_partial(in);
-        out[1] = TYPE(T_BIGINT);
-        return 2;
+        return sum_partial(in, out);
     case AGG_MIN:
     case AGG_MAX:
         out[0] = in;

@@ -113,6 +113,7 @@ int plan_check(const struct plan *p, struct diag *d); /* modes, columns, types f
 /* The tree as people read it, one line a node. counters may be NULL (EXPLAIN) or give rows per node (DESCRIBE). */
 struct node_stats {
     uint64_t rows_in, rows_out, late, errors, state_rows, state_bytes;
+    uint64_t null_keys; /* rows that a NULL key keeps out of a join */
 };
 void plan_print(const struct plan *p, const struct node_stats *stats, struct wbuf *out);
 const char *edge_mode_name(enum edge_mode m);

@@ -7,9 +7,9 @@
 #define VEC_VEC_H
 #include "log/base/alloc.h"
 #include "log/base/base.h"
+#include "log/base/buf.h"
 #include "log/base/limits.h"
 struct diag;
-struct wbuf;
 
 enum type_id {
     T_NULL, /* the type of a bare NULL; never of a column */
@@ -249,5 +249,36 @@ void time_pattern_free(struct time_pattern *p);
 /* Missing parts: 1970-01-01, midnight. A zone in the text wins over z (NULL: UTC). */
 bool time_pattern_parse(const struct time_pattern *p, struct str s, const struct zone *z, int64_t *ms);
 void time_pattern_format(const struct time_pattern *p, int64_t ms, const struct zone *z, struct wbuf *out);
+
+/* ---- JSON for everybody: a writer and a pull reader (sessions, shell, configuration of jobs, SQL functions). */
+void json_put_str(struct wbuf *out, struct str s); /* quoted and escaped */
+/* null, true, a number, text in quotes; BYTES in Base64, times as ISO 8601, NaN and infinities as text. */
+void json_put_value(struct wbuf *out, const struct value *v);
+/* Text between quotes into out, which has room for as much: gives its length, or SIZE_MAX for a wrong escape, a control
+ * character or a lone surrogate. UTF-8 is not looked at. */
+size_t json_unescape(struct str raw, char *out);
+
+#define JSON_DEPTH 64
+struct json {
+    struct rbuf r;
+    int depth;
+    uint64_t objects; /* a bit per level: object, not array */
+    bool fresh;       /* no value yet on this level */
+};
+enum json_kind { JSON_END, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_BAD };
+/* Next value: scalars are consumed; ARRAY and OBJECT are entered. Then in arrays call json_next until JSON_END; in objects
+ * json_key before each json_next, until it says false. json_skip passes over the value that would come. After the whole
+ * text json_next gives JSON_END. RFC 8259 is kept strictly, UTF-8 too; the first error gives JSON_BAD and sets r.err. */
+struct json_token {
+    enum json_kind kind;
+    struct str text; /* number's or string's text, unescaped into arena if it must be */
+    bool b;
+};
+struct json json_of(struct str s);
+struct json_token json_next(struct json *j, struct arena *a);
+bool json_key(struct json *j, struct arena *a, struct str *key);
+void json_skip(struct json *j);
+/* The same, and gives its text as it stands. STR_NULL: malformed. */
+struct str json_raw(struct json *j);
 
 #endif

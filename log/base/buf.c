@@ -8,9 +8,9 @@
 #include <stdio.h>
 
 /* ---- slabs: free lists of powers of two. Their bytes are counted and bounded; past the bound slabs go back to the
- * system. The first bytes of a free slab's data link it. */
+ * system. The first bytes of a free slab's data link it, and stay readable: the leak checker follows them. */
 
-enum { CLASSES = 11 };
+enum { CLASSES = 11, LINK = 16 };
 static_assert(BUF_CLASS_MIN << (CLASSES - 1) == BUF_CLASS_MAX, "one list per power of two");
 
 static struct {
@@ -34,7 +34,7 @@ static struct buf *slab_take(unsigned cls)
     pthread_mutex_lock(&slabs.lock);
     struct buf *b = slabs.free[cls];
     if (b) {
-        UNPOISON(b->data, b->cap);
+        UNPOISON(b->data + LINK, b->cap - LINK);
         slabs.free[cls] = *slab_link(b);
         slabs.kept -= b->cap;
     }
@@ -51,7 +51,7 @@ static bool slab_keep(struct buf *b)
         *slab_link(b) = slabs.free[cls];
         slabs.free[cls] = b;
         slabs.kept += b->cap;
-        POISON(b->data, b->cap);
+        POISON(b->data + LINK, b->cap - LINK);
     }
     pthread_mutex_unlock(&slabs.lock);
     return keep;

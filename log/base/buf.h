@@ -11,7 +11,7 @@ struct buf {
     _Atomic int refs;
     uint32_t cap;
     uint32_t len; /* valid bytes */
-    uint8_t data[];
+    _Alignas(16) uint8_t data[];
 };
 struct buf *buf_new(size_t cap); /* gives: refs = 1, len = 0 */
 static inline struct buf *buf_acquire(struct buf *b)

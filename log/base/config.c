@@ -214,8 +214,13 @@ static int variable_unknown(struct str name, struct diag *d)
 static int variable_set(struct config *c, struct str name, struct str value, struct diag *d)
 {
     char text[128];
+    struct str spelled = name;
+    if (str_starts(name, STR("WEIR_WEIR_"))) { /* said twice all the same */
+        spelled.ptr += 5;
+        spelled.len -= 5;
+    }
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        if (str_eq(name, spell_variable(&settings[i], text)))
+        if (str_eq(spelled, spell_variable(&settings[i], text)))
             return setting_set(c, &settings[i], value, d);
     return variable_unknown(name, d);
 }

@@ -159,6 +159,21 @@
 /* Page cache of one checkpoint file: writes arrive sorted, so a few pages of every level are enough. */
 #define CHECKPOINT_CACHE_KIB 1024
 
+/* ---- broker */
+
+#define FETCH_SESSION_PARTS_MAX 10000 /* partitions that one fetch session remembers */
+#define FETCH_PROBE_BYTES 65536       /* distance of the looks that tell whether a range of a file is in memory */
+
+/* ---- client */
+
+/* Bytes that a reader inside the process takes at once. */
+#ifdef TINY
+#define READER_BYTES 1024
+#else
+#define READER_BYTES 1048576
+#endif
+#define REMOTE_FRAME_MAX 268435456 /* an answer larger than this is no Kafka server's */
+
 /* ---- engine */
 
 /* Rows of a batch: its columns fit the second-level cache, and the cost of a call is spread over thousands of rows. */
@@ -177,5 +192,17 @@
 /* Plans are trees of tens of nodes; reading, checking and printing recurse once a level. */
 #define PLAN_DEPTH 64
 #define PLAN_NODES 1024
+
+/* ---- sql */
+
+/* One statement; INSERT with many rows is the longest there is, and more is better produced as records. */
+#define SQL_STATEMENT_BYTES 1048576
+/* A name of a column, relation, function or setting. Kafka's topic names end at 249. */
+#define SQL_NAME_BYTES 249
+/* Depth of an expression. Trees are walked by recursion, and msgpack's depth bounds what a stored plan may nest. */
+#define SQL_DEPTH 48
+/* Columns of a relation, items of a list, relations of a join: plans are built and printed per column. */
+#define SQL_COLUMNS 1000
+#define SQL_SOURCES 16
 
 #endif

@@ -28,7 +28,7 @@ struct pool {
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct list queue;
-    unsigned threads_max, threads, idle;
+    unsigned queued, threads_max, threads, idle;
     bool stopping;
     pthread_t thread[LANE_THREADS];
 };
@@ -150,6 +150,7 @@ static void *pool_thread(void *arg)
             p->idle--;
             continue;
         }
+        p->queued--;
         pthread_mutex_unlock(&p->lock);
         struct work *w = container_of(link, struct work, link);
         struct uvloop *l = uvloop_of(w->loop);
@@ -179,10 +180,11 @@ static void pool_add(struct pool *p, struct work *w)
 {
     pthread_mutex_lock(&p->lock);
     list_add_tail(&p->queue, &w->link);
-    if (p->idle)
-        pthread_cond_signal(&p->more);
-    else if (p->threads < p->threads_max)
+    /* A thread that was woken for an earlier job and has not run yet still counts as idle. */
+    if (++p->queued > p->idle && p->threads < p->threads_max)
         pool_start_thread(p);
+    else if (p->idle)
+        pthread_cond_signal(&p->more);
     pthread_mutex_unlock(&p->lock);
 }
 

@@ -365,7 +365,7 @@ static int orphan_cb(void *arg, const char *name, bool is_dir)
     if (!is_dir || !uuid_parse(str_of(name), &id) || uuid_eq(id, metadata_id) || image_topic_by_id(o->im, id))
         return 0;
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s", store_dir(o->cl->st), name);
+    snprintf(path, sizeof path, "%s/topics/%s", store_dir(o->cl->st), name);
     trace(INFO, "cluster", "remove_orphan folder=%s", path);
     return disk_remove_tree(store_disk(o->cl->st), path);
 }
@@ -386,8 +386,10 @@ static int cluster_replay(struct cluster *cl, struct diag *d)
     struct image *im = draft_seal(dr, version, cl->st);
     cell_init(&cl->image, &im->c);
     struct orphans o = {cl, im};
-    rc = disk_list(store_disk(cl->st), store_dir(cl->st), orphan_cb, &o);
-    if (rc < 0)
+    char path[4096];
+    snprintf(path, sizeof path, "%s/topics", store_dir(cl->st));
+    rc = disk_list(store_disk(cl->st), path, orphan_cb, &o);
+    if (rc < 0 && rc != -ENOENT)
         trace(WARN, "cluster", "orphans_stay error=%s", err_name(rc));
     return 0;
 }

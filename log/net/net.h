@@ -69,6 +69,10 @@ void http_start(struct http_req *req, int status, const char *content_type); /* 
 size_t http_write(struct http_req *req, struct str bytes); /* copies; gives the bytes now queued: stop above 1 MiB */
 void http_end(struct http_req *req);                       /* req is gone afterwards */
 
+/* ---- The other side: a connection to a server, blocking, for the command line. server: HOST:PORT, or the path of a Unix
+ * socket (it holds a slash). Gives a non-blocking socket. */
+int net_dial(int *fd, const char *server, int timeout_ms, struct diag *d) MUST_USE;
+
 /* ---- Life. net_open binds (errors name the address); net_start accepts. unix_path may be NULL. */
 struct net_conf {
     const struct config *conf;

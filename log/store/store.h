@@ -63,6 +63,7 @@ struct loop *part_owner(const struct part *p);
 void part_set_conf(struct part *p, const struct part_conf *pc); /* any thread; takes effect at the next append */
 /* Leader epoch that batches are stamped with from the next append on; starts at 0. Any thread. */
 void part_lead(struct part *p, int32_t leader_epoch);
+void part_get_conf(struct part *p, struct part_conf *out); /* any thread: a copy of the newest */
 /* Moves the folder to the trash and deletes it; watches fire with E_NO_TOPIC, later appends fail with it. Any thread. */
 void part_delete(struct part *p);
 

@@ -160,12 +160,23 @@ void compress_encode(struct compress *c, enum codec codec, struct str in, struct
 {
     CHECK(in.len <= INT32_MAX && (unsigned)codec < CODEC_COUNT);
     switch (codec) {
-    case CODEC_NONE: wbuf_str(out, in); return;
-    case CODEC_GZIP: gzip_encode(c, in, out); return;
-    case CODEC_SNAPPY: snappy_encode(in, out); return;
-    case CODEC_LZ4: lz4_encode(c, in, out); return;
-    case CODEC_ZSTD: zstd_encode(c, in, out); return;
-    case CODEC_COUNT: return;
+    case CODEC_NONE:
+        wbuf_str(out, in);
+        return;
+    case CODEC_GZIP:
+        gzip_encode(c, in, out);
+        return;
+    case CODEC_SNAPPY:
+        snappy_encode(in, out);
+        return;
+    case CODEC_LZ4:
+        lz4_encode(c, in, out);
+        return;
+    case CODEC_ZSTD:
+        zstd_encode(c, in, out);
+        return;
+    case CODEC_COUNT:
+        return;
     }
 }
 
@@ -292,12 +303,18 @@ static int zstd_decode(struct compress *c, struct str in, struct wbuf *out, size
 static int decode(struct compress *c, enum codec codec, struct str in, struct wbuf *out, size_t max)
 {
     switch (codec) {
-    case CODEC_NONE: break;
-    case CODEC_GZIP: return gzip_decode(c, in, out, max);
-    case CODEC_SNAPPY: return snappy_decode(in, out, max);
-    case CODEC_LZ4: return lz4_decode(c, in, out, max);
-    case CODEC_ZSTD: return zstd_decode(c, in, out, max);
-    case CODEC_COUNT: return E_CORRUPT;
+    case CODEC_NONE:
+        break;
+    case CODEC_GZIP:
+        return gzip_decode(c, in, out, max);
+    case CODEC_SNAPPY:
+        return snappy_decode(in, out, max);
+    case CODEC_LZ4:
+        return lz4_decode(c, in, out, max);
+    case CODEC_ZSTD:
+        return zstd_decode(c, in, out, max);
+    case CODEC_COUNT:
+        return E_CORRUPT;
     }
     if (in.len > max)
         return E_TOO_LARGE;

@@ -24,7 +24,7 @@ int compress_decode(struct compress *c, enum codec codec, struct str in, struct 
 /* How much may come out of n bytes: against bombs, no more than 1 MiB + 1024 n. */
 static inline size_t compress_limit(size_t n) { return ((size_t)1 << 20) + n * 1024; }
 
-/* For this room: two buffers that live between calls, emptied when asked for; trim gives back what a rare giant took. */
+/* For this room: two buffers that live between calls, emptied when asked for. trim gives back what a giant took. */
 struct wbuf *compress_scratch(struct compress *c, unsigned i);
 void compress_trim(struct compress *c);
 

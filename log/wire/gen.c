@@ -31,15 +31,22 @@ struct range {
     int lo, hi;
 };
 enum kind { K_BOOL, K_INT8, K_INT16, K_INT32, K_INT64, K_STRING, K_UUID, K_RECORDS, K_STRUCT };
+/* get: a C expression, given a reader, flex, and whether null is allowed. put: a statement, given the value and those.
+ */
 static const struct {
-    const char *name, *ctype;
+    const char *name, *ctype, *get, *put;
     int bytes, bytes_flex; /* least on the wire */
 } kinds[] = {
-    [K_BOOL] = {"bool", "bool", 1, 1},          [K_INT8] = {"int8", "int8_t", 1, 1},
-    [K_INT16] = {"int16", "int16_t", 2, 2},     [K_INT32] = {"int32", "int32_t", 4, 4},
-    [K_INT64] = {"int64", "int64_t", 8, 8},     [K_STRING] = {"string", "struct str", 2, 1},
-    [K_UUID] = {"uuid", "struct uuid", 16, 16}, [K_RECORDS] = {"records", "struct str", 4, 1},
-    [K_STRUCT] = {"struct", NULL, 0, 0},
+    [K_BOOL] = {"bool", "bool", "rbuf_u8(%s) != 0", "wbuf_u8(w, %s)", 1, 1},
+    [K_INT8] = {"int8", "int8_t", "(int8_t)rbuf_u8(%s)", "wbuf_u8(w, (uint8_t)%s)", 1, 1},
+    [K_INT16] = {"int16", "int16_t", "(int16_t)rbuf_be16(%s)", "wbuf_be16(w, (uint16_t)%s)", 2, 2},
+    [K_INT32] = {"int32", "int32_t", "(int32_t)rbuf_be32(%s)", "wbuf_be32(w, (uint32_t)%s)", 4, 4},
+    [K_INT64] = {"int64", "int64_t", "(int64_t)rbuf_be64(%s)", "wbuf_be64(w, (uint64_t)%s)", 8, 8},
+    [K_STRING] = {"string", "struct str", "prim_get_string(%s, %s, %s)", "prim_put_string(w, %s, %s, %s)", 2, 1},
+    [K_UUID] = {"uuid", "struct uuid", "prim_get_uuid(%s)", "wbuf_put(w, %s.b, 16)", 16, 16},
+    [K_RECORDS] = {"records", "struct str", "prim_get_records(%s, %s, %s)", "prim_put_records(w, %s, %s, %s, gaps)", 4,
+                   1},
+    [K_STRUCT] = {.name = "struct"},
 };
 
 struct node;
@@ -305,15 +312,9 @@ static const char *cond(struct range v, struct range in)
     return s;
 }
 
-static const char *null_cond(const struct field *f)
-{
-    return f->nullable ? cond(f->nulls, f->versions) : "false";
-}
+static const char *null_cond(const struct field *f) { return f->nullable ? cond(f->nulls, f->versions) : "false"; }
 
-static const char *flex_cond(const struct node *n)
-{
-    return cond((struct range){n->flexible, INT_MAX}, n->versions);
-}
+static const char *flex_cond(const struct node *n) { return cond((struct range){n->flexible, INT_MAX}, n->versions); }
 
 static const char *field_flex(const struct field *f) { return f->rigid ? "false" : "flex"; }
 
@@ -407,23 +408,13 @@ static int element_bytes(const struct field *f, const struct node *in)
 
 static void write_get_value(const struct field *f, const char *index, const char *reader)
 {
-    const char *flex = field_flex(f), *null = f->array ? "false" : null_cond(f);
     if (f->sub) {
         p("get_%s(&m->%s%s, %s, version, a);\n", f->sub->cname, f->name, index, reader);
         return;
     }
     p("m->%s%s = ", f->name, index);
-    switch (f->kind) {
-    case K_BOOL: p("rbuf_u8(%s) != 0;\n", reader); break;
-    case K_INT8: p("(int8_t)rbuf_u8(%s);\n", reader); break;
-    case K_INT16: p("(int16_t)rbuf_be16(%s);\n", reader); break;
-    case K_INT32: p("(int32_t)rbuf_be32(%s);\n", reader); break;
-    case K_INT64: p("(int64_t)rbuf_be64(%s);\n", reader); break;
-    case K_UUID: p("prim_get_uuid(%s);\n", reader); break;
-    case K_STRING: p("prim_get_string(%s, %s, %s);\n", reader, flex, null); break;
-    case K_RECORDS: p("prim_get_records(%s, %s, %s);\n", reader, flex, null); break;
-    case K_STRUCT: break;
-    }
+    p(kinds[f->kind].get, reader, field_flex(f), f->array ? "false" : null_cond(f));
+    p(";\n");
 }
 
 static void write_get_field(const struct node *n, const struct field *f, int indent, const char *reader)
@@ -499,20 +490,14 @@ static const char *gaps_param(const struct node *n) { return n->records ? ", str
 
 static void write_put_value(const struct field *f, const char *index)
 {
-    const char *flex = field_flex(f), *null = f->array ? "false" : null_cond(f);
-    char v[2 * NAME_MAX_LEN];
-    snprintf(v, sizeof v, "m->%s%s", f->name, index);
-    switch (f->kind) {
-    case K_BOOL: p("wbuf_u8(w, %s);\n", v); break;
-    case K_INT8: p("wbuf_u8(w, (uint8_t)%s);\n", v); break;
-    case K_INT16: p("wbuf_be16(w, (uint16_t)%s);\n", v); break;
-    case K_INT32: p("wbuf_be32(w, (uint32_t)%s);\n", v); break;
-    case K_INT64: p("wbuf_be64(w, (uint64_t)%s);\n", v); break;
-    case K_UUID: p("wbuf_put(w, %s.b, 16);\n", v); break;
-    case K_STRING: p("prim_put_string(w, %s, %s, %s);\n", v, flex, null); break;
-    case K_RECORDS: p("prim_put_records(w, %s, %s, %s, gaps);\n", v, flex, null); break;
-    case K_STRUCT: p("put_%s(&%s, w, version%s);\n", f->sub->cname, v, f->sub->records ? ", gaps" : ""); break;
+    char value[2 * NAME_MAX_LEN];
+    snprintf(value, sizeof value, "m->%s%s", f->name, index);
+    if (f->sub) {
+        p("put_%s(&%s, w, version%s);\n", f->sub->cname, value, f->sub->records ? ", gaps" : "");
+        return;
     }
+    p(kinds[f->kind].put, value, field_flex(f), f->array ? "false" : null_cond(f));
+    p(";\n");
 }
 
 static void write_put_field(const struct field *f, int indent)
@@ -588,7 +573,8 @@ static void write_put_tags(const struct node *n)
 
 static void write_put(const struct node *n)
 {
-    p("\nstatic void put_%s(const struct %s *m, struct wbuf *w, int version%s)\n{\n", n->cname, n->cname, gaps_param(n));
+    p("\nstatic void put_%s(const struct %s *m, struct wbuf *w, int version%s)\n{\n", n->cname, n->cname,
+      gaps_param(n));
     p("    const bool flex = %s;\n    (void)version;\n", flex_cond(n));
     for (int i = 0; i < n->nfields; i++) {
         const struct field *f = &n->fields[i];
@@ -632,8 +618,8 @@ static void write_public(const struct node *n)
     const char *c = n->cname;
     p("\nint %s_decode(struct %s *m, struct rbuf *r, int version, struct arena *a)\n{\n", c, c);
     p("    get_%s(m, r, version, a);\n    return r->err;\n}\n", c);
-    p("\nvoid %s_encode(const struct %s *m, struct wbuf *w, int version)\n{\n    put_%s(m, w, version%s);\n}\n", c, c, c,
-      n->records ? ", NULL" : "");
+    p("\nvoid %s_encode(const struct %s *m, struct wbuf *w, int version)\n{\n    put_%s(m, w, version%s);\n}\n", c, c,
+      c, n->records ? ", NULL" : "");
     if (n->records) {
         p("\nvoid %s_encode_gaps(const struct %s *m, struct wbuf *w, int version, struct wire_gaps *gaps)\n", c, c);
         p("{\n    put_%s(m, w, version, gaps);\n}\n", c);
@@ -644,7 +630,8 @@ static void write_public(const struct node *n)
     p("static int %s_decode_any(void *m, struct rbuf *r, int version, struct arena *a)\n", c);
     p("{\n    return %s_decode(m, r, version, a);\n}\n", c);
     p("static void %s_encode_any(const void *m, struct wbuf *w, int version) { %s_encode(m, w, version); }\n", c, c);
-    p("const struct wire_message %s_message = {\"%s\", sizeof(struct %s), %s_init_any, %s_decode_any, %s_encode_any};\n",
+    p("const struct wire_message %s_message = {\"%s\", sizeof(struct %s), %s_init_any, %s_decode_any, "
+      "%s_encode_any};\n",
       c, c, c, c, c, c);
 }
 
@@ -679,7 +666,8 @@ static void write_describe_node(const struct node *n)
             p("0, ");
         p("%s%s%s},\n", f->sub ? "&" : "", f->sub ? f->sub->cname : "NULL", f->sub ? "_describe" : "");
     }
-    p("};\nstatic const struct describe_struct %s_describe = {\"%s\", sizeof(struct %s), %s_init_any, %s_fields, %d};\n",
+    p("};\nstatic const struct describe_struct %s_describe = {\"%s\", sizeof(struct %s), %s_init_any, %s_fields, "
+      "%d};\n",
       n->cname, n->cname, n->cname, n->cname, n->cname, n->nfields);
 }
 

@@ -149,10 +149,7 @@ int recbatch_iter(struct recbatch_iter *it, const struct recbatch *rb, struct co
     return 0;
 }
 
-bool recbatch_next(struct recbatch_iter *it, struct record *rec)
-{
-    return record_next(it, rec);
-}
+bool recbatch_next(struct recbatch_iter *it, struct record *rec) { return record_next(it, rec); }
 
 int recbatch_iter_err(const struct recbatch_iter *it)
 {
@@ -209,7 +206,8 @@ static uint8_t *record_begin(struct recbatch_builder *b, int64_t ts_ms, struct s
         b->base_ts = b->max_ts = ts_ms;
     b->max_ts = MAX(b->max_ts, ts_ms);
     int64_t ts_delta = (int64_t)((uint64_t)ts_ms - (uint64_t)b->base_ts);
-    size_t size = 1 + varint_size(ts_delta) + varint_size(b->count) + field_size(key) + field_size(value) + headers_size;
+    size_t size =
+        1 + varint_size(ts_delta) + varint_size(b->count) + field_size(key) + field_size(value) + headers_size;
     uint8_t *p = wbuf_room(b->records, VARINT_MAX + size);
     p = put_varint(p, (int64_t)size);
     *p++ = 0;

@@ -6,8 +6,8 @@
 #include "log/base/err.h"
 #include "log/wire/compress.h"
 
-#define RECBATCH_HEAD 61     /* bytes before the records */
-#define RECBATCH_PREFIX 12   /* base offset and length: a batch is RECBATCH_PREFIX + length bytes */
+#define RECBATCH_HEAD 61   /* bytes before the records */
+#define RECBATCH_PREFIX 12 /* base offset and length: a batch is RECBATCH_PREFIX + length bytes */
 #define RECBATCH_NO_TS INT64_C(-1)
 
 enum recbatch_attr {
@@ -33,7 +33,10 @@ struct recbatch {
     struct str payload; /* the records, compressed if attributes say so */
 };
 static inline enum codec recbatch_codec(const struct recbatch *rb) { return rb->attributes & RECBATCH_CODEC; }
-static inline int64_t recbatch_last_offset(const struct recbatch *rb) { return rb->base_offset + rb->last_offset_delta; }
+static inline int64_t recbatch_last_offset(const struct recbatch *rb)
+{
+    return rb->base_offset + rb->last_offset_delta;
+}
 
 /* Reads the header of the batch that starts bytes; more may follow it. Checks bounds, magic, codec number and that no
  * count or offset is negative; not the CRC. E_SHORT: cut off; rb->size tells how many bytes it takes, 0 if not even

@@ -186,10 +186,7 @@ const struct wire_api *wire_api_find(int16_t key)
     return NULL;
 }
 
-int wire_decode_done(const struct rbuf *r)
-{
-    return r->err ? r->err : rbuf_left(r) ? E_SYNTAX : 0;
-}
+int wire_decode_done(const struct rbuf *r) { return r->err ? r->err : rbuf_left(r) ? E_SYNTAX : 0; }
 
 int wire_request_header(struct request_header *out, const struct wire_api **api, struct rbuf *r)
 {

@@ -1,4 +1,4 @@
-/* The command line: one file per command (cmd_*.c), one row each in commands.def, read by sql/main.c. A command gets its
+/* The command line: one file per command (cmd_*.c), one row each in commands.def, which sql/main.c sees as shell_commands(). A command gets its
  * arguments with argv[0] being its own name and gives the program's exit code: 0 good, 1 what was asked for failed, 2 no
  * connection or a lost one, 3 wrong usage. */
 #ifndef SHELL_SHELL_H
@@ -8,6 +8,11 @@
 #define X(name, doc) int cmd_##name(int argc, char **argv);
 #include "sql/shell/commands.def"
 #undef X
+struct shell_command {
+    const char *name, *doc;
+    int (*run)(int argc, char **argv);
+};
+const struct shell_command *shell_commands(unsigned *n); /* commands.def, in its order */
 
 /* The server asked for by --server, else by WEIR_SERVER, else 127.0.0.1:9092. */
 const char *shell_server(const char *flag);

@@ -50,11 +50,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct wire_api *api = &wire_apis[data[0] % WIRE_APIS];
     int version = api->min + data[1] % (api->max - api->min + 1);
     switch (data[2] % 8) {
-    case 0: try_header(data + 3, size - 3); break;
+    case 0:
+        try_header(data + 3, size - 3);
+        break;
     case 1:
     case 2:
-    case 3: try_message(api->response, version, data + 3, size - 3); break;
-    default: try_message(api->request, version, data + 3, size - 3); break;
+    case 3:
+        try_message(api->response, version, data + 3, size - 3);
+        break;
+    default:
+        try_message(api->request, version, data + 3, size - 3);
+        break;
     }
     return 0;
 }

@@ -241,6 +241,16 @@ static void hooks_run(struct simloop *l)
     }
 }
 
+/* How many events the turn could run at most, those behind a sender's first letter included. */
+static unsigned turn_events_max(struct simloop *l)
+{
+    struct choices c = choices_of(l);
+    unsigned n = c.timers + c.done;
+    LIST_EACH (it, &l->letters)
+        n += container_of(it, struct letter, link)->turn < l->turn;
+    return n;
+}
+
 static void turn_run(struct simloop *l)
 {
     struct sim *sim = l->sim;
@@ -250,7 +260,7 @@ static void turn_run(struct simloop *l)
     loop_set_current(&l->loop);
     note(sim, l->loop.index);
     struct choices c = choices_of(l);
-    unsigned most = choices_sum(c);
+    unsigned most = turn_events_max(l);
     uint64_t events = most ? 1 + random_below(&sim->random, most) : 0;
     for (uint64_t i = 0; i < events && choices_sum(c); i++) {
         event_run(l, c);

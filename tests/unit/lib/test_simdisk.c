@@ -203,6 +203,28 @@ static void moves_are_atomic(void **state)
     assert_true(moved && stayed);
 }
 
+/* A folder's unsynced names are lost from the last one on, never from the middle; each number of them can happen. */
+static void names_are_lost_in_order(void **state)
+{
+    (void)state;
+    bool kept[4] = {false};
+    for (uint64_t i = 0; i < 100; i++) {
+        struct simdisk *sd = simdisk_new(seed + i);
+        struct disk *d = simdisk_disk(sd);
+        put(d, "one", 0, "1", 1, true);
+        put(d, "two", 0, "2", 1, true);
+        assert_int_equal(disk_rename(d, "one", "three"), 0);
+        simdisk_crash(sd, SIMDISK_CRASH);
+        bool one = disk_exists(d, "one"), two = disk_exists(d, "two"), three = disk_exists(d, "three");
+        assert_false(one && three);
+        assert_true(!three || two);
+        assert_true(!two || one || three);
+        kept[one + two + 2 * three] = true;
+        simdisk_free(sd);
+    }
+    assert_true(kept[0] && kept[1] && kept[2] && kept[3]);
+}
+
 static int name_add(void *names, const char *name, bool is_dir)
 {
     strcat(names, name);
@@ -298,6 +320,7 @@ int main(void)
         cmocka_unit_test(failed_sync_loses_for_ever),
         cmocka_unit_test(full_disk_refuses),
         cmocka_unit_test(moves_are_atomic),
+        cmocka_unit_test(names_are_lost_in_order),
         cmocka_unit_test(locks_and_lists),
         cmocka_unit_test(content_is_what_was_written),
     };

@@ -86,6 +86,8 @@ static void job_done(struct work *w)
     if (w->lane == LANE_SYNC)
         assert_int_equal(j->number, next_done);
     next_done++;
+    for (int i = 0; i < 100; i++) /* a long turn: several jobs become due in it */
+        loop_fresh_us(w->loop);
 }
 
 /* Jobs of the syncing lane run and end in order; jobs of other lanes all end, and some seed swaps two of them. */
@@ -149,16 +151,25 @@ static void turn_first(struct msg *m)
 static void turn_again(struct msg *m) { turn_mark(container_of(m, struct turn, again), "a"); }
 static void turn_over(struct turn_end *e) { turn_mark(container_of(e, struct turn, end), "e"); }
 
-/* A message to oneself waits for the next turn: the hook of this one comes before it, once. */
+static void nothing(struct msg *m) { (void)m; }
+
+/* A message to oneself waits for the next turn, however full this one is: the hook comes before it, once. */
 static void turns_end_before_own_messages(void **state)
 {
     (void)state;
-    struct sim *sim = sim_new(seed);
-    struct turn t = {.first = {NULL, turn_first}, .again = {NULL, turn_again}, .end = {.run_cb = turn_over}};
-    loop_post(sim_loop(sim, 0), &t.first);
-    sim_run_idle(sim);
-    assert_string_equal(t.order, "fea");
-    sim_free(sim);
+    for (uint64_t i = 0; i < 50; i++) {
+        struct sim *sim = sim_new(seed + i);
+        struct turn t = {.first = {NULL, turn_first}, .again = {NULL, turn_again}, .end = {.run_cb = turn_over}};
+        struct msg others[5];
+        loop_post(sim_loop(sim, 0), &t.first);
+        for (size_t k = 0; k < ARRAY_LEN(others); k++) {
+            others[k] = (struct msg){NULL, nothing};
+            loop_post(sim_loop(sim, 0), &others[k]);
+        }
+        sim_run_idle(sim);
+        assert_string_equal(t.order, "fea");
+        sim_free(sim);
+    }
 }
 
 static void must_not_run(struct msg *m)

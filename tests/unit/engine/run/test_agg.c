@@ -14,6 +14,10 @@ static void test_partial_is_exact(void **state)
     assert_int_equal(out[0].id, T_DECIMAL);
     assert_int_equal(out[0].scale, 0);
     assert_int_equal(out[1].id, T_BIGINT);
+    assert_int_equal(agg_partial_columns(&a, (struct type){T_DECIMAL, 10, 2}, out), 3);
+    assert_int_equal(out[0].scale, 2);
+    assert_int_equal(agg_partial_columns(&a, TYPE(T_DOUBLE), out), 2);
+    assert_int_equal(out[0].id, T_BYTES);
     a.kind = AGG_COUNT_STAR;
     assert_int_equal(agg_partial_columns(&a, TYPE(T_BIGINT), out), 1);
     a.kind = AGG_MAX;

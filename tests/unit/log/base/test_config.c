@@ -58,7 +58,8 @@ static void later_wins(void **state)
 {
     (void)state;
     char partitions[] = "WEIR_NUM_PARTITIONS=5", wal[] = "WEIR_WAL_BYTES=70000", other[] = "HOME=/x", seed[] = "WEIR_SEED=1";
-    char *list[] = {partitions, wal, other, seed, NULL};
+    char shards[] = "WEIR_WEIR_SHARDS=3";
+    char *list[] = {partitions, wal, other, seed, shards, NULL};
     assert_int_equal(file("# comment\n\n num.partitions = 3 \nlog.sync=os\r\nnode.id=7"), 0);
     assert_int_equal(c.num_partitions, 3);
     assert_string_equal(c.log_sync, "os");
@@ -66,6 +67,7 @@ static void later_wins(void **state)
     assert_int_equal(config_env(&c, list, &d), 0);
     assert_int_equal(c.num_partitions, 5);
     assert_int_equal(c.wal_bytes, 70000);
+    assert_int_equal(c.shards, 3);
     assert_int_equal(config_set(&c, STR("num.partitions"), STR("9"), &d), 0);
     assert_int_equal(c.num_partitions, 9);
     assert_string_equal(c.log_sync, "os");

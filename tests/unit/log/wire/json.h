@@ -15,7 +15,7 @@ struct json {
 struct json *json_parse(struct str text, struct arena *a);
 /* NULL if obj has no such member. */
 const struct json *json_get(const struct json *obj, const char *key);
-struct str json_text(const struct json *obj, const char *key);          /* fails the test if there is none */
+struct str json_text(const struct json *obj, const char *key); /* fails the test if there is none */
 int64_t json_int(const struct json *obj, const char *key, int64_t dflt);
 
 /* The file's content, STR_NULL if it cannot be read. */
@@ -23,7 +23,8 @@ struct str json_file(const char *path, struct arena *a);
 struct str json_unhex(struct str hex, struct arena *a);
 struct str json_unbase64(struct str text, struct arena *a); /* both alphabets, padding or not */
 
-/* Where the Kafka vectors are: WEIR_KAFKA_VECTORS, or ../shared/kafka-wire-vectors beside the source tree. NULL: none. */
+/* Where the Kafka vectors are: WEIR_KAFKA_VECTORS, or ../shared/kafka-wire-vectors beside the source tree. NULL: none.
+ */
 const char *vectors_folder(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* The four codecs: what went in comes out, damaged or hostile input is refused within its bounds. */
 #include "log/wire/wire.h"
 #include "log/base/random.h"
+#include "tests/lib/seed.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <snappy-c.h>
@@ -145,10 +146,7 @@ static void codecs_are_found_by_name(void **state)
 
 int main(void)
 {
-    const char *env = getenv("WEIR_SEED");
-    uint64_t seed = env ? strtoull(env, NULL, 0) : 21;
-    printf("WEIR_SEED=%" PRIu64 "\n", seed);
-    random_seed(&rnd, seed);
+    random_seed(&rnd, test_seed());
     c = compress_new();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out),

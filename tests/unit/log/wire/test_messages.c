@@ -2,6 +2,7 @@
  * frames and gaps. */
 #include "tests/unit/log/wire/describe.h"
 #include "log/base/random.h"
+#include "tests/lib/seed.h"
 #include <stdio.h>
 #include <setjmp.h>
 #include <cmocka.h>
@@ -26,18 +27,32 @@ static size_t fill_value(char *at, const struct describe_field *f, struct arena 
     uint64_t v = random_next(&rnd);
     struct str text;
     switch (f->kind) {
-    case DESCRIBE_bool: *at = v & 1; return 1;
-    case DESCRIBE_int8: memcpy(at, &v, 1); return 1;
-    case DESCRIBE_int16: memcpy(at, &v, 2); return 2;
-    case DESCRIBE_int32: memcpy(at, &v, 4); return 4;
-    case DESCRIBE_int64: memcpy(at, &v, 8); return 8;
-    case DESCRIBE_uuid: memcpy(at, &v, 8); return 16;
+    case DESCRIBE_bool:
+        *at = v & 1;
+        return 1;
+    case DESCRIBE_int8:
+        memcpy(at, &v, 1);
+        return 1;
+    case DESCRIBE_int16:
+        memcpy(at, &v, 2);
+        return 2;
+    case DESCRIBE_int32:
+        memcpy(at, &v, 4);
+        return 4;
+    case DESCRIBE_int64:
+        memcpy(at, &v, 8);
+        return 8;
+    case DESCRIBE_uuid:
+        memcpy(at, &v, 8);
+        return 16;
     case DESCRIBE_string:
     case DESCRIBE_records:
         text = v % 8 == 0 ? STR_NULL : fill_text(a, v % 5 == 0 ? 300 : 10);
         memcpy(at, &text, sizeof text);
         return sizeof text;
-    case DESCRIBE_struct: fill_struct(at, f->sub, a); return f->sub->size;
+    case DESCRIBE_struct:
+        fill_struct(at, f->sub, a);
+        return f->sub->size;
     }
     return 0;
 }
@@ -291,16 +306,16 @@ static void tagged_fields_are_bounded_and_in_order(void **state)
         int err;
     } cases[] = {
         {{0}, 1, 0},
-        {{2, 5, 1, 9, 7, 2, 8, 8}, 8, 0},                                 /* unknown ones */
-        {{1, 5, 0}, 3, 0},                                                /* unknown and empty */
-        {{1, 0, 1, 1}, 4, 0},                                             /* an empty list of endpoints */
-        {{1, 0, 13, 2, 0, 0, 0, 1, 2, 'h', 0, 0, 0, 9, 0, 0}, 16, 0},     /* one endpoint */
+        {{2, 5, 1, 9, 7, 2, 8, 8}, 8, 0},                                       /* unknown ones */
+        {{1, 5, 0}, 3, 0},                                                      /* unknown and empty */
+        {{1, 0, 1, 1}, 4, 0},                                                   /* an empty list of endpoints */
+        {{1, 0, 13, 2, 0, 0, 0, 1, 2, 'h', 0, 0, 0, 9, 0, 0}, 16, 0},           /* one endpoint */
         {{1, 0, 14, 2, 0, 0, 0, 1, 2, 'h', 0, 0, 0, 9, 0, 0, 0}, 17, E_SYNTAX}, /* a byte more than it fills */
         {{1, 0, 12, 2, 0, 0, 0, 1, 2, 'h', 0, 0, 0, 9, 0, 0}, 16, E_SHORT},     /* a byte less */
-        {{2, 5, 0, 5, 0}, 5, E_SYNTAX},                                   /* twice */
-        {{2, 5, 0, 4, 0}, 5, E_SYNTAX},                                   /* falling */
-        {{1, 5, 9, 0}, 4, E_SHORT},                                       /* past the end */
-        {{0xff, 0xff, 0xff, 0xff, 0x0f}, 5, E_SHORT},                     /* so many cannot be */
+        {{2, 5, 0, 5, 0}, 5, E_SYNTAX},                                         /* twice */
+        {{2, 5, 0, 4, 0}, 5, E_SYNTAX},                                         /* falling */
+        {{1, 5, 9, 0}, 4, E_SHORT},                                             /* past the end */
+        {{0xff, 0xff, 0xff, 0xff, 0x0f}, 5, E_SHORT},                           /* so many cannot be */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         print_message("case %zu\n", i);
@@ -402,7 +417,7 @@ static void request_headers_fit_the_version(void **state)
             wbuf_init(&w);
             wire_request_header_encode(&w, api, version, 77, STR("client"));
             assert_int_equal(w.len, 8 + 2 + 6 + (version >= api->flexible)); /* the client id is never compact */
-            wbuf_u8(&w, 99); /* the body */
+            wbuf_u8(&w, 99);                                                 /* the body */
             struct rbuf r = rbuf_of(w.data, w.len);
             assert_int_equal(wire_request_header(&h, &found, &r), version <= api->max ? 0 : E_UNSUPPORTED);
             assert_ptr_equal(found, api);
@@ -476,10 +491,7 @@ static void frame_lengths_are_bounded(void **state)
 
 int main(void)
 {
-    const char *env = getenv("WEIR_SEED");
-    uint64_t seed = env ? strtoull(env, NULL, 0) : 20;
-    printf("WEIR_SEED=%" PRIu64 "\n", seed);
-    random_seed(&rnd, seed);
+    random_seed(&rnd, test_seed());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_version_survives_a_round_trip),
         cmocka_unit_test(a_frame_cut_anywhere_is_refused),

@@ -2,6 +2,7 @@
 #include "log/wire/wire.h"
 #include "log/base/crc32c.h"
 #include "log/base/random.h"
+#include "tests/lib/seed.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <setjmp.h>
@@ -62,7 +63,8 @@ static void expect(struct str bytes, const struct recbatch_rules *rules, int err
 {
     struct recbatch_verdict v = judged(bytes, rules);
     if (v.err != err || v.record != record)
-        fail_msg("%s at %d ('%s'), not %s at %d", v.err ? err_name(v.err) : "0", v.record, v.text, err_name(err), record);
+        fail_msg("%s at %d ('%s'), not %s at %d", v.err ? err_name(v.err) : "0", v.record, v.text, err_name(err),
+                 record);
 }
 
 /* ---- building and walking */
@@ -129,7 +131,8 @@ static void records_survive_every_codec(void **state)
             struct sample *s = &samples[i];
             bool wild = random_chance(&rnd, 0.02);
             *s = (struct sample){.ts = wild ? (int64_t)random_next(&rnd) : NOW + (int64_t)random_below(&rnd, 1000),
-                                 .key = random_bytes(&a), .value = random_bytes(&a)};
+                                 .key = random_bytes(&a),
+                                 .value = random_bytes(&a)};
             s->headers_n = random_chance(&rnd, 0.8) ? 0 : (uint32_t)random_below(&rnd, 4);
             for (uint32_t k = 0; k < s->headers_n; k++)
                 s->headers[k] = (struct record_header){STR("header"), random_bytes(&a)};
@@ -425,18 +428,18 @@ static void records_must_fill_the_batch_exactly(void **state)
     (void)state;
     /* size 6 -> 0x0c; attributes, ts delta, offset delta, null key, null value, no headers */
     assert_int_equal(judged(raw(1, STR("\x0c\0\0\0\1\1\0")), &easy).err, 0);
-    expect(raw(2, STR("\x0c\0\0\0\1\1\0")), &easy, E_BAD_RECORD, 1);               /* fewer than it says */
+    expect(raw(2, STR("\x0c\0\0\0\1\1\0")), &easy, E_BAD_RECORD, 1);                  /* fewer than it says */
     expect(raw(1, STR("\x0c\0\0\0\1\1\0\x0c\0\0\2\1\1\0")), &easy, E_BAD_RECORD, -1); /* more */
     expect(raw(1, STR("\x0c\0\0\0\1\1\0\0")), &easy, E_BAD_RECORD, -1);
-    expect(raw(1, STR("\x0e\0\0\0\1\1\0\0")), &easy, E_BAD_RECORD, 0);    /* bytes left in a record */
-    expect(raw(1, STR("\x0a\0\0\0\1\1")), &easy, E_BAD_RECORD, 0);        /* none left for the headers */
-    expect(raw(1, STR("\x0c\0\0\0\1\1\1")), &easy, E_BAD_RECORD, 0);      /* a count of headers of -1 */
-    expect(raw(1, STR("\x0c\0\0\0\3\1\0")), &easy, E_BAD_RECORD, 0);      /* a key of length -2 */
-    expect(raw(1, STR("\x0c\0\0\0\1\x10\0")), &easy, E_BAD_RECORD, 0);    /* a value past the end */
-    expect(raw(1, STR("\x10\0\0\0\1\1\2\1\1")), &easy, E_BAD_RECORD, 0);  /* a header with a null key */
+    expect(raw(1, STR("\x0e\0\0\0\1\1\0\0")), &easy, E_BAD_RECORD, 0);     /* bytes left in a record */
+    expect(raw(1, STR("\x0a\0\0\0\1\1")), &easy, E_BAD_RECORD, 0);         /* none left for the headers */
+    expect(raw(1, STR("\x0c\0\0\0\1\1\1")), &easy, E_BAD_RECORD, 0);       /* a count of headers of -1 */
+    expect(raw(1, STR("\x0c\0\0\0\3\1\0")), &easy, E_BAD_RECORD, 0);       /* a key of length -2 */
+    expect(raw(1, STR("\x0c\0\0\0\1\x10\0")), &easy, E_BAD_RECORD, 0);     /* a value past the end */
+    expect(raw(1, STR("\x10\0\0\0\1\1\2\1\1")), &easy, E_BAD_RECORD, 0);   /* a header with a null key */
     expect(raw(1, STR("\x12\0\0\0\1\1\2\0\1\0")), &easy, E_BAD_RECORD, 0); /* a byte after the last header */
     assert_int_equal(judged(raw(1, STR("\x10\0\0\0\1\1\2\0\1")), &easy).err, 0);
-    expect(raw(1, STR("\1\0\0\0\1\1\0")), &easy, E_BAD_RECORD, 0);        /* a negative size */
+    expect(raw(1, STR("\1\0\0\0\1\1\0")), &easy, E_BAD_RECORD, 0); /* a negative size */
     expect(raw(1, STR("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")), &easy, E_BAD_RECORD, 0);
 }
 
@@ -517,10 +520,7 @@ static void offset_deltas_are_made_consecutive(void **state)
 
 int main(void)
 {
-    const char *env = getenv("WEIR_SEED");
-    uint64_t seed = env ? strtoull(env, NULL, 0) : 22;
-    printf("WEIR_SEED=%" PRIu64 "\n", seed);
-    random_seed(&rnd, seed);
+    random_seed(&rnd, test_seed());
     c = compress_new();
     wbuf_init(&out);
     wbuf_init(&scratch);

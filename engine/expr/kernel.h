@@ -1,0 +1,162 @@
+/* What compiled programs and the functions' kernels share. Private to engine/expr.
+ *
+ * A kernel computes one column from its argument columns, for the rows of a selection. Arguments that are constants are
+ * columns of one row: they are read at r & mask, and the mask is 0. For a function that is strict (all but those marked
+ * otherwise), rows with a NULL argument are already NULL in out; their data may be anything. */
+#ifndef EXPR_KERNEL_H
+#define EXPR_KERNEL_H
+#include "engine/expr/expr.h"
+
+/* Something made from an argument's text (pattern, zone) and kept while the text stays the same. */
+struct cached {
+    char *text;
+    size_t len;
+    void *made;
+    void (*free_cb)(void *made);
+};
+void cached_drop(struct cached *c);
+static inline bool cached_is(const struct cached *c, struct str text)
+{
+    return c->made && c->len == text.len && memcmp(c->text, text.ptr, text.len) == 0;
+}
+void cached_set(struct cached *c, struct str text, void *made, void (*free_cb)(void *made));
+
+struct call {
+    struct batch *b; /* strings point into its buffers, and results go there */
+    struct arena *arena;
+    const uint32_t *sel; /* NULL: rows 0 .. n-1 */
+    uint32_t nsel, n;
+    unsigned nargs;
+    const struct vec **args;
+    const uint32_t *mask;
+    struct vec *out;
+    struct cached *cache; /* two, kept between calls */
+    void *aux;            /* what the step was compiled with */
+    struct expr_context *ctx;
+    struct expr_errors *errors;
+};
+typedef void (*kernel_fn)(struct call *c);
+
+/* Row r cannot be computed: NULL, counted. */
+void call_fail(struct call *c, uint32_t r, const char *text);
+static inline void call_null(struct call *c, uint32_t r) { vec_set_null(c->out, c->arena, r, c->n); }
+
+/* Selected rows; ROWS_VALID passes over those that are NULL already. */
+#define ROWS(c, r)                                                                                                     \
+    for (uint32_t i_ = 0, r; i_ < (c)->nsel && ((r = (c)->sel ? (c)->sel[i_] : i_), true); i_++)
+#define ROWS_VALID(c, r)                                                                                               \
+    ROWS (c, r)                                                                                                        \
+        if (vec_valid((c)->out, r))
+
+static inline bool arg_null(const struct call *c, unsigned i, uint32_t r)
+{
+    return !vec_valid(c->args[i], r & c->mask[i]);
+}
+static inline int32_t arg_i32(const struct call *c, unsigned i, uint32_t r) { return c->args[i]->i32[r & c->mask[i]]; }
+static inline int64_t arg_i64(const struct call *c, unsigned i, uint32_t r) { return c->args[i]->i64[r & c->mask[i]]; }
+static inline double arg_f64(const struct call *c, unsigned i, uint32_t r) { return c->args[i]->f64[r & c->mask[i]]; }
+static inline i128 arg_i128(const struct call *c, unsigned i, uint32_t r) { return c->args[i]->i128[r & c->mask[i]]; }
+static inline bool arg_bool(const struct call *c, unsigned i, uint32_t r) { return c->args[i]->b[r & c->mask[i]] != 0; }
+static inline struct str arg_str(const struct call *c, unsigned i, uint32_t r)
+{
+    return batch_str(c->b, c->args[i], r & c->mask[i]);
+}
+static inline void out_str(struct call *c, uint32_t r, struct str s) { c->out->s[r] = batch_keep(c->b, s); }
+struct value arg_value(const struct call *c, unsigned i, uint32_t r);
+void out_value(struct call *c, uint32_t r, const struct value *v); /* of out's type */
+
+/* The loops that matter: TA, TB, TR are C types, MA, MB, MR members of struct vec; STORE computes from x and y into
+ * o[r]. Dense rows with a constant on either side get loops of their own, which the compiler turns into vectors; they
+ * run over NULL rows too, whose data is harmless. */
+#define BINARY_LOOP(c, TA, MA, TB, MB, TR, MR, STORE)                                                                  \
+    do {                                                                                                               \
+        const TA *a_ = (c)->args[0]->MA;                                                                               \
+        const TB *b_ = (c)->args[1]->MB;                                                                               \
+        TR *o = (c)->out->MR;                                                                                          \
+        if ((c)->sel) {                                                                                                \
+            for (uint32_t i_ = 0; i_ < (c)->nsel; i_++) {                                                              \
+                uint32_t r = (c)->sel[i_];                                                                             \
+                TA x = a_[r & (c)->mask[0]];                                                                           \
+                TB y = b_[r & (c)->mask[1]];                                                                           \
+                STORE;                                                                                                 \
+            }                                                                                                          \
+        } else if (!(c)->mask[1]) {                                                                                    \
+            TB y = b_[0];                                                                                              \
+            for (uint32_t r = 0, n_ = (c)->n, m_ = (c)->mask[0]; r < n_; r++) {                                        \
+                TA x = a_[r & m_];                                                                                     \
+                STORE;                                                                                                 \
+            }                                                                                                          \
+        } else if (!(c)->mask[0]) {                                                                                    \
+            TA x = a_[0];                                                                                              \
+            for (uint32_t r = 0, n_ = (c)->n; r < n_; r++) {                                                           \
+                TB y = b_[r];                                                                                          \
+                STORE;                                                                                                 \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            for (uint32_t r = 0, n_ = (c)->n; r < n_; r++) {                                                           \
+                TA x = a_[r];                                                                                          \
+                TB y = b_[r];                                                                                          \
+                STORE;                                                                                                 \
+            }                                                                                                          \
+        }                                                                                                              \
+    } while (0)
+#define UNARY_LOOP(c, TA, MA, TR, MR, STORE)                                                                           \
+    do {                                                                                                               \
+        const TA *a_ = (c)->args[0]->MA;                                                                               \
+        TR *o = (c)->out->MR;                                                                                          \
+        if ((c)->sel || !(c)->mask[0]) {                                                                               \
+            ROWS (c, r) {                                                                                              \
+                TA x = a_[r & (c)->mask[0]];                                                                           \
+                STORE;                                                                                                 \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            for (uint32_t r = 0, n_ = (c)->n; r < n_; r++) {                                                           \
+                TA x = a_[r];                                                                                          \
+                STORE;                                                                                                 \
+            }                                                                                                          \
+        }                                                                                                              \
+    } while (0)
+
+/* ---- the table, as the compiler sees it */
+
+enum func_rule { /* the type of the result */
+    R_SIGNATURE, /* as written; T: the common type of the T arguments */
+    R_FIRST,     /* the first argument's */
+    R_ADD, R_MUL, R_DIV, R_MOD, /* ksqlDB's decimal precisions */
+    R_WHOLE,     /* a decimal without fraction */
+};
+enum func_flags {
+    F_STRICT = 0,
+    F_NULLS = 1,      /* looks at NULL arguments itself; out starts all valid */
+    F_VOLATILE = 2,   /* not the same twice */
+    F_PER_ROW = 4,    /* volatile, and differs from row to row: never shared */
+    F_MACRO = 8,      /* no kernel: compile.c writes it as CASE */
+};
+struct func {
+    struct func_info info;
+    kernel_fn kernel;
+    enum func_rule rule;
+    unsigned flags;
+};
+const struct func *func_at(unsigned func);
+/* By signature, as plans keep them; false if there is none. */
+bool func_by_signature(struct str signature, unsigned *func);
+/* Are these the types that this overload takes, once cast, and what it gives? */
+bool func_fits(unsigned func, const struct type *args, unsigned nargs, struct type result);
+
+/* ---- casts (cast.c) */
+kernel_fn cast_kernel(struct type from, struct type to);
+
+/* ---- decimals (decimal.c): false = does not fit 38 digits. All round half up. */
+bool decimal_rescale(i128 v, unsigned from, unsigned to, i128 *out);
+bool decimal_muldiv(i128 a, i128 b, i128 divisor, i128 *out); /* a * b / divisor */
+bool decimal_divide(i128 a, unsigned up, i128 b, i128 *out);  /* a * 10^up / b */
+i128 decimal_shift_down(i128 v, unsigned digits);             /* v / 10^digits */
+
+#define KERNEL(name) void name(struct call *c)
+/* kernels that are not in the table, or serve it more than once (fn_cond.c) */
+KERNEL(same);
+KERNEL(in_list);
+KERNEL(logic_not);
+KERNEL(logic_is_null);
+#endif

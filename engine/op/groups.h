@@ -1,0 +1,67 @@
+/* The hash table of an aggregate: key -> group of fixed size. Private to op.
+ *
+ * A key is a number (single column of a whole-number type), or bytes (a single text column, or encoded columns). A group
+ * stays where it is until it is removed or the table is dropped. */
+#ifndef OP_GROUPS_H
+#define OP_GROUPS_H
+#include "engine/vec/vec.h"
+#include "state/state.h"
+
+#define GROUP_NULL_KEY UINT32_MAX /* key_len of the group of a NULL key */
+#define GROUP_INLINE 16
+
+struct group {
+    int64_t rows, ts;   /* rows in it (weights added up), greatest event time */
+    struct value *old;  /* NULL: unchanged in this epoch; GROUP_NEW; else the results at the last marker */
+    uint32_t hash, key_len;
+    union {
+        int64_t number;
+        char inl[GROUP_INLINE];
+        char *bytes; /* longer keys; the group's own */
+    } key;
+    /* accumulators follow */
+};
+#define GROUP_NEW ((struct value *)1)
+
+struct group_key {
+    uint64_t hash;
+    int64_t number;
+    struct str bytes; /* ptr NULL: number counts */
+    uint32_t len;     /* GROUP_NULL_KEY: NULL */
+};
+static inline struct str group_bytes(const struct group *g)
+{
+    return (struct str){g->key_len <= GROUP_INLINE ? g->key.inl : g->key.bytes, g->key_len};
+}
+
+struct group_chunk;
+struct groups {
+    uint64_t *slots; /* upper 16 bits of the hash, lower 48 of the group's address; 0 = free; at most half full */
+    size_t len, cap;
+    size_t group_size;
+    struct group_chunk *chunks;
+    struct group *spare; /* removed ones, chained through old */
+    struct account *account;
+};
+void groups_init(struct groups *t, size_t group_size, struct account *account);
+void groups_fini(struct groups *t); /* what accumulators own must be gone */
+uint64_t group_hash_number(int64_t key);
+uint64_t group_hash_bytes(struct str key);
+static inline void groups_prefetch(const struct groups *t, uint64_t hash)
+{
+    if (t->cap)
+        __builtin_prefetch(&t->slots[hash & (t->cap - 1)]);
+}
+/* For a second look before groups_put: begins to fetch the group itself. */
+static inline void groups_prefetch_group(const struct groups *t, uint64_t hash)
+{
+    if (t->cap)
+        __builtin_prefetch((void *)(uintptr_t)(t->slots[hash & (t->cap - 1)] << 16 >> 16), 1);
+}
+/* The group of the key; a new one has rows 0, ts INT64_MIN, old GROUP_NEW and zeroed accumulators. */
+struct group *groups_put(struct groups *t, const struct group_key *key);
+void groups_remove(struct groups *t, struct group *g);
+/* for (size_t i = 0; (g = groups_next(t, &i)) != NULL; ); no change meanwhile */
+struct group *groups_next(const struct groups *t, size_t *iter);
+
+#endif

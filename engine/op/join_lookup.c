@@ -1,0 +1,138 @@
+#include "engine/op/common.h"
+
+/* Stream-table join in arrival order, as Kafka Streams does it: the table's rows are kept by the join key, a stream row
+ * meets the table as it is at that moment, and only stream rows give output, at their own time. The output shares the
+ * stream row's columns; only the table's are decoded. */
+
+struct lookup {
+    struct arena arena;
+    unsigned *cols;     /* all of the table's */
+    struct kv *rows;    /* join key -> row_put */
+    struct kv *touched;
+    struct wbuf key, row;
+};
+enum { STORE_ROWS };
+
+static int lookup_open(struct op *op, struct diag *d)
+{
+    (void)d;
+    struct lookup *l = op->state;
+    arena_init(&l->arena);
+    l->cols = all_columns(&l->arena, op_input(op, 1)->n);
+    l->rows = kv_new(false, op->env->memory);
+    l->touched = kv_new(false, op->env->memory);
+    wbuf_init(&l->key);
+    wbuf_init(&l->row);
+    return 0;
+}
+
+static void push_table(struct op *op, struct batch *in)
+{
+    struct lookup *l = op->state;
+    const struct plan_node *node = op->node;
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t row = batch_row(in, i);
+        if (any_null(in, node->right_cols, node->njoin, row)) {
+            op->stats.null_keys++;
+            continue;
+        }
+        wbuf_reset(&l->key);
+        key_encode(in, node->right_cols, node->njoin, row, &l->key);
+        struct str key = wbuf_view(&l->key);
+        if (batch_weight(in, row) > 0) {
+            wbuf_reset(&l->row);
+            row_put(in, l->cols, in->ncols, row, &l->row);
+            kv_put(l->rows, key, wbuf_view(&l->row));
+        } else if (!kv_remove(l->rows, key)) {
+            continue;
+        }
+        kv_put(l->touched, key, STR(""));
+    }
+}
+
+/* The table's row for a stream row; .ptr NULL: none. */
+static struct str probe(struct op *op, const struct batch *in, uint32_t row)
+{
+    struct lookup *l = op->state;
+    const struct plan_node *node = op->node;
+    if (any_null(in, node->left_cols, node->njoin, row)) {
+        op->stats.null_keys += node->join == JOIN_INNER;
+        return STR_NULL;
+    }
+    wbuf_reset(&l->key);
+    key_encode(in, node->left_cols, node->njoin, row, &l->key);
+    return kv_get(l->rows, wbuf_view(&l->key));
+}
+
+static void push_stream(struct op *op, struct batch *in)
+{
+    const struct schema *right = op_input(op, 1);
+    struct batch out = *in;
+    out.ncols = in->ncols + right->n;
+    out.cols = ARENA_ARRAY(in->arena, struct vec, MAX(out.ncols, 1u));
+    memcpy(out.cols, in->cols, in->ncols * sizeof *in->cols);
+    for (unsigned c = 0; c < right->n; c++)
+        vec_alloc(&out.cols[in->ncols + c], in->arena, right->cols[c].type, in->n);
+    uint32_t *sel = arena_alloc(in->arena, sizeof *sel * in->nsel), n = 0;
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t row = batch_row(in, i);
+        struct str stored = probe(op, in, row), columns;
+        int64_t ts;
+        if (stored.ptr) {
+            CHECK(row_take(stored, &ts, &columns));
+            CHECK(row_decode(columns, right, &out, in->ncols, row, in->n) == 0);
+        } else if (op->node->join == JOIN_LEFT) {
+            for (unsigned c = 0; c < right->n; c++)
+                vec_set_null(&out.cols[in->ncols + c], in->arena, row, in->n);
+        } else {
+            continue;
+        }
+        sel[n++] = row;
+    }
+    out.sel = sel;
+    out.nsel = n;
+    op_emit(op, &out);
+}
+
+static void lookup_push(struct op *op, unsigned input, struct batch *in)
+{
+    if (input == 0)
+        push_stream(op, in);
+    else
+        push_table(op, in);
+}
+
+static void lookup_marker(struct op *op, struct changes *out)
+{
+    struct lookup *l = op->state;
+    op_save_touched(op, STORE_ROWS, l->touched, l->rows, out);
+    op->stats.state_rows = kv_count(l->rows);
+    op->stats.state_bytes = kv_bytes(l->rows);
+}
+
+static int lookup_restore(struct op *op, unsigned store, struct str key, struct str value)
+{
+    (void)store;
+    struct lookup *l = op->state;
+    return op_restore_row(l->rows, key, value, op_input(op, 1));
+}
+
+static void lookup_close(struct op *op)
+{
+    struct lookup *l = op->state;
+    kv_free(l->rows);
+    kv_free(l->touched);
+    wbuf_fini(&l->key);
+    wbuf_fini(&l->row);
+    arena_fini(&l->arena);
+}
+
+const struct op_class join_lookup_class = {
+    .name = "LOOKUP JOIN",
+    .size = sizeof(struct lookup),
+    .open = lookup_open,
+    .push = lookup_push,
+    .marker = lookup_marker,
+    .restore = lookup_restore,
+    .close = lookup_close,
+};

@@ -1,0 +1,407 @@
+#include "engine/op/sink_topic.h"
+
+/* The table behind a topic sink: every key's row as the topic's last record of it says.
+ *
+ * Within an epoch changes collect per key; a retracting input's as weights of whole rows, because a row's taking back and
+ * the next one's coming may arrive in either order. At the marker the survivor of a key's rows, the committed one among
+ * them, is its value; no survivor is a tombstone; the same as before is no record. Should two survive (the plan says they
+ * cannot), the one that came last is taken. The result lies in an overlay until the epoch is committed, so that readers see
+ * committed epochs only. */
+
+enum { STORE_ROWS };
+
+/* ---- Changes in. Pending key: state key, then for retract the image; value: */
+struct pend {
+    int64_t ts, weight;
+    uint64_t seq;
+    uint32_t key_len;
+};
+enum { PEND_BYTES = 28 };
+
+static struct str pend_put(const struct pend *p, uint8_t out[PEND_BYTES])
+{
+    put_be64(out, (uint64_t)p->ts);
+    put_be64(out + 8, (uint64_t)p->weight);
+    put_be64(out + 16, p->seq);
+    put_be32(out + 24, p->key_len);
+    return (struct str){(char *)out, PEND_BYTES};
+}
+
+static struct pend pend_get(struct str v)
+{
+    CHECK(v.len >= PEND_BYTES);
+    return (struct pend){(int64_t)be64(v.ptr), (int64_t)be64(v.ptr + 8), be64(v.ptr + 16), be32(v.ptr + 24)};
+}
+
+static void pend_retract(struct topic_sink *k, const struct batch *in, uint32_t row, struct pend *p)
+{
+    uint8_t bytes[PEND_BYTES];
+    row_encode(in, k->input_cols, k->image.n, row, &k->state_key);
+    struct str key = wbuf_view(&k->state_key), before = kv_get(k->pending, key);
+    if (before.ptr) {
+        struct pend b = pend_get(before);
+        p->weight += b.weight;
+        p->ts = MAX(p->ts, b.ts);
+    }
+    /* A row that came and went stays here with weight 0: its time and place in the order count. */
+    kv_put(k->pending, key, pend_put(p, bytes));
+}
+
+static void pend_upsert(struct topic_sink *k, const struct batch *in, uint32_t row, const struct pend *p)
+{
+    uint8_t bytes[PEND_BYTES];
+    wbuf_reset(&k->row);
+    wbuf_str(&k->row, pend_put(p, bytes));
+    if (p->weight > 0)
+        row_encode(in, k->input_cols, k->image.n, row, &k->row);
+    kv_put(k->pending, wbuf_view(&k->state_key), wbuf_view(&k->row));
+}
+
+void sink_pend(struct op *op, struct batch *in, uint32_t row)
+{
+    struct topic_sink *k = op->state;
+    wbuf_reset(&k->state_key);
+    key_encode(in, k->input_cols, k->nstate_key, row, &k->state_key);
+    struct pend p = {in->ts[row], batch_weight(in, row), k->seq++, (uint32_t)k->state_key.len};
+    if (k->upsert)
+        pend_upsert(k, in, row, &p);
+    else
+        pend_retract(k, in, row, &p);
+}
+
+/* ---- Rows of state. */
+
+/* What the marker sees: the committed row, unless this very marker has replaced it. */
+static struct str current_row(const struct topic_sink *k, struct str key)
+{
+    struct str over = kv_get(k->overlay, key);
+    if (!over.ptr)
+        return kv_get(k->rows, key);
+    return over.len ? over : STR_NULL;
+}
+
+/* A batch of one row out of an image; in scratch, which the caller empties. */
+static struct batch *image_batch(struct op *op, struct str image, int64_t ts)
+{
+    struct topic_sink *k = op->state;
+    arena_reset(&k->scratch);
+    struct batch *b = batch_new(&k->scratch, &k->image, 1);
+    b->n = b->nsel = 1;
+    b->ts[0] = ts;
+    CHECK(row_decode(image, &k->image, b, 0, 0, 1) == 0);
+    return b;
+}
+
+/* When a row ends, by retention: counted from the window's start, or from the row's own time. */
+static int64_t row_time(const struct topic_sink *k, struct str key, int64_t ts, struct arena *a)
+{
+    if (!k->windowed)
+        return ts;
+    struct value v = {.i = ts};
+    for (unsigned i = 0; i < k->nstate_key; i++)
+        if (key_decode(&key, k->image.cols[i].type, &v, a))
+            return ts;
+    return v.null ? ts : v.i;
+}
+
+static bool expires(const struct op *op) { return op->node->retention_ms > 0; }
+
+static void expiry_key(struct op *op, struct str key, struct str value, struct wbuf *out)
+{
+    struct topic_sink *k = op->state;
+    int64_t ts;
+    struct str image;
+    CHECK(row_take(value, &ts, &image));
+    arena_reset(&k->scratch);
+    wbuf_reset(out);
+    wbuf_be64(out, (uint64_t)row_time(k, key, ts, &k->scratch) ^ UINT64_C(1) << 63);
+    wbuf_str(out, key);
+}
+
+/* Sets (value null: removes) a committed row and when it ends. */
+static void set_row(struct op *op, struct str key, struct str value)
+{
+    struct topic_sink *k = op->state;
+    struct str before = kv_get(k->rows, key);
+    if (expires(op) && before.ptr) {
+        expiry_key(op, key, before, &k->row);
+        kv_remove(k->expiry, wbuf_view(&k->row));
+    }
+    if (expires(op) && value.ptr) {
+        expiry_key(op, key, value, &k->row);
+        kv_put(k->expiry, wbuf_view(&k->row), STR(""));
+    }
+    if (value.ptr)
+        kv_put(k->rows, key, value);
+    else
+        kv_remove(k->rows, key);
+}
+
+/* ---- Netting. */
+
+/* What an epoch makes of a key. image null: nothing is left. Borrowed from pending or the current row. */
+struct outcome {
+    struct str image;
+    int64_t ts;       /* of the row, or of the last change */
+    uint64_t seq;
+    bool committed;   /* it is the row that was there before */
+};
+struct netting {
+    struct op *op;
+    struct changes *out;
+    struct wbuf key;          /* state key at hand */
+    bool open;
+    struct str before;        /* its row before: image, */
+    int64_t before_ts;
+    bool before_met;          /* among the changes */
+    struct outcome best;
+    int64_t last_ts;
+};
+
+static void keep(struct netting *n, const struct outcome *o)
+{
+    bool better = !n->best.image.ptr || (n->best.committed && !o->committed) ||
+                  (n->best.committed == o->committed && o->seq > n->best.seq);
+    if (better)
+        n->best = *o;
+}
+
+static void begin_key(struct netting *n, struct str key)
+{
+    struct topic_sink *k = n->op->state;
+    wbuf_reset(&n->key);
+    wbuf_str(&n->key, key);
+    wbuf_room(&n->key, 1);
+    struct str stored = current_row(k, wbuf_view(&n->key));
+    n->open = true;
+    n->before = STR_NULL;
+    n->before_ts = INT64_MIN;
+    if (stored.ptr)
+        CHECK(row_take(stored, &n->before_ts, &n->before));
+    n->before_met = false;
+    n->best = (struct outcome){.image = STR_NULL};
+    n->last_ts = INT64_MIN;
+}
+
+/* The key's new row goes to the topic, the overlay and the changelog. */
+static void write_row(struct netting *n, struct str image, int64_t ts)
+{
+    struct op *op = n->op;
+    struct topic_sink *k = op->state;
+    struct str key = wbuf_view(&n->key);
+    bool gone = !image.ptr;
+    struct batch *b = image_batch(op, gone ? n->before : image, ts);
+    sink_record(op, b, 0, gone);
+    wbuf_reset(&k->row);
+    if (!gone)
+        row_put(b, k->image_cols, k->image.n, 0, &k->row);
+    struct str value = gone ? STR_NULL : wbuf_view(&k->row);
+    changes_put(n->out, op_store(op, STORE_ROWS), key, value);
+    kv_put(k->overlay, key, gone ? STR("") : value);
+}
+
+static void end_key(struct netting *n)
+{
+    struct topic_sink *k = n->op->state;
+    if (!n->open)
+        return;
+    n->open = false;
+    if (!k->upsert && n->before.ptr && !n->before_met)
+        keep(n, &(struct outcome){n->before, n->before_ts, 0, true});
+    bool again = kv_remove(k->again, wbuf_view(&n->key));
+    bool same = n->best.image.ptr ? n->before.ptr && str_eq(n->best.image, n->before) : !n->before.ptr;
+    if (same && !again)
+        return;
+    if (n->best.image.ptr || n->before.ptr)
+        write_row(n, n->best.image, n->best.image.ptr ? n->best.ts : n->last_ts);
+}
+
+static int net_cb(void *arg, struct str key, struct str value)
+{
+    struct netting *n = arg;
+    struct topic_sink *k = n->op->state;
+    struct pend p = pend_get(value);
+    struct str state_key = {key.ptr, p.key_len};
+    if (!n->open || !str_eq(wbuf_view(&n->key), state_key)) {
+        end_key(n);
+        begin_key(n, state_key);
+    }
+    n->last_ts = MAX(n->last_ts, p.ts);
+    struct str image = k->upsert ? (struct str){value.ptr + PEND_BYTES, value.len - PEND_BYTES}
+                                 : (struct str){key.ptr + p.key_len, key.len - p.key_len};
+    bool is_before = n->before.ptr && str_eq(image, n->before);
+    int64_t weight = p.weight + (is_before && !k->upsert);
+    n->before_met |= is_before;
+    if (weight > 0)
+        keep(n, &(struct outcome){image, p.ts, p.seq, is_before && p.weight <= 0});
+    return 0;
+}
+
+/* Rows that must be written again although they did not change. */
+static int again_cb(void *arg, struct str key, struct str value)
+{
+    (void)value;
+    struct netting *n = arg;
+    begin_key(n, key);
+    n->open = false;
+    if (n->before.ptr)
+        write_row(n, n->before, n->before_ts);
+    return 0;
+}
+
+static void expire(struct netting *n)
+{
+    struct op *op = n->op;
+    struct topic_sink *k = op->state;
+    int64_t until = k->wm_ms == INT64_MIN ? INT64_MIN : time_add(k->wm_ms, -op->node->retention_ms);
+    struct str key, value;
+    while (until != INT64_MIN && kv_first(k->expiry, STR(""), &key, &value)) {
+        int64_t time = (int64_t)(be64(key.ptr) ^ UINT64_C(1) << 63);
+        if (time > until)
+            break;
+        begin_key(n, (struct str){key.ptr + 8, key.len - 8});
+        n->open = false;
+        wbuf_reset(&k->state_key);
+        wbuf_str(&k->state_key, key);
+        kv_remove(k->expiry, wbuf_view(&k->state_key));
+        arena_reset(&k->scratch);
+        /* The epoch may have given it a newer time; then its place is further on once it is committed. */
+        if (n->before.ptr && row_time(k, wbuf_view(&n->key), n->before_ts, &k->scratch) <= until)
+            write_row(n, STR_NULL, n->before_ts);
+    }
+}
+
+void sink_net(struct op *op, struct changes *out)
+{
+    struct topic_sink *k = op->state;
+    CHECK(kv_count(k->overlay) == 0); /* the marked epoch before this one is committed */
+    struct netting n = {.op = op, .out = out};
+    wbuf_init(&n.key);
+    kv_free(k->by_record_key);
+    k->by_record_key = NULL;
+    kv_scan(k->pending, STR(""), net_cb, &n);
+    end_key(&n);
+    kv_clear(k->pending);
+    kv_scan(k->again, STR(""), again_cb, &n);
+    kv_clear(k->again);
+    if (expires(op))
+        expire(&n);
+    wbuf_fini(&n.key);
+    k->seq = 0;
+    op->stats.state_rows = kv_count(k->rows);
+    op->stats.state_bytes = kv_bytes(k->rows) + kv_bytes(k->overlay) + kv_bytes(k->expiry);
+}
+
+static int apply_cb(void *arg, struct str key, struct str value)
+{
+    set_row(arg, key, value.len ? value : STR_NULL);
+    return 0;
+}
+
+void sink_apply(struct op *op)
+{
+    struct topic_sink *k = op->state;
+    kv_scan(k->overlay, STR(""), apply_cb, op);
+    kv_clear(k->overlay);
+}
+
+/* ---- Restart. */
+
+int sink_restore(struct op *op, unsigned store, struct str key, struct str value)
+{
+    struct topic_sink *k = op->state;
+    int64_t ts;
+    struct str image;
+    if (!k->table || store % OP_STORES != STORE_ROWS)
+        return E_CORRUPT;
+    if (value.ptr && (!row_take(value, &ts, &image) || !row_fits(image, &k->image)))
+        return E_CORRUPT;
+    set_row(op, key, value);
+    return 0;
+}
+
+static int index_cb(void *arg, struct str key, struct str value)
+{
+    struct op *op = arg;
+    struct topic_sink *k = op->state;
+    int64_t ts;
+    struct str image;
+    size_t inner;
+    CHECK(row_take(value, &ts, &image));
+    if (sink_record_key(op, image_batch(op, image, ts), 0, &inner))
+        kv_put(k->by_record_key, wbuf_view(&k->key), key);
+    return 0;
+}
+
+bool sink_table_dirty(struct op *op, struct str topic_key)
+{
+    CHECK(op->cls == &sink_topic_class);
+    struct topic_sink *k = op->state;
+    if (!k->table)
+        return true; /* a stream's rows that were not committed may repeat */
+    if (!k->by_record_key) {
+        k->by_record_key = kv_new(false, op->env->memory);
+        kv_scan(k->rows, STR(""), index_cb, op);
+    }
+    struct str state_key = kv_get(k->by_record_key, topic_key);
+    if (state_key.ptr)
+        kv_put(k->again, state_key, STR(""));
+    return state_key.ptr != NULL;
+}
+
+/* ---- Readers. */
+
+struct scanning {
+    struct op *op;
+    struct arena *arena;
+    struct batch *b; /* the image's columns, then WINDOWEND */
+    int (*each_cb)(void *arg, struct batch *b);
+    void *arg;
+};
+
+static int give_rows(struct scanning *s)
+{
+    struct topic_sink *k = s->op->state;
+    struct batch *b = s->b;
+    if (!b)
+        return 0;
+    s->b = NULL;
+    if (k->windowed) { /* WINDOWEND beside WINDOWSTART */
+        struct vec end = b->cols[k->image.n];
+        memmove(&b->cols[k->nkey + 2], &b->cols[k->nkey + 1], (k->image.n - k->nkey - 1) * sizeof end);
+        b->cols[k->nkey + 1] = end;
+    }
+    return s->each_cb(s->arg, b);
+}
+
+static int scan_cb(void *arg, struct str key, struct str value)
+{
+    (void)key;
+    struct scanning *s = arg;
+    struct topic_sink *k = s->op->state;
+    int64_t ts;
+    struct str image;
+    CHECK(row_take(value, &ts, &image));
+    if (!s->b) {
+        s->b = batch_new(s->arena, &k->shown, ENGINE_BATCH_ROWS);
+        s->b->n = s->b->nsel = 0;
+    }
+    struct batch *b = s->b;
+    uint32_t row = b->n++;
+    b->nsel = b->n;
+    b->ts[row] = ts;
+    CHECK(row_decode(image, &k->image, b, 0, row, ENGINE_BATCH_ROWS) == 0);
+    if (k->windowed)
+        b->cols[k->image.n].i64[row] = time_add(b->cols[k->nkey].i64[row], s->op->node->format.window_size_ms);
+    return b->n == ENGINE_BATCH_ROWS ? give_rows(s) : 0;
+}
+
+int sink_table_scan(struct op *op, struct str exact_key, struct arena *a, int (*each_cb)(void *arg, struct batch *b),
+                    void *arg)
+{
+    CHECK(op->cls == &sink_topic_class);
+    struct topic_sink *k = op->state;
+    struct scanning s = {op, a, NULL, each_cb, arg};
+    int err = kv_scan(k->rows, exact_key, scan_cb, &s);
+    return err ? err : give_rows(&s);
+}

@@ -1,0 +1,113 @@
+#include "engine/op/common.h"
+
+/* ORDER BY, LIMIT and OFFSET of a pull query: collects everything and gives it at the marker. NULLs are last where the
+ * order ascends; ties are broken by the encoded row, so that the same rows always come in the same order. */
+
+struct sorted_row {
+    const struct batch *b;
+    uint32_t row;
+};
+struct sort {
+    struct account account;
+    struct arena arena;     /* copies of all rows, and then the order */
+    struct sorted_row *rows;
+    size_t n, cap;
+    unsigned *cols;         /* all */
+};
+
+static int sort_open(struct op *op, struct diag *d)
+{
+    (void)d;
+    struct sort *s = op->state;
+    arena_init(&s->arena);
+    s->account.budget = op->env->memory;
+    return 0;
+}
+
+static void account_arena(struct sort *s)
+{
+    if (s->arena.used > s->account.bytes)
+        account_add(&s->account, s->arena.used - s->account.bytes);
+}
+
+static void sort_push(struct op *op, unsigned input, struct batch *in)
+{
+    (void)input;
+    struct sort *s = op->state;
+    const struct batch *copy = batch_copy(in, NULL, 0, NULL, 0, &s->arena);
+    for (uint32_t i = 0; i < copy->n; i++)
+        VEC_PUSH(s->rows, s->n, s->cap) = (struct sorted_row){copy, i};
+    account_arena(s);
+}
+
+static int tie(const struct sort *s, const struct sorted_row *a, const struct sorted_row *b)
+{
+    struct wbuf wa, wb;
+    wbuf_init(&wa);
+    wbuf_init(&wb);
+    row_encode(a->b, s->cols, a->b->ncols, a->row, &wa);
+    row_encode(b->b, s->cols, b->b->ncols, b->row, &wb);
+    int cmp = str_cmp(wbuf_view(&wa), wbuf_view(&wb));
+    wbuf_fini(&wa);
+    wbuf_fini(&wb);
+    return cmp;
+}
+
+static int row_cmp(const void *pa, const void *pb, void *arg)
+{
+    const struct sorted_row *a = pa, *b = pb;
+    const struct op *op = arg;
+    for (unsigned i = 0; i < op->node->nsort; i++) {
+        const struct sort_key *key = &op->node->sort[i];
+        struct value va = batch_value(a->b, key->column, a->row), vb = batch_value(b->b, key->column, b->row);
+        int cmp = value_cmp(&va, &vb);
+        if (cmp)
+            return key->descending ? -cmp : cmp;
+    }
+    return op->node->nsort ? tie(op->state, a, b) : 0;
+}
+
+/* Without sort keys rows stay in the order they came in: only LIMIT and OFFSET count. */
+static void sort_marker(struct op *op, struct changes *out)
+{
+    (void)out;
+    struct sort *s = op->state;
+    const struct plan_node *node = op->node;
+    s->cols = all_columns(&s->arena, node->out.n);
+    if (node->nsort)
+        qsort_r(s->rows, s->n, sizeof *s->rows, row_cmp, op);
+    size_t from = MIN(s->n, (size_t)MAX(node->offset, 0));
+    size_t to = node->limit < 0 ? s->n : from + MIN(s->n - from, (size_t)node->limit);
+    struct emitter e;
+    emitter_init(&e, op, &node->out, false);
+    for (size_t i = from; i < to; i++) {
+        const struct batch *b = s->rows[i].b;
+        uint32_t row = emitter_row(&e, 1, b->ts[s->rows[i].row]);
+        for (unsigned c = 0; c < node->out.n; c++) {
+            struct value v = batch_value(b, c, s->rows[i].row);
+            batch_set_value(e.b, c, row, &v, ENGINE_BATCH_ROWS);
+        }
+    }
+    emitter_flush(&e);
+    emitter_fini(&e);
+    s->n = 0;
+    account_sub(&s->account, s->account.bytes);
+    arena_reset(&s->arena);
+}
+
+static void sort_close(struct op *op)
+{
+    struct sort *s = op->state;
+    account_sub(&s->account, s->account.bytes);
+    xfree(s->rows);
+    arena_fini(&s->arena);
+}
+
+const struct op_class sort_class = {
+    .name = "SORT",
+    .size = sizeof(struct sort),
+    .open = sort_open,
+    .push = sort_push,
+    .marker = sort_marker,
+    .close = sort_close,
+};

@@ -1,0 +1,295 @@
+/* DescribeConfigs and IncrementalAlterConfigs: settings of topics, and of this node to read. */
+#include "log/broker/request.h"
+#include <stdio.h>
+
+/* Kafka's numbers for types of values. */
+enum { TYPE_BOOL = 1, TYPE_STRING = 2, TYPE_INT = 3, TYPE_LONG = 5, TYPE_LIST = 7 };
+enum { ALTER_SET = 0, ALTER_DELETE = 1, ALTER_APPEND = 2, ALTER_SUBTRACT = 3 };
+
+static int8_t type_of(char c)
+{
+    return c == 'b' ? TYPE_BOOL : c == 'i' ? TYPE_INT : c == 'l' ? TYPE_LONG : c == 'c' ? TYPE_LIST : TYPE_STRING;
+}
+
+static bool wanted(const struct describe_configs_request_resource *ri, const char *key)
+{
+    if (!ri->configuration_keys)
+        return true;
+    for (uint32_t i = 0; i < ri->configuration_keys_n; i++)
+        if (str_eq(ri->configuration_keys[i], str_of(key)))
+            return true;
+    return false;
+}
+
+static bool server_item(struct req *r, const char *key, struct config_item *out)
+{
+    for (unsigned i = 0; key && config_item(req_broker(r)->bc.conf, i, out); i++)
+        if (strcmp(out->key, key) == 0)
+            return true;
+    return false;
+}
+
+/* Where the value would come from, strongest first. */
+static void put_synonyms(struct req *r, struct describe_configs_response_config *c, const char *server_key, bool own)
+{
+    struct config_item it;
+    struct describe_configs_response_synonym *syn = REQ_ARRAY(r, struct describe_configs_response_synonym, 3);
+    uint32_t n = 0;
+    if (own)
+        syn[n++] = (struct describe_configs_response_synonym){c->name, c->value, CONFIG_TOPIC};
+    if (server_item(r, server_key, &it)) {
+        struct str name = str_of(server_key);
+        if (!it.is_default)
+            syn[n++] = (struct describe_configs_response_synonym){
+                name, str_of(arena_strdup(&r->arena, it.value)), CONFIG_STATIC_BROKER};
+        syn[n++] = (struct describe_configs_response_synonym){name, str_of(it.dflt), CONFIG_DEFAULT};
+    }
+    c->synonyms = syn;
+    c->synonyms_n = n;
+}
+
+static void describe_topic(struct req *r, const struct topic *t, const struct describe_configs_request_resource *ri,
+                           struct describe_configs_response_resource *ro)
+{
+    const struct describe_configs_request *in = r->own;
+    struct topic_config_item it;
+    unsigned n = 0;
+    while (cluster_topic_config(req_broker(r)->cluster, t, n, &it))
+        n++;
+    ro->configs = REQ_ARRAY(r, struct describe_configs_response_config, n);
+    for (unsigned i = 0; i < n; i++) {
+        CHECK(cluster_topic_config(req_broker(r)->cluster, t, i, &it));
+        struct config_item server;
+        if (!wanted(ri, it.key))
+            continue;
+        struct describe_configs_response_config *c = &ro->configs[ro->configs_n++];
+        describe_configs_response_config_init(c);
+        c->name = str_of(it.key);
+        c->value = str_of(arena_strdup(&r->arena, it.value));
+        c->config_source = !it.is_default                                                ? CONFIG_TOPIC
+                           : server_item(r, it.server_key, &server) && !server.is_default ? CONFIG_STATIC_BROKER
+                                                                                          : CONFIG_DEFAULT;
+        c->config_type = type_of(it.type);
+        if (in->include_documentation)
+            c->documentation = str_of(it.doc);
+        if (in->include_synonyms)
+            put_synonyms(r, c, it.server_key, !it.is_default);
+    }
+}
+
+static void describe_broker(struct req *r, const struct describe_configs_request_resource *ri,
+                            struct describe_configs_response_resource *ro)
+{
+    const struct describe_configs_request *in = r->own;
+    struct config_item it;
+    unsigned n = 0;
+    while (config_item(req_broker(r)->bc.conf, n, &it))
+        n++;
+    ro->configs = REQ_ARRAY(r, struct describe_configs_response_config, n);
+    for (unsigned i = 0; i < n; i++) {
+        CHECK(config_item(req_broker(r)->bc.conf, i, &it));
+        if (!wanted(ri, it.key))
+            continue;
+        struct describe_configs_response_config *c = &ro->configs[ro->configs_n++];
+        describe_configs_response_config_init(c);
+        c->name = str_of(it.key);
+        c->value = str_of(arena_strdup(&r->arena, it.value));
+        c->read_only = true; /* settings of a server are read at its start */
+        c->config_source = it.is_default ? CONFIG_DEFAULT : CONFIG_STATIC_BROKER;
+        c->config_type = type_of(it.type == 'i' ? 'l' : it.type);
+        if (in->include_documentation)
+            c->documentation = str_of(it.doc);
+        if (in->include_synonyms)
+            put_synonyms(r, c, it.key, false);
+    }
+}
+
+/* Broker resources name this node, or nobody for the cluster's defaults. */
+static bool names_this_node(struct req *r, struct str name)
+{
+    int64_t id;
+    return name.len == 0 || (str_to_i64(name, &id) && id == req_broker(r)->node_id);
+}
+
+static void describe_resource(struct req *r, const struct image *im, const struct describe_configs_request_resource *ri,
+                              struct describe_configs_response_resource *ro)
+{
+    describe_configs_response_resource_init(ro);
+    ro->resource_type = ri->resource_type;
+    ro->resource_name = ri->resource_name;
+    if (ri->resource_type == RES_TOPIC) {
+        const struct topic *t = image_topic(im, ri->resource_name);
+        if (t)
+            describe_topic(r, t, ri, ro);
+        else
+            ro->error_code = K_UNKNOWN_TOPIC;
+    } else if (ri->resource_type == RES_BROKER && names_this_node(r, ri->resource_name)) {
+        describe_broker(r, ri, ro);
+    } else {
+        ro->error_code = K_INVALID_REQUEST;
+        ro->error_message = ri->resource_type == RES_BROKER ? STR("there is no node with this number")
+                                                            : STR("only topics and brokers have settings here");
+    }
+}
+
+void api_describe_configs(struct req *r)
+{
+    if (REQ_DECODE(r, describe_configs_request) < 0)
+        return;
+    const struct describe_configs_request *in = r->own;
+    struct describe_configs_response out;
+    describe_configs_response_init(&out);
+    out.results = REQ_ARRAY(r, struct describe_configs_response_resource, in->resources_n);
+    out.results_n = in->resources_n;
+    struct image *im = req_image(r);
+    for (uint32_t i = 0; i < in->resources_n; i++)
+        describe_resource(r, im, &in->resources[i], &out.results[i]);
+    req_reply(r, &out);
+    counted_release(&im->c);
+}
+
+/* ---- IncrementalAlterConfigs: one commit a resource */
+
+struct alter {
+    struct commit commit;
+    struct change change;
+    struct alters *all;
+    uint32_t index;
+};
+struct alters {
+    struct req *r;
+    struct incremental_alter_configs_request *in;
+    struct incremental_alter_configs_response out;
+    struct alter *items;
+    uint32_t n, left;
+};
+
+static void alter_finish(struct alters *as, struct alter *al, int status)
+{
+    struct incremental_alter_configs_response_resource *ro = &as->out.responses[al->index];
+    ro->error_code = err_kafka(status);
+    if (status < 0)
+        ro->error_message = req_text(as->r, &al->commit.diag);
+    change_fini(&al->change);
+}
+
+static void alter_done(struct commit *c, int status)
+{
+    struct alter *al = container_of(c, struct alter, commit);
+    struct alters *as = al->all;
+    alter_finish(as, al, status);
+    if (--as->left == 0)
+        req_reply(as->r, &as->out);
+}
+
+static bool in_list(const char *list, struct str word)
+{
+    for (const char *p = list; *p;) {
+        size_t n = strcspn(p, ",");
+        if (str_eq(str_trim((struct str){p, n}), word))
+            return true;
+        p += n + (p[n] == ',');
+    }
+    return false;
+}
+
+/* The list after words were appended or taken away. */
+static struct str alter_list(struct req *r, const char *now, struct str words, bool append)
+{
+    char *out = arena_printf(&r->arena, "%s", append ? now : "");
+    const char *from = append ? arena_dup(&r->arena, words).ptr : now;
+    char *not_these = arena_printf(&r->arena, "%.*s", STR_ARG(words));
+    for (const char *p = from; *p;) {
+        size_t n = strcspn(p, ",");
+        struct str word = str_trim((struct str){p, n});
+        bool skip = append ? in_list(out, word) : in_list(not_these, word);
+        if (word.len && !skip)
+            out = arena_printf(&r->arena, "%s%s%.*s", out, *out ? "," : "", STR_ARG(word));
+        p += n + (p[n] == ',');
+    }
+    return str_of(out);
+}
+
+static int16_t alter_add(struct req *r, struct alter *al, const struct topic *t,
+                         const struct incremental_alter_configs_request_config *ci, struct diag *d)
+{
+    struct topic_config_item it;
+    bool known = false;
+    for (unsigned i = 0; !known && cluster_topic_config(req_broker(r)->cluster, t, i, &it); i++)
+        known = str_eq(ci->name, str_of(it.key));
+    if (ci->config_operation == ALTER_DELETE && known) {
+        change_set_config(&al->change, t->id, ci->name, STR_NULL);
+        return K_NONE;
+    }
+    if (ci->config_operation == ALTER_SET || !known) { /* an unknown key is refused by the check of its name */
+        change_set_config(&al->change, t->id, ci->name, ci->value.ptr ? ci->value : STR(""));
+        return K_NONE;
+    }
+    bool append = ci->config_operation == ALTER_APPEND;
+    if ((!append && ci->config_operation != ALTER_SUBTRACT) || it.type != 'c' || !ci->value.ptr) {
+        diag_set(d, E_BAD_CONFIG, "%s cannot be changed by operation %d", it.key, ci->config_operation);
+        return K_INVALID_CONFIG;
+    }
+    change_set_config(&al->change, t->id, ci->name, alter_list(r, it.value, ci->value, append));
+    return K_NONE;
+}
+
+static void alter_resource(struct alters *as, const struct image *im, uint32_t i)
+{
+    struct req *r = as->r;
+    const struct incremental_alter_configs_request_resource *ri = &as->in->resources[i];
+    struct incremental_alter_configs_response_resource *ro = &as->out.responses[i];
+    struct diag d = {.text = ""};
+    incremental_alter_configs_response_resource_init(ro);
+    ro->resource_type = ri->resource_type;
+    ro->resource_name = ri->resource_name;
+    const struct topic *t = ri->resource_type == RES_TOPIC ? image_topic(im, ri->resource_name) : NULL;
+    if (!t) {
+        ro->error_code = ri->resource_type == RES_TOPIC ? K_UNKNOWN_TOPIC : K_INVALID_REQUEST;
+        if (ri->resource_type != RES_TOPIC)
+            ro->error_message = STR("settings of a server are read at its start: its configuration file has them");
+        return;
+    }
+    struct alter *al = &as->items[as->n];
+    *al = (struct alter){.all = as, .index = i};
+    change_init(&al->change);
+    for (uint32_t k = 0; k < ri->configs_n && !ro->error_code; k++)
+        ro->error_code = alter_add(r, al, t, &ri->configs[k], &d);
+    if (ro->error_code) {
+        ro->error_message = req_text(r, &d);
+        change_fini(&al->change);
+        return;
+    }
+    as->n++;
+}
+
+void api_incremental_alter_configs(struct req *r)
+{
+    if (REQ_DECODE(r, incremental_alter_configs_request) < 0)
+        return;
+    struct alters *as = REQ_NEW(r, struct alters);
+    as->r = r;
+    as->in = r->own;
+    incremental_alter_configs_response_init(&as->out);
+    as->out.responses = REQ_ARRAY(r, struct incremental_alter_configs_response_resource, as->in->resources_n);
+    as->out.responses_n = as->in->resources_n;
+    as->items = REQ_ARRAY(r, struct alter, as->in->resources_n);
+    struct image *im = req_image(r);
+    for (uint32_t i = 0; i < as->in->resources_n; i++)
+        alter_resource(as, im, i);
+    counted_release(&im->c);
+    struct cluster *cl = req_broker(r)->cluster;
+    for (uint32_t i = 0; i < as->n && as->in->validate_only; i++)
+        alter_finish(as, &as->items[i], cluster_check(cl, &as->items[i].change, &as->items[i].commit.diag));
+    if (as->n == 0 || as->in->validate_only) {
+        req_reply(r, &as->out);
+        return;
+    }
+    as->left = as->n;
+    for (uint32_t i = 0, n = as->n; i < n; i++) {
+        as->items[i].commit.from = r->desk->loop;
+        as->items[i].commit.change = &as->items[i].change;
+        as->items[i].commit.done_cb = alter_done;
+        cluster_commit(cl, &as->items[i].commit);
+    }
+}

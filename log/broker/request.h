@@ -1,0 +1,167 @@
+/* A request at work, from its frame to its answer, and what the room's files share.
+ * Thread: everything here belongs to the connection's shard (struct desk); struct broker is read only once it is open. */
+#ifndef BROKER_REQUEST_H
+#define BROKER_REQUEST_H
+#include "log/broker/broker.h"
+#include "log/base/limits.h"
+#include "log/wire/wire.h"
+
+struct desk;
+struct req;
+struct sessions;
+
+/* Kafka's error codes that no error of ours stands for. */
+enum kafka_error {
+    K_NONE = 0,
+    K_OFFSET_RANGE = 1,
+    K_UNKNOWN_TOPIC = 3,
+    K_INVALID_TOPIC = 17,
+    K_NOT_ENOUGH_REPLICAS = 19,
+    K_INVALID_ACKS = 21,
+    K_CLUSTER_AUTHORIZATION = 31,
+    K_UNSUPPORTED_VERSION = 35,
+    K_INVALID_PARTITIONS = 37,
+    K_INVALID_REPLICATION = 38,
+    K_INVALID_ASSIGNMENT = 39,
+    K_INVALID_CONFIG = 40,
+    K_INVALID_REQUEST = 42,
+    K_INVALID_TXN_STATE = 48,
+    K_TRANSACTIONAL_ID_AUTHORIZATION = 53,
+    K_STORAGE = 56,
+    K_SESSION_NOT_FOUND = 70,
+    K_SESSION_EPOCH = 71,
+    K_FENCED_EPOCH = 74,
+    K_UNKNOWN_EPOCH = 75,
+    K_UNKNOWN_TOPIC_ID = 100,
+    K_SESSION_TOPIC_ID = 106,
+    K_MISMATCHED_ENDPOINT = 114,
+    K_UNSUPPORTED_ENDPOINT = 115,
+};
+
+/* Where a setting's value comes from, as Kafka numbers it. */
+enum config_source { CONFIG_TOPIC = 1, CONFIG_STATIC_BROKER = 4, CONFIG_DEFAULT = 5 };
+
+/* What an API needs: for authorisation, and for the sets of allowed operations in answers (Kafka's numbers). */
+enum resource { RES_NONE, RES_TOPIC = 2, RES_BROKER = 4, RES_CLUSTER = 5 };
+enum operation {
+    OP_NONE = 0,
+    OP_READ = 3,
+    OP_WRITE = 4,
+    OP_CREATE = 5,
+    OP_DELETE = 6,
+    OP_ALTER = 7,
+    OP_DESCRIBE = 8,
+    OP_DESCRIBE_CONFIGS = 10,
+    OP_ALTER_CONFIGS = 11,
+    OP_IDEMPOTENT_WRITE = 12,
+};
+enum listener_kind { ON_CLIENT = 1 };
+
+struct api {
+    const char *name;
+    int16_t key, min, max;
+    enum resource resource;
+    enum operation operation;
+    enum listener_kind listeners;
+    void (*handle)(struct req *r); /* answers with req_reply, req_drop or req_fail, at once or later */
+    const struct wire_message *response;
+};
+extern const struct api apis[];
+extern const unsigned napis;
+
+struct broker {
+    struct broker_conf bc;
+    struct store *store;
+    struct cluster *cluster;
+    struct net *net; /* NULL without sockets */
+    struct desk *desks;
+    int32_t node_id;
+    char cluster_id[UUID_TEXT];
+};
+
+/* Producer ids of a shard, taken from the cluster by the block. */
+struct pid_block {
+    int64_t next, end;
+    bool asking;
+    struct list waiting; /* req.wait_link */
+    struct change change;
+    struct commit commit;
+};
+
+/* One shard's part of the broker. */
+struct desk {
+    struct broker *b;
+    struct loop *loop;
+    struct compress *compress;
+    struct sessions *sessions;
+    struct list reqs, spare; /* req.desk_link */
+    unsigned nspare;
+    struct wbuf out;
+    struct pid_block pids;
+};
+
+/* What a connection's requests share. */
+struct client {
+    struct desk *desk;
+    struct conn *conn;
+    struct list reqs; /* req.link */
+    const char *principal;
+};
+
+struct req {
+    struct desk *desk;
+    struct client *client;    /* NULL: no socket, or it has gone */
+    struct broker_call *call; /* NULL: from a socket */
+    uint64_t seq;
+    struct list link, desk_link, wait_link;
+    struct buf *frame;
+    struct rbuf body;
+    struct arena arena; /* decoded request, answer */
+    const struct api *api;
+    int version;
+    int32_t correlation_id;
+    struct str client_id;
+    void *own;                         /* the handler's state, in the arena */
+    void (*gone_cb)(struct req *r);    /* the peer has gone: answer soon, nobody waits */
+};
+
+/* Decodes the body into a struct of the arena. An error ends the connection: return. */
+#define REQ_DECODE(r, m) \
+    (m##_init(req_in((r), sizeof(struct m))), req_decode((r), m##_decode((r)->own, &(r)->body, (r)->version, &(r)->arena)))
+void *req_in(struct req *r, size_t size);
+/* 0, or the request has failed and is gone. */
+int req_decode(struct req *r, int rc) MUST_USE;
+
+/* Ends the request with an answer, without one, or with the end of the connection. */
+void req_reply(struct req *r, const void *response);
+/* Begins an answer in w. */
+void req_header(struct req *r, struct wbuf *w);
+void req_drop(struct req *r);
+void req_fail(struct req *r, int err);
+/* An answer in pieces: what desk->out holds, cut by gaps that ranges of files fill. Takes the slices' references. */
+void req_reply_slices(struct req *r, const struct wire_gaps *gaps, struct slice *slices);
+
+static inline struct broker *req_broker(struct req *r) { return r->desk->b; }
+static inline struct image *req_image(struct req *r) { return cluster_image(r->desk->b->cluster); }
+/* Whom clients of this request should connect to. host lives in the arena. */
+void req_address(struct req *r, struct str *host, int32_t *port);
+#define REQ_NEW(r, type) ARENA_NEW(&(r)->arena, type)
+#define REQ_ARRAY(r, type, n) ARENA_ARRAY(&(r)->arena, type, n)
+/* The sentence of a diag in the request's arena; null if it is empty. */
+struct str req_text(struct req *r, const struct diag *d);
+
+/* Topic by name, or by id from the API's first version with ids. Gives Kafka's error code. */
+int16_t req_topic(const struct image *im, bool by_id, struct str name, struct uuid id, const struct topic **out);
+/* K_FENCED_EPOCH, K_UNKNOWN_EPOCH or 0. */
+int16_t check_epoch(const struct view *v, int32_t current_leader_epoch);
+
+/* Calls done(r) on the request's loop when all the views that were missing may be there. */
+struct opening;
+void req_open_parts(struct req *r, struct part *const *parts, unsigned n, void (*done)(struct req *r));
+
+#define X(name, key, first, last, res, op, lis) void api_##name(struct req *r);
+#include "log/broker/api.def"
+#undef X
+void api_versions_refuse(struct req *r); /* in version 0, with the range that is served */
+
+#endif

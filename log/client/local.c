@@ -1,0 +1,393 @@
+/* The log in this process: readers over published views, writers through store_append.
+ *
+ * A reader copies recbatches into a buffer of its own because they are decoded at once and the pages of a file may go
+ * any time. What is in memory is read in place of the call; what is not, by a worker, and ready_cb tells. */
+#include "log/client/client.h"
+#include "log/base/limits.h"
+#include "log/base/map.h"
+#include "log/wire/wire.h"
+#include <errno.h>
+
+struct reader {
+    struct part *part;
+    struct loop *loop;
+    void (*ready_cb)(void *arg);
+    void *arg;
+    int64_t offset;
+    struct buf *buf; /* bytes given or to be given */
+    bool have;       /* buf holds bytes that nobody has had */
+    bool watching, working, closing, stale; /* stale: seek came while a worker was reading */
+    int status;      /* sticky: the part is deleted or failed */
+    struct watch watch;
+    struct work work;
+    struct view *work_view;
+    int work_rc;
+};
+
+/* ---- reading */
+
+static void reader_free(struct reader *r)
+{
+    buf_release(r->buf);
+    part_release(r->part);
+    xfree(r);
+}
+
+static bool reader_leaving(struct reader *r)
+{
+    if (!r->closing)
+        return false;
+    if (!r->watching && !r->working)
+        reader_free(r);
+    return true;
+}
+
+static void watch_fired(struct watch *w, int status)
+{
+    struct reader *r = container_of(w, struct reader, watch);
+    r->watching = false;
+    if (reader_leaving(r))
+        return;
+    if (status < 0 && status != E_CANCELED)
+        r->status = status;
+    r->ready_cb(r->arg);
+}
+
+/* Comes back when something lies above the offset; -1: when the owner has opened the part. */
+static void reader_watch(struct reader *r, int64_t above)
+{
+    if (r->watching)
+        return;
+    r->watching = true;
+    r->watch = (struct watch){.loop = r->loop, .part = r->part, .above = above, .fired_cb = watch_fired};
+    part_watch(r->part, &r->watch);
+}
+
+/* Fills buf from the view. -EAGAIN: not in memory. */
+static int reader_fill(struct reader *r, const struct view *v, bool block)
+{
+    struct slice s = {0};
+    int rc = view_read(v, r->offset, v->high_watermark, READER_BYTES, true, block, &s);
+    if (rc < 0 || s.len == 0)
+        return rc;
+    if (!r->buf || r->buf->cap < s.len || atomic_load(&r->buf->refs) > 1) {
+        buf_release(r->buf);
+        r->buf = buf_new(s.len);
+    }
+    int64_t n = slice_read(&s, 0, r->buf->data, s.len, block);
+    slice_release(&s);
+    if (n < 0)
+        return (int)n;
+    if (n < s.len)
+        return E_STORAGE;
+    r->buf->len = s.len;
+    r->have = true;
+    return 0;
+}
+
+static void fill_work(struct work *w)
+{
+    struct reader *r = container_of(w, struct reader, work);
+    r->work_rc = reader_fill(r, r->work_view, true);
+}
+
+static void fill_done(struct work *w)
+{
+    struct reader *r = container_of(w, struct reader, work);
+    r->working = false;
+    counted_release(&r->work_view->c);
+    if (reader_leaving(r))
+        return;
+    if (r->stale)
+        r->have = false;
+    else if (r->work_rc < 0)
+        r->status = r->work_rc;
+    r->stale = false;
+    r->ready_cb(r->arg);
+}
+
+static void reader_work(struct reader *r, struct view *v)
+{
+    r->working = true;
+    r->work_view = counted_acquire(&v->c);
+    r->work = (struct work){.loop = r->loop, .work_cb = fill_work, .done_cb = fill_done};
+    loop_work(r->loop, LANE_DISK, &r->work);
+}
+
+/* The offset after the last whole recbatch of the buffer. */
+static int reader_pass(struct reader *r)
+{
+    struct str left = {(const char *)r->buf->data, r->buf->len};
+    while (left.len) {
+        struct recbatch rb;
+        int rc = recbatch_peek(&rb, left);
+        if (rc < 0)
+            return E_CORRUPT;
+        r->offset = recbatch_last_offset(&rb) + 1;
+        left = (struct str){left.ptr + rb.size, left.len - rb.size};
+    }
+    return 0;
+}
+
+static int reader_try(struct reader *r, struct view *v)
+{
+    if (r->offset < 0)
+        r->offset = r->offset == -1 ? v->high_watermark : v->log_start;
+    if (r->offset < v->log_start || r->offset > v->log_end)
+        return E_OFFSET_RANGE;
+    if (r->offset >= v->high_watermark) {
+        /* At the end: memory that only waits is for others. */
+        buf_release(r->buf);
+        r->buf = NULL;
+        reader_watch(r, r->offset);
+        return 0;
+    }
+    int rc = reader_fill(r, v, false);
+    if (rc == -EAGAIN) {
+        reader_work(r, v);
+        return 0;
+    }
+    return rc;
+}
+
+int reader_next(struct reader *r, struct str *bytes)
+{
+    *bytes = STR_NULL;
+    if (r->status < 0)
+        return r->status;
+    if (r->working || (r->watching && !r->have && r->watch.above == r->offset))
+        return 0;
+    if (!r->have) {
+        struct view *v = part_view(r->part);
+        if (!v) {
+            reader_watch(r, -1);
+            return 0;
+        }
+        int rc = reader_try(r, v);
+        counted_release(&v->c);
+        if (rc < 0)
+            return rc;
+    }
+    if (!r->have)
+        return 0;
+    r->have = false;
+    int rc = reader_pass(r);
+    if (rc < 0)
+        return r->status = rc;
+    *bytes = (struct str){(const char *)r->buf->data, r->buf->len};
+    return 1;
+}
+
+void reader_seek(struct reader *r, int64_t offset)
+{
+    r->offset = offset;
+    r->have = false;
+    r->stale = r->working;
+    if (r->watching)
+        part_unwatch(&r->watch);
+}
+
+int64_t reader_offset(const struct reader *r) { return r->offset; }
+
+int64_t reader_end(struct reader *r)
+{
+    struct view *v = part_view(r->part);
+    int64_t end = v ? v->high_watermark : -1;
+    if (v)
+        counted_release(&v->c);
+    return end;
+}
+
+int64_t reader_start(struct reader *r)
+{
+    struct view *v = part_view(r->part);
+    int64_t start = v ? v->log_start : 0;
+    if (v)
+        counted_release(&v->c);
+    return start;
+}
+
+int reader_open(struct reader **out, struct part *part, struct loop *loop, int64_t offset, void (*ready_cb)(void *arg),
+                void *arg)
+{
+    if (offset < -2)
+        return E_OFFSET_RANGE;
+    struct reader *r = xzalloc(sizeof *r);
+    r->part = part_acquire(part);
+    r->loop = loop;
+    r->ready_cb = ready_cb;
+    r->arg = arg;
+    r->offset = offset;
+    *out = r;
+    return 0;
+}
+
+void reader_close(struct reader *r)
+{
+    if (!r)
+        return;
+    r->closing = true;
+    if (r->watching)
+        part_unwatch(&r->watch);
+    (void)reader_leaving(r);
+}
+
+/* ---- writing */
+
+struct writer {
+    struct store *st;
+    struct part *part;
+    struct loop *loop;
+    struct part_conf conf;
+    struct wbuf out, scratch;
+    struct compress *compress;
+    struct recbatch_builder b;
+    bool building, closing;
+    int64_t records; /* in out */
+    unsigned flushes;
+};
+struct flush {
+    struct writer *w;
+    struct append append;
+    struct append_set set;
+    struct msg empty; /* a flush of nothing answers too */
+    struct buf *buf;
+    int64_t records;
+    void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset);
+    void *arg;
+};
+
+int writer_open(struct writer **out, struct store *st, struct part *part, struct loop *loop)
+{
+    struct writer *w = xzalloc(sizeof *w);
+    w->st = st;
+    w->part = part_acquire(part);
+    w->loop = loop;
+    part_get_conf(part, &w->conf);
+    wbuf_init(&w->out);
+    wbuf_init(&w->scratch);
+    *out = w;
+    return 0;
+}
+
+static void writer_free(struct writer *w)
+{
+    part_release(w->part);
+    compress_free(w->compress);
+    wbuf_fini(&w->out);
+    wbuf_fini(&w->scratch);
+    xfree(w);
+}
+
+static enum codec writer_codec(const struct writer *w)
+{
+    return w->conf.compression > 0 ? (enum codec)w->conf.compression : CODEC_NONE;
+}
+
+static void batch_begin(struct writer *w)
+{
+    if (writer_codec(w) && !w->compress)
+        w->compress = compress_new();
+    recbatch_build(&w->b, &w->out, writer_codec(w), writer_codec(w) ? &w->scratch : NULL);
+    w->building = true;
+}
+
+static void batch_end(struct writer *w)
+{
+    if (!w->building)
+        return;
+    w->building = false;
+    if (recbatch_finish(&w->b, w->compress) && w->conf.append_time)
+        recbatch_set_append_time(w->out.data + w->b.at, loop_wall_ms(w->loop));
+}
+
+void writer_record(struct writer *w, int64_t ts_ms, struct str key, struct str value)
+{
+    enum { RECORD_HEAD_MAX = 32 }; /* lengths and deltas in front of key and value */
+    size_t size = key.len + value.len + RECORD_HEAD_MAX;
+    size_t max = (size_t)MIN(w->conf.max_message_bytes, w->conf.segment_bytes);
+    if (w->building && (w->b.count == INT32_MAX || recbatch_build_size(&w->b) + size > max))
+        batch_end(w);
+    if (!w->building)
+        batch_begin(w);
+    recbatch_add(&w->b, ts_ms, key, value, NULL, 0);
+    w->records++;
+}
+
+size_t writer_bytes(const struct writer *w)
+{
+    return w->out.len + (w->building && writer_codec(w) ? w->scratch.len : 0);
+}
+
+static void flush_end(struct flush *f, int status, int64_t base_offset)
+{
+    struct writer *w = f->w;
+    int64_t end = status < 0 ? -1 : base_offset + f->records;
+    buf_release(f->buf);
+    f->flushed_cb(f->arg, status, status < 0 ? -1 : base_offset, end);
+    xfree(f);
+    if (--w->flushes == 0 && w->closing)
+        writer_free(w);
+}
+
+static void flush_done(struct append_set *set)
+{
+    struct flush *f = container_of(set, struct flush, set);
+    flush_end(f, f->append.status, f->append.base_offset);
+}
+
+static void flush_empty(struct msg *m)
+{
+    struct flush *f = container_of(m, struct flush, empty);
+    struct view *v = part_view(f->w->part);
+    int64_t end = v ? v->high_watermark : 0;
+    if (v)
+        counted_release(&v->c);
+    flush_end(f, 0, end);
+}
+
+void writer_flush(struct writer *w, void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset),
+                  void *arg)
+{
+    struct flush *f = xzalloc(sizeof *f);
+    batch_end(w);
+    f->w = w;
+    f->records = w->records;
+    f->flushed_cb = flushed_cb;
+    f->arg = arg;
+    w->flushes++;
+    w->records = 0;
+    if (w->out.len == 0) {
+        f->empty.run_cb = flush_empty;
+        loop_post(w->loop, &f->empty);
+        return;
+    }
+    f->buf = buf_new(w->out.len);
+    memcpy(f->buf->data, w->out.data, w->out.len);
+    f->buf->len = (uint32_t)w->out.len;
+    wbuf_reset(&w->out);
+    f->append = (struct append){.part = w->part, .buf = f->buf, .bytes = f->buf->data, .len = f->buf->len,
+                                .flags = APPEND_MANY};
+    f->set = (struct append_set){.from = w->loop, .items = &f->append, .n = 1, .done_cb = flush_done};
+    part_get_conf(w->part, &w->conf); /* what has been set meanwhile holds from the next batch on */
+    store_append(w->st, &f->set);
+}
+
+void writer_close(struct writer *w)
+{
+    if (!w)
+        return;
+    w->closing = true;
+    if (w->flushes == 0)
+        writer_free(w);
+}
+
+/* ---- partitions */
+
+int32_t client_partition(struct str key, int32_t nparts, uint32_t *spin)
+{
+    CHECK(nparts > 0);
+    if (!key.ptr)
+        return (int32_t)((*spin)++ % (uint32_t)nparts);
+    return (int32_t)((hash_murmur2(key.ptr, key.len) & 0x7fffffff) % (uint32_t)nparts);
+}

@@ -1,0 +1,289 @@
+/* Building nodes for the grammar's actions. */
+#include <stdio.h>
+
+#include "sql/parse/parser.h"
+
+void parse_refuse(struct parser *p, struct place place, const char *fmt, ...)
+{
+    if (p->refused)
+        return;
+    char text[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    p->refused = true;
+    diag_set(p->diag, E_SQL, "%s", text);
+    if (p->diag)
+        memcpy(p->diag->code, "42601", 6);
+    diag_place(p->diag, E_SQL, p->text, place);
+}
+
+struct place place_join(struct place from, struct place to)
+{
+    return (struct place){from.pos, to.pos + to.len - from.pos};
+}
+
+void *ast_grow(struct arena *a, void *items, unsigned n, unsigned *cap, size_t size)
+{
+    if (n < *cap)
+        return items;
+    *cap = *cap ? *cap * 2 : 4;
+    void *more = arena_zalloc(a, *cap * size);
+    if (n)
+        memcpy(more, items, n * size);
+    return more;
+}
+
+struct ast_statement *parse_node(struct parser *p, enum ast_kind kind)
+{
+    struct ast_statement *st = ARENA_NEW(p->arena, struct ast_statement);
+    st->kind = kind;
+    st->place = (struct place){0, (uint32_t)p->text.len};
+    return st;
+}
+
+/* The text between the quotes, doubled quotes made one. */
+static struct str unquote(struct parser *p, struct str quoted)
+{
+    char mark = quoted.ptr[0];
+    struct str inside = {quoted.ptr + 1, quoted.len - 2};
+    if (!inside.len || !memchr(inside.ptr, mark, inside.len))
+        return inside;
+    char *to = arena_alloc(p->arena, inside.len);
+    size_t n = 0;
+    for (size_t i = 0; i < inside.len; i++) {
+        to[n++] = inside.ptr[i];
+        i += inside.ptr[i] == mark;
+    }
+    return (struct str){to, n};
+}
+
+struct ast_name parse_name(struct parser *p, const struct token *t)
+{
+    struct str text = place_text(p->text, t->place);
+    struct ast_name name = {text, t->cls == LEX_QUOTED_NAME, t->place};
+    if (name.quoted)
+        name.text = unquote(p, text);
+    if (name.text.len == 0)
+        parse_refuse(p, t->place, "a name cannot be empty");
+    if (name.text.len > SQL_NAME_BYTES)
+        parse_refuse(p, t->place, "this name is %zu bytes long; names have at most %d", name.text.len, SQL_NAME_BYTES);
+    for (size_t i = 0; i < name.text.len; i++)
+        if ((unsigned char)name.text.ptr[i] < ' ')
+            parse_refuse(p, t->place, "a name cannot hold control characters");
+    return name;
+}
+
+struct str parse_string(struct parser *p, const struct token *t) { return unquote(p, place_text(p->text, t->place)); }
+
+uint32_t parse_small(struct parser *p, const struct token *t)
+{
+    int64_t n;
+    if (str_to_i64(place_text(p->text, t->place), &n) && n <= 1000)
+        return (uint32_t)n;
+    parse_refuse(p, t->place, "this number is too large for a type");
+    return 0;
+}
+
+struct ast_limit parse_limit(struct parser *p, const struct token *t)
+{
+    struct ast_limit limit = {.given = true, .place = t->place};
+    if (!str_to_i64(place_text(p->text, t->place), &limit.n))
+        parse_refuse(p, t->place, "this number is too large");
+    return limit;
+}
+
+struct ast_duration parse_duration(struct parser *p, const struct token *number, const struct ast_name *unit)
+{
+    static const struct {
+        const char *one, *many;
+        int64_t ms;
+    } units[] = {{"MILLISECOND", "MILLISECONDS", 1},
+                 {"SECOND", "SECONDS", 1000},
+                 {"MINUTE", "MINUTES", 60000},
+                 {"HOUR", "HOURS", 3600000},
+                 {"DAY", "DAYS", 86400000}};
+    struct ast_duration d = {.given = true, .place = place_join(number->place, unit->place)};
+    struct nearest near = nearest_of(unit->text);
+    for (unsigned i = 0; i < ARRAY_LEN(units); i++) {
+        nearest_add(&near, str_of(units[i].one));
+        nearest_add(&near, str_of(units[i].many));
+        if (!str_eq_nocase(unit->text, str_of(units[i].one)) && !str_eq_nocase(unit->text, str_of(units[i].many)))
+            continue;
+        int64_t n;
+        if (!str_to_i64(place_text(p->text, number->place), &n) || n > INT64_MAX / 4 / units[i].ms)
+            parse_refuse(p, number->place, "this span of time is too long");
+        else
+            d.ms = n * units[i].ms;
+        return d;
+    }
+    struct str best = nearest_get(&near);
+    parse_refuse(p, unit->place, "\"%.*s\" is not a unit of time", STR_ARG(unit->text));
+    if (best.ptr)
+        diag_hint(p->diag, "did you mean %.*s?", STR_ARG(best));
+    else
+        diag_hint(p->diag, "units are MILLISECONDS, SECONDS, MINUTES, HOURS, DAYS");
+    return d;
+}
+
+void parse_once(struct parser *p, struct ast_duration *to, struct ast_duration d, struct place word)
+{
+    if (to->given)
+        parse_refuse(p, word, "this is given twice");
+    *to = d;
+}
+
+/* ---- Expressions */
+
+static struct ast_expr *expr_new(struct parser *p, enum ast_expr_kind kind, struct place place)
+{
+    struct ast_expr *e = ARENA_NEW(p->arena, struct ast_expr);
+    e->kind = kind;
+    e->place = place;
+    e->depth = 1;
+    return e;
+}
+
+static void add_arg(struct parser *p, struct ast_expr *e, struct ast_expr *arg)
+{
+    e->args = ast_grow(p->arena, e->args, e->nargs, &e->cap, sizeof *e->args);
+    e->args[e->nargs++] = arg;
+    e->depth = MAX(e->depth, arg->depth + 1);
+    if (e->depth > SQL_DEPTH)
+        parse_refuse(p, arg->place, "this expression is nested more than %d levels deep", SQL_DEPTH);
+}
+
+struct ast_expr *parse_literal(struct parser *p, enum ast_expr_kind kind, const struct token *t)
+{
+    struct ast_expr *e = expr_new(p, kind, t->place);
+    e->text = kind == AST_STRING ? parse_string(p, t) : place_text(p->text, t->place);
+    return e;
+}
+
+struct ast_expr *parse_typed(struct parser *p, const struct token *type, const struct token *text)
+{
+    struct ast_expr *e = expr_new(p, AST_TYPED, place_join(type->place, text->place));
+    e->name = parse_name(p, type);
+    e->text = parse_string(p, text);
+    if (str_eq_nocase(e->name.text, STR("INTERVAL")))
+        parse_refuse(p, type->place, "INTERVAL values are not part of this dialect");
+    else if (!str_eq_nocase(e->name.text, STR("DATE")) && !str_eq_nocase(e->name.text, STR("TIME")) &&
+             !str_eq_nocase(e->name.text, STR("TIMESTAMP"))) {
+        parse_refuse(p, text->place, "a string cannot follow \"%.*s\" here", STR_ARG(e->name.text));
+        diag_hint(p->diag, "a comma or an operator may be missing before it");
+    }
+    return e;
+}
+
+struct ast_expr *parse_column(struct parser *p, struct ast_name qualifier, struct ast_name name)
+{
+    struct ast_expr *e =
+        expr_new(p, AST_COLUMN, qualifier.text.ptr ? place_join(qualifier.place, name.place) : name.place);
+    e->qualifier = qualifier;
+    e->name = name;
+    return e;
+}
+
+struct ast_expr *parse_unary(struct parser *p, enum ast_expr_kind kind, const struct token *op, struct ast_expr *arg)
+{
+    struct ast_expr *e = expr_new(p, kind, place_join(op->place.pos < arg->place.pos ? op->place : arg->place,
+                                                      op->place.pos < arg->place.pos ? arg->place : op->place));
+    e->op = op->place;
+    add_arg(p, e, arg);
+    return e;
+}
+
+struct ast_expr *parse_args(struct parser *p, enum ast_expr_kind kind, const struct token *op, bool negated,
+                            struct ast_expr *a, struct ast_expr *b, struct ast_expr *c)
+{
+    struct ast_expr *e = expr_new(p, kind, place_join(a->place, c ? c->place : b->place));
+    e->op = op->place;
+    e->negated = negated;
+    add_arg(p, e, a);
+    add_arg(p, e, b);
+    if (c)
+        add_arg(p, e, c);
+    return e;
+}
+
+struct ast_expr *parse_binary(struct parser *p, struct ast_expr *left, const struct token *op, struct ast_expr *right)
+{
+    struct ast_expr *e = parse_args(p, AST_BINARY, op, false, left, right, NULL);
+    e->text = place_text(p->text, op->place);
+    if (str_eq(e->text, STR("!=")))
+        e->text = STR("<>");
+    return e;
+}
+
+/* a AND b AND c is one node with three arguments, so that long lists of conditions stay flat. */
+struct ast_expr *parse_chain(struct parser *p, enum ast_expr_kind kind, struct ast_expr *left, const struct token *op,
+                             struct ast_expr *right)
+{
+    if (left->kind != kind || left->parens)
+        return parse_args(p, kind, op, false, left, right, NULL);
+    left->place = place_join(left->place, right->place);
+    add_arg(p, left, right);
+    return left;
+}
+
+struct ast_expr *parse_list_of(struct parser *p, enum ast_expr_kind kind, struct place place, struct ast_exprs list)
+{
+    struct ast_expr *e = expr_new(p, kind, place);
+    for (unsigned i = 0; i < list.n; i++)
+        add_arg(p, e, list.items[i]);
+    return e;
+}
+
+struct ast_expr *parse_cast(struct parser *p, struct place place, struct ast_expr *value, struct ast_type type)
+{
+    struct ast_expr *e = expr_new(p, AST_CAST, place);
+    e->type = type;
+    add_arg(p, e, value);
+    return e;
+}
+
+struct ast_expr *parse_case(struct parser *p, struct place place, struct ast_expr *operand, struct ast_exprs whens,
+                            struct ast_expr *otherwise)
+{
+    struct ast_expr *e = expr_new(p, AST_CASE, place);
+    e->has_operand = operand != NULL;
+    e->has_else = otherwise != NULL;
+    if (operand)
+        add_arg(p, e, operand);
+    for (unsigned i = 0; i < whens.n; i++)
+        add_arg(p, e, whens.items[i]);
+    if (otherwise)
+        add_arg(p, e, otherwise);
+    return e;
+}
+
+struct ast_exprs parse_prepend(struct parser *p, struct ast_expr *first, struct ast_exprs rest)
+{
+    struct ast_exprs all = {0};
+    AST_APPEND(p, all, first);
+    for (unsigned i = 0; i < rest.n; i++)
+        AST_APPEND(p, all, rest.items[i]);
+    return all;
+}
+
+static bool name_same(const struct ast_name *a, const struct ast_name *b)
+{
+    return a->quoted || b->quoted ? str_eq(a->text, b->text)
+                                  : !a->text.ptr == !b->text.ptr && str_eq_nocase(a->text, b->text);
+}
+
+bool ast_expr_same(const struct ast_expr *a, const struct ast_expr *b)
+{
+    if (a->kind != b->kind || a->nargs != b->nargs || a->negated != b->negated || a->star != b->star ||
+        a->has_operand != b->has_operand || a->has_else != b->has_else || !str_eq(a->text, b->text) ||
+        !name_same(&a->qualifier, &b->qualifier) || !name_same(&a->name, &b->name) || !a->type.name.ptr != !b->type.name.ptr)
+        return false;
+    if (a->type.name.ptr && (!str_eq_nocase(a->type.name, b->type.name) || a->type.nparams != b->type.nparams ||
+                             memcmp(a->type.params, b->type.params, sizeof a->type.params) != 0))
+        return false;
+    for (unsigned i = 0; i < a->nargs; i++)
+        if (!ast_expr_same(a->args[i], b->args[i]))
+            return false;
+    return true;
+}

@@ -1,0 +1,207 @@
+/* What a statement says, as a tree. Made by the parser in an arena, read only afterwards. Every node knows its place, so
+ * that whoever finds something wrong with it can point there. Nothing here knows types or what exists. */
+#ifndef PARSE_AST_H
+#define PARSE_AST_H
+#include "log/base/alloc.h"
+
+struct place {
+    uint32_t pos, len; /* bytes of the statement's text */
+};
+
+/* A name as written: unquoted ones match without regard to case, quoted ones exactly. */
+struct ast_name {
+    struct str text; /* without the quotes; null: no name given */
+    bool quoted;
+    struct place place;
+};
+
+struct ast_type {
+    struct str name; /* DECIMAL */
+    unsigned nparams;
+    uint32_t params[2]; /* (10, 2) */
+    struct place place;
+};
+
+enum ast_expr_kind {
+    AST_NULL,
+    AST_BOOLEAN, /* text: TRUE or FALSE */
+    AST_INTEGER, /* text: digits */
+    AST_DECIMAL, /* text: digits with a point */
+    AST_DOUBLE,  /* text: with an exponent */
+    AST_STRING,  /* text: what it means, quotes resolved */
+    AST_TYPED,   /* DATE '2024-01-01': name, text */
+    AST_COLUMN,  /* [qualifier.]name */
+    AST_CALL,    /* name(args) or name(*) */
+    AST_NEG,     /* -args[0] */
+    AST_NOT,
+    AST_AND,     /* two or more args */
+    AST_OR,
+    AST_BINARY,  /* text: the operator */
+    AST_BETWEEN, /* args: value, low, high */
+    AST_IN,      /* args: value, candidates */
+    AST_LIKE,    /* args: value, pattern [, escape] */
+    AST_IS_NULL,
+    AST_IS_DISTINCT, /* args[0] IS [NOT] DISTINCT FROM args[1] */
+    AST_CASE,        /* args: [operand], when, then, ..., [else] */
+    AST_CAST
+};
+struct ast_expr {
+    enum ast_expr_kind kind;
+    struct place place; /* the whole of it, without parentheses around it */
+    struct place op;    /* the operator alone, where there is one */
+    bool negated;       /* NOT BETWEEN, NOT IN, NOT LIKE, IS NOT NULL, IS NOT DISTINCT */
+    bool star;          /* name(*) */
+    bool parens;        /* stands in parentheses: AND and OR chains do not grow into it */
+    bool has_operand, has_else; /* CASE */
+    unsigned depth;     /* 1 + that of the deepest argument; bounded by SQL_DEPTH */
+    struct str text;
+    struct ast_name qualifier, name;
+    struct ast_type type; /* CAST */
+    unsigned nargs, cap;
+    struct ast_expr **args;
+};
+
+struct ast_column { /* of CREATE STREAM | TABLE */
+    struct ast_name name;
+    struct ast_type type;
+    bool key, primary;
+    struct place key_place;
+};
+struct ast_property { /* of WITH (...) */
+    struct ast_name name;
+    struct ast_expr *value; /* a literal, or a bare word as AST_COLUMN */
+};
+struct ast_item { /* of a SELECT list */
+    struct ast_expr *expr; /* NULL: star */
+    struct ast_name qualifier; /* a.* */
+    struct ast_name alias;
+    struct place place;
+};
+enum ast_join_kind { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_RIGHT, AST_JOIN_FULL };
+struct ast_source { /* first of FROM, or what is joined to all before it */
+    struct ast_name name, alias;
+    enum ast_join_kind join; /* not of the first */
+    struct ast_expr *on;     /* NULL for the first */
+    struct place place;      /* JOIN word */
+};
+struct ast_duration {
+    bool given;
+    int64_t ms;
+    struct place place;
+};
+struct ast_window { /* TUMBLING */
+    bool given;
+    struct ast_duration size, grace, retention;
+    struct place place;
+};
+struct ast_order {
+    struct ast_expr *expr;
+    bool descending;
+};
+enum ast_emit { AST_EMIT_NONE, AST_EMIT_CHANGES, AST_EMIT_FINAL };
+struct ast_limit {
+    bool given;
+    int64_t n;
+    struct place place;
+};
+
+struct ast_exprs {
+    struct ast_expr **items;
+    unsigned n, cap;
+};
+struct ast_items {
+    struct ast_item *items;
+    unsigned n, cap;
+};
+struct ast_sources {
+    struct ast_source *items;
+    unsigned n, cap;
+};
+struct ast_orders {
+    struct ast_order *items;
+    unsigned n, cap;
+};
+struct ast_columns {
+    struct ast_column *items;
+    unsigned n, cap;
+};
+struct ast_properties {
+    struct ast_property *items;
+    unsigned n, cap;
+};
+struct ast_names {
+    struct ast_name *items;
+    unsigned n, cap;
+};
+struct ast_types {
+    struct ast_type *items;
+    unsigned n, cap;
+};
+struct ast_rows {
+    struct ast_exprs *items;
+    unsigned n, cap;
+};
+
+struct ast_select {
+    struct place place;
+    struct ast_items items;
+    struct ast_sources from;
+    struct ast_window window;
+    struct ast_expr *where;
+    struct ast_exprs group_by, partition_by;
+    struct place group_place, partition_place; /* the words */
+    struct ast_expr *having;
+    struct ast_orders order_by;
+    struct place order_place;
+    enum ast_emit emit;
+    struct place emit_place;
+    struct ast_limit limit, offset;
+};
+
+enum ast_kind {
+    AST_CREATE,          /* STREAM | TABLE name (columns) WITH (...) */
+    AST_CREATE_AS,       /* STREAM | TABLE name WITH (...) AS select */
+    AST_CREATE_FUNCTION, /* name(types) RETURNS result LANGUAGE C AS library, symbol */
+    AST_DROP,            /* STREAM | TABLE */
+    AST_DROP_FUNCTION,
+    AST_INSERT,          /* INTO name (names) VALUES rows */
+    AST_SELECT,
+    AST_TERMINATE,       /* name, or all */
+    AST_PAUSE,
+    AST_RESUME,
+    AST_SHOW,            /* text: STREAMS, TABLES, ... */
+    AST_DESCRIBE,        /* relation, or job */
+    AST_DESCRIBE_FUNCTION,
+    AST_EXPLAIN,         /* inner, or a job's name */
+    AST_PRINT,           /* topic in name */
+    AST_SET,             /* text, value */
+    AST_UNSET,
+    AST_DEFINE,
+    AST_UNDEFINE
+};
+struct ast_statement {
+    enum ast_kind kind;
+    struct place place;
+    struct ast_name name;
+    bool table;      /* TABLE, not STREAM */
+    bool or_replace;
+    bool if_clause;  /* IF NOT EXISTS, IF EXISTS */
+    bool all, extended, delete_topic, from_beginning;
+    struct ast_columns columns;
+    struct ast_properties with;
+    struct ast_select *select;
+    struct ast_names names;  /* INSERT: column list */
+    struct ast_rows rows;    /* INSERT */
+    struct ast_types types;  /* FUNCTION: of the arguments */
+    struct ast_type result;
+    struct ast_name language;
+    struct str text, value;  /* SHOW what; SET name, value; FUNCTION library, symbol */
+    struct place text_place;
+    struct ast_limit limit;
+    struct ast_statement *inner; /* EXPLAIN */
+};
+
+/* Do two expressions say the same? Names without regard to case unless quoted. */
+bool ast_expr_same(const struct ast_expr *a, const struct ast_expr *b);
+
+#endif

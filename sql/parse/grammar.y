@@ -1,0 +1,421 @@
+/* The grammar. lemon makes grammar.c and grammar.h of this in the build folder.
+ *
+ * It holds only what we do; what the dialect knows besides is refused by the table refuse.def, which is asked when a word
+ * does not fit. parse.c runs the tables once without actions (grammar_step) to find a syntax error with the whole stack at
+ * hand, so the actions below run on correct statements only; they may still refuse one through parse_refuse.
+ * To add a statement: a rule under `statement`, its struct in ast.h, its text in print.c, words in keyword.def. */
+%name grammar_
+%token_prefix TK_
+%token_type {struct token}
+%extra_argument {struct parser *p}
+%stack_size 513
+
+%include {
+#include "sql/parse/parser.h"
+#include <stdlib.h>
+}
+
+/* Words that are in no rule, but known to refuse.def and to the error messages. */
+%token CROSS EXCEPT INTERSECT NATURAL OVER UNION USING WITHIN ARROW LAMBDA LB RB.
+
+%fallback ID ALL ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE EMIT ESCAPE EXISTS EXPLAIN EXTENDED FINAL FUNCTION
+  FUNCTIONS GRACE IF JOBS KEY LANGUAGE LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROPERTIES QUERIES REPLACE
+  RESUME RETENTION RETURNS SET SHOW SIZE STREAM STREAMS TABLE TABLES TERMINATE TOPIC TOPICS TUMBLING UNDEFINE UNSET
+  VARIABLES WINDOW.
+
+%left OR.
+%left AND.
+%right NOT.
+%left CONCAT.
+%left PLUS MINUS.
+%left STAR SLASH PERCENT.
+%right SIGN.
+
+%start_symbol input
+input ::= statement(A). { p->result = A; }
+input ::= statement(A) SEMI. { p->result = A; }
+
+%type statement {struct ast_statement *}
+%type explainable {struct ast_statement *}
+statement(A) ::= explainable(B). { A = B; }
+
+/* ---- CREATE */
+%type or_replace {bool}
+or_replace(A) ::= . { A = false; }
+or_replace(A) ::= OR REPLACE. { A = true; }
+%type kind {bool}
+kind(A) ::= STREAM. { A = false; }
+kind(A) ::= TABLE. { A = true; }
+%type if_not_exists {bool}
+if_not_exists(A) ::= . { A = false; }
+if_not_exists(A) ::= IF NOT EXISTS. { A = true; }
+
+statement(A) ::= CREATE or_replace(R) kind(K) if_not_exists(I) name(N) LP columns(C) RP with(W). {
+    A = parse_node(p, AST_CREATE);
+    A->or_replace = R, A->table = K, A->if_clause = I, A->name = N, A->columns = C, A->with = W;
+}
+explainable(A) ::= CREATE or_replace(R) kind(K) if_not_exists(I) name(N) with(W) AS select(S). {
+    A = parse_node(p, AST_CREATE_AS);
+    A->or_replace = R, A->table = K, A->if_clause = I, A->name = N, A->with = W, A->select = S;
+}
+statement(A) ::= CREATE or_replace(R) FUNCTION if_not_exists(I) name(N) LP types(T) RP RETURNS type(O) LANGUAGE name(L)
+                 AS STRING(B) COMMA STRING(S). {
+    A = parse_node(p, AST_CREATE_FUNCTION);
+    A->or_replace = R, A->if_clause = I, A->name = N, A->types = T, A->result = O, A->language = L;
+    A->text = parse_string(p, &B), A->value = parse_string(p, &S), A->text_place = B.place;
+}
+
+%type columns {struct ast_columns}
+columns(A) ::= column(B). { A = (struct ast_columns){0}; AST_APPEND(p, A, B); }
+columns(A) ::= columns(A) COMMA column(B). { AST_APPEND(p, A, B); }
+%type column {struct ast_column}
+column(A) ::= name(N) type(T). { A = (struct ast_column){.name = N, .type = T}; }
+column(A) ::= name(N) type(T) KEY(K). { A = (struct ast_column){.name = N, .type = T, .key = true, .key_place = K.place}; }
+column(A) ::= name(N) type(T) PRIMARY(P) KEY(K). {
+    A = (struct ast_column){.name = N, .type = T, .primary = true, .key_place = place_join(P.place, K.place)};
+}
+
+%type type {struct ast_type}
+type(A) ::= name(N). { A = (struct ast_type){.name = N.text, .place = N.place}; }
+type(A) ::= name(N) LP INTEGER(I) RP(E). {
+    A = (struct ast_type){.name = N.text, .nparams = 1, .place = place_join(N.place, E.place)};
+    A.params[0] = parse_small(p, &I);
+}
+type(A) ::= name(N) LP INTEGER(I) COMMA INTEGER(J) RP(E). {
+    A = (struct ast_type){.name = N.text, .nparams = 2, .place = place_join(N.place, E.place)};
+    A.params[0] = parse_small(p, &I);
+    A.params[1] = parse_small(p, &J);
+}
+%type types {struct ast_types}
+types(A) ::= . { A = (struct ast_types){0}; }
+types(A) ::= types1(A).
+%type types1 {struct ast_types}
+types1(A) ::= type(B). { A = (struct ast_types){0}; AST_APPEND(p, A, B); }
+types1(A) ::= types1(A) COMMA type(B). { AST_APPEND(p, A, B); }
+
+%type with {struct ast_properties}
+with(A) ::= . { A = (struct ast_properties){0}; }
+with(A) ::= WITH LP properties(B) RP. { A = B; }
+%type properties {struct ast_properties}
+properties(A) ::= property(B). { A = (struct ast_properties){0}; AST_APPEND(p, A, B); }
+properties(A) ::= properties(A) COMMA property(B). { AST_APPEND(p, A, B); }
+%type property {struct ast_property}
+property(A) ::= name(N) EQ value(V). { A = (struct ast_property){N, V}; }
+
+/* ---- DROP, INSERT */
+%type if_exists {bool}
+if_exists(A) ::= . { A = false; }
+if_exists(A) ::= IF EXISTS. { A = true; }
+%type delete_topic {bool}
+delete_topic(A) ::= . { A = false; }
+delete_topic(A) ::= DELETE TOPIC. { A = true; }
+statement(A) ::= DROP kind(K) if_exists(I) name(N) delete_topic(D). {
+    A = parse_node(p, AST_DROP);
+    A->table = K, A->if_clause = I, A->name = N, A->delete_topic = D;
+}
+statement(A) ::= DROP FUNCTION if_exists(I) name(N). {
+    A = parse_node(p, AST_DROP_FUNCTION);
+    A->if_clause = I, A->name = N;
+}
+statement(A) ::= INSERT INTO name(N) VALUES rows(R). {
+    A = parse_node(p, AST_INSERT);
+    A->name = N, A->rows = R;
+}
+statement(A) ::= INSERT INTO name(N) LP names(C) RP VALUES rows(R). {
+    A = parse_node(p, AST_INSERT);
+    A->name = N, A->names = C, A->rows = R;
+}
+%type names {struct ast_names}
+names(A) ::= name(B). { A = (struct ast_names){0}; AST_APPEND(p, A, B); }
+names(A) ::= names(A) COMMA name(B). { AST_APPEND(p, A, B); }
+%type rows {struct ast_rows}
+rows(A) ::= LP exprs(B) RP. { A = (struct ast_rows){0}; AST_APPEND(p, A, B); }
+rows(A) ::= rows(A) COMMA LP exprs(B) RP. { AST_APPEND(p, A, B); }
+
+/* ---- Jobs */
+statement(A) ::= TERMINATE name(N). { A = parse_node(p, AST_TERMINATE); A->name = N; }
+statement(A) ::= TERMINATE ALL. { A = parse_node(p, AST_TERMINATE); A->all = true; }
+statement(A) ::= PAUSE name(N). { A = parse_node(p, AST_PAUSE); A->name = N; }
+statement(A) ::= PAUSE ALL. { A = parse_node(p, AST_PAUSE); A->all = true; }
+statement(A) ::= RESUME name(N). { A = parse_node(p, AST_RESUME); A->name = N; }
+statement(A) ::= RESUME ALL. { A = parse_node(p, AST_RESUME); A->all = true; }
+
+/* ---- Looking */
+show ::= SHOW.
+show ::= LIST.
+%type shown {struct token}
+shown(A) ::= STREAMS(A).
+shown(A) ::= TABLES(A).
+shown(A) ::= TOPICS(A).
+shown(A) ::= QUERIES(A).
+shown(A) ::= JOBS(A).
+shown(A) ::= FUNCTIONS(A).
+shown(A) ::= PROPERTIES(A).
+shown(A) ::= VARIABLES(A).
+statement(A) ::= show shown(W). { A = parse_node(p, AST_SHOW); A->text = place_text(p->text, W.place); }
+statement(A) ::= DESCRIBE name(N). { A = parse_node(p, AST_DESCRIBE); A->name = N; }
+statement(A) ::= DESCRIBE name(N) EXTENDED. { A = parse_node(p, AST_DESCRIBE); A->name = N, A->extended = true; }
+statement(A) ::= DESCRIBE FUNCTION name(N). { A = parse_node(p, AST_DESCRIBE_FUNCTION); A->name = N; }
+statement(A) ::= EXPLAIN explainable(S). { A = parse_node(p, AST_EXPLAIN); A->inner = S; }
+statement(A) ::= EXPLAIN name(N). { A = parse_node(p, AST_EXPLAIN); A->name = N; }
+statement(A) ::= PRINT topic(N) from_beginning(B) limit(L). {
+    A = parse_node(p, AST_PRINT);
+    A->name = N, A->from_beginning = B, A->limit = L;
+}
+%type topic {struct ast_name}
+topic(A) ::= name(A).
+topic(A) ::= STRING(S). { A = (struct ast_name){parse_string(p, &S), true, S.place}; }
+%type from_beginning {bool}
+from_beginning(A) ::= . { A = false; }
+from_beginning(A) ::= FROM BEGINNING. { A = true; }
+
+/* ---- Settings */
+statement(A) ::= SET STRING(N) EQ STRING(V). {
+    A = parse_node(p, AST_SET);
+    A->text = parse_string(p, &N), A->value = parse_string(p, &V), A->text_place = N.place;
+}
+statement(A) ::= UNSET STRING(N). {
+    A = parse_node(p, AST_UNSET);
+    A->text = parse_string(p, &N), A->text_place = N.place;
+}
+statement(A) ::= DEFINE name(N) EQ STRING(V). { A = parse_node(p, AST_DEFINE); A->name = N, A->value = parse_string(p, &V); }
+statement(A) ::= UNDEFINE name(N). { A = parse_node(p, AST_UNDEFINE); A->name = N; }
+
+/* ---- SELECT */
+explainable(A) ::= select(S). { A = parse_node(p, AST_SELECT); A->select = S; }
+%type select {struct ast_select *}
+select(A) ::= SELECT(B) items(I) FROM sources(F) window(W) where(C) group_by(G) partition_by(P) having(H) order_by(O)
+              emit(E) limit(L) offset(T). {
+    A = ARENA_NEW(p->arena, struct ast_select);
+    A->place = B.place, A->items = I, A->from = F, A->window = W, A->where = C;
+    A->group_by = G.list, A->group_place = G.place, A->partition_by = P.list, A->partition_place = P.place;
+    A->having = H, A->order_by = O.list, A->order_place = O.place;
+    A->emit = E.emit, A->emit_place = E.place, A->limit = L, A->offset = T;
+}
+%type items {struct ast_items}
+items(A) ::= item(B). { A = (struct ast_items){0}; AST_APPEND(p, A, B); }
+items(A) ::= items(A) COMMA item(B). { AST_APPEND(p, A, B); }
+%type item {struct ast_item}
+item(A) ::= STAR(S). { A = (struct ast_item){.place = S.place}; }
+item(A) ::= name(N) DOT STAR(S). { A = (struct ast_item){.qualifier = N, .place = place_join(N.place, S.place)}; }
+item(A) ::= expr(E). { A = (struct ast_item){.expr = E, .place = E->place}; }
+item(A) ::= expr(E) AS name(N). { A = (struct ast_item){.expr = E, .alias = N, .place = E->place}; }
+item(A) ::= expr(E) name(N). { A = (struct ast_item){.expr = E, .alias = N, .place = E->place}; }
+
+%type sources {struct ast_sources}
+sources(A) ::= source(B). { A = (struct ast_sources){0}; AST_APPEND(p, A, B); }
+sources(A) ::= sources(A) join(J) source(B) ON expr(E). {
+    B.join = J.kind, B.on = E, B.place = J.place;
+    AST_APPEND(p, A, B);
+}
+%type source {struct ast_source}
+source(A) ::= name(N). { A = (struct ast_source){.name = N}; }
+source(A) ::= name(N) AS name(L). { A = (struct ast_source){.name = N, .alias = L}; }
+source(A) ::= name(N) ID(L). { A = (struct ast_source){.name = N, .alias = parse_name(p, &L)}; }
+%type join {struct parse_join}
+join(A) ::= JOIN(J). { A = (struct parse_join){AST_JOIN_INNER, J.place}; }
+join(A) ::= INNER(J) JOIN. { A = (struct parse_join){AST_JOIN_INNER, J.place}; }
+join(A) ::= LEFT(J) outer JOIN. { A = (struct parse_join){AST_JOIN_LEFT, J.place}; }
+join(A) ::= RIGHT(J) outer JOIN. { A = (struct parse_join){AST_JOIN_RIGHT, J.place}; }
+join(A) ::= FULL(J) outer JOIN. { A = (struct parse_join){AST_JOIN_FULL, J.place}; }
+outer ::= .
+outer ::= OUTER.
+
+%type window {struct ast_window}
+window(A) ::= . { A = (struct ast_window){0}; }
+window(A) ::= WINDOW(W) TUMBLING LP SIZE duration(S) window_more(M) RP(E). {
+    A = M;
+    A.given = true, A.size = S, A.place = place_join(W.place, E.place);
+}
+%type window_more {struct ast_window}
+window_more(A) ::= . { A = (struct ast_window){0}; }
+window_more(A) ::= window_more(A) COMMA RETENTION(W) duration(D). { parse_once(p, &A.retention, D, W.place); }
+window_more(A) ::= window_more(A) COMMA GRACE(W) PERIOD duration(D). { parse_once(p, &A.grace, D, W.place); }
+%type duration {struct ast_duration}
+duration(A) ::= INTEGER(I) name(U). { A = parse_duration(p, &I, &U); }
+%type where {struct ast_expr *}
+where(A) ::= . { A = NULL; }
+where(A) ::= WHERE expr(E). { A = E; }
+%type group_by {struct parse_list}
+group_by(A) ::= . { A = (struct parse_list){0}; }
+group_by(A) ::= GROUP(W) BY list(L). { A = (struct parse_list){L, W.place}; }
+%type partition_by {struct parse_list}
+partition_by(A) ::= . { A = (struct parse_list){0}; }
+partition_by(A) ::= PARTITION(W) BY list(L). { A = (struct parse_list){L, W.place}; }
+%type list {struct ast_exprs}
+list(A) ::= exprs(A).
+list(A) ::= LP expr(E) COMMA exprs(L) RP. { A = parse_prepend(p, E, L); }
+%type having {struct ast_expr *}
+having(A) ::= . { A = NULL; }
+having(A) ::= HAVING expr(E). { A = E; }
+%type order_by {struct parse_orders}
+order_by(A) ::= . { A = (struct parse_orders){0}; }
+order_by(A) ::= ORDER(W) BY orders(L). { A = (struct parse_orders){L, W.place}; }
+%type orders {struct ast_orders}
+orders(A) ::= order(B). { A = (struct ast_orders){0}; AST_APPEND(p, A, B); }
+orders(A) ::= orders(A) COMMA order(B). { AST_APPEND(p, A, B); }
+%type order {struct ast_order}
+order(A) ::= expr(E). { A = (struct ast_order){E, false}; }
+order(A) ::= expr(E) ASC. { A = (struct ast_order){E, false}; }
+order(A) ::= expr(E) DESC. { A = (struct ast_order){E, true}; }
+%type emit {struct parse_emit}
+emit(A) ::= . { A = (struct parse_emit){0}; }
+emit(A) ::= EMIT(W) CHANGES(E). { A = (struct parse_emit){AST_EMIT_CHANGES, place_join(W.place, E.place)}; }
+emit(A) ::= EMIT(W) FINAL(E). { A = (struct parse_emit){AST_EMIT_FINAL, place_join(W.place, E.place)}; }
+%type limit {struct ast_limit}
+limit(A) ::= . { A = (struct ast_limit){0}; }
+limit(A) ::= LIMIT INTEGER(N). { A = parse_limit(p, &N); }
+%type offset {struct ast_limit}
+offset(A) ::= . { A = (struct ast_limit){0}; }
+offset(A) ::= OFFSET INTEGER(N). { A = parse_limit(p, &N); }
+
+/* ---- Expressions: conditions, then comparisons, then arithmetic; so BETWEEN's AND is never a condition's. */
+%type expr {struct ast_expr *}
+expr(A) ::= expr(B) OR(O) expr(C). { A = parse_chain(p, AST_OR, B, &O, C); }
+expr(A) ::= expr(B) AND(O) expr(C). { A = parse_chain(p, AST_AND, B, &O, C); }
+expr(A) ::= NOT(O) expr(B). { A = parse_unary(p, AST_NOT, &O, B); }
+expr(A) ::= comparison(B). { A = B; }
+
+%type comparison {struct ast_expr *}
+%type compare {struct token}
+compare(A) ::= EQ(A).
+compare(A) ::= NE(A).
+compare(A) ::= LT(A).
+compare(A) ::= LE(A).
+compare(A) ::= GT(A).
+compare(A) ::= GE(A).
+%type not {bool}
+not(A) ::= . { A = false; }
+not(A) ::= NOT. { A = true; }
+comparison(A) ::= value(B). { A = B; }
+comparison(A) ::= value(B) compare(O) value(C). { A = parse_binary(p, B, &O, C); }
+comparison(A) ::= value(B) IS(O) not(N) NULL(E). {
+    A = parse_unary(p, AST_IS_NULL, &O, B);
+    A->negated = N, A->place = place_join(B->place, E.place);
+}
+comparison(A) ::= value(B) IS(O) not(N) DISTINCT FROM value(C). {
+    A = parse_args(p, AST_IS_DISTINCT, &O, N, B, C, NULL);
+}
+comparison(A) ::= value(B) not(N) BETWEEN(O) value(C) AND value(D). { A = parse_args(p, AST_BETWEEN, &O, N, B, C, D); }
+comparison(A) ::= value(B) not(N) LIKE(O) value(C). { A = parse_args(p, AST_LIKE, &O, N, B, C, NULL); }
+comparison(A) ::= value(B) not(N) LIKE(O) value(C) ESCAPE value(D). { A = parse_args(p, AST_LIKE, &O, N, B, C, D); }
+comparison(A) ::= value(B) not(N) IN(O) LP exprs(L) RP(E). {
+    A = parse_list_of(p, AST_IN, place_join(B->place, E.place), parse_prepend(p, B, L));
+    A->op = O.place, A->negated = N;
+}
+
+%type value {struct ast_expr *}
+value(A) ::= value(B) CONCAT(O) value(C). { A = parse_binary(p, B, &O, C); }
+value(A) ::= value(B) PLUS(O) value(C). { A = parse_binary(p, B, &O, C); }
+value(A) ::= value(B) MINUS(O) value(C). { A = parse_binary(p, B, &O, C); }
+value(A) ::= value(B) STAR(O) value(C). { A = parse_binary(p, B, &O, C); }
+value(A) ::= value(B) SLASH(O) value(C). { A = parse_binary(p, B, &O, C); }
+value(A) ::= value(B) PERCENT(O) value(C). { A = parse_binary(p, B, &O, C); }
+value(A) ::= MINUS(O) value(B). [SIGN] { A = parse_unary(p, AST_NEG, &O, B); }
+value(A) ::= PLUS value(B). [SIGN] { A = B; }
+value(A) ::= LP expr(B) RP. { A = B; A->parens = true; }
+
+value(A) ::= NULL(T). { A = parse_literal(p, AST_NULL, &T); }
+value(A) ::= TRUE(T). { A = parse_literal(p, AST_BOOLEAN, &T); }
+value(A) ::= FALSE(T). { A = parse_literal(p, AST_BOOLEAN, &T); }
+value(A) ::= INTEGER(T). { A = parse_literal(p, AST_INTEGER, &T); }
+value(A) ::= DECIMAL(T). { A = parse_literal(p, AST_DECIMAL, &T); }
+value(A) ::= DOUBLE(T). { A = parse_literal(p, AST_DOUBLE, &T); }
+value(A) ::= STRING(T). { A = parse_literal(p, AST_STRING, &T); }
+value(A) ::= ID(N) STRING(T). { A = parse_typed(p, &N, &T); }
+value(A) ::= name(N). { A = parse_column(p, (struct ast_name){0}, N); }
+value(A) ::= name(Q) DOT name(N). { A = parse_column(p, Q, N); }
+value(A) ::= name(N) LP STAR RP(E). {
+    A = parse_list_of(p, AST_CALL, place_join(N.place, E.place), (struct ast_exprs){0});
+    A->name = N, A->star = true;
+}
+value(A) ::= name(N) LP RP(E). {
+    A = parse_list_of(p, AST_CALL, place_join(N.place, E.place), (struct ast_exprs){0});
+    A->name = N;
+}
+value(A) ::= name(N) LP exprs(L) RP(E). {
+    A = parse_list_of(p, AST_CALL, place_join(N.place, E.place), L);
+    A->name = N;
+}
+value(A) ::= CAST(B) LP expr(V) AS type(T) RP(E). {
+    A = parse_cast(p, place_join(B.place, E.place), V, T);
+}
+value(A) ::= CASE(B) operand(O) whens(W) else(L) END(E). {
+    A = parse_case(p, place_join(B.place, E.place), O, W, L);
+}
+%type operand {struct ast_expr *}
+operand(A) ::= . { A = NULL; }
+operand(A) ::= expr(E). { A = E; }
+%type whens {struct ast_exprs}
+whens(A) ::= WHEN expr(C) THEN expr(R). { A = (struct ast_exprs){0}; AST_APPEND(p, A, C); AST_APPEND(p, A, R); }
+whens(A) ::= whens(A) WHEN expr(C) THEN expr(R). { AST_APPEND(p, A, C); AST_APPEND(p, A, R); }
+%type else {struct ast_expr *}
+else(A) ::= . { A = NULL; }
+else(A) ::= ELSE expr(E). { A = E; }
+
+%type exprs {struct ast_exprs}
+exprs(A) ::= expr(B). { A = (struct ast_exprs){0}; AST_APPEND(p, A, B); }
+exprs(A) ::= exprs(A) COMMA expr(B). { AST_APPEND(p, A, B); }
+%type name {struct ast_name}
+name(A) ::= ID(T). { A = parse_name(p, &T); }
+
+/* ---- The tables without actions: a stack of states alone. */
+%code {
+unsigned grammar_ntokens(void) { return YYNTOKEN; }
+
+struct ast_statement *grammar_build(struct parser *p, const struct token *tokens, unsigned n)
+{
+    yyParser *y = arena_alloc(p->arena, sizeof *y);
+    grammar_Init(y);
+    for (unsigned i = 0; i < n && !p->refused; i++)
+        grammar_(y, tokens[i].kind, tokens[i], p);
+    grammar_Finalize(y);
+    return p->refused ? NULL : p->result;
+}
+
+bool grammar_falls_back(int token) { return yyFallback[token] != 0; }
+
+/* What the tables say of a token in a state; without compression (lemon -c) all that is not listed is an error. */
+static unsigned action_of(unsigned state, int token, bool exact)
+{
+    unsigned i = (unsigned)yy_shift_ofst[state] + (unsigned)token;
+    if (yy_lookahead[i] == token)
+        return yy_action[i];
+    if (!exact && yyFallback[token])
+        return action_of(state, yyFallback[token], true);
+    return yy_default[state];
+}
+
+static unsigned next_action(const struct grammar_stack *s, int token, bool exact)
+{
+    unsigned state = s->states[s->n - 1];
+    return state > YY_MAX_SHIFT ? state : action_of(state, token, exact);
+}
+
+static bool push_state(struct grammar_stack *s, unsigned state)
+{
+    s->overflow = s->n == GRAMMAR_STACK;
+    if (!s->overflow)
+        s->states[s->n++] = (uint16_t)state;
+    return !s->overflow;
+}
+
+bool grammar_step(struct grammar_stack *s, int token, bool exact)
+{
+    unsigned act = next_action(s, token, exact);
+    while (act >= YY_MIN_REDUCE) {
+        unsigned rule = act - YY_MIN_REDUCE;
+        s->n -= (unsigned)-yyRuleInfoNRhs[rule];
+        if (!push_state(s, yy_action[yy_reduce_ofst[s->states[s->n - 1]] + yyRuleInfoLhs[rule]]))
+            return false;
+        act = next_action(s, token, exact);
+    }
+    if (act == YY_ACCEPT_ACTION)
+        return true;
+    if (act > YY_MAX_SHIFTREDUCE)
+        return false;
+    if (act > YY_MAX_SHIFT) /* shift, and reduce when the next token comes */
+        act += YY_MIN_REDUCE - YY_MIN_SHIFTREDUCE;
+    return push_state(s, act);
+}
+}

@@ -1,0 +1,89 @@
+/* What grammar.y, parse.c and syntax.c share: building nodes, and walking the grammar's tables. */
+#ifndef PARSE_PARSER_H
+#define PARSE_PARSER_H
+#include "log/base/limits.h"
+#include "sql/parse/lexer.h"
+
+struct parser {
+    struct str text;
+    struct arena *arena;
+    struct diag *diag;
+    bool refused; /* an action said no; diag tells why */
+    struct ast_statement *result;
+};
+
+/* ---- Called by the grammar's actions. */
+struct parse_list {
+    struct ast_exprs list;
+    struct place place;
+};
+struct parse_orders {
+    struct ast_orders list;
+    struct place place;
+};
+struct parse_emit {
+    enum ast_emit emit;
+    struct place place;
+};
+struct parse_join {
+    enum ast_join_kind kind;
+    struct place place;
+};
+/* Refuses the statement: the first call wins. */
+void parse_refuse(struct parser *p, struct place place, const char *fmt, ...) PRINTF_LIKE(3, 4);
+struct place place_join(struct place from, struct place to); /* from the start of one to the end of the other */
+struct ast_statement *parse_node(struct parser *p, enum ast_kind kind);
+struct ast_name parse_name(struct parser *p, const struct token *t);
+struct str parse_string(struct parser *p, const struct token *t);
+uint32_t parse_small(struct parser *p, const struct token *t);
+struct ast_limit parse_limit(struct parser *p, const struct token *t);
+struct ast_duration parse_duration(struct parser *p, const struct token *number, const struct ast_name *unit);
+void parse_once(struct parser *p, struct ast_duration *to, struct ast_duration d, struct place word);
+struct ast_expr *parse_literal(struct parser *p, enum ast_expr_kind kind, const struct token *t);
+struct ast_expr *parse_typed(struct parser *p, const struct token *type, const struct token *text);
+struct ast_expr *parse_column(struct parser *p, struct ast_name qualifier, struct ast_name name);
+struct ast_expr *parse_unary(struct parser *p, enum ast_expr_kind kind, const struct token *op, struct ast_expr *arg);
+struct ast_expr *parse_binary(struct parser *p, struct ast_expr *left, const struct token *op, struct ast_expr *right);
+struct ast_expr *parse_chain(struct parser *p, enum ast_expr_kind kind, struct ast_expr *left, const struct token *op,
+                             struct ast_expr *right);
+struct ast_expr *parse_args(struct parser *p, enum ast_expr_kind kind, const struct token *op, bool negated,
+                            struct ast_expr *a, struct ast_expr *b, struct ast_expr *c);
+struct ast_expr *parse_list_of(struct parser *p, enum ast_expr_kind kind, struct place place, struct ast_exprs list);
+struct ast_expr *parse_cast(struct parser *p, struct place place, struct ast_expr *value, struct ast_type type);
+struct ast_expr *parse_case(struct parser *p, struct place place, struct ast_expr *operand, struct ast_exprs whens,
+                            struct ast_expr *otherwise);
+struct ast_exprs parse_prepend(struct parser *p, struct ast_expr *first, struct ast_exprs rest);
+
+/* Appends item to a list {items, n, cap} that grows in the parser's arena. */
+void *ast_grow(struct arena *a, void *items, unsigned n, unsigned *cap, size_t size);
+#define AST_APPEND(p, list, item)                                                                   \
+    ((list).items = ast_grow((p)->arena, (list).items, (list).n, &(list).cap, sizeof *(list).items), \
+     (void)((list).items[(list).n++] = (item)))
+
+/* ---- The grammar's tables, walked without actions (grammar.y). */
+#define GRAMMAR_STACK 512 /* nesting; one less than grammar.y's %stack_size, so that building never overflows */
+struct grammar_stack {
+    unsigned n;
+    bool overflow; /* why the last step failed: too deep */
+    uint16_t states[GRAMMAR_STACK];
+};
+static inline void grammar_start(struct grammar_stack *s)
+{
+    s->n = 1;
+    s->overflow = false;
+    s->states[0] = 0;
+}
+/* One token; false: it does not fit (the stack is spoilt then). exact: keywords are not taken as names. */
+bool grammar_step(struct grammar_stack *s, int token, bool exact);
+bool grammar_falls_back(int token); /* may stand for a name */
+unsigned grammar_ntokens(void);
+/* Runs the actions over tokens that are known to fit; NULL: an action refused. */
+struct ast_statement *grammar_build(struct parser *p, const struct token *tokens, unsigned n);
+
+/* ---- Errors (syntax.c): what is wrong at tokens[at], the first that does not fit. Always E_SQL. */
+int syntax_error(struct parser *p, const struct token *tokens, unsigned n, unsigned at);
+int syntax_bad_token(struct parser *p, const struct token *t);
+/* Statements that the dialect knows and we do not have, by their first words. False: none of them. */
+bool syntax_refused_start(struct parser *p, const struct token *tokens, unsigned n);
+
+#endif

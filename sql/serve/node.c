@@ -1,0 +1,106 @@
+/* Order of opening: folder and log first (they refuse a second server by name), then sockets; of closing: the other way
+ * round, so that nobody is heard whom nobody can answer. */
+#include "sql/serve/node.h"
+#include "log/base/disk.h"
+#include "log/base/loop.h"
+#include "log/broker/broker.h"
+#include "log/net/net.h"
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct node {
+    struct config conf; /* a copy, to leave out listeners; its texts are the caller's */
+    struct loops *loops;
+    struct loop **shards;
+    unsigned nshards;
+    struct broker *broker;
+    struct net *net;
+};
+
+void node_socket_path(const char *data_dir, char *out, size_t cap) { snprintf(out, cap, "%s/weir.sock", data_dir); }
+
+static void node_free(struct node *n)
+{
+    broker_close(n->broker);
+    net_free(n->net);
+    loops_free(n->loops);
+    xfree(n->shards);
+    xfree(n);
+}
+
+static unsigned shards_wanted(const struct config *conf)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return conf->shards > 0 ? (unsigned)conf->shards : (unsigned)MIN(MAX(cpus, 1), 64);
+}
+
+static int node_open_parts(struct node *n, const struct node_conf *nc, struct diag *d)
+{
+    struct disk *disk = disk_real();
+    int rc = disk_mkdir(disk, nc->data_dir);
+    if (rc < 0)
+        return diag_set(d, rc, "cannot make the folder %s: %s", nc->data_dir, err_text(rc));
+    struct broker_conf bc = {.conf = &n->conf, .disk = disk, .data_dir = nc->data_dir, .loops = n->shards,
+                             .nloops = n->nshards};
+    rc = broker_open(&n->broker, &bc, d);
+    if (rc < 0)
+        return rc;
+    char path[4096];
+    node_socket_path(nc->data_dir, path, sizeof path);
+    struct net_conf net = {.conf = &n->conf, .loops = n->loops, .frames = broker_frames(), .frames_arg = n->broker,
+                           .unix_path = path};
+    rc = net_open(&n->net, &net, d);
+    if (rc == 0)
+        broker_set_net(n->broker, n->net);
+    return rc;
+}
+
+int node_open(struct node **out, const struct node_conf *nc, struct diag *d)
+{
+    struct node *n = xzalloc(sizeof *n);
+    n->conf = *nc->conf;
+    if (!nc->tcp) {
+        n->conf.listeners = "";
+        n->conf.advertised_listeners = "";
+    }
+    n->nshards = shards_wanted(nc->conf);
+    n->loops = loops_new(n->nshards);
+    n->shards = xalloc(n->nshards * sizeof *n->shards);
+    for (unsigned i = 0; i < n->nshards; i++)
+        n->shards[i] = loops_get(n->loops, i);
+    int rc = node_open_parts(n, nc, d);
+    if (rc < 0) {
+        node_free(n);
+        return rc;
+    }
+    *out = n;
+    return 0;
+}
+
+void node_start(struct node *n)
+{
+    loops_start(n->loops);
+    net_start(n->net);
+}
+
+void node_stop(struct node *n)
+{
+    net_stop(n->net);
+    loops_stop(n->loops);
+    node_free(n);
+}
+
+void node_addresses(const struct node *n, char *out, size_t cap)
+{
+    const struct listener_info *li;
+    unsigned k = net_listeners(n->net, &li);
+    size_t at = 0;
+    out[0] = 0;
+    for (unsigned i = 0; i < k && at < cap; i++) {
+        const char *host = *li[i].host ? li[i].host : "0.0.0.0";
+        int wrote = snprintf(out + at, cap - at, strchr(host, ':') ? "%s[%s]:%d" : "%s%s:%d", i ? "," : "", host,
+                             li[i].port);
+        at += (size_t)MAX(wrote, 0);
+    }
+}

@@ -1,0 +1,368 @@
+#include "sql/shell/kafka.h"
+#include "sql/shell/shell.h"
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char usage[] =
+    "weir consume: print the records of a topic\n"
+    "\n"
+    "usage: weir consume TOPIC [options]\n"
+    "\n"
+    "  --server HOST:PORT   which server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
+    "  -o, --from WHERE     beginning (the default), end, an offset, or @MS: first record at that time or later\n"
+    "  -p, --partition N    this partition only\n"
+    "  -n, --count N        leave after N records\n"
+    "  -e, --until-end      leave when everything has been printed that was there at the start\n"
+    "  -f, --format TEXT    how a record is printed (default '%s\\n'): %t topic, %p partition, %o offset, %k key,\n"
+    "                       %s value, %h headers, %T timestamp in ms, %K and %S length of key and value (-1: null),\n"
+    "                       %% a percent sign; \\n, \\t and \\\\ as in C\n"
+    "  --json               one JSON object a line: topic, partition, offset, timestamp, key, value,\n"
+    "                       headers as [[key, value], ...]\n"
+    "\n"
+    "examples\n"
+    "  weir consume orders --until-end\n"
+    "  weir consume orders --from end -f '%T %k = %s\\n'\n"
+    "  weir consume orders --from @1700000000000 --count 10 --json\n"
+    "\n"
+    "exit codes: 0 done, 1 the server refused, 2 no connection or a lost one, 3 wrong usage\n";
+
+#define CMD "consume"
+enum { KEY_FETCH = 1, FETCH_BYTES = 8 << 20, WAIT_MS = 500, VERSION_BY_NAME = 12 };
+
+struct consume {
+    const char *server, *topic, *from, *format;
+    int64_t partition, count;
+    bool until_end, json;
+    struct remote *rm;
+    struct metadata_response_topic t;
+    int64_t *next, *end; /* per partition; end -1: never */
+    struct compress *compress;
+    struct wbuf room, out;
+    struct arena arena, call;
+    int64_t printed;
+};
+
+/* ---- printing */
+
+static void put_headers(struct wbuf *w, struct record rec)
+{
+    struct record_header h;
+    for (bool first = true; record_header_next(&rec, &h) == 1; first = false) {
+        if (!first)
+            wbuf_u8(w, ',');
+        wbuf_str(w, h.key);
+        wbuf_u8(w, '=');
+        wbuf_str(w, h.value.ptr ? h.value : STR("NULL"));
+    }
+}
+
+static void put_directive(struct consume *c, char what, const struct record *rec, int32_t partition)
+{
+    struct wbuf *w = &c->out;
+    switch (what) {
+    case 't': wbuf_str(w, str_of(c->topic)); break;
+    case 'p': wbuf_printf(w, "%d", partition); break;
+    case 'o': wbuf_printf(w, "%lld", (long long)rec->offset); break;
+    case 'k': wbuf_str(w, rec->key); break;
+    case 's': wbuf_str(w, rec->value); break;
+    case 'h': put_headers(w, *rec); break;
+    case 'T': wbuf_printf(w, "%lld", (long long)rec->ts_ms); break;
+    case 'K': wbuf_printf(w, "%lld", rec->key.ptr ? (long long)rec->key.len : -1); break;
+    case 'S': wbuf_printf(w, "%lld", rec->value.ptr ? (long long)rec->value.len : -1); break;
+    default: wbuf_u8(w, (uint8_t)what); break;
+    }
+}
+
+static void put_formatted(struct consume *c, const struct record *rec, int32_t partition)
+{
+    for (const char *p = c->format; *p; p++) {
+        if (*p == '%' && p[1]) {
+            put_directive(c, *++p, rec, partition);
+        } else if (*p == '\\' && p[1]) {
+            p++;
+            wbuf_u8(&c->out, (uint8_t)(*p == 'n' ? '\n' : *p == 't' ? '\t' : *p));
+        } else {
+            wbuf_u8(&c->out, (uint8_t)*p);
+        }
+    }
+}
+
+/* A JSON string; null for null. Bytes that are no UTF-8 appear as the replacement character. */
+static void put_json(struct wbuf *w, struct str s)
+{
+    if (!s.ptr) {
+        wbuf_str(w, STR("null"));
+        return;
+    }
+    wbuf_u8(w, '"');
+    for (size_t i = 0, n; i < s.len; i += n) {
+        uint8_t ch = (uint8_t)s.ptr[i];
+        n = ch < 0x80 ? 1 : ch >= 0xc2 && ch < 0xe0 ? 2 : ch >= 0xe0 && ch < 0xf0 ? 3 : ch >= 0xf0 && ch < 0xf5 ? 4 : 0;
+        for (size_t k = 1; k < n; k++)
+            if (i + k >= s.len || ((uint8_t)s.ptr[i + k] & 0xc0) != 0x80)
+                n = 0;
+        if (n == 0) {
+            n = 1;
+            wbuf_str(w, STR("\\ufffd"));
+        } else if (ch < 0x20 || ch == '"' || ch == '\\') {
+            wbuf_printf(w, "\\u%04x", ch);
+        } else {
+            wbuf_put(w, s.ptr + i, n);
+        }
+    }
+    wbuf_u8(w, '"');
+}
+
+static void put_object(struct consume *c, const struct record *rec, int32_t partition)
+{
+    struct wbuf *w = &c->out;
+    struct record left = *rec;
+    struct record_header h;
+    wbuf_str(w, STR("{\"topic\":"));
+    put_json(w, str_of(c->topic));
+    wbuf_printf(w, ",\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld,\"key\":", partition,
+                (long long)rec->offset, (long long)rec->ts_ms);
+    put_json(w, rec->key);
+    wbuf_str(w, STR(",\"value\":"));
+    put_json(w, rec->value);
+    wbuf_str(w, STR(",\"headers\":["));
+    for (bool first = true; record_header_next(&left, &h) == 1; first = false) {
+        wbuf_str(w, first ? STR("[") : STR(",["));
+        put_json(w, h.key);
+        wbuf_u8(w, ',');
+        put_json(w, h.value);
+        wbuf_u8(w, ']');
+    }
+    wbuf_str(w, STR("]}\n"));
+}
+
+static void put_record(struct consume *c, const struct record *rec, int32_t partition)
+{
+    if (c->json)
+        put_object(c, rec, partition);
+    else
+        put_formatted(c, rec, partition);
+    c->printed++;
+}
+
+static bool enough(const struct consume *c) { return c->count >= 0 && c->printed >= c->count; }
+
+/* ---- reading */
+
+static int broken(const struct consume *c, int32_t partition, int err)
+{
+    fprintf(stderr, "weir consume: partition %d of %s: %s\n", partition, c->topic, err_text(err));
+    return EXIT_FAILED;
+}
+
+static int print_batch(struct consume *c, int32_t partition, const struct recbatch *rb, const char *bytes)
+{
+    struct recbatch_iter it;
+    struct record rec;
+    int rc = recbatch_check_crc(rb, bytes);
+    wbuf_reset(&c->room);
+    if (rc == 0)
+        rc = recbatch_iter(&it, rb, c->compress, &c->room, compress_limit(rb->payload.len));
+    if (rc < 0)
+        return broken(c, partition, rc);
+    bool control = rb->attributes & RECBATCH_CONTROL;
+    while (!enough(c) && recbatch_next(&it, &rec))
+        if (!control && rec.offset >= c->next[partition] && (c->end[partition] < 0 || rec.offset < c->end[partition]))
+            put_record(c, &rec, partition);
+    c->next[partition] = MAX(c->next[partition], recbatch_last_offset(rb) + 1);
+    return enough(c) || recbatch_iter_err(&it) == 0 ? 0 : broken(c, partition, E_CORRUPT);
+}
+
+static int print_records(struct consume *c, int32_t partition, struct str bytes)
+{
+    int rc = 0;
+    while (bytes.len && rc == 0 && !enough(c)) {
+        struct recbatch rb;
+        int err = recbatch_peek(&rb, bytes);
+        if (err == E_SHORT)
+            return 0; /* a batch cut off at the size of the answer: it comes whole the next time */
+        if (err < 0)
+            return broken(c, partition, err);
+        rc = print_batch(c, partition, &rb, bytes.ptr);
+        bytes = (struct str){bytes.ptr + rb.size, bytes.len - rb.size};
+    }
+    return rc;
+}
+
+static bool wanted(const struct consume *c, uint32_t i)
+{
+    return (c->partition < 0 || c->partition == (int64_t)i) && (c->end[i] < 0 || c->next[i] < c->end[i]);
+}
+
+static uint32_t build(struct consume *c, struct fetch_request *in, struct fetch_request_topic *topic)
+{
+    fetch_request_init(in);
+    in->max_wait_ms = WAIT_MS;
+    in->min_bytes = 1;
+    in->max_bytes = FETCH_BYTES;
+    in->topics = topic;
+    in->topics_n = 1;
+    *topic = (struct fetch_request_topic){.topic = str_of(c->topic)};
+    topic->partitions = ARENA_ARRAY(&c->call, struct fetch_request_partition, c->t.partitions_n);
+    for (uint32_t i = 0; i < c->t.partitions_n; i++) {
+        if (!wanted(c, i))
+            continue;
+        struct fetch_request_partition *p = &topic->partitions[topic->partitions_n++];
+        fetch_request_partition_init(p);
+        p->partition = (int32_t)i;
+        p->fetch_offset = c->next[i];
+        p->partition_max_bytes = FETCH_BYTES / 4;
+    }
+    return topic->partitions_n;
+}
+
+static int take(struct consume *c, const struct fetch_response *out)
+{
+    int rc = 0;
+    if (out->error_code) {
+        fprintf(stderr, "weir consume: %s\n", remote_error(out->error_code));
+        return EXIT_FAILED;
+    }
+    for (uint32_t i = 0; i < out->responses_n && rc == 0; i++)
+        for (uint32_t k = 0; k < out->responses[i].partitions_n && rc == 0; k++) {
+            const struct fetch_response_partition *p = &out->responses[i].partitions[k];
+            if (p->error_code || p->partition_index < 0 || (uint32_t)p->partition_index >= c->t.partitions_n) {
+                fprintf(stderr, "weir consume: partition %d of %s: %s\n", p->partition_index, c->topic,
+                        remote_error(p->error_code));
+                return EXIT_FAILED;
+            }
+            rc = print_records(c, p->partition_index, p->records);
+        }
+    return rc;
+}
+
+static int loop(struct consume *c)
+{
+    int rc = 0;
+    struct diag d = {.text = ""};
+    int version = MIN(remote_version(c->rm, KEY_FETCH), VERSION_BY_NAME);
+    while (rc == 0 && !enough(c)) {
+        struct fetch_request in;
+        struct fetch_request_topic topic;
+        struct fetch_response out;
+        arena_reset(&c->call);
+        if (build(c, &in, &topic) == 0)
+            break;
+        if (remote_call(c->rm, KEY_FETCH, version, &in, &out, &c->call, &d) < 0)
+            return kafka_complain(CMD, &d, EXIT_LOST);
+        rc = take(c, &out);
+        if (c->out.len && (fwrite(c->out.data, 1, c->out.len, stdout) < c->out.len || fflush(stdout) != 0))
+            return 0; /* who reads us has gone */
+        wbuf_reset(&c->out);
+    }
+    return rc;
+}
+
+/* ---- where to start */
+
+static int find_start(struct consume *c)
+{
+    int64_t ts = -2, offset;
+    uint32_t n = c->t.partitions_n;
+    c->next = ARENA_ARRAY(&c->arena, int64_t, n);
+    c->end = ARENA_ARRAY(&c->arena, int64_t, n);
+    int64_t *last = ARENA_ARRAY(&c->arena, int64_t, n);
+    bool by_offset = str_to_i64(str_of(c->from), &offset) && offset >= 0;
+    if (strcmp(c->from, "end") == 0)
+        ts = -1;
+    else if (c->from[0] == '@' && (!str_to_i64(str_of(c->from + 1), &ts) || ts < 0))
+        return kafka_usage(CMD, "not a time in ms since 1970", c->from);
+    else if (c->from[0] != '@' && !by_offset && strcmp(c->from, "beginning") != 0)
+        return kafka_usage(CMD, "--from takes beginning, end, an offset, or @MS", c->from);
+    int rc = kafka_offsets(c->rm, CMD, &c->t, -1, last, &c->arena);
+    if (rc == 0)
+        rc = kafka_offsets(c->rm, CMD, &c->t, ts, c->next, &c->arena);
+    for (uint32_t i = 0; i < n; i++) {
+        if (by_offset)
+            c->next[i] = offset;
+        else if (c->next[i] < 0) /* nothing is that young */
+            c->next[i] = last[i];
+        c->end[i] = c->until_end ? last[i] : -1;
+    }
+    return rc;
+}
+
+/* ---- the command */
+
+enum { OPT_SERVER = 256, OPT_JSON };
+static const struct option long_options[] = {
+    {"server", required_argument, NULL, OPT_SERVER}, {"from", required_argument, NULL, 'o'},
+    {"partition", required_argument, NULL, 'p'},     {"count", required_argument, NULL, 'n'},
+    {"until-end", no_argument, NULL, 'e'},           {"format", required_argument, NULL, 'f'},
+    {"json", no_argument, NULL, OPT_JSON},           {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0}};
+
+static bool parse_options(int argc, char **argv, struct consume *c, int *code)
+{
+    int opt;
+    *code = EXIT_WRONG;
+    while ((opt = getopt_long(argc, argv, "o:p:n:ef:h", long_options, NULL)) != -1) {
+        bool good = true;
+        switch (opt) {
+        case OPT_SERVER: c->server = optarg; break;
+        case 'o': c->from = optarg; break;
+        case 'p': good = str_to_i64(str_of(optarg), &c->partition) && c->partition >= 0; break;
+        case 'n': good = str_to_i64(str_of(optarg), &c->count) && c->count >= 0; break;
+        case 'e': c->until_end = true; break;
+        case 'f': c->format = optarg; break;
+        case OPT_JSON: c->json = true; break;
+        case 'h':
+            fputs(usage, stdout);
+            *code = 0;
+            return false;
+        default: fputs("try: weir consume --help\n", stderr); return false;
+        }
+        if (!good) {
+            kafka_usage(CMD, "cannot make sense of this value", optarg);
+            return false;
+        }
+    }
+    if (optind + 1 != argc) {
+        kafka_usage(CMD, optind < argc ? "one topic at a time" : "which topic?", NULL);
+        return false;
+    }
+    c->topic = argv[optind];
+    return true;
+}
+
+static int run(struct consume *c)
+{
+    int rc = kafka_connect(&c->rm, CMD, c->server);
+    if (rc == 0)
+        rc = kafka_topic(c->rm, CMD, c->topic, false, &c->t, &c->arena);
+    if (rc == 0 && c->partition >= (int64_t)c->t.partitions_n) {
+        fprintf(stderr, "weir consume: topic %s has partitions 0 to %u\n", c->topic, c->t.partitions_n - 1);
+        rc = EXIT_FAILED;
+    }
+    if (rc == 0)
+        rc = find_start(c);
+    return rc ? rc : loop(c);
+}
+
+int cmd_consume(int argc, char **argv)
+{
+    struct consume c = {.partition = -1, .count = -1, .from = "beginning", .format = "%s\\n"};
+    int code;
+    arena_init(&c.arena);
+    arena_init(&c.call);
+    wbuf_init(&c.room);
+    wbuf_init(&c.out);
+    c.compress = compress_new();
+    signal(SIGPIPE, SIG_IGN);
+    if (parse_options(argc, argv, &c, &code))
+        code = run(&c);
+    remote_close(c.rm);
+    compress_free(c.compress);
+    wbuf_fini(&c.room);
+    wbuf_fini(&c.out);
+    arena_fini(&c.call);
+    arena_fini(&c.arena);
+    return code;
+}

@@ -1,0 +1,328 @@
+/* Lines of standard input become records. Batches are sent while earlier ones wait for their answer; when the input
+ * pauses, what there is goes out at once, so that the command works behind a pipe that never ends. */
+#include "log/base/clock.h"
+#include "log/base/map.h"
+#include "sql/shell/kafka.h"
+#include "sql/shell/shell.h"
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "weir produce: append records to a topic, one a line of standard input\n"
+    "\n"
+    "usage: weir produce TOPIC [options] < FILE\n"
+    "\n"
+    "  --server HOST:PORT     which server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
+    "  -K, --key-separator S  what stands between key and value of a line; a line without it has no key\n"
+    "  -Z, --empty-is-null    an empty key or value is null (a tombstone)\n"
+    "  -p, --partition N      this partition; else by key as the Java client does, without a key in turn\n"
+    "  -H, --header KEY=VALUE a header of every record; several are fine\n"
+    "  -z, --compression C    none, gzip, snappy, lz4 or zstd\n"
+    "  --acks 0|1|all         what to wait for (default all: durable)\n"
+    "  --timestamp MS         time of every record, ms since 1970 (default: now)\n"
+    "  --quiet                no count at the end\n"
+    "\n"
+    "examples\n"
+    "  echo 'hello' | weir produce greetings\n"
+    "  weir produce orders -K : -z zstd < orders.txt\n"
+    "  printf 'k1:\\n' | weir produce orders -K : -Z           # deletes k1 from a compacted topic\n"
+    "\n"
+    "exit codes: 0 all appended, 1 the server refused some, 2 no connection or a lost one, 3 wrong usage\n";
+
+#define CMD "produce"
+enum { KEY_PRODUCE = 0, INFLIGHT_MAX = 5, BATCH_BYTES = 256 << 10, LINE_MAX_BYTES = 64 << 20, READ_BYTES = 64 << 10 };
+
+/* Records of one partition that are not sent yet. */
+struct pile {
+    struct wbuf out, scratch;
+    struct recbatch_builder b;
+    bool building;
+};
+struct produce {
+    const char *server, *topic;
+    struct str separator;
+    bool empty_is_null, quiet;
+    int64_t partition, timestamp;
+    int16_t acks;
+    enum codec codec;
+    struct record_header *headers;
+    unsigned nheaders, headers_cap;
+    struct remote *rm;
+    struct compress *compress;
+    struct pile *piles;
+    int32_t nparts;
+    uint32_t spin;
+    unsigned inflight;
+    int32_t waiting[INFLIGHT_MAX]; /* records in the batches on their way */
+    unsigned first_waiting;
+    int64_t good;
+    int code;
+    struct arena arena, call;
+};
+
+/* ---- sending */
+
+static int receive_one(struct produce *p)
+{
+    struct produce_response out;
+    struct diag d = {.text = ""};
+    arena_reset(&p->call);
+    int32_t n = p->waiting[p->first_waiting];
+    p->first_waiting = (p->first_waiting + 1) % INFLIGHT_MAX;
+    p->inflight--;
+    int rc = remote_receive(p->rm, KEY_PRODUCE, MIN(remote_version(p->rm, KEY_PRODUCE), 12), &out, &p->call, &d);
+    if (rc < 0)
+        return p->code = kafka_complain(CMD, &d, EXIT_LOST);
+    for (uint32_t i = 0; i < out.responses_n; i++)
+        for (uint32_t k = 0; k < out.responses[i].partition_responses_n; k++) {
+            const struct produce_response_partition *po = &out.responses[i].partition_responses[k];
+            if (!po->error_code) {
+                p->good += n;
+                continue;
+            }
+            struct str text = po->error_message.len ? po->error_message : str_of(remote_error(po->error_code));
+            fprintf(stderr, "weir produce: %d records for partition %d: %.*s\n", n, po->index, STR_ARG(text));
+            p->code = EXIT_FAILED;
+        }
+    return 0;
+}
+
+static int send_pile(struct produce *p, int32_t index)
+{
+    struct pile *pile = &p->piles[index];
+    struct produce_request in;
+    struct produce_request_topic topic = {.name = str_of(p->topic), .partition_data_n = 1};
+    struct produce_request_partition part = {.index = index};
+    struct diag d = {.text = ""};
+    if (!pile->building)
+        return 0;
+    int32_t n = pile->b.count;
+    pile->building = false;
+    if (!recbatch_finish(&pile->b, p->compress))
+        return 0;
+    produce_request_init(&in);
+    in.acks = p->acks;
+    in.timeout_ms = KAFKA_TIMEOUT_MS;
+    in.topic_data = &topic;
+    in.topic_data_n = 1;
+    topic.partition_data = &part;
+    part.records = wbuf_view(&pile->out);
+    int rc = remote_send(p->rm, KEY_PRODUCE, MIN(remote_version(p->rm, KEY_PRODUCE), 12), &in, &d);
+    if (rc < 0)
+        return p->code = kafka_complain(CMD, &d, EXIT_LOST);
+    wbuf_reset(&pile->out);
+    if (p->acks == 0) {
+        p->good += n;
+        return 0;
+    }
+    p->waiting[(p->first_waiting + p->inflight++) % INFLIGHT_MAX] = n;
+    return p->inflight == INFLIGHT_MAX ? receive_one(p) : 0;
+}
+
+static int flush(struct produce *p)
+{
+    int rc = 0;
+    for (int32_t i = 0; i < p->nparts && rc == 0; i++)
+        rc = send_pile(p, i);
+    while (p->inflight && rc == 0)
+        rc = receive_one(p);
+    return rc;
+}
+
+/* ---- lines */
+
+static int add_record(struct produce *p, struct str key, struct str value)
+{
+    if (p->empty_is_null && key.len == 0)
+        key = STR_NULL;
+    if (p->empty_is_null && value.len == 0)
+        value = STR_NULL;
+    int32_t index = (int32_t)p->partition;
+    if (index < 0)
+        index = key.ptr ? (int32_t)((hash_murmur2(key.ptr, key.len) & 0x7fffffff) % (uint32_t)p->nparts)
+                        : (int32_t)(p->spin++ / 1000 % (uint32_t)p->nparts);
+    struct pile *pile = &p->piles[index];
+    if (!pile->building) {
+        recbatch_build(&pile->b, &pile->out, p->codec, p->codec ? &pile->scratch : NULL);
+        pile->building = true;
+    }
+    int64_t ts = p->timestamp >= 0 ? p->timestamp : clock_wall_ms();
+    recbatch_add(&pile->b, ts, key, value, p->headers, p->nheaders);
+    return recbatch_build_size(&pile->b) >= BATCH_BYTES ? send_pile(p, index) : 0;
+}
+
+static int add_line(struct produce *p, struct str line)
+{
+    const char *at = p->separator.len ? memmem(line.ptr, line.len, p->separator.ptr, p->separator.len) : NULL;
+    if (!at)
+        return add_record(p, STR_NULL, line);
+    struct str value = {at + p->separator.len, (size_t)(line.ptr + line.len - at) - p->separator.len};
+    return add_record(p, (struct str){line.ptr, (size_t)(at - line.ptr)}, value);
+}
+
+/* All whole lines of w; what is left of a line stays. */
+static int add_lines(struct produce *p, struct wbuf *w, bool at_end)
+{
+    size_t from = 0;
+    int rc = 0;
+    while (rc == 0 && from < w->len) {
+        const uint8_t *nl = memchr(w->data + from, '\n', w->len - from);
+        if (!nl && !at_end)
+            break;
+        size_t end = nl ? (size_t)(nl - w->data) : w->len;
+        rc = add_line(p, (struct str){(const char *)w->data + from, end - from});
+        from = end + 1;
+    }
+    from = MIN(from, w->len);
+    if (from) {
+        memmove(w->data, w->data + from, w->len - from);
+        w->len -= from;
+    }
+    return rc;
+}
+
+static bool input_pauses(void)
+{
+    struct pollfd pfd = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&pfd, 1, 0) == 0;
+}
+
+static int read_all(struct produce *p)
+{
+    struct wbuf w;
+    int rc = 0;
+    wbuf_init(&w);
+    while (rc == 0) {
+        if (input_pauses())
+            rc = flush(p);
+        ssize_t n = rc ? 0 : read(STDIN_FILENO, wbuf_room(&w, READ_BYTES), READ_BYTES);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        w.len += (size_t)n;
+        rc = add_lines(p, &w, false);
+        if (rc == 0 && w.len > LINE_MAX_BYTES) {
+            fprintf(stderr, "weir produce: a line is longer than %d MiB\n", LINE_MAX_BYTES >> 20);
+            rc = p->code = EXIT_FAILED;
+        }
+    }
+    if (rc == 0)
+        rc = add_lines(p, &w, true);
+    if (rc == 0)
+        rc = flush(p);
+    wbuf_fini(&w);
+    return rc;
+}
+
+/* ---- the command */
+
+enum { OPT_SERVER = 256, OPT_ACKS, OPT_TIMESTAMP, OPT_QUIET };
+static const struct option long_options[] = {
+    {"server", required_argument, NULL, OPT_SERVER},   {"key-separator", required_argument, NULL, 'K'},
+    {"empty-is-null", no_argument, NULL, 'Z'},         {"partition", required_argument, NULL, 'p'},
+    {"header", required_argument, NULL, 'H'},          {"compression", required_argument, NULL, 'z'},
+    {"acks", required_argument, NULL, OPT_ACKS},       {"timestamp", required_argument, NULL, OPT_TIMESTAMP},
+    {"quiet", no_argument, NULL, OPT_QUIET},           {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0}};
+
+static bool set_acks(struct produce *p, const char *text)
+{
+    if (strcmp(text, "all") == 0 || strcmp(text, "-1") == 0)
+        p->acks = -1;
+    else if (strcmp(text, "0") == 0 || strcmp(text, "1") == 0)
+        p->acks = (int16_t)(text[0] - '0');
+    else
+        return false;
+    return true;
+}
+
+static bool add_header(struct produce *p, const char *text)
+{
+    struct str key, value;
+    if (!kafka_pair(text, &key, &value))
+        return false;
+    VEC_PUSH(p->headers, p->nheaders, p->headers_cap) = (struct record_header){key, value};
+    return true;
+}
+
+/* False: leave with *code. */
+static bool parse_options(int argc, char **argv, struct produce *p, int *code)
+{
+    int opt;
+    *code = EXIT_WRONG;
+    while ((opt = getopt_long(argc, argv, "K:Zp:H:z:h", long_options, NULL)) != -1) {
+        bool good = true;
+        switch (opt) {
+        case OPT_SERVER: p->server = optarg; break;
+        case 'K': p->separator = str_of(optarg); break;
+        case 'Z': p->empty_is_null = true; break;
+        case 'p': good = str_to_i64(str_of(optarg), &p->partition) && p->partition >= 0; break;
+        case 'H': good = add_header(p, optarg); break;
+        case 'z': good = compress_find(str_of(optarg), &p->codec); break;
+        case OPT_ACKS: good = set_acks(p, optarg); break;
+        case OPT_TIMESTAMP: good = str_to_i64(str_of(optarg), &p->timestamp) && p->timestamp >= 0; break;
+        case OPT_QUIET: p->quiet = true; break;
+        case 'h':
+            fputs(usage, stdout);
+            *code = 0;
+            return false;
+        default: fputs("try: weir produce --help\n", stderr); return false;
+        }
+        if (!good) {
+            kafka_usage(CMD, "cannot make sense of this value", optarg);
+            return false;
+        }
+    }
+    if (optind + 1 != argc) {
+        kafka_usage(CMD, optind < argc ? "one topic at a time" : "which topic?", NULL);
+        return false;
+    }
+    p->topic = argv[optind];
+    return true;
+}
+
+static int run(struct produce *p)
+{
+    struct metadata_response_topic t;
+    int rc = kafka_connect(&p->rm, CMD, p->server);
+    if (rc == 0)
+        rc = kafka_topic(p->rm, CMD, p->topic, true, &t, &p->arena);
+    if (rc)
+        return rc;
+    if (p->partition >= (int64_t)t.partitions_n) {
+        fprintf(stderr, "weir produce: topic %s has partitions 0 to %u\n", p->topic, t.partitions_n - 1);
+        return EXIT_FAILED;
+    }
+    p->nparts = (int32_t)t.partitions_n;
+    p->piles = ARENA_ARRAY(&p->arena, struct pile, p->nparts);
+    p->compress = compress_new();
+    rc = read_all(p);
+    if (!p->quiet)
+        fprintf(stderr, "%lld records appended to %s\n", (long long)p->good, p->topic);
+    return rc ? rc : p->code;
+}
+
+int cmd_produce(int argc, char **argv)
+{
+    struct produce p = {.partition = -1, .timestamp = -1, .acks = -1};
+    int code;
+    arena_init(&p.arena);
+    arena_init(&p.call);
+    if (parse_options(argc, argv, &p, &code))
+        code = run(&p);
+    for (int32_t i = 0; p.piles && i < p.nparts; i++) {
+        wbuf_fini(&p.piles[i].out);
+        wbuf_fini(&p.piles[i].scratch);
+    }
+    remote_close(p.rm);
+    compress_free(p.compress);
+    xfree(p.headers);
+    arena_fini(&p.call);
+    arena_fini(&p.arena);
+    return code;
+}

@@ -1,0 +1,412 @@
+/* Every (API, version) that a server offers, with sensible content, over a socket: the answer decodes with the schema's
+ * decoder to the last byte and says what must be said. */
+#include "log/client/remote.h"
+#include "tests/lib/server.h"
+#include "tests/unit/unit.h"
+#include <stdio.h>
+
+static struct server server;
+static struct remote *rm;
+static struct arena arena;
+static struct uuid topic_id;
+static int64_t produced;
+
+/* ---- requests and what their answers must say, one function an API */
+
+static const void *call(int16_t key, int version, const void *request)
+{
+    const struct wire_api *api = wire_api_find(key);
+    struct diag d = {.text = ""};
+    void *out = arena_zalloc(&arena, api->response->size);
+    int rc = remote_call(rm, key, version, request, out, &arena, &d);
+    if (rc < 0)
+        fail_msg("%s version %d: %s", api->name, version, d.text);
+    return out;
+}
+
+static void do_api_versions(int version)
+{
+    struct api_versions_request in;
+    api_versions_request_init(&in);
+    in.client_software_name = STR("every-version");
+    in.client_software_version = STR("1.0");
+    const struct api_versions_response *out = call(18, version, &in);
+    assert_int_equal(out->error_code, 0);
+    assert_true(out->api_keys_n >= 14);
+}
+
+static void do_metadata(int version)
+{
+    struct metadata_request in;
+    struct metadata_request_topic t;
+    metadata_request_init(&in);
+    metadata_request_topic_init(&t);
+    t.name = STR("every");
+    in.topics = &t;
+    in.topics_n = 1;
+    in.include_topic_authorized_operations = true;
+    const struct metadata_response *out = call(3, version, &in);
+    assert_int_equal(out->brokers_n, 1);
+    assert_int_equal(out->topics_n, 1);
+    assert_int_equal(out->topics[0].error_code, 0);
+    assert_int_equal(out->topics[0].partitions_n, 2);
+    assert_int_equal(out->topics[0].partitions[1].leader_id, out->brokers[0].node_id);
+    if (version >= 10)
+        topic_id = out->topics[0].topic_id;
+    in.topics = NULL; /* all topics: null from version 1 on, empty before */
+    in.topics_n = 0;
+    out = call(3, version, &in);
+    assert_true(out->topics_n >= 1);
+}
+
+static void do_create_topics(int version)
+{
+    struct create_topics_request in;
+    struct create_topics_request_topic t;
+    struct create_topics_request_config c = {STR("retention.ms"), STR("1000")};
+    char name[32];
+    create_topics_request_init(&in);
+    create_topics_request_topic_init(&t);
+    snprintf(name, sizeof name, "created-%d", version);
+    t.name = str_of(name);
+    t.num_partitions = version >= 4 ? -1 : 3;
+    t.replication_factor = version >= 4 ? -1 : 1;
+    t.configs = &c;
+    t.configs_n = 1;
+    in.topics = &t;
+    in.topics_n = 1;
+    in.validate_only = true;
+    const struct create_topics_response *out = call(19, version, &in);
+    assert_int_equal(out->topics[0].error_code, 0);
+    in.validate_only = false;
+    out = call(19, version, &in);
+    assert_int_equal(out->topics[0].error_code, 0);
+    if (version >= 5)
+        assert_int_equal(out->topics[0].num_partitions, 1);
+    out = call(19, version, &in);
+    assert_int_equal(out->topics[0].error_code, err_kafka(E_EXISTS));
+}
+
+static void do_delete_topics(int version)
+{
+    struct delete_topics_request in;
+    struct delete_topics_request_topic t = {.name = STR("created-7")};
+    char name[32];
+    delete_topics_request_init(&in);
+    snprintf(name, sizeof name, "created-%d", version + 1); /* create_topics serves 2 to 7, delete_topics 1 to 6 */
+    struct str text = str_of(name);
+    t.name = text;
+    in.topics = &t;
+    in.topics_n = 1;
+    in.topic_names = &text;
+    in.topic_names_n = 1;
+    const struct delete_topics_response *out = call(20, version, &in);
+    assert_int_equal(out->responses_n, 1);
+    assert_int_equal(out->responses[0].error_code, 0);
+    out = call(20, version, &in);
+    assert_int_equal(out->responses[0].error_code, err_kafka(E_NO_TOPIC));
+}
+
+static void do_create_partitions(int version)
+{
+    struct create_partitions_request in;
+    struct create_partitions_request_topic t = {.name = STR("grows"), .count = 2 + version};
+    create_partitions_request_init(&in);
+    in.topics = &t;
+    in.topics_n = 1;
+    const struct create_partitions_response *out = call(37, version, &in);
+    assert_int_equal(out->results[0].error_code, 0);
+    out = call(37, version, &in);
+    assert_int_equal(out->results[0].error_code, err_kafka(E_BAD_PARTITIONS));
+}
+
+static void do_describe_configs(int version)
+{
+    struct describe_configs_request in;
+    struct str one = STR("retention.ms");
+    struct describe_configs_request_resource r[2] = {
+        {.resource_type = 2, .resource_name = STR("every"), .configuration_keys = &one, .configuration_keys_n = 1},
+        {.resource_type = 4, .resource_name = STR("1")},
+    };
+    describe_configs_request_init(&in);
+    in.resources = r;
+    in.resources_n = 2;
+    in.include_synonyms = true;
+    in.include_documentation = true;
+    const struct describe_configs_response *out = call(32, version, &in);
+    assert_int_equal(out->results_n, 2);
+    assert_int_equal(out->results[0].error_code, 0);
+    assert_int_equal(out->results[0].configs_n, 1);
+    assert_true(str_eq(out->results[0].configs[0].value, STR("604800000")));
+    assert_int_equal(out->results[0].configs[0].synonyms_n, 1);
+    assert_true(out->results[1].configs_n > 10);
+}
+
+static void do_alter_configs(int version)
+{
+    struct incremental_alter_configs_request in;
+    struct incremental_alter_configs_request_config c = {.name = STR("max.message.bytes"), .value = STR("2000000")};
+    struct incremental_alter_configs_request_resource r = {
+        .resource_type = 2, .resource_name = STR("grows"), .configs = &c, .configs_n = 1};
+    incremental_alter_configs_request_init(&in);
+    in.resources = &r;
+    in.resources_n = 1;
+    const struct incremental_alter_configs_response *out = call(44, version, &in);
+    assert_int_equal(out->responses[0].error_code, 0);
+    c.value = STR("many");
+    out = call(44, version, &in);
+    assert_int_equal(out->responses[0].error_code, err_kafka(E_BAD_CONFIG));
+}
+
+static struct str a_batch(struct wbuf *w)
+{
+    struct recbatch_builder b;
+    wbuf_init(w);
+    recbatch_build(&b, w, CODEC_NONE, NULL);
+    recbatch_add(&b, 1000 + produced, STR("key"), STR("value"), NULL, 0);
+    assert_true(recbatch_finish(&b, NULL));
+    return wbuf_view(w);
+}
+
+static void do_produce(int version)
+{
+    struct produce_request in;
+    struct wbuf w;
+    struct produce_request_partition p = {.records = a_batch(&w)};
+    struct produce_request_topic t = {.name = STR("every"), .topic_id = topic_id, .partition_data = &p, .partition_data_n = 1};
+    produce_request_init(&in);
+    in.acks = -1;
+    in.timeout_ms = 1000;
+    in.topic_data = &t;
+    in.topic_data_n = 1;
+    const struct produce_response *out = call(0, version, &in);
+    assert_int_equal(out->responses_n, 1);
+    assert_int_equal(out->responses[0].partition_responses[0].error_code, 0);
+    assert_int_equal(out->responses[0].partition_responses[0].base_offset, produced++);
+    p.index = 99;
+    out = call(0, version, &in);
+    assert_int_equal(out->responses[0].partition_responses[0].error_code, err_kafka(E_NO_TOPIC));
+    wbuf_fini(&w);
+}
+
+static void do_fetch(int version)
+{
+    struct fetch_request in;
+    struct fetch_request_partition p;
+    struct fetch_request_topic t = {.topic = STR("every"), .topic_id = topic_id, .partitions = &p, .partitions_n = 1};
+    fetch_request_init(&in);
+    fetch_request_partition_init(&p);
+    in.min_bytes = 1;
+    in.max_wait_ms = 1000;
+    in.topics = &t;
+    in.topics_n = 1;
+    p.partition_max_bytes = 1 << 20;
+    p.fetch_offset = 2;
+    const struct fetch_response *out = call(1, version, &in);
+    assert_int_equal(out->error_code, 0);
+    assert_int_equal(out->responses_n, 1);
+    const struct fetch_response_partition *po = &out->responses[0].partitions[0];
+    assert_int_equal(po->error_code, 0);
+    assert_int_equal(po->high_watermark, produced);
+    struct recbatch rb;
+    assert_int_equal(recbatch_peek(&rb, po->records), 0);
+    assert_int_equal(rb.base_offset, 2);
+    assert_int_equal(recbatch_check_crc(&rb, po->records.ptr), 0);
+    p.fetch_offset = 1000000;
+    out = call(1, version, &in);
+    assert_int_equal(out->responses[0].partitions[0].error_code, err_kafka(E_OFFSET_RANGE));
+}
+
+static void do_list_offsets(int version)
+{
+    static const int64_t specials[] = {-2, -1, 1003, INT64_C(1) << 60, -3, -4, -5, -6};
+    static const int since[] = {1, 1, 1, 1, 7, 8, 9, 11};
+    const int64_t want[] = {0, produced, 3, -1, produced - 1, 0, -1, -1};
+    for (size_t i = 0; i < ARRAY_LEN(specials); i++) {
+        struct list_offsets_request in;
+        struct list_offsets_request_partition p;
+        struct list_offsets_request_topic t = {.name = STR("every"), .partitions = &p, .partitions_n = 1};
+        list_offsets_request_init(&in);
+        list_offsets_request_partition_init(&p);
+        in.replica_id = -1;
+        in.topics = &t;
+        in.topics_n = 1;
+        p.timestamp = specials[i];
+        const struct list_offsets_response *out = call(2, version, &in);
+        const struct list_offsets_response_partition *po = &out->topics[0].partitions[0];
+        assert_int_equal(po->error_code, version >= since[i] ? 0 : err_kafka(E_UNSUPPORTED));
+        if (version >= since[i])
+            assert_int_equal(po->offset, want[i]);
+    }
+}
+
+static void do_offset_for_leader_epoch(int version)
+{
+    struct offset_for_leader_epoch_request in;
+    struct offset_for_leader_epoch_request_partition p;
+    struct offset_for_leader_epoch_request_topic t = {.topic = STR("every"), .partitions = &p, .partitions_n = 1};
+    offset_for_leader_epoch_request_init(&in);
+    offset_for_leader_epoch_request_partition_init(&p);
+    in.topics = &t;
+    in.topics_n = 1;
+    const struct offset_for_leader_epoch_response *out = call(23, version, &in);
+    assert_int_equal(out->topics[0].partitions[0].error_code, 0);
+    assert_int_equal(out->topics[0].partitions[0].end_offset, produced);
+}
+
+static void do_init_producer_id(int version)
+{
+    static int64_t last = -1;
+    struct init_producer_id_request in;
+    init_producer_id_request_init(&in);
+    in.transactional_id = STR_NULL;
+    const struct init_producer_id_response *out = call(22, version, &in);
+    assert_int_equal(out->error_code, 0);
+    assert_true(out->producer_id > last);
+    assert_int_equal(out->producer_epoch, 0);
+    last = out->producer_id;
+    in.transactional_id = STR("tx");
+    out = call(22, version, &in);
+    assert_int_equal(out->error_code, err_kafka(E_UNSUPPORTED));
+}
+
+static void do_delete_records(int version)
+{
+    struct delete_records_request in;
+    struct delete_records_request_partition p = {.partition_index = 1, .offset = 0};
+    struct delete_records_request_topic t = {.name = STR("every"), .partitions = &p, .partitions_n = 1};
+    delete_records_request_init(&in);
+    in.topics = &t;
+    in.topics_n = 1;
+    const struct delete_records_response *out = call(21, version, &in);
+    assert_int_equal(out->topics[0].partitions[0].error_code, 0);
+    assert_int_equal(out->topics[0].partitions[0].low_watermark, 0);
+    p.offset = 5;
+    out = call(21, version, &in);
+    assert_int_equal(out->topics[0].partitions[0].error_code, err_kafka(E_OFFSET_RANGE));
+}
+
+static void do_describe_cluster(int version)
+{
+    struct describe_cluster_request in;
+    describe_cluster_request_init(&in);
+    const struct describe_cluster_response *out = call(60, version, &in);
+    assert_int_equal(out->error_code, 0);
+    assert_int_equal(out->brokers_n, 1);
+    assert_int_equal(out->cluster_id.len, 22);
+}
+
+/* In an order in which each finds what it needs: metadata (for the topic's id) before what goes by id. */
+static const struct {
+    int16_t key;
+    int first; /* served from here; ApiVersions may say less (Produce) */
+    void (*run)(int version);
+} rows[] = {
+    {18, 0, do_api_versions},      {3, 0, do_metadata},          {19, 2, do_create_topics},
+    {20, 1, do_delete_topics},     {37, 0, do_create_partitions}, {32, 1, do_describe_configs},
+    {44, 0, do_alter_configs},     {0, 3, do_produce},           {1, 4, do_fetch},
+    {2, 1, do_list_offsets},       {23, 2, do_offset_for_leader_epoch}, {22, 0, do_init_producer_id},
+    {21, 0, do_delete_records},    {60, 0, do_describe_cluster},
+};
+
+/* Every API that is told has a row here, and every version of it answers. */
+static void test_every_version(void **state)
+{
+    (void)state;
+    struct api_versions_request in;
+    api_versions_request_init(&in);
+    const struct api_versions_response *told = call(18, 0, &in);
+    struct api_versions_response copy = *told;
+    assert_int_equal(copy.api_keys_n, ARRAY_LEN(rows));
+    unsigned pairs = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct api_versions_response_api *k = NULL;
+        for (uint32_t n = 0; n < copy.api_keys_n; n++)
+            if (copy.api_keys[n].api_key == rows[i].key)
+                k = &copy.api_keys[n];
+        assert_non_null(k);
+        assert_int_equal(k->min_version, rows[i].key == 0 ? 0 : rows[i].first);
+        for (int v = rows[i].first; v <= k->max_version; v++, pairs++)
+            rows[i].run(v);
+    }
+    print_message("%u pairs of API and version\n", pairs);
+}
+
+/* A version that is too new is answered in version 0 with the range that is served (kafka.md 2.2, 2). */
+static void test_newer_api_versions(void **state)
+{
+    (void)state;
+    static const uint8_t frame[] = {0, 0, 0, 16, 0, 18, 0, 99, 0, 0, 0, 7, 0xff, 0xff, 0, 2, 'a', 2, '1', 0};
+    struct remote *own;
+    struct str got;
+    struct api_versions_response out;
+    struct diag d;
+    assert_int_equal(remote_open(&own, server.address, 5000, &d), 0);
+    assert_int_equal(remote_send_bytes(own, (struct str){(const char *)frame, sizeof frame}, &d), 0);
+    assert_int_equal(remote_receive_bytes(own, &got, &d), 0);
+    struct rbuf r = rbuf_of(got.ptr, got.len);
+    assert_int_equal(rbuf_be32(&r), 7);
+    api_versions_response_init(&out);
+    assert_int_equal(api_versions_response_decode(&out, &r, 0, &arena), 0);
+    assert_int_equal(out.error_code, 35);
+    assert_int_equal(out.api_keys_n, 1);
+    assert_int_equal(out.api_keys[0].api_key, 18);
+    assert_int_equal(out.api_keys[0].max_version, 4);
+    remote_close(own);
+}
+
+/* A software name that breaks the rule is an invalid request, in the body of the version asked (kafka.md 2.2, 3). */
+static void test_bad_software_name(void **state)
+{
+    (void)state;
+    struct api_versions_request in;
+    api_versions_request_init(&in);
+    in.client_software_name = STR("-bad-");
+    in.client_software_version = STR("1");
+    const struct api_versions_response *out = call(18, 3, &in);
+    assert_int_equal(out->error_code, 42);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"every", "grows"};
+    server_start(&server, (const char *const[]){"auto.create.topics.enable=true", "num.partitions=1", NULL});
+    arena_init(&arena);
+    struct diag d = {.text = ""};
+    if (remote_open(&rm, server.address, 10000, &d) < 0)
+        fail_msg("%s", d.text);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct create_topics_request in;
+        struct create_topics_request_topic t;
+        create_topics_request_init(&in);
+        create_topics_request_topic_init(&t);
+        t.name = str_of(names[i]);
+        t.num_partitions = i == 0 ? 2 : 1;
+        t.replication_factor = 1;
+        in.topics = &t;
+        in.topics_n = 1;
+        const struct create_topics_response *out = call(19, 4, &in);
+        assert_int_equal(out->topics[0].error_code, 0);
+    }
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    remote_close(rm);
+    arena_fini(&arena);
+    server_stop(&server);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_version),
+        cmocka_unit_test(test_newer_api_versions),
+        cmocka_unit_test(test_bad_software_name),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
