@@ -74,13 +74,14 @@ static int reader_fill(struct reader *r, const struct view *v, bool block)
         buf_release(r->buf);
         r->buf = buf_new(s.len);
     }
-    int64_t n = slice_read(&s, 0, r->buf->data, s.len, block);
+    uint32_t len = s.len; /* letting go of the slice empties it */
+    int64_t n = slice_read(&s, 0, r->buf->data, len, block);
     slice_release(&s);
     if (n < 0)
         return (int)n;
-    if (n < s.len)
+    if (n < len)
         return E_STORAGE;
-    r->buf->len = s.len;
+    r->buf->len = len;
     r->have = true;
     return 0;
 }

@@ -167,7 +167,7 @@ void checkpoint_start(struct shard *sh)
     loop_work(sh->loop, LANE_DISK, &c->work);
 }
 
-int checkpoint_close(struct shard *sh)
+int checkpoint_shut(struct shard *sh)
 {
     struct checkpoint *c = &sh->checkpoint;
     CHECK(!c->busy);

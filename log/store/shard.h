@@ -118,7 +118,7 @@ void checkpoint_start(struct shard *sh);
 void checkpoint_touch(struct shard *sh, struct segment *seg, struct seg_file *sf, bool owed, bool bad);
 void checkpoint_fini(struct shard *sh);
 /* store_close: the same at once, for all that is open. */
-int checkpoint_close(struct shard *sh);
+int checkpoint_shut(struct shard *sh);
 
 /* shard */
 void shard_fail(struct shard *sh, const char *why, int err);

@@ -365,7 +365,7 @@ static int shard_close(struct shard *sh)
         producers_close(container_of(l, struct part, link));
     reap_run(&sh->reap_msg);
     CHECK(list_empty(&sh->parts)); /* every handle must be released before */
-    return checkpoint_close(sh);
+    return checkpoint_shut(sh);
 }
 
 void store_close(struct store *st)
