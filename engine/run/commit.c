@@ -140,7 +140,7 @@ void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out)
     pack_array(out, 3);
     pack_uint(out, COMMIT_VERSION);
     pack_int(out, n->epoch);
-    pack_int(out, n->commit_end);
+    pack_int(out, n->commit_at);
 }
 
 int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes)
@@ -149,6 +149,6 @@ int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes)
     if (unpack_array(&u) != 3 || unpack_uint(&u) != COMMIT_VERSION)
         return E_CORRUPT;
     n->epoch = unpack_int(&u);
-    n->commit_end = unpack_int(&u);
-    return unpack_err(&u) || n->epoch < 0 || n->commit_end < 0 ? E_CORRUPT : 0;
+    n->commit_at = unpack_int(&u);
+    return unpack_err(&u) || n->epoch < 0 || n->commit_at < 0 ? E_CORRUPT : 0;
 }

@@ -50,7 +50,7 @@ int changelog_key_parse(struct changelog_key *out, struct str bytes); /* E_CORRU
 /* ---- What a checkpoint knows of itself: its note. */
 struct checkpoint_note {
     int64_t epoch;      /* last commit it holds */
-    int64_t commit_end; /* offset after that commit's record, in partition 0 */
+    int64_t commit_at;  /* offset of that commit's record in partition 0 */
 };
 void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out);
 int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes);

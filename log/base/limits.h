@@ -193,6 +193,36 @@
 #define PLAN_DEPTH 64
 #define PLAN_NODES 1024
 
+/* Longest turn of a task, in microseconds: broker events get the loop between two turns. */
+#define ENGINE_TURN_US 250
+/* Bytes in flight of one exchange channel: some batches, so that neither side waits for the other's every turn. */
+#ifdef TINY
+#define ENGINE_CHANNEL_BYTES 512
+#else
+#define ENGINE_CHANNEL_BYTES 262144
+#endif
+/* Bytes a source hands to its decoder at once, in whole record batches: one turn's worth. */
+#define ENGINE_DECODE_BYTES 262144
+/* A stream's output is written before the epoch ends when this much has collected; a task stops when it has more
+ * than the second bound not yet durable. */
+#ifdef TINY
+#define ENGINE_FLUSH_BYTES 512
+#define ENGINE_UNFLUSHED_BYTES 4096
+#else
+#define ENGINE_FLUSH_BYTES 262144
+#define ENGINE_UNFLUSHED_BYTES 8388608
+#endif
+/* Rows of a query that wait for their commit, or for a slow client. */
+#ifdef TINY
+#define ENGINE_RESULT_BYTES 2048
+#else
+#define ENGINE_RESULT_BYTES 4194304
+#endif
+/* Parcels a task keeps for reuse. */
+#define ENGINE_SPARE_PARCELS 16
+/* Least time between two epochs, microseconds: each costs two syncs. */
+#define ENGINE_EPOCH_SPACING_US 5000
+
 /* ---- sql */
 
 /* One statement; INSERT with many rows is the longest there is, and more is better produced as records. */

@@ -1,0 +1,512 @@
+/* The engine: keeps the jobs that run in line with the "job" objects of the metadata image.
+ *
+ * Loop 0 owns the table of jobs and compares it with every new image. Each job lives on a home loop of its own; loop 0
+ * and home talk by messages, which arrive in order, so a job that loop 0 has let go of is freed by the last of them.
+ * A failed job stays in the table, so that its reason can be seen and it is not started again by itself: that takes a
+ * stop and a start. */
+#include "engine/run/job.h"
+#include "engine/run/status.h"
+#include "log/base/limits.h"
+#include "log/base/map.h"
+#include "log/base/trace.h"
+#include <stdio.h>
+
+struct engine {
+    struct broker *broker;
+    unsigned nscheds;
+    struct sched *scheds;
+    struct budget memory;
+    struct map jobs; /* id -> struct job; loop 0 */
+    struct cluster_sub sub;
+    bool started, stopping, subscribed;
+    unsigned removing; /* folders being removed */
+    void (*stopped_cb)(void *arg);
+    void *stopped_arg;
+};
+
+static void reconcile(struct engine *e);
+static void maybe_stopped(struct engine *e);
+
+struct broker *engine_broker(struct engine *e) { return e->broker; }
+struct budget *engine_memory(struct engine *e) { return &e->memory; }
+
+struct sched *engine_sched(struct engine *e, struct loop *loop)
+{
+    for (unsigned i = 0; i < e->nscheds; i++)
+        if (e->scheds[i].loop == loop)
+            return &e->scheds[i];
+    CHECK(!"a task belongs to a loop of the broker");
+}
+
+/* Jobs begin at different shards, tasks of one job on shards one after the other. */
+struct loop *engine_place(struct engine *e, struct uuid job, unsigned number)
+{
+    return e->scheds[(hash_bytes(job.b, sizeof job.b, 0) + number) % e->nscheds].loop;
+}
+
+int engine_open(struct engine **out, struct broker *b, struct diag *d)
+{
+    (void)d;
+    struct engine *e = xzalloc(sizeof *e);
+    e->broker = b;
+    e->nscheds = broker_nloops(b);
+    e->scheds = xzalloc(e->nscheds * sizeof *e->scheds);
+    for (unsigned i = 0; i < e->nscheds; i++)
+        sched_init(&e->scheds[i], broker_loop(b, i));
+    budget_init(&e->memory, broker_config(b)->job_memory, NULL);
+    map_init(&e->jobs);
+    *out = e;
+    return 0;
+}
+
+void engine_free(struct engine *e)
+{
+    struct job *j;
+    for (size_t i = 0; (j = map_next(&e->jobs, &i)) != NULL;)
+        if (job_is_over(j))
+            job_free(j);
+    map_fini(&e->jobs);
+    xfree(e->scheds);
+    xfree(e);
+}
+
+static struct str id_str(const struct uuid *id) { return (struct str){(const char *)id->b, sizeof id->b}; }
+
+static struct loop *loop0(struct engine *e) { return e->scheds[0].loop; }
+
+static const struct object *job_object(const struct image *im, struct uuid id)
+{
+    const struct object *o = image_object_by_id(im, id);
+    return o && strcmp(o->kind, "job") == 0 ? o : NULL;
+}
+
+/* ---- folders of jobs that are no more */
+
+struct removal {
+    struct work work;
+    struct engine *e;
+    char *path;
+};
+
+static void removal_work(struct work *w)
+{
+    struct removal *r = container_of(w, struct removal, work);
+    int err = disk_remove_tree(store_disk(broker_store(r->e->broker)), r->path);
+    if (err)
+        trace(WARN, "run", "state_not_removed path=%s status=%s", r->path, err_name(err));
+}
+
+static void removal_done(struct work *w)
+{
+    struct removal *r = container_of(w, struct removal, work);
+    struct engine *e = r->e;
+    xfree(r->path);
+    xfree(r);
+    e->removing--;
+    maybe_stopped(e);
+}
+
+static void remove_state(struct engine *e, const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/state/%s", store_dir(broker_store(e->broker)), name);
+    struct removal *r = xzalloc(sizeof *r);
+    r->e = e;
+    r->path = xstrdup(path);
+    r->work = (struct work){.loop = loop0(e), .lane = LANE_HEAVY, .work_cb = removal_work, .done_cb = removal_done};
+    e->removing++;
+    loop_work(loop0(e), LANE_HEAVY, &r->work);
+}
+
+struct leftovers {
+    struct engine *e;
+    const struct image *im;
+};
+
+static int leftover_cb(void *arg, const char *name, bool is_dir)
+{
+    struct leftovers *l = arg;
+    struct uuid id;
+    if (is_dir && uuid_parse(str_of(name), &id) && !job_object(l->im, id))
+        remove_state(l->e, name);
+    return 0;
+}
+
+static void remove_leftovers(struct engine *e)
+{
+    struct leftovers l = {e, cluster_image(broker_cluster(e->broker))};
+    struct disk *disk = store_disk(broker_store(e->broker));
+    char path[4096];
+    snprintf(path, sizeof path, "%s/state", store_dir(broker_store(e->broker)));
+    int err = disk_exists(disk, path) ? disk_list(disk, path, leftover_cb, &l) : 0;
+    if (err)
+        trace(WARN, "run", "state_not_listed path=%s status=%s", path, err_name(err));
+    counted_release(&((struct image *)l.im)->c);
+}
+
+/* ---- starting and stopping */
+
+static void begin_cb(struct msg *m) { job_begin(container_of(m, struct job, begin_msg)); }
+static void stop_cb(struct msg *m) { job_stop(container_of(m, struct job, stop_msg)); }
+static void drop_cb(struct msg *m) { job_abort(container_of(m, struct job, drop_msg)); }
+static void free_cb(struct msg *m) { job_free(container_of(m, struct job, free_msg)); }
+
+static void post(struct loop *loop, struct msg *m, void (*run_cb)(struct msg *))
+{
+    m->run_cb = run_cb;
+    loop_post(loop, m);
+}
+
+static void start_job(struct engine *e, const struct object *o)
+{
+    struct job *j = job_new(e, o->id, engine_place(e, o->id, 0));
+    struct str body = arena_dup(&j->arena, o->body);
+    if (job_def_unpack(&j->def, body, &j->arena) != 0)
+        j->def = (struct job_def){.name = arena_dup(&j->arena, str_of(o->name)).ptr, .sql = "", .plan = STR("")};
+    map_put(&e->jobs, id_str(&o->id), j);
+    post(j->home, &j->begin_msg, begin_cb);
+}
+
+static void tell_stop(struct job *j)
+{
+    if (j->told_stop || j->seen_over)
+        return;
+    j->told_stop = true;
+    post(j->home, &j->stop_msg, stop_cb);
+}
+
+static void tell_drop(struct job *j)
+{
+    if (j->told_drop || j->seen_over)
+        return;
+    j->told_drop = true;
+    post(j->home, &j->drop_msg, drop_cb);
+}
+
+static void let_go(struct engine *e, struct job *j)
+{
+    CHECK(j->seen_over);
+    map_remove(&e->jobs, id_str(&j->id));
+    post(j->home, &j->free_msg, free_cb);
+}
+
+static bool wants_stop(const struct object *o, bool *unreadable)
+{
+    struct arena a;
+    struct job_def def;
+    arena_init(&a);
+    *unreadable = job_def_unpack(&def, o->body, &a) != 0;
+    bool stop = !*unreadable && def.stopped;
+    arena_fini(&a);
+    return stop;
+}
+
+/* A topic that it reads has more partitions now: the job is stopped, and started with a task for each. */
+static bool has_grown(struct job *j, const struct image *im)
+{
+    unsigned had = atomic_load_explicit(&j->nparts, memory_order_acquire), now = 0;
+    for (unsigned i = 0; had && i < j->ntopics; i++) {
+        const struct topic *t = image_topic_by_id(im, j->topics[i].topic);
+        now += t ? (unsigned)t->nparts : 0;
+    }
+    return now > had;
+}
+
+static void drop_missing(struct engine *e, const struct image *im)
+{
+    struct job *j, **gone = NULL;
+    size_t n = 0, cap = 0;
+    for (size_t i = 0; (j = map_next(&e->jobs, &i)) != NULL;)
+        if (!job_object(im, j->id))
+            VEC_PUSH(gone, n, cap) = j;
+    for (size_t i = 0; i < n; i++) {
+        if (!gone[i]->seen_over) {
+            tell_drop(gone[i]);
+            continue;
+        }
+        char id[UUID_TEXT];
+        uuid_format(gone[i]->id, id);
+        remove_state(e, id);
+        let_go(e, gone[i]);
+    }
+    xfree(gone);
+}
+
+static void reconcile(struct engine *e)
+{
+    struct image *im = cluster_image(broker_cluster(e->broker));
+    drop_missing(e, im);
+    for (unsigned i = 0; i < im->nobjects; i++) {
+        const struct object *o = im->objects[i];
+        bool unreadable;
+        if (strcmp(o->kind, "job") != 0)
+            continue;
+        struct job *j = map_get(&e->jobs, id_str(&o->id));
+        bool stop = wants_stop(o, &unreadable) || e->stopping;
+        if (!j && !stop)
+            start_job(e, o);
+        else if (j && j->seen_over && stop)
+            let_go(e, j);
+        else if (j && (stop || has_grown(j, im)))
+            tell_stop(j);
+    }
+    counted_release(&im->c);
+}
+
+static void image_cb(struct cluster_sub *sub)
+{
+    struct engine *e = container_of(sub, struct engine, sub);
+    reconcile(e);
+    maybe_stopped(e);
+}
+
+void engine_start(struct engine *e)
+{
+    CHECK(!e->started);
+    e->started = true;
+    e->sub = (struct cluster_sub){.loop = loop0(e), .image_cb = image_cb};
+    cluster_subscribe(broker_cluster(e->broker), &e->sub);
+    e->subscribed = true;
+    remove_leftovers(e);
+    reconcile(e);
+}
+
+static void unsubscribed_cb(struct cluster_sub *sub)
+{
+    struct engine *e = container_of(sub, struct engine, sub);
+    e->stopped_cb(e->stopped_arg);
+}
+
+static void maybe_stopped(struct engine *e)
+{
+    struct job *j;
+    if (!e->stopping || !e->subscribed || e->removing)
+        return;
+    for (size_t i = 0; (j = map_next(&e->jobs, &i)) != NULL;)
+        if (!j->seen_over)
+            return;
+    e->subscribed = false;
+    cluster_unsubscribe(broker_cluster(e->broker), &e->sub, unsubscribed_cb);
+}
+
+void engine_stop(struct engine *e, void (*done_cb)(void *arg), void *arg)
+{
+    CHECK(e->started && !e->stopping);
+    e->stopping = true;
+    e->stopped_cb = done_cb;
+    e->stopped_arg = arg;
+    reconcile(e);
+    maybe_stopped(e);
+}
+
+static void over_cb(struct msg *m)
+{
+    struct job *j = container_of(m, struct job, over_msg);
+    struct engine *e = j->engine;
+    j->seen_over = true;
+    /* Failed: kept until somebody stops or drops it. Else nothing of it is needed any more. */
+    if (!j->fail_status || j->told_stop) {
+        bool dropped = j->told_drop;
+        char id[UUID_TEXT];
+        uuid_format(j->id, id);
+        if (dropped)
+            remove_state(e, id);
+        let_go(e, j);
+    }
+    reconcile(e);
+    maybe_stopped(e);
+}
+
+/* ---- calls about one job: loop 0 finds it, its home answers */
+
+struct call {
+    struct msg msg;
+    struct engine *e;
+    struct uuid id;
+    struct job *job;
+    struct list link;
+    struct loop *back;
+    void (*found)(struct call *c);   /* home loop */
+    void (*missing)(struct call *c); /* loop 0 */
+    void *arg;
+    int status;
+    char why[400];
+    union {
+        void (*await_cb)(void *arg, int status, const char *why);
+        void (*status_cb)(void *arg, int status, struct job_status *st);
+    };
+    struct arena *arena;
+    struct job_status *st;
+    struct job_find *find;
+};
+
+static void call_at_home(struct msg *m)
+{
+    struct call *c = container_of(m, struct call, msg);
+    c->found(c);
+}
+
+static void call_lookup(struct msg *m)
+{
+    struct call *c = container_of(m, struct call, msg);
+    c->job = map_get(&c->e->jobs, id_str(&c->id));
+    if (!c->job && c->e->started) {
+        reconcile(c->e); /* the image may be newer than what was told of it */
+        c->job = map_get(&c->e->jobs, id_str(&c->id));
+    }
+    if (c->job)
+        post(c->job->home, &c->msg, call_at_home);
+    else
+        c->missing(c);
+}
+
+static struct call *call_new(struct engine *e, struct uuid id, struct loop *back, void *arg)
+{
+    struct call *c = xzalloc(sizeof *c);
+    c->e = e;
+    c->id = id;
+    c->back = back;
+    c->arg = arg;
+    list_init(&c->link);
+    return c;
+}
+
+static void await_answer(struct msg *m)
+{
+    struct call *c = container_of(m, struct call, msg);
+    c->await_cb(c->arg, c->status, c->status ? c->why : NULL);
+    xfree(c);
+}
+
+static void await_settle(struct call *c, struct job *j)
+{
+    c->status = j->fail_status;
+    snprintf(c->why, sizeof c->why, "%s", j->why);
+    if (!c->status && !sm_is(&j->sm, J_RUNNING)) {
+        c->status = E_CANCELED;
+        snprintf(c->why, sizeof c->why, "the job was stopped");
+    }
+    post(c->back, &c->msg, await_answer);
+}
+
+static void await_found(struct call *c)
+{
+    struct job *j = c->job;
+    if (sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING) || job_is_over(j))
+        await_settle(c, j);
+    else
+        list_add_tail(&j->awaiting, &c->link);
+}
+
+static void await_missing(struct call *c)
+{
+    c->status = E_NOT_FOUND;
+    snprintf(c->why, sizeof c->why, "there is no such job, or it is stopped");
+    post(c->back, &c->msg, await_answer);
+}
+
+void engine_job_await(struct engine *e, struct uuid job, struct loop *loop,
+                      void (*done_cb)(void *arg, int status, const char *why), void *arg)
+{
+    struct call *c = call_new(e, job, loop, arg);
+    c->await_cb = done_cb;
+    c->found = await_found;
+    c->missing = await_missing;
+    post(loop0(e), &c->msg, call_lookup);
+}
+
+void engine_job_settled(struct job *j)
+{
+    for (struct list *l; (l = list_pop(&j->awaiting)) != NULL;) {
+        struct call *c = container_of(l, struct call, link);
+        c->found(c);
+    }
+}
+
+void engine_job_over(struct job *j)
+{
+    engine_job_settled(j);
+    post(loop0(j->engine), &j->over_msg, over_cb);
+}
+
+/* ---- status */
+
+static void status_answer(struct msg *m)
+{
+    struct call *c = container_of(m, struct call, msg);
+    c->status_cb(c->arg, c->status, c->st);
+    xfree(c);
+}
+
+static void status_ready(void *arg, struct job_status *st)
+{
+    struct call *c = arg;
+    c->st = st;
+    post(c->back, &c->msg, status_answer);
+}
+
+static void status_found(struct call *c) { job_status_gather(c->job, c->arena, status_ready, c); }
+
+static void status_missing(struct call *c)
+{
+    struct image *im = cluster_image(broker_cluster(c->e->broker));
+    const struct object *o = job_object(im, c->id);
+    struct job_def def;
+    c->status = E_NOT_FOUND;
+    if (o && job_def_unpack(&def, arena_dup(c->arena, o->body), c->arena) == 0) {
+        c->st = ARENA_NEW(c->arena, struct job_status);
+        *c->st = (struct job_status){.id = c->id, .name = def.name, .sql = def.sql, .state = JOB_STOPPED,
+                                     .watermark_ms = WATERMARK_NONE};
+        c->status = 0;
+    }
+    counted_release(&im->c);
+    post(c->back, &c->msg, status_answer);
+}
+
+void engine_job_status(struct engine *e, struct uuid job, struct loop *loop, struct arena *a,
+                       void (*done_cb)(void *arg, int status, struct job_status *st), void *arg)
+{
+    struct call *c = call_new(e, job, loop, arg);
+    c->status_cb = done_cb;
+    c->arena = a;
+    c->found = status_found;
+    c->missing = status_missing;
+    post(loop0(e), &c->msg, call_lookup);
+}
+
+/* ---- the home of a job, for scans of its table */
+
+static void find_missing_answer(struct msg *m)
+{
+    struct call *c = container_of(m, struct call, msg);
+    struct job_find *f = c->find;
+    xfree(c);
+    f->missing_cb(f, "it has no running job");
+}
+
+static void find_missing(struct call *c) { post(c->back, &c->msg, find_missing_answer); }
+
+static void find_found(struct call *c)
+{
+    struct job *j = c->job;
+    if (!sm_is(&j->sm, J_RUNNING) && !sm_is(&j->sm, J_STOPPING) && !sm_is(&j->sm, J_CLOSING) && !job_is_over(j)) {
+        list_add_tail(&j->awaiting, &c->link);
+        return;
+    }
+    if (sm_is(&j->sm, J_RUNNING)) {
+        struct job_find *f = c->find;
+        xfree(c);
+        f->found_cb(f, j);
+        return;
+    }
+    post(c->back, &c->msg, find_missing_answer);
+}
+
+void engine_find_job(struct engine *e, struct uuid id, struct loop *back, struct job_find *f)
+{
+    struct call *c = call_new(e, id, back, NULL);
+    c->find = f;
+    c->found = find_found;
+    c->missing = find_missing;
+    post(loop0(e), &c->msg, call_lookup);
+}

@@ -1,0 +1,682 @@
+#include "engine/run/job.h"
+#include "log/base/limits.h"
+#include "log/base/trace.h"
+#include <stdio.h>
+
+static const struct sm_state job_phases[] = { /* picture: job.h */
+    [J_STARTING] = {"starting", TO(J_RESTORING) | TO(J_CLOSING)},
+    [J_RESTORING] = {"restoring", TO(J_OPENING) | TO(J_CLOSING)},
+    [J_OPENING] = {"opening", TO(J_RUNNING) | TO(J_CLOSING)},
+    [J_RUNNING] = {"running", TO(J_STOPPING) | TO(J_CLOSING)},
+    [J_STOPPING] = {"stopping", TO(J_CLOSING)},
+    [J_CLOSING] = {"closing", TO(J_STOPPED) | TO(J_FAILED)},
+    [J_STOPPED] = {"stopped", 0},
+    [J_FAILED] = {"failed", 0},
+};
+
+static void rows_cb(struct msg *m);
+static void hurry_cb(struct msg *m);
+static void tick_cb(struct timer *t);
+static void maybe_closed(struct job *j);
+static void maybe_read_all(struct job *j);
+static void step(struct job *j, enum epoch_event_kind kind, unsigned task);
+
+struct job *job_new(struct engine *e, struct uuid id, struct loop *home)
+{
+    struct job *j = xzalloc(sizeof *j);
+    j->engine = e;
+    j->id = id;
+    j->home = home;
+    arena_init(&j->arena);
+    budget_init(&j->memory, INT64_MAX, engine_memory(e));
+    sm_init(&j->sm, job_phases, "run.job", J_STARTING);
+    list_init(&j->awaiting);
+    wbuf_init(&j->record);
+    wbuf_init(&j->key);
+    timer_init(&j->tick, home, tick_cb);
+    j->rows_msg.run_cb = rows_cb;
+    j->hurry_msg.run_cb = hurry_cb;
+    j->bootstrap_epoch = INT64_MAX;
+    return j;
+}
+
+bool job_is_over(const struct job *j) { return sm_is(&j->sm, J_STOPPED) || sm_is(&j->sm, J_FAILED); }
+
+static bool is_closing(const struct job *j) { return sm_is(&j->sm, J_CLOSING) || job_is_over(j); }
+
+static bool is_live(const struct job *j) { return sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING); }
+
+enum job_state job_state(const struct job *j)
+{
+    switch ((enum job_phase)j->sm.cur) {
+    case J_STARTING:
+    case J_OPENING:
+        return JOB_STARTING;
+    case J_RESTORING:
+        return JOB_RESTORING;
+    case J_RUNNING:
+    case J_STOPPING:
+        return JOB_RUNNING;
+    case J_CLOSING:
+    case J_FAILED:
+        return j->fail_status ? JOB_FAILED : JOB_STOPPED;
+    case J_STOPPED:
+        break;
+    }
+    return JOB_STOPPED;
+}
+
+/* ---- starting: partitions, graph, tasks */
+
+static void parts_release(struct job_parts *p)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        part_release(p->parts[i]);
+    p->n = 0;
+}
+
+static struct job_parts parts_acquire(struct job *j, const struct topic *t)
+{
+    struct job_parts p = {.topic = t->id, .n = (unsigned)t->nparts};
+    p.parts = ARENA_ARRAY(&j->arena, struct part *, p.n);
+    for (unsigned i = 0; i < p.n; i++)
+        p.parts[i] = part_acquire(t->parts[i]);
+    return p;
+}
+
+struct part *job_part(const struct job *j, struct uuid topic, unsigned partition)
+{
+    for (unsigned i = 0; i < j->ntopics; i++)
+        if (uuid_eq(j->topics[i].topic, topic))
+            return j->topics[i].parts[partition];
+    CHECK(!"a source's topic was resolved at the start");
+}
+
+struct resolving {
+    struct job *j;
+    const struct image *im;
+};
+
+/* Partitions are counted and taken at one time, so that a topic that grows meanwhile does not matter. */
+static int32_t parts_cb(void *arg, struct uuid id)
+{
+    struct resolving *r = arg;
+    struct job *j = r->j;
+    for (unsigned i = 0; i < j->ntopics; i++)
+        if (uuid_eq(j->topics[i].topic, id))
+            return (int32_t)j->topics[i].n;
+    const struct topic *t = image_topic_by_id(r->im, id);
+    if (!t)
+        return 0;
+    j->topics[j->ntopics++] = parts_acquire(j, t);
+    return t->nparts;
+}
+
+static int take_topic(struct resolving *r, struct uuid id, const char *what, struct job_parts *out, struct diag *d)
+{
+    const struct topic *t = image_topic_by_id(r->im, id);
+    if (!t)
+        return diag_set(d, E_NO_TOPIC, "its %s topic was deleted", what);
+    *out = parts_acquire(r->j, t);
+    return 0;
+}
+
+static int resolve(struct job *j, const struct image *im, struct diag *d)
+{
+    struct resolving r = {j, im};
+    if (!j->plan) {
+        int err = plan_unpack(&j->plan, j->def.plan, &j->arena);
+        if (err)
+            return diag_set(d, err, "its stored plan cannot be read: %s", err_text(err));
+    }
+    j->topics = ARENA_ARRAY(&j->arena, struct job_parts, j->plan->nnodes);
+    int err = graph_build(&j->graph, j->plan, parts_cb, &r, &j->arena, d);
+    if (err)
+        return err;
+    unsigned nparts = 0;
+    for (unsigned i = 0; i < j->ntopics; i++)
+        nparts += j->topics[i].n;
+    atomic_store_explicit(&j->nparts, nparts, memory_order_release);
+    if (j->query)
+        return 0;
+    err = take_topic(&r, j->def.output, "output", &j->output, d);
+    if (!err)
+        err = take_topic(&r, j->def.changelog, "changelog", &j->changelog, d);
+    if (!err && j->changelog.n < j->plan->parallelism)
+        return diag_set(d, E_CORRUPT, "its changelog topic has %u partitions, its plan needs %u", j->changelog.n,
+                        j->plan->parallelism);
+    return err;
+}
+
+static void connect_tasks(struct job *j, const struct frag *f)
+{
+    for (unsigned i = 0; i < f->ntasks; i++) {
+        struct task *from = &j->tasks[f->first_task + i];
+        for (unsigned o = 0; f->to && o < f->to->ntasks; o++) {
+            struct task *to = &j->tasks[f->to->first_task + o];
+            channel_init(&from->outlets[o], from, to, f->first_inlet + i);
+            to->inlets[f->first_inlet + i] = &from->outlets[o];
+        }
+    }
+}
+
+static void make_tasks(struct job *j)
+{
+    const struct graph *g = j->graph;
+    j->ntasks = g->ntasks;
+    j->tasks = ARENA_ARRAY(&j->arena, struct task, j->ntasks);
+    j->done = ARENA_ARRAY(&j->arena, bool, j->ntasks);
+    for (unsigned i = 0; i < g->nfrags; i++)
+        for (unsigned k = 0; k < g->frags[i].ntasks; k++) {
+            struct task *t = &j->tasks[g->frags[i].first_task + k];
+            task_init(t, j, &g->frags[i], k, g->frags[i].first_task + k);
+            if (!j->query)
+                t->checkpointing = checkpointing_new(t);
+        }
+    for (unsigned i = 0; i < g->nfrags; i++)
+        connect_tasks(j, &g->frags[i]);
+}
+
+static void restore_or_fail(struct job *j)
+{
+    if (!sm_is(&j->sm, J_STARTING) || j->watching)
+        return;
+    sm_move(&j->sm, J_RESTORING);
+    j->restoring = true;
+    restore_begin(j);
+}
+
+/* Fires once a partition is open, so that workers find views of all of them. */
+static void opened_cb(struct watch *w, int status)
+{
+    struct job_watch *jw = container_of(w, struct job_watch, watch);
+    struct job *j = jw->job;
+    jw->pending = false;
+    j->watching--;
+    if (status == E_NO_TOPIC)
+        job_fail(j, status, "a topic that it uses was deleted");
+    else if (status && status != E_CANCELED)
+        job_fail(j, status, "a partition that it uses cannot be opened: %s", err_text(status));
+    restore_or_fail(j);
+    maybe_closed(j);
+}
+
+static void watch_parts(struct job *j, const struct job_parts *p)
+{
+    for (unsigned i = 0; i < p->n; i++) {
+        struct job_watch *w = &j->watches[j->nwatches++];
+        *w = (struct job_watch){.job = j, .pending = true, .watch = {.loop = j->home, .part = p->parts[i], .above = -1, .fired_cb = opened_cb}};
+        j->watching++;
+    }
+}
+
+void job_begin(struct job *j)
+{
+    struct diag d = {0};
+    struct image *im = cluster_image(broker_cluster(engine_broker(j->engine)));
+    int err = resolve(j, im, &d);
+    counted_release(&im->c);
+    if (err) {
+        job_fail(j, err, "%s", d.text);
+        return;
+    }
+    make_tasks(j);
+    unsigned n = j->output.n + j->changelog.n;
+    for (unsigned i = 0; i < j->ntopics; i++)
+        n += j->topics[i].n;
+    j->watches = ARENA_ARRAY(&j->arena, struct job_watch, n + 1);
+    for (unsigned i = 0; i < j->ntopics; i++)
+        watch_parts(j, &j->topics[i]);
+    watch_parts(j, &j->output);
+    watch_parts(j, &j->changelog);
+    for (unsigned i = 0; i < j->nwatches; i++)
+        part_watch(j->watches[i].watch.part, &j->watches[i].watch);
+    restore_or_fail(j); /* a plan of scans alone waits for nothing */
+}
+
+/* ---- opening and running */
+
+/* Room for complete vectors: what one commit record holds. */
+static void size_record(struct job *j, struct commit_record *c)
+{
+    unsigned nsources = 0;
+    for (unsigned i = 0; i < j->ntasks; i++)
+        nsources += j->tasks[i].nsources;
+    *c = (struct commit_record){.nsources = nsources, .ntasks = j->ntasks, .noutputs = j->output.n};
+    c->sources = ARENA_ARRAY(&j->arena, struct commit_source, nsources + 1);
+    c->tasks = ARENA_ARRAY(&j->arena, struct commit_task, j->ntasks);
+    c->outputs = ARENA_ARRAY(&j->arena, struct commit_output, j->output.n + 1);
+}
+
+const struct commit_source *job_source_pos(const struct job *j, unsigned node, int32_t partition)
+{
+    for (unsigned i = 0; i < j->last.nsources; i++)
+        if (j->last.sources[i].node == node && j->last.sources[i].partition == partition)
+            return &j->last.sources[i];
+    return NULL;
+}
+
+/* Where an output partition ended at the last commit; before the first one: where it ends now. */
+static int64_t output_end(const struct job *j, int32_t partition)
+{
+    for (unsigned i = 0; i < j->last.noutputs; i++)
+        if (j->last.outputs[i].partition == partition)
+            return j->last.outputs[i].end;
+    struct view *v = part_view(j->output.parts[partition]);
+    int64_t end = v ? v->high_watermark : 0;
+    if (v)
+        counted_release(&v->c);
+    return end;
+}
+
+static bool has_sources(const struct task *t, bool tables_only)
+{
+    return t->nsources && (!tables_only || t->frag->sources[0]->table);
+}
+
+void job_restored(struct job *j, int status, const char *why)
+{
+    j->restoring = false;
+    if (status)
+        job_fail(j, status, "%s", why);
+    if (!sm_is(&j->sm, J_RESTORING)) {
+        maybe_closed(j);
+        return;
+    }
+    size_record(j, &j->next);
+    const struct config *conf = broker_config(engine_broker(j->engine));
+    int64_t interval_us = MAX(conf->commit_interval_ms * 1000, ENGINE_EPOCH_SPACING_US);
+    epochs_init(&j->epochs, j->ntasks, j->done, interval_us, MIN(interval_us, ENGINE_EPOCH_SPACING_US), j->last.epoch);
+    sm_move(&j->sm, J_OPENING);
+    j->starting = j->ntasks;
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        struct task *t = &j->tasks[i];
+        j->tables_left += has_sources(t, true);
+        j->sources_left += has_sources(t, false);
+        j->scans_left += t->frag->scan != NULL;
+        t->started = true;
+        task_start(t);
+    }
+}
+
+static void open_gate(struct job *j)
+{
+    bool all = j->last.bootstrapped || !j->graph->tables || !j->graph->streams;
+    for (unsigned i = 0; i < j->ntasks; i++)
+        task_gate(&j->tasks[i], all ? GATE_ALL : GATE_TABLES);
+    j->gate_open = all;
+}
+
+/* The first epoch of a job's life comes before its first row: it holds the offsets where it begins. */
+void job_task_started(struct job *j, struct task *t)
+{
+    (void)t;
+    j->starting--;
+    if (j->starting || !sm_is(&j->sm, J_OPENING))
+        return;
+    sm_move(&j->sm, J_RUNNING);
+    trace(INFO, "run", "job_running name=%s tasks=%u epoch=%" PRId64, j->query ? "query" : j->def.name, j->ntasks,
+          j->last.epoch);
+    if (j->last.epoch > 0)
+        open_gate(j);
+    if (j->query)
+        query_running(j->query);
+    else
+        engine_job_settled(j);
+    if (j->last.epoch == 0 || j->dirty)
+        step(j, EV_FORCE, 0);
+}
+
+void job_task_reached(struct job *j, struct task *t)
+{
+    if (!sm_is(&j->sm, J_RUNNING))
+        return;
+    if (has_sources(t, true))
+        j->tables_left--;
+    j->sources_left -= j->graph->ends;
+    if (!j->gate_open && j->tables_left == 0 && j->bootstrap_epoch == INT64_MAX) {
+        j->bootstrap_epoch = j->epochs.number + 1;
+        step(j, EV_FORCE, 0);
+    }
+    maybe_read_all(j);
+}
+
+static void maybe_read_all(struct job *j)
+{
+    if (sm_is(&j->sm, J_RUNNING) && j->graph->ends && !j->sources_left && !j->scans_left)
+        job_end(j);
+}
+
+void job_scanned(struct job *j)
+{
+    CHECK(j->scans_left > 0);
+    j->scans_left--;
+    maybe_read_all(j);
+}
+
+/* A query that shows nothing before its input ends has one epoch only. */
+static void note(struct job *j, enum epoch_event_kind kind)
+{
+    if (is_live(j) && !(j->query && j->graph->one_epoch && sm_is(&j->sm, J_RUNNING)))
+        step(j, kind, 0);
+    maybe_closed(j);
+}
+
+static void rows_cb(struct msg *m)
+{
+    struct job *j = container_of(m, struct job, rows_msg);
+    atomic_store(&j->rows_told, false);
+    note(j, EV_ROWS);
+}
+
+static void hurry_cb(struct msg *m)
+{
+    struct job *j = container_of(m, struct job, hurry_msg);
+    atomic_store(&j->hurry_told, false);
+    note(j, EV_HURRY);
+}
+
+void job_rows(struct job *j)
+{
+    if (!atomic_exchange(&j->rows_told, true))
+        loop_post(j->home, &j->rows_msg);
+}
+
+void job_hurry(struct job *j)
+{
+    if (!atomic_exchange(&j->hurry_told, true))
+        loop_post(j->home, &j->hurry_msg);
+}
+
+/* ---- epochs: the coordinator's part */
+
+static void tick_cb(struct timer *t)
+{
+    struct job *j = container_of(t, struct job, tick);
+    if (is_live(j))
+        step(j, EV_TICK, 0);
+}
+
+static void gather(struct job *j, struct commit_record *c)
+{
+    unsigned n = 0;
+    c->epoch = j->epochs.number;
+    c->wall_ms = loop_wall_ms(j->home);
+    c->bootstrapped = j->last.bootstrapped || !j->graph->tables || !j->graph->streams ||
+                      j->epochs.number >= j->bootstrap_epoch;
+    for (unsigned i = 0; i < j->output.n; i++)
+        c->outputs[i] = (struct commit_output){(int32_t)i, output_end(j, (int32_t)i)};
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        struct task *t = &j->tasks[i];
+        for (unsigned k = 0; k < t->nsources; k++)
+            c->sources[n++] = t->cut[k];
+        c->tasks[i] = t->ranges;
+        for (unsigned k = 0; k < t->noutputs; k++)
+            c->outputs[k].end = MAX(c->outputs[k].end, t->cut_ends[k]);
+    }
+    CHECK(n == c->nsources);
+}
+
+static void commit_durable(struct job *j)
+{
+    struct commit_record done = j->next;
+    j->next = j->last;
+    j->last = done;
+    if (!j->next.tasks || j->next.ntasks != done.ntasks || j->next.nsources != done.nsources ||
+        j->next.noutputs != done.noutputs)
+        size_record(j, &j->next);
+    step(j, EV_DURABLE, 0);
+}
+
+static void checkpoints_add(struct job *j, int64_t commit_at)
+{
+    struct checkpoint_note note = {j->next.epoch, commit_at};
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        struct commit_task *r = &j->next.tasks[i];
+        if (r->end > r->start)
+            checkpointing_add(j->tasks[i].checkpointing, r->start, r->end, j->tasks[i].changelog_bytes);
+        checkpointing_commit(j->tasks[i].checkpointing, &note);
+    }
+}
+
+static void commit_flushed(void *arg, int status, int64_t base_offset, int64_t end_offset)
+{
+    struct job *j = arg;
+    (void)end_offset;
+    j->commit_flying = false;
+    if (status) {
+        job_fail(j, status, "its commit cannot be written: %s", err_text(status));
+    } else if (!is_closing(j)) {
+        checkpoints_add(j, base_offset);
+        commit_durable(j);
+    }
+    maybe_closed(j);
+}
+
+static void write_commit(struct job *j)
+{
+    gather(j, &j->next);
+    if (j->query || (j->last.epoch && commit_same(&j->last, &j->next))) {
+        commit_durable(j);
+        return;
+    }
+    if (!j->commits) {
+        int err = writer_open(&j->commits, broker_store(engine_broker(j->engine)), j->changelog.parts[0], j->home);
+        if (err) {
+            job_fail(j, err, "its commit cannot be written: %s", err_text(err));
+            return;
+        }
+    }
+    wbuf_reset(&j->record);
+    wbuf_reset(&j->key);
+    commit_pack(&j->next, &j->record);
+    changelog_key_commit(j->next.epoch, &j->key);
+    writer_record(j->commits, j->next.wall_ms, wbuf_view(&j->key), wbuf_view(&j->record));
+    j->commit_flying = true;
+    writer_flush(j->commits, commit_flushed, j);
+}
+
+static void checkpoint_some(struct job *j, bool all)
+{
+    uint64_t max = (uint64_t)broker_config(engine_broker(j->engine))->checkpoint_bytes;
+    for (unsigned i = 0; !j->query && i < j->ntasks; i++) {
+        struct checkpointing *c = j->tasks[i].checkpointing;
+        if (checkpointing_busy(c) || !(all ? checkpointing_ahead(c) : checkpointing_due(c, max)))
+            continue;
+        j->checkpoints++;
+        checkpointing_start(c);
+    }
+}
+
+static void told_committed(struct job *j)
+{
+    for (unsigned i = 0; i < j->ntasks; i++)
+        task_committed(&j->tasks[i], j->epochs.committed);
+    if (!j->gate_open && (j->last.bootstrapped || j->epochs.committed == 1))
+        open_gate(j);
+    if (j->query)
+        query_committed(j->query);
+    else
+        checkpoint_some(j, false);
+    if (atomic_load(&engine_memory(j->engine)->used) > engine_memory(j->engine)->max)
+        job_fail(j, E_BUDGET, "the state of all jobs takes more than weir.job.memory.bytes (%" PRId64 ")",
+                 engine_memory(j->engine)->max);
+}
+
+static void begin_closing(struct job *j);
+
+static void last_epoch_is_over(struct job *j)
+{
+    checkpoint_some(j, true);
+    if (!j->checkpoints)
+        begin_closing(j);
+}
+
+static void step(struct job *j, enum epoch_event_kind kind, unsigned task)
+{
+    int64_t now = loop_now_us(j->home);
+    struct epoch_event ev = {kind, task, j->epochs.number};
+    struct epoch_effects fx = epochs_step(&j->epochs, &ev, now);
+    if (fx.timer_us >= 0)
+        timer_start_us(&j->tick, MAX(0, fx.timer_us - now));
+    if (fx.committed)
+        told_committed(j);
+    if (is_closing(j))
+        return;
+    if (fx.open)
+        for (unsigned i = 0; i < j->ntasks; i++)
+            if (!j->tasks[i].ninlets)
+                task_open_epoch(&j->tasks[i], j->epochs.number);
+    if (fx.write)
+        write_commit(j);
+    if (fx.over)
+        last_epoch_is_over(j);
+}
+
+void job_task_done(struct job *j, struct task *t)
+{
+    if (is_live(j))
+        step(j, EV_DONE, t->number);
+}
+
+void job_checkpointed(struct job *j)
+{
+    j->checkpoints--;
+    if (sm_is(&j->sm, J_STOPPING) && sm_is(&j->epochs.sm, EPOCH_OVER) && !j->checkpoints)
+        last_epoch_is_over(j);
+    maybe_closed(j);
+}
+
+/* ---- ending */
+
+static void stop_reading(struct job *j)
+{
+    sm_move(&j->sm, J_STOPPING);
+    for (unsigned i = 0; i < j->ntasks; i++)
+        task_shut(&j->tasks[i]);
+    step(j, EV_STOP, 0);
+}
+
+void job_stop(struct job *j)
+{
+    if (sm_is(&j->sm, J_RUNNING))
+        stop_reading(j);
+    else if (!sm_is(&j->sm, J_STOPPING) && !is_closing(j))
+        begin_closing(j);
+}
+
+void job_abort(struct job *j)
+{
+    if (!is_closing(j))
+        begin_closing(j);
+}
+
+void job_end(struct job *j)
+{
+    if (!sm_is(&j->sm, J_RUNNING))
+        return;
+    step(j, EV_FORCE, 0);
+    if (sm_is(&j->sm, J_RUNNING))
+        stop_reading(j);
+}
+
+void job_fail(struct job *j, int status, const char *fmt, ...)
+{
+    if (is_closing(j))
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(j->why, sizeof j->why, fmt, ap);
+    va_end(ap);
+    j->fail_status = status;
+    if (!j->query)
+        trace(WARN, "run", "job_failed name=%s status=%s why=\"%s\"", j->def.name, err_name(status), j->why);
+    begin_closing(j);
+}
+
+void job_task_failed(struct job *j, struct task *t)
+{
+    if (t->fail_status)
+        job_fail(j, t->fail_status, "%s", t->fail_text);
+}
+
+static void begin_closing(struct job *j)
+{
+    sm_move(&j->sm, J_CLOSING);
+    timer_stop(&j->tick);
+    for (unsigned i = 0; i < j->nwatches; i++)
+        if (j->watches[i].pending)
+            part_unwatch(&j->watches[i].watch);
+    for (unsigned i = 0; i < j->ntasks; i++)
+        if (j->tasks[i].started) {
+            j->closing++;
+            task_close(&j->tasks[i]);
+        }
+    maybe_closed(j);
+}
+
+void job_task_closed(struct job *j, struct task *t)
+{
+    (void)t;
+    j->closing--;
+    maybe_closed(j);
+}
+
+/* Freeing gigabytes of state takes its time: a worker does it. */
+static void close_work(struct work *w)
+{
+    struct job *j = container_of(w, struct job, close_work);
+    for (unsigned i = 0; i < j->ntasks; i++)
+        task_close_ops(&j->tasks[i]);
+}
+
+static void close_done(struct work *w)
+{
+    struct job *j = container_of(w, struct job, close_work);
+    j->closing_ops = false;
+    if (j->commits)
+        writer_close(j->commits);
+    j->commits = NULL;
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        task_fini(&j->tasks[i]);
+        if (j->tasks[i].checkpointing)
+            checkpointing_free(j->tasks[i].checkpointing);
+    }
+    j->ntasks = 0;
+    if (j->restore)
+        restore_free(j->restore);
+    for (unsigned i = 0; i < j->ntopics; i++)
+        parts_release(&j->topics[i]);
+    parts_release(&j->output);
+    parts_release(&j->changelog);
+    j->restore = NULL;
+    sm_move(&j->sm, j->fail_status ? J_FAILED : J_STOPPED);
+    if (j->query)
+        query_job_over(j->query);
+    else
+        engine_job_over(j);
+}
+
+static void maybe_closed(struct job *j)
+{
+    if (!sm_is(&j->sm, J_CLOSING) || j->closing || j->watching || j->restoring || j->commit_flying ||
+        j->checkpoints || j->closing_ops || atomic_load(&j->rows_told) || atomic_load(&j->hurry_told))
+        return;
+    j->closing_ops = true;
+    j->close_work = (struct work){.loop = j->home, .lane = LANE_HEAVY, .work_cb = close_work, .done_cb = close_done};
+    loop_work(j->home, LANE_HEAVY, &j->close_work);
+}
+
+void job_free(struct job *j)
+{
+    CHECK(job_is_over(j) && list_empty(&j->awaiting));
+    job_discard(j);
+}
+
+void job_discard(struct job *j)
+{
+    wbuf_fini(&j->record);
+    wbuf_fini(&j->key);
+    arena_fini(&j->arena);
+    xfree(j);
+}

@@ -1,0 +1,157 @@
+/* A job (or a query) at its home loop: its life, its coordinator, its restart.
+ *
+ *     starting -> restoring -> opening -> running -> stopping -> closing -> stopped
+ *         every state but the last two -> closing -> failed
+ *
+ * starting: waits until its partitions are open. restoring: workers rebuild the operators. opening: tasks open sources and
+ * writers. stopping: the last epoch is committed, then checkpointed. closing: tasks let go of all they hold. */
+#ifndef RUN_JOB_H
+#define RUN_JOB_H
+#include "engine/run/epoch.h"
+#include "engine/run/run.h"
+#include "engine/run/task.h"
+
+struct restore;
+
+enum job_phase { J_STARTING, J_RESTORING, J_OPENING, J_RUNNING, J_STOPPING, J_CLOSING, J_STOPPED, J_FAILED };
+
+struct job_parts { /* partitions of a topic, references held */
+    struct uuid topic;
+    unsigned n;
+    struct part **parts;
+};
+
+struct job_watch {
+    struct job *job;
+    struct watch watch;
+    bool pending;
+};
+
+struct job {
+    struct engine *engine;
+    struct uuid id;
+    struct loop *home;
+    struct query *query;     /* NULL: a persistent job */
+    struct arena arena;
+    struct job_def def;
+    struct plan *plan;
+    struct graph *graph;
+    struct budget memory;
+    struct sm sm;
+    int fail_status;
+    char why[400];
+    unsigned ntasks;         /* made */
+    struct task *tasks;
+    unsigned ntopics;
+    struct job_parts *topics; /* sources */
+    struct job_parts output, changelog;
+
+    /* what a transition waits for */
+    struct job_watch *watches; /* partitions that are being opened */
+    unsigned nwatches, watching;
+    unsigned starting, closing; /* tasks */
+    unsigned checkpoints;    /* at work */
+    struct restore *restore;
+    bool restoring;          /* workers of restore.c are at work */
+    struct work close_work;
+    bool closing_ops;
+    _Atomic uint64_t restored, to_restore; /* records */
+
+    /* coordinator */
+    struct epochs epochs;
+    struct timer tick;
+    bool *done;
+    struct commit_record last; /* committed; arrays complete */
+    struct commit_record next;
+    bool gate_open;          /* all sources may read */
+    int64_t bootstrap_epoch; /* the first epoch that holds the tables whole; INT64_MAX: not yet known */
+    unsigned tables_left, sources_left, scans_left; /* tasks that have not yet reached the end they look for */
+    bool dirty;              /* an epoch is due at the start: keys of the output must be written again */
+    struct writer *commits;
+    struct wbuf record, key;
+    bool commit_flying;
+    _Atomic bool rows_told, hurry_told; /* since the home loop last looked */
+    struct msg rows_msg, hurry_msg;
+
+    struct list awaiting;    /* engine.c: calls that wait until it runs or has ended */
+    int64_t rate_us;         /* rows per second are measured from here */
+    uint64_t rate_rows;
+    double rate;
+
+    /* the engine's, on loop 0 */
+    struct msg begin_msg, stop_msg, drop_msg, over_msg, free_msg;
+    bool told_stop, told_drop, seen_over;
+    _Atomic unsigned nparts; /* of all topics it reads; 0: not yet known */
+};
+
+struct job *job_new(struct engine *e, struct uuid id, struct loop *home);
+void job_free(struct job *j);     /* home loop, after its end */
+void job_discard(struct job *j);  /* a job that never began */
+
+/* ---- home loop */
+void job_begin(struct job *j);    /* def (or query's plan) is set; lies in j->arena */
+void job_stop(struct job *j);     /* last epoch, checkpoints, closed */
+void job_abort(struct job *j);    /* closed at once: it is being dropped, or its query was closed */
+void job_scanned(struct job *j);  /* a scan of a query has given all its rows */
+void job_end(struct job *j);      /* a query whose input has been read: last epoch, closed */
+PRINTF_LIKE(3, 4) void job_fail(struct job *j, int status, const char *fmt, ...);
+bool job_is_over(const struct job *j);
+enum job_state job_state(const struct job *j);
+void job_task_started(struct job *j, struct task *t);
+void job_task_done(struct job *j, struct task *t);
+void job_task_failed(struct job *j, struct task *t);
+void job_task_reached(struct job *j, struct task *t);
+void job_task_closed(struct job *j, struct task *t);
+void job_restored(struct job *j, int status, const char *why); /* restore.c is through */
+void job_checkpointed(struct job *j);                          /* one checkpoint ended */
+/* ---- any loop */
+void job_rows(struct job *j);
+void job_hurry(struct job *j);
+
+/* The committed position of a source, or NULL. */
+const struct commit_source *job_source_pos(const struct job *j, unsigned node, int32_t partition);
+
+/* ---- restore.c: workers bring every task to the last commit, then job_restored. */
+void restore_begin(struct job *j);
+void restore_free(struct restore *r);
+/* Calls each_cb for every record of [from, to) of a partition; blocking. A non-zero answer ends it and is returned. */
+struct record;
+int part_scan(struct part *p, int64_t from, int64_t to, int (*each_cb)(void *arg, const struct record *rec), void *arg);
+/* Hands a value of the changelog or the checkpoint to the operator that wrote it. */
+int task_restore_value(struct task *t, uint32_t store, struct str key, struct str value);
+
+/* ---- checkpointer.c; home loop */
+struct checkpointing *checkpointing_new(struct task *t);
+void checkpointing_free(struct checkpointing *c);
+/* What the checkpoint lacks: committed ranges of the changelog, in order. */
+void checkpointing_add(struct checkpointing *c, int64_t start, int64_t end, uint64_t bytes);
+/* All that was added so far belongs to commits up to this one. */
+void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note);
+bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max); /* and none is at work */
+void checkpointing_start(struct checkpointing *c);
+bool checkpointing_busy(const struct checkpointing *c);
+bool checkpointing_ahead(const struct checkpointing *c);
+/* DIR/state/<job>/<task>.db, or DIR/state/<job> for task NULL. */
+char *job_state_path(const struct job *j, const struct task *t, struct arena *a);
+
+/* ---- query.c */
+void query_result(struct query *q, size_t bytes);       /* a task has collected rows */
+void query_committed(struct query *q);                  /* the rows collected in the tasks are committed */
+void query_running(struct query *q);                    /* tasks are open; scans may begin */
+bool query_paused(const struct query *q);
+
+/* ---- engine.c: what the others need of the engine */
+struct broker *engine_broker(struct engine *e);
+struct sched *engine_sched(struct engine *e, struct loop *loop);
+struct loop *engine_place(struct engine *e, struct uuid job, unsigned number);
+struct budget *engine_memory(struct engine *e);
+/* Finds a running job: found_cb on its home loop, or missing_cb on `back`. */
+struct job_find {
+    void (*found_cb)(struct job_find *f, struct job *j);
+    void (*missing_cb)(struct job_find *f, const char *why);
+};
+void engine_find_job(struct engine *e, struct uuid id, struct loop *back, struct job_find *f);
+void engine_job_settled(struct job *j); /* home loop: it runs, or has ended: those who await it are answered */
+void engine_job_over(struct job *j);    /* home loop: it has ended; freed by message, later */
+void query_job_over(struct query *q);   /* the same for a query's: freed at once */
+#endif

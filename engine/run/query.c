@@ -1,0 +1,350 @@
+/* Push and pull queries: a job without anything on disk, all of whose tasks live on the query's loop.
+ *
+ * Rows collect in the tasks and are told when their epoch is committed, which for a query is when all tasks have reached
+ * its marker. A client that answers "wait" stops the sources, and so does too much that waits for a commit. A scan is a
+ * source of another kind: the rows of a running job's table, copied on the shards of its sinks at one committed epoch. */
+#include "engine/run/job.h"
+#include "engine/run/status.h"
+#include "log/base/limits.h"
+#include <stdio.h>
+
+struct query {
+    struct engine *e;
+    struct job *job;
+    struct loop *loop;
+    const struct query_class *cls;
+    void *arg;
+    struct msg begin_msg, free_msg, end_msg;
+    struct timer progress;
+    struct list ready;    /* struct result, committed */
+    size_t bytes;         /* in the tasks and in ready */
+    int64_t left;         /* rows still wanted; -1: no limit */
+    bool held;            /* the client is not ready for more */
+    bool ended, closed, job_over, telling, freeing;
+    unsigned scans;       /* under way */
+    int status;
+    char why[400];
+};
+
+static void maybe_end(struct query *q);
+
+/* ---- life */
+
+static void begin_cb(struct msg *m)
+{
+    struct query *q = container_of(m, struct query, begin_msg);
+    if (!q->closed)
+        job_begin(q->job);
+    else
+        job_abort(q->job);
+}
+
+static void progress_cb(struct timer *t)
+{
+    struct query *q = container_of(t, struct query, progress);
+    struct arena a;
+    if (q->ended || q->closed || q->job_over)
+        return;
+    timer_start(&q->progress, 1000);
+    arena_init(&a);
+    q->cls->progress(q->arg, job_status_now(q->job, &a));
+    arena_fini(&a);
+}
+
+int query_start(struct query **out, struct engine *e, struct loop *loop, const struct plan *plan,
+                const struct query_class *cls, void *arg, struct diag *d)
+{
+    struct job *j = job_new(e, (struct uuid){{0}}, loop);
+    struct wbuf bytes;
+    wbuf_init(&bytes);
+    int err = plan_check(plan, d);
+    if (!err && plan->sink->kind != PLAN_SINK_QUERY)
+        err = diag_set(d, E_CORRUPT, "plan: a query ends in a result");
+    if (!err) {
+        plan_pack(plan, &bytes);
+        err = plan_unpack(&j->plan, arena_dup(&j->arena, wbuf_view(&bytes)), &j->arena);
+    }
+    wbuf_fini(&bytes);
+    if (err) {
+        job_discard(j);
+        return err;
+    }
+    struct query *q = xzalloc(sizeof *q);
+    *q = (struct query){.e = e, .job = j, .loop = loop, .cls = cls, .arg = arg, .left = j->plan->sink->limit};
+    j->query = q;
+    j->def.name = "query";
+    list_init(&q->ready);
+    timer_init(&q->progress, loop, progress_cb);
+    if (cls->progress)
+        timer_start(&q->progress, 1000);
+    q->begin_msg.run_cb = begin_cb;
+    loop_post(loop, &q->begin_msg);
+    *out = q;
+    return 0;
+}
+
+static void drop_ready(struct query *q)
+{
+    for (struct list *l; (l = list_pop(&q->ready)) != NULL;) {
+        struct result *r = container_of(l, struct result, link);
+        arena_fini(&r->arena);
+        xfree(r);
+    }
+}
+
+static void free_cb(struct msg *m)
+{
+    struct query *q = container_of(m, struct query, free_msg);
+    drop_ready(q);
+    job_free(q->job);
+    xfree(q);
+}
+
+/* By message, because a client may close its query from inside a callback. */
+static void maybe_free(struct query *q)
+{
+    if (!q->closed || !q->job_over || q->scans || q->freeing)
+        return;
+    q->freeing = true;
+    q->free_msg.run_cb = free_cb;
+    loop_post(q->loop, &q->free_msg);
+}
+
+void query_close(struct query *q)
+{
+    CHECK(!q->closed);
+    q->closed = true;
+    timer_stop(&q->progress);
+    if (!q->job_over && q->job->graph)
+        job_abort(q->job);
+    maybe_free(q);
+}
+
+void query_job_over(struct query *q)
+{
+    q->job_over = true;
+    if (!q->ended && q->job->fail_status) {
+        q->status = q->job->fail_status;
+        snprintf(q->why, sizeof q->why, "%s", q->job->why);
+    }
+    maybe_end(q);
+    maybe_free(q);
+}
+
+/* ---- rows */
+
+void query_result(struct query *q, size_t bytes)
+{
+    q->bytes += bytes;
+    if (q->bytes > ENGINE_RESULT_BYTES)
+        job_hurry(q->job);
+}
+
+bool query_paused(const struct query *q)
+{
+    return q->held || (q->bytes > ENGINE_RESULT_BYTES && !q->job->graph->one_epoch);
+}
+
+static void finish(struct query *q)
+{
+    if (q->ended || q->closed)
+        return;
+    q->ended = true;
+    timer_stop(&q->progress);
+    q->cls->end(q->arg, q->status, q->status ? q->why : NULL);
+}
+
+static void maybe_end(struct query *q)
+{
+    if (q->job_over && list_empty(&q->ready))
+        finish(q);
+}
+
+/* At most the first n of the selected rows. */
+static void cut_batch(struct batch *b, int64_t n)
+{
+    if ((int64_t)b->nsel <= n)
+        return;
+    if (!b->sel)
+        b->n = (uint32_t)n;
+    b->nsel = (uint32_t)n;
+}
+
+static void tell_batch(struct query *q, struct result *r)
+{
+    if (q->left >= 0) {
+        cut_batch(r->batch, q->left);
+        q->left -= r->batch->nsel;
+    }
+    if (r->batch->nsel && !q->cls->rows(q->arg, r->batch))
+        q->held = true;
+}
+
+static void tell_rows(struct query *q)
+{
+    if (q->telling)
+        return;
+    q->telling = true;
+    while (!q->held && !q->closed && !q->ended && !list_empty(&q->ready)) {
+        struct result *r = container_of(list_pop(&q->ready), struct result, link);
+        q->bytes -= r->bytes;
+        tell_batch(q, r);
+        arena_fini(&r->arena);
+        xfree(r);
+        if (q->left == 0)
+            break;
+    }
+    q->telling = false;
+    if (q->left == 0 && !q->closed) {
+        drop_ready(q);
+        finish(q);
+        job_abort(q->job);
+    } else if (!q->closed && !query_paused(q)) {
+        for (unsigned i = 0; i < q->job->ntasks; i++)
+            task_wake(&q->job->tasks[i]);
+    }
+    maybe_end(q);
+}
+
+void query_committed(struct query *q)
+{
+    for (unsigned i = 0; i < q->job->ntasks; i++)
+        for (struct list *l; (l = list_pop(&q->job->tasks[i].results)) != NULL;)
+            list_add_tail(&q->ready, l);
+    tell_rows(q);
+}
+
+void query_resume(struct query *q)
+{
+    q->held = false;
+    tell_rows(q);
+}
+
+/* ---- scans */
+
+struct scanned_rows {
+    struct list link;
+    struct batch *batch;
+};
+
+struct scan_part { /* what one sink task is asked for */
+    struct msg msg;
+    struct scan *scan;
+    struct task *sink;
+    struct arena arena;
+    struct list rows;
+    int status;
+};
+
+struct scan {
+    struct job_find find;
+    struct query *q;
+    struct task *task; /* of the query, whose fragment begins with the scan */
+    unsigned nparts, left;
+    struct scan_part *parts;
+    struct msg done_msg;
+};
+
+static int copy_rows(void *arg, struct batch *b)
+{
+    struct scan_part *p = arg;
+    struct scanned_rows *r = ARENA_NEW(&p->arena, struct scanned_rows);
+    r->batch = batch_copy(b, NULL, 0, NULL, 0, &p->arena);
+    r->batch->arena = &p->arena;
+    list_add_tail(&p->rows, &r->link);
+    return 0;
+}
+
+static void scan_over(struct scan *s, const char *why)
+{
+    struct query *q = s->q;
+    q->scans--;
+    if (why)
+        job_fail(q->job, E_NOT_FOUND, "table %s cannot be looked at: %s", s->task->frag->scan->relation, why);
+    else if (!q->job_over)
+        job_scanned(q->job);
+    xfree(s->parts);
+    xfree(s);
+    maybe_free(q);
+}
+
+static void give_rows(struct scan *s, struct scan_part *p)
+{
+    struct task *t = s->task;
+    struct node_stats *stats = &t->foreign[t->frag->scan->id];
+    for (struct list *l; (l = list_pop(&p->rows)) != NULL;) {
+        struct batch *b = container_of(l, struct scanned_rows, link)->batch;
+        if (!sm_is(&t->sm, TASK_OPEN))
+            continue;
+        stats->rows_in += b->nsel;
+        stats->rows_out += b->nsel;
+        task_take_scan(t, b);
+    }
+}
+
+/* Query's loop: the rows of one sink task have arrived. */
+static void part_back(struct msg *m)
+{
+    struct scan_part *p = container_of(m, struct scan_part, msg);
+    struct scan *s = p->scan;
+    if (!s->q->job_over)
+        give_rows(s, p);
+    arena_fini(&p->arena);
+    if (--s->left == 0)
+        scan_over(s, NULL);
+}
+
+/* Sink task's loop. */
+static void part_run(struct msg *m)
+{
+    struct scan_part *p = container_of(m, struct scan_part, msg);
+    struct arena a;
+    arena_init(&a);
+    p->status = sink_table_scan(task_sink(p->sink), STR_NULL, &a, copy_rows, p);
+    arena_fini(&a);
+    m->run_cb = part_back;
+    loop_post(p->scan->q->loop, m);
+}
+
+static void refused_cb(struct msg *m)
+{
+    struct scan *s = container_of(m, struct scan, done_msg);
+    scan_over(s, "it is a stream, whose rows are not kept");
+}
+
+/* The table's home loop: its tasks hear of commits from here, in order, so all of them are asked about one epoch. */
+static void found_cb(struct job_find *f, struct job *table)
+{
+    struct scan *s = container_of(f, struct scan, find);
+    const struct frag *sinks = &table->graph->frags[0];
+    if (table->plan->sink->inputs[0]->mode == MODE_APPEND) {
+        s->done_msg.run_cb = refused_cb;
+        loop_post(s->q->loop, &s->done_msg);
+        return;
+    }
+    s->nparts = s->left = sinks->ntasks;
+    s->parts = xzalloc(s->nparts * sizeof *s->parts);
+    for (unsigned i = 0; i < s->nparts; i++) {
+        struct scan_part *p = &s->parts[i];
+        *p = (struct scan_part){.scan = s, .sink = &table->tasks[sinks->first_task + i], .msg = {.run_cb = part_run}};
+        arena_init(&p->arena);
+        list_init(&p->rows);
+    }
+    for (unsigned i = 0; i < s->nparts; i++)
+        loop_post(s->parts[i].sink->loop, &s->parts[i].msg);
+}
+
+static void missing_cb(struct job_find *f, const char *why) { scan_over(container_of(f, struct scan, find), why); }
+
+void query_running(struct query *q)
+{
+    for (unsigned i = 0; i < q->job->ntasks; i++) {
+        struct task *t = &q->job->tasks[i];
+        if (!t->frag->scan)
+            continue;
+        struct scan *s = xzalloc(sizeof *s);
+        *s = (struct scan){.q = q, .task = t, .find = {.found_cb = found_cb, .missing_cb = missing_cb}};
+        q->scans++;
+        engine_find_job(q->e, t->frag->scan->job, q->loop, &s->find);
+    }
+}

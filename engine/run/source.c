@@ -1,0 +1,201 @@
+#include "engine/run/source.h"
+#include "engine/run/task.h"
+#include "log/base/limits.h"
+#include "log/base/trace.h"
+#include "log/wire/recbatch.h"
+#include <stdio.h>
+
+static bool keeps_time(const struct source *s)
+{
+    return job_graph(s->task->job)->timed && !s->node->table;
+}
+
+static void ready_cb(void *arg)
+{
+    struct source *s = arg;
+    s->waiting = false;
+    task_wake(s->task);
+}
+
+static void idle_cb(struct timer *timer)
+{
+    struct source *s = container_of(timer, struct source, idle_timer);
+    s->idle = true;
+    task_source_watermark(s->task, s->mark, s->watermark_ms, true);
+    task_rows(s->task); /* the flag is part of what a restart finds */
+}
+
+int source_open(struct source *s, struct task *t, const struct plan_node *node, struct part *part,
+                const struct commit_source *pos, struct diag *d)
+{
+    s->task = t;
+    s->node = node;
+    s->part = part;
+    s->partition = part_index(part);
+    s->shut = true;
+    s->stop_at = INT64_MAX;
+    s->watermark_ms = pos ? pos->watermark_ms : WATERMARK_NONE;
+    arena_init(&s->arena);
+    timer_init(&s->idle_timer, t->loop, idle_cb);
+    /* Tables hold no time back where streams carry it. */
+    s->idle = pos ? pos->idle : node->table && job_graph(t->job)->streams;
+    struct view *v = part_view(part);
+    if (!v)
+        return diag_set(d, E_STORAGE, "partition %d of topic %s cannot be opened", s->partition, node->topic_name);
+    s->offset = pos ? pos->offset : node->from_latest && t->epoch == 0 ? v->high_watermark : v->log_start;
+    s->began = s->offset;
+    if (node->until_end || node->table)
+        s->stop_at = v->high_watermark;
+    counted_release(&v->c);
+    int err = decoder_new(&s->decoder, &node->format, node->wants, node->nwants, node->table, d);
+    if (err)
+        return err;
+    err = reader_open(&s->reader, part, t->loop, s->offset, ready_cb, s);
+    return err ? diag_set(d, err, "topic %s cannot be read: %s", node->topic_name, err_text(err)) : 0;
+}
+
+void source_close(struct source *s)
+{
+    if (!s->task)
+        return;
+    timer_stop(&s->idle_timer);
+    if (s->reader)
+        reader_close(s->reader);
+    if (s->decoder)
+        decoder_free(s->decoder);
+    arena_fini(&s->arena);
+    s->task = NULL;
+}
+
+bool source_ready(const struct source *s)
+{
+    return !s->shut && !s->waiting && !(s->node->until_end && s->reached);
+}
+
+void source_position(const struct source *s, struct commit_source *out)
+{
+    *out = (struct commit_source){s->node->id, s->partition, s->offset, s->watermark_ms, s->idle};
+}
+
+static void decode_error_cb(void *arg, const struct decode_error *e)
+{
+    struct source *s = arg;
+    if (s->decode_errors++ == 0) {
+        snprintf(s->first_error, sizeof s->first_error, "%s", e->text);
+        s->first_error_offset = e->offset;
+    }
+    s->task->foreign[s->node->id].errors++;
+}
+
+static void check_reached(struct source *s)
+{
+    if (s->reached || s->offset < s->stop_at)
+        return;
+    s->reached = true;
+    task_source_reached(s->task);
+}
+
+/* Records below the log's start are gone by retention: the job goes on with what is left, and says so. */
+static bool skip_lost(struct source *s)
+{
+    int64_t start = reader_start(s->reader);
+    if (start <= s->offset)
+        return false;
+    trace(WARN, "run", "records_lost topic=%s part=%d from=%" PRId64 " to=%" PRId64, s->node->topic_name, s->partition,
+          s->offset, start);
+    s->offset = start;
+    reader_seek(s->reader, start);
+    return true;
+}
+
+static enum source_turn read_failed(struct source *s, int err)
+{
+    if (err == E_OFFSET_RANGE && skip_lost(s))
+        return SOURCE_MORE;
+    s->waiting = true;
+    if (err == E_NO_TOPIC)
+        task_fail(s->task, err, "topic %s, which it reads, was deleted", s->node->topic_name);
+    else
+        task_fail(s->task, err, "topic %s, partition %d, offset %" PRId64 " cannot be read: %s", s->node->topic_name,
+                  s->partition, s->offset, err_text(err));
+    return SOURCE_WAITS;
+}
+
+static enum source_turn nothing_there(struct source *s)
+{
+    s->waiting = true;
+    if (keeps_time(s) && !s->idle && !timer_active(&s->idle_timer))
+        timer_start(&s->idle_timer, task_idle_timeout_ms(s->task));
+    return SOURCE_WAITS;
+}
+
+/* Whole record batches from the front of the chunk: one decoder call's worth, at least one. */
+static struct str next_piece(const struct source *s)
+{
+    size_t at = 0;
+    while (s->chunk.len - at >= RECBATCH_PREFIX) {
+        size_t size = RECBATCH_PREFIX + be32(s->chunk.ptr + at + 8);
+        if (size > s->chunk.len - at || (at && at + size > ENGINE_DECODE_BYTES))
+            break;
+        at += size;
+    }
+    return (struct str){s->chunk.ptr, at};
+}
+
+static void advance_time(struct source *s, const struct batch *b)
+{
+    int64_t max = s->watermark_ms;
+    for (uint32_t i = 0; i < b->nsel; i++)
+        max = MAX(max, b->ts[batch_row(b, i)]);
+    if (s->idle || timer_active(&s->idle_timer))
+        timer_stop(&s->idle_timer);
+    if (max == s->watermark_ms && !s->idle)
+        return;
+    s->watermark_ms = max;
+    s->idle = false;
+    task_source_watermark(s->task, s->mark, max, false);
+}
+
+static void give(struct source *s, struct batch *b)
+{
+    struct node_stats *stats = &s->task->foreign[s->node->id];
+    s->rows += b->nsel;
+    stats->rows_in += b->nsel;
+    stats->rows_out += b->nsel;
+    if (s->op)
+        op_push(s->op, s->input, b);
+    else
+        task_exit(s->task, b);
+    if (keeps_time(s))
+        advance_time(s, b);
+}
+
+enum source_turn source_turn(struct source *s)
+{
+    check_reached(s);
+    if (!source_ready(s))
+        return SOURCE_WAITS;
+    if (s->chunk.len == 0) {
+        int got = reader_next(s->reader, &s->chunk);
+        if (got <= 0) {
+            s->chunk = STR_NULL;
+            return got ? read_failed(s, got) : nothing_there(s);
+        }
+    }
+    size_t used = 0;
+    int64_t next = s->offset;
+    struct str piece = next_piece(s);
+    arena_reset(&s->arena);
+    struct batch *b = decoder_run(s->decoder, piece, s->offset, s->partition, &s->arena, &used, &next, decode_error_cb, s);
+    if (used == 0 && next <= s->offset)
+        return read_failed(s, E_CORRUPT);
+    s->bytes += used;
+    s->chunk.ptr += used;
+    s->chunk.len -= used;
+    s->offset = MAX(s->offset, next);
+    task_rows(s->task);
+    if (b && b->nsel)
+        give(s, b);
+    check_reached(s);
+    return SOURCE_MORE;
+}

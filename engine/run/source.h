@@ -1,0 +1,49 @@
+/* One partition of one source of a plan, read by a task: reader -> decoder -> batches into the fragment.
+ * Thread: the task's loop. */
+#ifndef RUN_SOURCE_H
+#define RUN_SOURCE_H
+#include "engine/run/commit.h"
+#include "engine/run/plan.h"
+#include "log/client/client.h"
+
+struct task;
+struct op;
+
+struct source {
+    struct task *task;
+    const struct plan_node *node;
+    int32_t partition;
+    struct part *part;
+    struct reader *reader;
+    struct decoder *decoder;
+    struct op *op;         /* who takes the rows; NULL: the task's exchange */
+    unsigned input;
+    unsigned mark;         /* its number in the task's watermarks */
+
+    int64_t offset;        /* next record to process */
+    int64_t stop_at;       /* reaching this is told; INT64_MAX: no end */
+    bool reached, shut;    /* shut: nothing is read until the gate opens */
+    bool waiting;          /* reader gave nothing; ready_cb will come */
+    struct str chunk;      /* rest of the reader's bytes */
+    struct arena arena;    /* of the batch in hand */
+
+    int64_t watermark_ms;
+    bool idle;
+    struct timer idle_timer;
+    uint64_t rows, bytes, decode_errors;
+    char first_error[200];
+    int64_t first_error_offset;
+    int64_t began;         /* offset where this run began */
+};
+enum source_turn { SOURCE_MORE, SOURCE_WAITS };
+
+/* Where to begin comes from the commit; pos NULL: from the plan, or, if the job has run before, from the beginning: the
+ * partition is new. */
+int source_open(struct source *s, struct task *t, const struct plan_node *node, struct part *part,
+                const struct commit_source *pos, struct diag *d) MUST_USE;
+void source_close(struct source *s);
+/* Reads, decodes and pushes one batch at most. Failing, it tells the task (task_fail) and waits for ever. */
+enum source_turn source_turn(struct source *s);
+bool source_ready(const struct source *s);
+void source_position(const struct source *s, struct commit_source *out);
+#endif

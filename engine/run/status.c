@@ -1,0 +1,211 @@
+#include "engine/run/status.h"
+#include <stdio.h>
+
+const char *job_state_name(enum job_state s)
+{
+    static const char *const names[] = {"STARTING", "RESTORING", "RUNNING", "STOPPED", "FAILED"};
+    return (unsigned)s < ARRAY_LEN(names) ? names[s] : "?";
+}
+
+struct ask {
+    struct msg msg;
+    struct gathering *g;
+    struct task *task;
+    struct job_source_status *sources; /* its part of the job's */
+    struct node_stats *nodes;          /* its own, by plan node id */
+    uint64_t rows_out;
+    char first_error[160];
+};
+
+struct gathering {
+    struct job *j;
+    struct job_status *st;
+    struct ask *asks;
+    unsigned left;
+    void (*done_cb)(void *arg, struct job_status *st);
+    void *arg;
+};
+
+static void fill_source(const struct source *s, struct job_source_status *out)
+{
+    out->topic = s->node->topic_name;
+    out->partition = s->partition;
+    out->position = s->offset;
+    out->start = s->began;
+    out->end = s->reader ? reader_end(s->reader) : -1;
+    out->watermark_ms = s->watermark_ms;
+    out->idle = s->idle;
+    out->rows = s->rows;
+    out->bytes = s->bytes;
+    out->decode_errors = s->decode_errors;
+    out->first_error_offset = s->first_error_offset;
+    snprintf(out->first_error, sizeof out->first_error, "%s", s->first_error);
+}
+
+static void add_stats(struct node_stats *to, const struct node_stats *from)
+{
+    to->rows_in += from->rows_in;
+    to->rows_out += from->rows_out;
+    to->late += from->late;
+    to->errors += from->errors;
+    to->state_rows += from->state_rows;
+    to->state_bytes += from->state_bytes;
+}
+
+/* Task's loop. */
+static void fill(struct ask *a)
+{
+    struct task *t = a->task;
+    if (sm_is(&t->sm, TASK_OPEN) && !t->fail_status)
+        for (unsigned i = 0; i < t->nsources; i++)
+            fill_source(&t->sources[i], &a->sources[i]);
+    for (unsigned i = 0; i < t->job->plan->nnodes; i++)
+        add_stats(&a->nodes[i], &t->foreign[i]);
+    for (unsigned i = 0; i < t->frag->nops; i++)
+        if (t->ops[i])
+            add_stats(&a->nodes[t->frag->ops[i]->id], &t->ops[i]->stats);
+    a->rows_out = t->rows_out;
+    snprintf(a->first_error, sizeof a->first_error, "%s", t->first_error);
+}
+
+static void sum_sources(struct job_status *st)
+{
+    st->watermark_ms = INT64_MAX;
+    for (unsigned i = 0; i < st->nsources; i++) {
+        const struct job_source_status *s = &st->sources[i];
+        st->rows_in += s->rows;
+        st->lag += MAX(0, s->end - s->position);
+        if (!s->idle)
+            st->watermark_ms = MIN(st->watermark_ms, s->watermark_ms);
+    }
+    if (st->watermark_ms == INT64_MAX)
+        st->watermark_ms = WATERMARK_NONE;
+}
+
+static void walk(const struct plan_node *n, struct job_status *st)
+{
+    const struct node_stats *s = &st->nodes[n->id];
+    st->late_rows += s->late;
+    st->state_rows += s->state_rows;
+    st->state_bytes += s->state_bytes;
+    if (n->kind == PLAN_EXCHANGE)
+        st->null_keys += s->errors;
+    else if (n->kind != PLAN_SOURCE)
+        st->row_errors += s->errors;
+    for (unsigned i = 0; i < n->ninputs; i++)
+        walk(n->inputs[i], st);
+}
+
+static void measure_rate(struct job *j, struct job_status *st)
+{
+    int64_t now = loop_now_us(j->home);
+    if (now - j->rate_us >= 1000000) {
+        double s = (double)(now - j->rate_us) / 1e6;
+        j->rate = j->rate_us && st->rows_in >= j->rate_rows ? (double)(st->rows_in - j->rate_rows) / s : 0;
+        j->rate_us = now;
+        j->rate_rows = st->rows_in;
+    }
+    st->rows_per_s = j->rate;
+}
+
+static void sum_up(struct gathering *g)
+{
+    struct job_status *st = g->st;
+    for (unsigned i = 0; i < g->j->ntasks; i++) {
+        struct ask *a = &g->asks[i];
+        for (unsigned k = 0; k < st->nnodes; k++)
+            add_stats(&st->nodes[k], &a->nodes[k]);
+        st->rows_out += a->rows_out;
+        if (!st->first_row_error[0])
+            memcpy(st->first_row_error, a->first_error, sizeof st->first_row_error);
+    }
+    sum_sources(st);
+    walk(g->j->plan->sink, st);
+    st->nodes[g->j->plan->sink->id].rows_out = st->rows_out;
+    measure_rate(g->j, st);
+}
+
+static struct job_status *facts(struct job *j, struct arena *a)
+{
+    struct job_status *st = ARENA_NEW(a, struct job_status);
+    st->id = j->id;
+    st->name = j->def.name ? arena_strdup(a, j->def.name) : "";
+    st->sql = j->def.sql ? arena_strdup(a, j->def.sql) : "";
+    st->state = job_state(j);
+    st->why = j->fail_status ? arena_strdup(a, j->why) : NULL;
+    st->epoch = j->last.epoch;
+    st->committed_ms = j->last.wall_ms;
+    uint64_t all = atomic_load(&j->to_restore), done = atomic_load(&j->restored);
+    st->restored = st->state != JOB_RESTORING ? 1.0 : all ? (double)MIN(done, all) / (double)all : 0.0;
+    st->watermark_ms = WATERMARK_NONE;
+    return st;
+}
+
+static struct gathering *prepare(struct job *j, struct arena *a)
+{
+    struct gathering *g = ARENA_NEW(a, struct gathering);
+    g->j = j;
+    g->st = facts(j, a);
+    bool open = sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING);
+    if (!open)
+        return g;
+    g->left = j->ntasks;
+    g->asks = ARENA_ARRAY(a, struct ask, j->ntasks);
+    for (unsigned i = 0; i < j->ntasks; i++)
+        g->st->nsources += j->tasks[i].nsources;
+    g->st->nnodes = j->plan->nnodes;
+    g->st->nodes = ARENA_ARRAY(a, struct node_stats, j->plan->nnodes);
+    struct job_source_status *s = g->st->sources = ARENA_ARRAY(a, struct job_source_status, g->st->nsources + 1);
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        g->asks[i] = (struct ask){.g = g, .task = &j->tasks[i], .sources = s};
+        g->asks[i].nodes = ARENA_ARRAY(a, struct node_stats, j->plan->nnodes);
+        for (unsigned k = 0; k < j->tasks[i].nsources; k++, s++)
+            *s = (struct job_source_status){.topic = j->tasks[i].frag->sources[k]->topic_name,
+                                            .partition = (int32_t)j->tasks[i].index, .end = -1, .idle = true,
+                                            .watermark_ms = WATERMARK_NONE};
+    }
+    return g;
+}
+
+static void answered_cb(struct msg *m)
+{
+    struct gathering *g = container_of(m, struct ask, msg)->g;
+    if (--g->left)
+        return;
+    sum_up(g);
+    g->done_cb(g->arg, g->st);
+}
+
+static void ask_cb(struct msg *m)
+{
+    struct ask *a = container_of(m, struct ask, msg);
+    fill(a);
+    m->run_cb = answered_cb;
+    loop_post(a->g->j->home, m);
+}
+
+void job_status_gather(struct job *j, struct arena *a, void (*done_cb)(void *arg, struct job_status *st), void *arg)
+{
+    struct gathering *g = prepare(j, a);
+    g->done_cb = done_cb;
+    g->arg = arg;
+    if (!g->left) {
+        done_cb(arg, g->st);
+        return;
+    }
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        g->asks[i].msg.run_cb = ask_cb;
+        loop_post(j->tasks[i].loop, &g->asks[i].msg);
+    }
+}
+
+struct job_status *job_status_now(struct job *j, struct arena *a)
+{
+    struct gathering *g = prepare(j, a);
+    if (!g->left)
+        return g->st;
+    for (unsigned i = 0; i < j->ntasks; i++)
+        fill(&g->asks[i]);
+    sum_up(g);
+    return g->st;
+}

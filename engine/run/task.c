@@ -1,0 +1,688 @@
+#include "engine/run/task.h"
+#include "engine/run/job.h"
+#include "log/base/limits.h"
+#include <stdio.h>
+
+static const struct sm_state task_states[] = { /* new -> open -> closing -> closed */
+    [TASK_NEW] = {"new", TO(TASK_OPEN)},
+    [TASK_OPEN] = {"open", TO(TASK_CLOSING)},
+    [TASK_CLOSING] = {"closing", TO(TASK_CLOSED)},
+    [TASK_CLOSED] = {"closed", 0},
+};
+
+const struct graph *job_graph(const struct job *j) { return j->graph; }
+
+int64_t task_idle_timeout_ms(const struct task *t)
+{
+    return broker_config(engine_broker(t->job->engine))->idle_timeout_ms;
+}
+
+/* ---- what operators ask for */
+
+static void flush_output(struct task *t, struct task_output *o);
+
+static void flush_outputs(struct task *t)
+{
+    for (unsigned i = 0; i < t->noutputs; i++)
+        flush_output(t, &t->outputs[i]);
+}
+
+static void env_output(void *task, struct op *op, int32_t part, int64_t ts_ms, struct str key, struct str value)
+{
+    struct task *t = task;
+    CHECK(part >= 0 && (unsigned)part < t->noutputs && !t->job->query);
+    struct task_output *o = &t->outputs[part];
+    if (!o->writer) {
+        int err = writer_open(&o->writer, broker_store(engine_broker(t->job->engine)), t->output_parts[part], t->loop);
+        if (err) {
+            task_fail(t, err, "its output cannot be written: %s", err_text(err));
+            return;
+        }
+    }
+    t->rows_out++;
+    writer_record(o->writer, ts_ms, key, value);
+    o->collected += key.len + value.len + 16;
+    t->unflushed += key.len + value.len + 16;
+    /* A stream's rows may go out before their epoch ends; a table's come once per key at the marker. */
+    if (op->node->inputs[0]->mode != MODE_APPEND)
+        return;
+    if (o->collected > ENGINE_FLUSH_BYTES)
+        flush_output(t, o);
+    else if (t->unflushed > ENGINE_UNFLUSHED_BYTES)
+        flush_outputs(t);
+}
+
+static void env_result(void *task, struct op *op, const struct batch *b)
+{
+    struct task *t = task;
+    (void)op;
+    if (!b->nsel)
+        return;
+    struct result *r = xzalloc(sizeof *r);
+    arena_init(&r->arena);
+    r->batch = batch_copy(b, NULL, 0, NULL, 0, &r->arena);
+    r->bytes = r->arena.used;
+    t->rows_out += b->nsel;
+    list_add_tail(&t->results, &r->link);
+    query_result(t->job->query, r->bytes);
+}
+
+static void env_error(void *task, struct op *op, const char *text)
+{
+    struct task *t = task;
+    (void)op; /* has counted it */
+    if (!t->first_error[0])
+        snprintf(t->first_error, sizeof t->first_error, "%s", text);
+}
+
+static void op_exit(struct op *op, const struct batch *b) { task_exit(op->env->task, b); }
+
+void task_exit(struct task *t, const struct batch *b)
+{
+    if (t->frag->exit)
+        exchange_rows(t, t->frag->exit, b);
+}
+
+/* ---- making and opening */
+
+void task_init(struct task *t, struct job *job, const struct frag *f, unsigned index, unsigned number)
+{
+    struct arena *a = &job->arena;
+    unsigned nnodes = job->plan->nnodes;
+    *t = (struct task){.job = job, .frag = f, .index = index, .number = number, .id = frag_task_id(f, index)};
+    t->loop = job->query ? job->home : engine_place(job->engine, job->id, number);
+    t->sched = engine_sched(job->engine, t->loop);
+    sm_init(&t->sm, task_states, "run.task", TASK_NEW);
+    list_init(&t->run_link);
+    list_init(&t->inbox);
+    list_init(&t->spare);
+    list_init(&t->results);
+    t->ops = ARENA_ARRAY(a, struct op *, f->nops + 1);
+    t->foreign = ARENA_ARRAY(a, struct node_stats, nnodes);
+    t->nsources = f->nsources;
+    t->sources = ARENA_ARRAY(a, struct source, f->nsources + 1);
+    t->cut = ARENA_ARRAY(a, struct commit_source, f->nsources + 1);
+    t->ninlets = f->ninlets;
+    t->inlets = ARENA_ARRAY(a, struct channel *, f->ninlets + 1);
+    unsigned nmarks = MAX(1, f->ninlets + f->nsources);
+    watermarks_init(&t->marks, ARENA_ARRAY(a, struct watermark_input, nmarks), nmarks);
+    t->noutlets = f->to ? f->to->ntasks : 0;
+    t->outlets = ARENA_ARRAY(a, struct channel, t->noutlets + 1);
+    t->ranges.task = t->id;
+    t->ranges.watermark_ms = WATERMARK_NONE;
+    wbuf_init(&t->key);
+    t->env = (struct op_env){.task = t, .output = env_output, .result = env_result, .error = env_error,
+                             .task_index = index, .ntasks = f->ntasks, .memory = &job->memory};
+    if (!f->to && !job->query) {
+        t->noutputs = job->output.n;
+        t->output_parts = job->output.parts;
+        t->outputs = ARENA_ARRAY(a, struct task_output, t->noutputs + 1);
+        t->cut_ends = ARENA_ARRAY(a, int64_t, t->noutputs + 1);
+        for (unsigned i = 0; i < t->noutputs; i++)
+            t->outputs[i] = (struct task_output){.partition = (int32_t)i, .end = -1};
+        t->env.output_parts = (int32_t)t->noutputs;
+    }
+    if (!job->query)
+        t->changelog_part = job->changelog.parts[frag_changelog(job->graph, index)];
+}
+
+struct op *task_op(struct task *t, const struct plan_node *n)
+{
+    for (unsigned i = 0; i < t->frag->nops; i++)
+        if (t->frag->ops[i] == n)
+            return t->ops[i];
+    return NULL;
+}
+
+struct op *task_sink(struct task *t) { return t->frag->to ? NULL : task_op(t, t->job->plan->sink); }
+
+/* The operator that takes the rows of node n, which is not an operator of this task itself. */
+static struct op *taker_of(struct task *t, const struct plan_node *n, unsigned *input)
+{
+    for (unsigned i = 0; i < t->frag->nops; i++)
+        for (unsigned k = 0; k < t->frag->ops[i]->ninputs; k++)
+            if (t->frag->ops[i]->inputs[k] == n) {
+                *input = k;
+                return t->ops[i];
+            }
+    *input = 0;
+    return NULL;
+}
+
+int task_open_ops(struct task *t, struct diag *d)
+{
+    for (unsigned i = 0; i < t->frag->nops; i++) {
+        int err = op_open(&t->ops[i], t->frag->ops[i], &t->env, d);
+        if (err) {
+            t->ops[i] = NULL;
+            return err;
+        }
+    }
+    for (unsigned i = 0; i < t->frag->nops; i++) {
+        struct op *op = t->ops[i];
+        op->next = taker_of(t, t->frag->ops[i], &op->next_input);
+        op->exit_cb = op_exit;
+    }
+    return 0;
+}
+
+void task_close_ops(struct task *t)
+{
+    for (unsigned i = 0; i < t->frag->nops; i++) {
+        if (t->ops[i])
+            op_close(t->ops[i]);
+        t->ops[i] = NULL;
+    }
+}
+
+static void drop_results(struct task *t)
+{
+    for (struct list *l; (l = list_pop(&t->results)) != NULL;) {
+        struct result *r = container_of(l, struct result, link);
+        arena_fini(&r->arena);
+        xfree(r);
+    }
+}
+
+void task_fini(struct task *t)
+{
+    CHECK(sm_is(&t->sm, TASK_NEW) || sm_is(&t->sm, TASK_CLOSED));
+    task_close_ops(t);
+    drop_results(t);
+    exchange_fini(t);
+    wbuf_fini(&t->key);
+}
+
+/* ---- telling home */
+
+static void tell(struct task_msg *m, struct task *t, void (*run_cb)(struct msg *))
+{
+    m->task = t;
+    m->msg.run_cb = run_cb;
+    loop_post(t->job->home, &m->msg);
+}
+#define TASK_OF(m, field) container_of(container_of(m, struct task_msg, msg), struct task, field)
+
+static void started_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, is_started);
+    job_task_started(t->job, t);
+}
+static void done_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, is_done);
+    job_task_done(t->job, t);
+}
+static void failed_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, has_failed);
+    job_task_failed(t->job, t);
+}
+static void reached_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, has_reached);
+    job_task_reached(t->job, t);
+}
+static void closed_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, is_closed);
+    job_task_closed(t->job, t);
+}
+
+void task_fail(struct task *t, int status, const char *fmt, ...)
+{
+    if (t->fail_status)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(t->fail_text, sizeof t->fail_text, fmt, ap);
+    va_end(ap);
+    t->fail_status = status;
+    tell(&t->has_failed, t, failed_cb);
+}
+
+void task_rows(struct task *t)
+{
+    if (t->dirty)
+        return;
+    t->dirty = true;
+    job_rows(t->job);
+}
+
+/* ---- event time */
+
+static void ops_watermark(struct task *t)
+{
+    for (unsigned i = 0; i < t->frag->nops; i++)
+        if (t->ops[i]->cls->watermark)
+            t->ops[i]->cls->watermark(t->ops[i], t->marks.ms);
+}
+
+/* Rows carry the watermark along. It travels on its own when no row may follow: `alone`, or all inputs fell asleep. */
+static void set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bool alone)
+{
+    bool up = watermarks_set(&t->marks, mark, ms, idle);
+    if (up)
+        ops_watermark(t);
+    t->passed_ms = t->marks.ms; /* rows that operators gave on hearing of it travel before it */
+    bool all_idle = watermarks_idle(&t->marks);
+    if ((up && alone) || all_idle != t->marked_idle)
+        exchange_watermark(t);
+    t->marked_idle = all_idle;
+}
+
+void task_source_watermark(struct task *t, unsigned number, int64_t ms, bool idle)
+{
+    set_watermark(t, number, ms, idle, idle);
+}
+
+/* ---- epochs: this task's part */
+
+struct flush {
+    struct task *task;
+    struct task_output *output; /* NULL: the changelog */
+    int64_t epoch;
+    size_t bytes;
+};
+
+static void check_done(struct task *t)
+{
+    if (!t->reporting || t->flushing[t->epoch & 1] || t->fail_status || !sm_is(&t->sm, TASK_OPEN))
+        return;
+    if (t->heard < t->epoch - 1) /* home's word about the epoch before is still on its way */
+        return;
+    t->reporting = false;
+    for (unsigned i = 0; i < t->noutputs; i++)
+        t->cut_ends[i] = t->outputs[i].end;
+    tell(&t->is_done, t, done_cb);
+}
+
+static void check_closed(struct task *t)
+{
+    if (!sm_is(&t->sm, TASK_CLOSING) || t->nsent || t->flushing[0] || t->flushing[1])
+        return;
+    sm_move(&t->sm, TASK_CLOSED);
+    tell(&t->is_closed, t, closed_cb);
+}
+
+static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_offset)
+{
+    struct flush *f = arg;
+    struct task *t = f->task;
+    t->flushing[f->epoch & 1]--;
+    t->unflushed -= f->bytes;
+    if (status)
+        task_fail(t, status, "its %s cannot be written: %s", f->output ? "output" : "changelog", err_text(status));
+    else if (f->output)
+        f->output->end = MAX(f->output->end, end_offset);
+    else
+        t->ranges.start = base_offset, t->ranges.end = end_offset;
+    xfree(f);
+    check_done(t);
+    task_wake(t);
+    check_closed(t); /* last: home may free the task from here on */
+}
+
+static void flush(struct task *t, struct writer *w, struct task_output *o, size_t bytes)
+{
+    struct flush *f = xzalloc(sizeof *f);
+    *f = (struct flush){t, o, t->filling, bytes};
+    t->flushing[t->filling & 1]++;
+    writer_flush(w, flushed_cb, f);
+}
+
+static void flush_output(struct task *t, struct task_output *o)
+{
+    if (!o->writer || !o->collected)
+        return;
+    size_t bytes = o->collected;
+    o->collected = 0;
+    flush(t, o->writer, o, bytes);
+}
+
+static void put_change(void *arg, unsigned store, struct str key, struct str value)
+{
+    struct task *t = arg;
+    CHECK(store < 1u << 16);
+    if (t->job->query)
+        return;
+    if (!t->changelog) {
+        int err = writer_open(&t->changelog, broker_store(engine_broker(t->job->engine)), t->changelog_part, t->loop);
+        if (err) {
+            task_fail(t, err, "its changelog cannot be written: %s", err_text(err));
+            return;
+        }
+    }
+    wbuf_reset(&t->key);
+    changelog_key_state(t->id, t->marker_op->node->id << 16 | store, key, &t->key);
+    writer_record(t->changelog, loop_wall_ms(t->loop), wbuf_view(&t->key), value);
+    t->changelog_bytes += t->key.len + value.len;
+}
+
+static void ops_committed(struct task *t, int64_t epoch)
+{
+    if (t->committed >= epoch)
+        return;
+    t->committed = epoch;
+    for (unsigned i = 0; i < t->frag->nops; i++)
+        if (t->ops[i]->cls->committed)
+            t->ops[i]->cls->committed(t->ops[i]);
+}
+
+/* The epoch ends here: operators emit what they collected and say what changed; the marker follows; all is written. */
+static void mark(struct task *t, int64_t epoch)
+{
+    CHECK(!t->reporting && epoch == t->epoch + 1);
+    ops_committed(t, epoch - 1); /* a marker says so too, and may overtake home's word */
+    struct changes changes = {t, put_change};
+    t->dirty = false;
+    t->changelog_bytes = 0;
+    t->ranges.start = t->ranges.end = 0;
+    t->ranges.watermark_ms = t->marks.ms;
+    for (unsigned i = 0; i < t->nsources; i++)
+        source_position(&t->sources[i], &t->cut[i]);
+    for (unsigned i = 0; i < t->frag->nops; i++) {
+        t->marker_op = t->ops[i];
+        if (t->ops[i]->cls->marker)
+            t->ops[i]->cls->marker(t->ops[i], &changes);
+    }
+    exchange_marker(t, epoch);
+    if (t->changelog_bytes)
+        flush(t, t->changelog, NULL, 0);
+    flush_outputs(t);
+    t->epoch = epoch;
+    t->filling = epoch + 1;
+    t->reporting = true;
+    check_done(t);
+}
+
+/* ---- rows coming in */
+
+bool task_blocked(const struct task *t) { return t->nfull > 0 || t->unflushed > ENGINE_UNFLUSHED_BYTES; }
+
+static bool sources_blocked(const struct task *t)
+{
+    return t->job->query && query_paused(t->job->query);
+}
+
+void task_wake(struct task *t)
+{
+    if (!sm_is(&t->sm, TASK_OPEN) || t->run_link.next != &t->run_link)
+        return;
+    list_add_tail(&t->sched->ready, &t->run_link);
+    sched_wake(t->sched);
+}
+
+void task_receive(struct task *t, struct parcel *p)
+{
+    if (sm_is(&t->sm, TASK_CLOSING) || sm_is(&t->sm, TASK_CLOSED)) {
+        parcel_return(p);
+        return;
+    }
+    list_add_tail(&t->inbox, &p->link);
+    task_wake(t);
+}
+
+void task_credit(struct task *t, struct channel *ch, bool was_full)
+{
+    if (was_full && ch->flying <= ENGINE_CHANNEL_BYTES) {
+        CHECK(t->nfull > 0);
+        t->nfull--;
+        task_wake(t);
+    }
+    check_closed(t);
+}
+
+static void take_rows(struct task *t, struct parcel *p)
+{
+    unsigned input;
+    struct op *op = taker_of(t, p->ch->from->frag->exit, &input);
+    if (op)
+        op_push(op, input, p->batch);
+    else
+        task_exit(t, p->batch);
+}
+
+void task_take_scan(struct task *t, struct batch *b)
+{
+    unsigned input;
+    struct op *op = taker_of(t, t->frag->scan, &input);
+    if (op)
+        op_push(op, input, b);
+    else
+        task_exit(t, b);
+}
+
+static void splice_front(struct list *head, struct list *l)
+{
+    while (!list_empty(l)) {
+        struct list *last = l->prev;
+        list_remove(last);
+        list_add_head(head, last);
+    }
+}
+
+static void take_marker(struct task *t, struct channel *ch, int64_t epoch)
+{
+    ch->held = true;
+    if (++t->nheld < t->ninlets)
+        return;
+    mark(t, epoch);
+    t->nheld = 0;
+    for (unsigned i = 0; i < t->ninlets; i++) {
+        t->inlets[i]->held = false;
+        splice_front(&t->inbox, &t->inlets[i]->waiting);
+    }
+}
+
+/* Takes one parcel out of the inbox; what comes from a channel whose marker is here waits for the other markers. */
+static bool take_parcel(struct task *t)
+{
+    struct list *l = list_pop(&t->inbox);
+    if (!l)
+        return false;
+    struct parcel *p = container_of(l, struct parcel, link);
+    struct channel *ch = p->ch;
+    if (ch->held) {
+        list_add_tail(&ch->waiting, &p->link);
+        return true;
+    }
+    if (p->kind == PARCEL_BATCH)
+        take_rows(t, p);
+    set_watermark(t, ch->inlet, p->watermark_ms, p->idle, p->kind == PARCEL_WATERMARK);
+    enum parcel_kind kind = p->kind;
+    int64_t epoch = p->epoch;
+    parcel_return(p);
+    if (kind == PARCEL_MARKER)
+        take_marker(t, ch, epoch);
+    return true;
+}
+
+static bool read_some(struct task *t)
+{
+    if (sources_blocked(t))
+        return false;
+    for (unsigned i = 0; i < t->nsources; i++) {
+        struct source *s = &t->sources[t->next_source];
+        t->next_source = (t->next_source + 1) % t->nsources;
+        if (source_turn(s) == SOURCE_MORE)
+            return true;
+    }
+    return false;
+}
+
+/* True: there is more to do. */
+static bool task_turn(struct task *t)
+{
+    int64_t until = loop_fresh_us(t->loop) + ENGINE_TURN_US;
+    do {
+        if (t->fail_status || task_blocked(t))
+            return false;
+        if (!take_parcel(t) && !read_some(t))
+            return false;
+    } while (loop_fresh_us(t->loop) < until);
+    return true;
+}
+
+/* ---- shards */
+
+static void sched_run(struct msg *m)
+{
+    struct sched *sh = container_of(m, struct sched, msg);
+    sh->posted = false;
+    struct list *l = list_pop(&sh->ready);
+    if (!l)
+        return;
+    struct task *t = container_of(l, struct task, run_link);
+    if (task_turn(t))
+        task_wake(t);
+    if (!list_empty(&sh->ready))
+        sched_wake(sh);
+}
+
+void sched_init(struct sched *sh, struct loop *loop)
+{
+    *sh = (struct sched){.loop = loop};
+    sh->msg.run_cb = sched_run;
+    list_init(&sh->ready);
+}
+
+void sched_wake(struct sched *sh)
+{
+    if (sh->posted)
+        return;
+    sh->posted = true;
+    loop_post(sh->loop, &sh->msg);
+}
+
+/* ---- orders from home */
+
+static void order(struct task *t, struct task_msg *m, void (*run_cb)(struct msg *))
+{
+    m->task = t;
+    m->msg.run_cb = run_cb;
+    loop_post(t->loop, &m->msg);
+}
+
+static void open_sources(struct task *t)
+{
+    for (unsigned i = 0; i < t->nsources && !t->fail_status; i++) {
+        struct source *s = &t->sources[i];
+        const struct plan_node *n = t->frag->sources[i];
+        struct diag d = {0};
+        s->op = taker_of(t, n, &s->input);
+        s->mark = t->ninlets + i;
+        int err = source_open(s, t, n, job_part(t->job, n->topic, t->index), job_source_pos(t->job, n->id, (int32_t)t->index),
+                              &d);
+        if (err)
+            task_fail(t, err, "%s", d.text);
+        else
+            watermarks_set(&t->marks, s->mark, s->watermark_ms, s->idle);
+    }
+    t->marked_idle = watermarks_idle(&t->marks);
+    t->passed_ms = t->marks.ms;
+}
+
+static void start_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, to_start);
+    sm_move(&t->sm, TASK_OPEN);
+    t->epoch = t->committed = t->heard = t->job->last.epoch;
+    t->filling = t->epoch + 1;
+    open_sources(t);
+    tell(&t->is_started, t, started_cb);
+}
+
+void task_start(struct task *t) { order(t, &t->to_start, start_cb); }
+
+/* Consumers hear what is known of event time before the first row. */
+static void gate_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, to_gate);
+    bool tables = t->new_gate >= GATE_TABLES, streams = t->new_gate == GATE_ALL;
+    if (!sm_is(&t->sm, TASK_OPEN) || t->fail_status)
+        return;
+    for (unsigned i = 0; i < t->nsources; i++)
+        t->sources[i].shut = !(t->sources[i].node->table ? tables : streams);
+    if (job_graph(t->job)->timed)
+        exchange_watermark(t);
+    task_wake(t);
+}
+
+void task_gate(struct task *t, enum task_gate gate)
+{
+    t->new_gate = gate;
+    order(t, &t->to_gate, gate_cb);
+}
+
+void task_source_reached(struct task *t)
+{
+    for (unsigned i = 0; i < t->nsources; i++)
+        if (t->sources[i].stop_at != INT64_MAX && !t->sources[i].reached)
+            return;
+    tell(&t->has_reached, t, reached_cb);
+}
+
+static void shut_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, to_shut);
+    for (unsigned i = 0; i < t->nsources; i++)
+        t->sources[i].shut = true;
+}
+
+void task_shut(struct task *t) { order(t, &t->to_shut, shut_cb); }
+
+static void open_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, to_open);
+    if (sm_is(&t->sm, TASK_OPEN) && !t->fail_status)
+        mark(t, t->new_epoch);
+}
+
+void task_open_epoch(struct task *t, int64_t epoch)
+{
+    t->new_epoch = epoch;
+    order(t, &t->to_open, open_cb);
+}
+
+static void committed_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, to_committed);
+    if (!sm_is(&t->sm, TASK_OPEN))
+        return;
+    t->heard = t->new_committed;
+    ops_committed(t, t->heard);
+    check_done(t);
+}
+
+void task_committed(struct task *t, int64_t epoch)
+{
+    t->new_committed = epoch;
+    order(t, &t->to_committed, committed_cb);
+}
+
+static void return_all(struct list *l)
+{
+    for (struct list *p; (p = list_pop(l)) != NULL;)
+        parcel_return(container_of(p, struct parcel, link));
+}
+
+static void close_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, to_close);
+    sm_move(&t->sm, TASK_CLOSING);
+    list_remove(&t->run_link);
+    for (unsigned i = 0; i < t->nsources; i++)
+        source_close(&t->sources[i]);
+    return_all(&t->inbox);
+    for (unsigned i = 0; i < t->ninlets; i++)
+        return_all(&t->inlets[i]->waiting);
+    if (t->changelog)
+        writer_close(t->changelog);
+    for (unsigned i = 0; i < t->noutputs; i++)
+        if (t->outputs[i].writer)
+            writer_close(t->outputs[i].writer);
+    check_closed(t);
+}
+
+void task_close(struct task *t) { order(t, &t->to_close, close_cb); }

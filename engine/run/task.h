@@ -1,0 +1,162 @@
+/* A fragment instance on one shard: its operators, where its rows come from and go to, and its part of an epoch.
+ *
+ *     new -> open -> closing -> closed
+ *
+ * Made by the job on its home loop; operators are opened and restored by a worker while nobody runs them; from task_start
+ * on everything happens on the task's loop, until the task reports closed. Home and task talk by the messages in here:
+ * each is in flight at most once, because every order is answered before it is given again. */
+#ifndef RUN_TASK_H
+#define RUN_TASK_H
+#include "engine/op/op.h"
+#include "engine/run/commit.h"
+#include "engine/run/exchange.h"
+#include "engine/run/graph.h"
+#include "engine/run/source.h"
+#include "engine/run/watermark.h"
+#include "log/base/sm.h"
+
+struct job;
+struct sched;
+
+enum task_state { TASK_NEW, TASK_OPEN, TASK_CLOSING, TASK_CLOSED };
+
+/* Which sources may read. */
+enum task_gate { GATE_SHUT, GATE_TABLES, GATE_ALL };
+
+struct task_msg {
+    struct msg msg;
+    struct task *task;
+};
+
+/* Rows of a query, kept until their epoch is committed. */
+struct result {
+    struct list link;
+    struct arena arena;
+    struct batch *batch;
+    size_t bytes;
+};
+
+struct task_output {
+    int32_t partition;
+    struct writer *writer; /* opened at the first record */
+    size_t collected;      /* bytes not yet handed to a flush */
+    int64_t end;           /* offset after the last durable record; -1: none written by this run */
+};
+
+struct task {
+    struct job *job;
+    const struct frag *frag;
+    unsigned index, number;
+    uint32_t id;
+    struct loop *loop;
+    struct sched *sched;
+    struct list run_link; /* in the shard's queue of tasks with work */
+    struct sm sm;
+
+    struct op_env env;
+    struct op **ops; /* as frag->ops */
+    struct node_stats *foreign; /* by plan node id: counters of sources and exchanges */
+
+    unsigned nsources;
+    struct source *sources;
+    unsigned next_source;
+    unsigned ninlets;
+    struct channel **inlets;
+    struct list inbox;
+    unsigned nheld;
+    struct watermarks marks;
+    int64_t passed_ms; /* the watermark that operators have heard, so that consumers may */
+    bool marked_idle;
+
+    unsigned noutlets;
+    struct channel *outlets;
+    struct list spare;
+    unsigned nspare, nfull;
+    size_t nsent; /* parcels not yet returned */
+
+    struct part *changelog_part;
+    struct writer *changelog;
+    unsigned noutputs;
+    struct task_output *outputs;
+    struct part **output_parts;
+    size_t unflushed;
+    unsigned flushing[2]; /* by parity of the epoch they belong to */
+
+    struct list results; /* of a query: struct result */
+
+    /* epochs */
+    int64_t epoch;        /* last marker seen */
+    int64_t filling;      /* the epoch that rows go to now */
+    int64_t committed;    /* last one the operators were told of */
+    int64_t heard;        /* last one home told of */
+    bool reporting;       /* of `epoch`: writes are not yet durable */
+    bool dirty;           /* has gone past its last cut */
+    struct commit_task ranges;
+    struct commit_source *cut; /* by source */
+    int64_t *cut_ends;         /* by output partition */
+    uint64_t changelog_bytes;  /* of this epoch */
+    struct op *marker_op;      /* whose marker runs, for the changelog's keys */
+    struct wbuf key;
+
+    uint64_t rows_out;    /* records to topics, rows to clients */
+    char first_error[160];
+    int fail_status;
+    char fail_text[300];
+
+    /* the checkpoint's side; home loop */
+    struct checkpointing *checkpointing;
+
+    struct task_msg to_start, to_gate, to_open, to_committed, to_shut, to_close; /* home -> task */
+    struct task_msg is_started, is_done, has_failed, has_reached, is_closed; /* task -> home */
+    enum task_gate new_gate;
+    int64_t new_epoch, new_committed;
+    bool started; /* home's: task_start was called */
+};
+
+/* Home loop: memory only. */
+void task_init(struct task *t, struct job *job, const struct frag *f, unsigned index, unsigned number);
+/* Opens the operators. Any thread while nobody else uses the task (worker). */
+int task_open_ops(struct task *t, struct diag *d) MUST_USE;
+void task_close_ops(struct task *t);
+void task_fini(struct task *t); /* all of it; after it has reported closed, or was never started */
+
+/* Home loop -> task. start: sources, writers; answered by job_task_started. */
+void task_start(struct task *t);
+void task_gate(struct task *t, enum task_gate gate);
+void task_open_epoch(struct task *t, int64_t epoch); /* to tasks with sources: cut and send the marker */
+void task_committed(struct task *t, int64_t epoch);
+void task_shut(struct task *t);                      /* sources read no more */
+void task_close(struct task *t);                     /* at once, whatever is in flight; answered by job_task_closed */
+
+/* Task's loop. */
+void task_wake(struct task *t);
+bool task_blocked(const struct task *t);
+void task_receive(struct task *t, struct parcel *p);
+void task_credit(struct task *t, struct channel *ch, bool was_full); /* a parcel has come back */
+void task_rows(struct task *t);  /* a source went past its cut */
+void task_source_watermark(struct task *t, unsigned mark, int64_t ms, bool idle);
+void task_source_reached(struct task *t);
+PRINTF_LIKE(3, 4) void task_fail(struct task *t, int status, const char *fmt, ...);
+/* Rows that leave the fragment at its root, or a source's rows where no operator takes them. */
+void task_exit(struct task *t, const struct batch *b);
+void task_take_scan(struct task *t, struct batch *b); /* rows of its fragment's scan */
+
+/* What a task needs to know of its job. */
+const struct graph *job_graph(const struct job *j);
+struct part *job_part(const struct job *j, struct uuid topic, unsigned partition);
+int64_t task_idle_timeout_ms(const struct task *t);
+
+/* Operator of a plan node in this task, or NULL. */
+struct op *task_op(struct task *t, const struct plan_node *n);
+struct op *task_sink(struct task *t); /* the sink if this is a task of the sink's fragment, else NULL */
+
+/* ---- Shards: which tasks of a loop have work; each turn runs one of them. */
+struct sched {
+    struct loop *loop;
+    struct list ready;
+    struct msg msg;
+    bool posted;
+};
+void sched_init(struct sched *sh, struct loop *loop);
+void sched_wake(struct sched *sh);
+#endif
