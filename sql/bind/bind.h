@@ -5,6 +5,7 @@
 #define SQL_BIND_H
 #include "engine/expr/expr.h"
 #include "engine/io/io.h"
+#include "engine/run/plan.h"
 #include "log/cluster/cluster.h"
 #include "sql/parse/parse.h"
 
@@ -65,5 +66,92 @@ struct function {
 };
 void function_pack(const struct function *f, struct wbuf *out);
 int function_unpack(struct function *f, const struct object *obj, struct arena *a);
+
+/* Every relation or function: calls each_cb by name. */
+void relation_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct relation *r), void *arg);
+void function_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct function *f), void *arg);
+
+/* ---- Binding. Errors carry SQLSTATE, sentence, place in text and mostly a hint. */
+struct binding {
+    struct str text; /* of the statement, for places */
+    const struct image *image;
+    struct arena *arena;
+    struct diag *diag;
+};
+/* Sets the diag and gives E_SQL. */
+int bind_error(const struct binding *b, struct place place, const char *code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+int bind_type(const struct binding *b, const struct ast_type *t, struct type *out);
+/* An expression without columns, as INSERT VALUES has it, cast to a type. */
+int bind_constant(const struct binding *b, const struct ast_expr *e, struct type want, const struct expr **out);
+
+/* The properties of WITH (...). What was not given is null, zero or -1. */
+struct with {
+    struct str topic, timestamp, timestamp_format;
+    int64_t partitions, replicas, retention_ms;
+    int key_format, value_format; /* enum format_kind, or -1 */
+    char key_delimiter, value_delimiter;
+    int wrap; /* -1, 0, 1 */
+    struct place place_topic, place_partitions, place_replicas, place_key, place_value, place_wrap, place_timestamp,
+        place_retention;
+};
+int bind_with(const struct binding *b, const struct ast_properties *props, struct with *out);
+
+/* ---- A bound SELECT. Expressions refer to columns of one of two rows:
+ * the source row: the columns of all sources side by side, each source's declared columns followed by ROWTIME,
+ * ROWPARTITION, ROWOFFSET and, if it is windowed, WINDOWSTART and WINDOWEND;
+ * the group row: group expressions, WINDOWSTART and WINDOWEND if there is a WINDOW, aggregates. */
+struct query_source {
+    const struct relation *rel;
+    const char *alias;
+    struct place place;
+    unsigned first, ncols; /* its columns in the source row */
+    enum ast_join_kind join;
+    unsigned njoin;                  /* equalities with what stands to the left */
+    const struct expr **left, **right; /* both over the source row, of equal types */
+};
+struct query_column { /* of the source row */
+    const char *name;
+    struct type type;
+    unsigned source;
+    struct want want;  /* where it comes from */
+    bool key, pseudo;
+};
+struct query_item {
+    const struct expr *expr; /* over the group row if the query aggregates, else over the source row */
+    const char *name;
+    bool hidden;             /* only for ORDER BY */
+};
+struct query {
+    unsigned nsources;
+    struct query_source *sources;
+    unsigned ncols;
+    struct query_column *cols;
+    const struct expr *where;            /* NULL: none */
+    bool windowed;                       /* has WINDOW */
+    int64_t size_ms, grace_ms, retention_ms;
+    bool aggregates;
+    unsigned ngroup;
+    const struct expr **group;           /* over the source row */
+    const char **group_names;
+    unsigned naggs;
+    struct agg *aggs;                    /* arguments over the source row */
+    const struct expr *having;           /* over the group row */
+    unsigned nitems;
+    struct query_item *items;
+    /* The key of the result in a topic: which items; persistent queries only. */
+    unsigned nkey;
+    unsigned *key;
+    bool table;                          /* the result is a table */
+    bool repartition;                    /* PARTITION BY */
+    enum ast_emit emit;
+    unsigned nsort;
+    struct sort_key *sort;               /* columns: items */
+    int64_t limit, offset;               /* limit -1: none */
+};
+enum query_use { QUERY_PULL, QUERY_PUSH, QUERY_PERSISTENT };
+/* as_table: CREATE TABLE AS (true) or CREATE STREAM AS; read for QUERY_PERSISTENT only. */
+int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table, struct query *out);
+bool expr_same(const struct expr *a, const struct expr *b);
 
 #endif

@@ -1,0 +1,587 @@
+/* Expressions: names to columns and functions, operators to overloads, every node with a type. */
+#include <stdio.h>
+
+#include "sql/bind/resolve.h"
+
+#define BOOLEAN TYPE(T_BOOLEAN)
+
+/* ---- Columns */
+
+/* Unquoted names match without regard to case, but an exact match wins over others. */
+static bool name_matches(const struct ast_name *wanted, const char *have, bool exact)
+{
+    return exact || wanted->quoted ? str_eq(wanted->text, str_of(have)) : str_eq_nocase(wanted->text, str_of(have));
+}
+
+static bool in_source(const struct scope *sc, const struct query_column *c, const struct ast_name *qualifier)
+{
+    return !qualifier->text.ptr || name_matches(qualifier, sc->q->sources[c->source].alias, false);
+}
+
+static unsigned count_matches(const struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name,
+                              bool exact, unsigned found[2])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < sc->q->ncols; i++)
+        if (in_source(sc, &sc->q->cols[i], qualifier) && name_matches(name, sc->q->cols[i].name, exact)) {
+            found[MIN(n, 1u)] = i;
+            n++;
+        }
+    return n;
+}
+
+static int no_source(const struct scope *sc, const struct ast_name *qualifier)
+{
+    struct nearest near = nearest_of(qualifier->text);
+    for (unsigned i = 0; i < sc->q->nsources; i++)
+        nearest_add(&near, str_of(sc->q->sources[i].alias));
+    bind_error(sc->b, qualifier->place, "42P01", "\"%.*s\" is not part of this FROM", STR_ARG(qualifier->text));
+    struct str best = nearest_get(&near);
+    if (best.ptr)
+        diag_hint(sc->b->diag, "did you mean \"%.*s\"?", STR_ARG(best));
+    return E_SQL;
+}
+
+static int no_column(const struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name)
+{
+    struct nearest near = nearest_of(name->text);
+    const struct query_source *only = NULL;
+    for (unsigned i = 0; i < sc->q->nsources; i++)
+        if (!qualifier->text.ptr ? sc->q->nsources == 1 : name_matches(qualifier, sc->q->sources[i].alias, false))
+            only = &sc->q->sources[i];
+    if (qualifier->text.ptr && !only)
+        return no_source(sc, qualifier);
+    for (unsigned i = 0; i < sc->q->ncols; i++)
+        if (in_source(sc, &sc->q->cols[i], qualifier))
+            nearest_add(&near, str_of(sc->q->cols[i].name));
+    if (only)
+        bind_error(sc->b, name->place, "42703", "no column \"%.*s\" in %s \"%s\"", STR_ARG(name->text),
+                   only->rel->table ? "table" : "stream", only->rel->name);
+    else
+        bind_error(sc->b, name->place, "42703", "no column \"%.*s\" in what FROM names", STR_ARG(name->text));
+    struct str best = nearest_get(&near);
+    if (best.ptr && str_eq_nocase(best, name->text))
+        diag_hint(sc->b->diag, "in quotes upper and lower case count: \"%.*s\"", STR_ARG(best));
+    else if (best.ptr)
+        diag_hint(sc->b->diag, "did you mean \"%.*s\"?", STR_ARG(best));
+    else if (name->quoted)
+        diag_hint(sc->b->diag, "double quotes are for names; a text stands in single quotes: '%.*s'", STR_ARG(name->text));
+    return E_SQL;
+}
+
+int resolve_column(struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name, struct place place,
+                   unsigned *out)
+{
+    unsigned found[2] = {0};
+    unsigned n = count_matches(sc, qualifier, name, true, found);
+    if (n == 0)
+        n = count_matches(sc, qualifier, name, false, found);
+    *out = found[0];
+    if (n == 1)
+        return 0;
+    if (n == 0)
+        return no_column(sc, qualifier, name);
+    const struct query_column *one = &sc->q->cols[found[0]], *two = &sc->q->cols[found[1]];
+    bind_error(sc->b, place, "42702", "column \"%.*s\" is in both \"%s\" and \"%s\"", STR_ARG(name->text),
+               sc->q->sources[one->source].alias, sc->q->sources[two->source].alias);
+    diag_hint(sc->b->diag, "write %s.%.*s or %s.%.*s", sc->q->sources[one->source].alias, STR_ARG(name->text),
+              sc->q->sources[two->source].alias, STR_ARG(name->text));
+    return E_SQL;
+}
+
+static const struct ast_item *find_alias(const struct scope *sc, const struct ast_name *name)
+{
+    for (unsigned i = 0; sc->items && i < sc->items->n; i++) {
+        const struct ast_item *it = &sc->items->items[i];
+        if (it->expr && it->alias.text.ptr && str_eq_nocase(it->alias.text, name->text) &&
+            (!name->quoted || str_eq(it->alias.text, name->text)))
+            return it;
+    }
+    return NULL;
+}
+
+static int column(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    unsigned found[2], col;
+    if (!sc->q)
+        return bind_error(sc->b, e->place, "42703", "there are no columns here; only constant values can stand");
+    if (!e->qualifier.text.ptr && sc->window)
+        for (unsigned i = 0; i < 2; i++)
+            if (str_eq_nocase(e->name.text, i ? STR("WINDOWEND") : STR("WINDOWSTART"))) {
+                if (sc->in_aggregate)
+                    return bind_error(sc->b, e->place, "42803", "bounds of the window cannot be aggregated");
+                *out = expr_column(sc->b, COLUMN_WINDOW + i, TYPE(T_BIGINT), e->place);
+                return 0;
+            }
+    const struct ast_item *alias = e->qualifier.text.ptr ? NULL : find_alias(sc, &e->name);
+    if (alias && count_matches(sc, &e->qualifier, &e->name, false, found) == 0) {
+        struct scope inner = *sc;
+        inner.items = NULL;
+        return resolve_expr(&inner, alias->expr, out);
+    }
+    int err = resolve_column(sc, &e->qualifier, &e->name, e->place, &col);
+    if (!err)
+        *out = expr_column(sc->b, col, sc->q->cols[col].type, e->place);
+    return err;
+}
+
+/* ---- Calls */
+
+static int resolve_args(struct scope *sc, const struct ast_expr *e, const struct expr ***out)
+{
+    *out = ARENA_ARRAY(sc->b->arena, const struct expr *, e->nargs + 1);
+    int err = 0;
+    for (unsigned i = 0; i < e->nargs && !err; i++)
+        err = resolve_expr(sc, e->args[i], &(*out)[i]);
+    return err;
+}
+
+/* Points the function table's sentence at `place`. */
+static int call_error(const struct scope *sc, struct place place, const char *code)
+{
+    struct diag *d = sc->b->diag;
+    if (d)
+        snprintf(d->code, sizeof d->code, "%s", code);
+    return diag_place(d, E_SQL, sc->b->text, place);
+}
+
+static int call(struct scope *sc, struct str name, const struct expr **args, unsigned nargs, struct place place,
+                struct place point, const struct expr **out)
+{
+    struct type *types = ARENA_ARRAY(sc->b->arena, struct type, nargs + 1);
+    struct type *casts = ARENA_ARRAY(sc->b->arena, struct type, nargs + 1);
+    struct type result;
+    unsigned func;
+    for (unsigned i = 0; i < nargs; i++)
+        types[i] = args[i]->type;
+    if (func_resolve(name, types, nargs, &func, casts, &result, sc->b->diag) != 0)
+        return call_error(sc, point, "42883");
+    struct expr *e = expr_make(sc->b, EX_CALL, result, place, nargs);
+    e->func = func;
+    for (unsigned i = 0; i < nargs; i++)
+        ((const struct expr **)e->args)[i] = expr_cast(sc->b, args[i], casts[i]);
+    *out = e;
+    return 0;
+}
+
+/* A literal text beside a value of another type means a value of that type: time > '2024-01-01', n = '5'. Times of rows and
+ * windows are numbers of ms, and meet texts and timestamps alike. */
+static int meet_literal(struct scope *sc, const struct expr *other, const struct expr **literal)
+{
+    const struct expr *l = *literal;
+    if (l->kind != EX_CONST || l->value.null || other->kind == EX_CONST)
+        return 0;
+    struct value v = value_null(other->type);
+    bool pseudo = other->kind == EX_COLUMN && other->type.id == T_BIGINT &&
+                  (other->column >= COLUMN_WINDOW || (sc->q && other->column < sc->q->ncols && sc->q->cols[other->column].pseudo));
+    if (pseudo && (l->type.id == T_TIMESTAMP || (l->type.id == T_VARCHAR && timestamp_parse(l->value.s, &v.i)))) {
+        v.null = false;
+        v.i = l->type.id == T_TIMESTAMP ? l->value.i : v.i;
+    } else if (l->type.id != T_VARCHAR || other->type.id == T_VARCHAR || other->type.id == T_NULL) {
+        return 0;
+    } else if (!value_cast(&l->value, other->type, &v, sc->b->arena)) {
+        char type[TYPE_TEXT];
+        type_format(other->type, type);
+        return bind_error(sc->b, place_of(l), "22007", "this text cannot be compared with %s: it is not one", type);
+    }
+    struct expr *e = expr_make(sc->b, EX_CONST, v.type, place_of(l), 0);
+    e->value = v;
+    *literal = e;
+    return 0;
+}
+
+static int compare(struct scope *sc, struct str op, const struct expr *left, const struct expr *right,
+                   const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr *args[2] = {left, right};
+    int err = meet_literal(sc, left, &args[1]);
+    if (!err)
+        err = meet_literal(sc, right, &args[0]);
+    return err ? err : call(sc, op, args, 2, e->place, e->op.len ? e->op : e->place, out);
+}
+
+static bool is_comparison(struct str op) { return op.ptr[0] == '=' || op.ptr[0] == '<' || op.ptr[0] == '>'; }
+
+static int binary(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr **args;
+    int err = resolve_args(sc, e, &args);
+    if (err)
+        return err;
+    if (!is_comparison(e->text))
+        return call(sc, e->text, args, 2, e->place, e->op, out);
+    for (unsigned i = 0; i < 2; i++)
+        if (args[i]->kind == EX_CONST && args[i]->value.null && e->args[i]->kind == AST_NULL) {
+            bind_error(sc->b, e->args[i]->place, "42601", "a comparison with NULL is never true");
+            diag_hint(sc->b->diag, "write IS %sNULL", str_eq(e->text, STR("<>")) ? "NOT " : "");
+            return E_SQL;
+        }
+    return compare(sc, e->text, args[0], args[1], e, out);
+}
+
+static struct expr *negate(const struct scope *sc, const struct expr *e)
+{
+    struct expr *not = expr_make(sc->b, EX_NOT, BOOLEAN, place_of(e), 1);
+    ((const struct expr **)not->args)[0] = e;
+    return not;
+}
+
+static void maybe_negate(const struct scope *sc, bool negated, const struct expr **out)
+{
+    if (negated)
+        *out = negate(sc, *out);
+}
+
+static int between(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr **args, *low, *high;
+    int err = resolve_args(sc, e, &args);
+    if (!err)
+        err = compare(sc, STR(">="), args[0], args[1], e, &low);
+    if (!err)
+        err = compare(sc, STR("<="), args[0], args[2], e, &high);
+    if (err)
+        return err;
+    *out = expr_and(sc->b, low, high);
+    maybe_negate(sc, e->negated, out);
+    return 0;
+}
+
+/* The common type of args[from, n); points at the one that does not fit. */
+static int common_type(struct scope *sc, const struct expr **args, const struct ast_expr *e, unsigned from, unsigned step,
+                       unsigned n, struct type *out)
+{
+    *out = TYPE(T_NULL);
+    for (unsigned i = from; i < n; i += step) {
+        struct type was = *out;
+        if (type_common(was, args[i]->type, out))
+            continue;
+        char have[TYPE_TEXT], other[TYPE_TEXT];
+        type_format(was, have);
+        type_format(args[i]->type, other);
+        return bind_error(sc->b, e->args[i]->place, "42804", "this is %s, but those before it are %s", other, have);
+    }
+    return 0;
+}
+
+static int in_list(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr **args;
+    struct type common;
+    int err = resolve_args(sc, e, &args);
+    for (unsigned i = 1; i < e->nargs && !err; i++)
+        err = meet_literal(sc, args[0], &args[i]);
+    if (!err)
+        err = common_type(sc, args, e, 0, 1, e->nargs, &common);
+    if (err)
+        return err;
+    struct expr *in = expr_make(sc->b, EX_IN, BOOLEAN, e->place, e->nargs);
+    for (unsigned i = 0; i < e->nargs; i++)
+        ((const struct expr **)in->args)[i] = expr_cast(sc->b, args[i], common);
+    *out = in;
+    maybe_negate(sc, e->negated, out);
+    return 0;
+}
+
+static int case_when(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr **args;
+    struct type common;
+    int err = resolve_args(sc, e, &args);
+    if (err)
+        return err;
+    unsigned first = e->has_operand, pairs = (e->nargs - first) / 2, n = pairs * 2 + 1;
+    /* Results stand at every second place from first + 1 on; the ELSE comes last. */
+    const struct ast_expr *otherwise = e->has_else ? e->args[e->nargs - 1] : NULL;
+    err = common_type(sc, args, e, first + 1, 2, first + pairs * 2, &common);
+    if (!err && otherwise && !type_common(common, args[e->nargs - 1]->type, &common))
+        err = bind_error(sc->b, otherwise->place, "42804", "the ELSE has another type than the results before it");
+    if (!err && common.id == T_NULL)
+        err = bind_error(sc->b, e->place, "42804", "all results are NULL: give one of them a type by CAST(NULL AS ...)");
+    struct expr *c = expr_make(sc->b, EX_CASE, common, e->place, n);
+    const struct expr **to = (const struct expr **)c->args;
+    for (unsigned i = 0; i < pairs && !err; i++) {
+        to[2 * i] = args[first + 2 * i];
+        if (e->has_operand)
+            err = compare(sc, STR("="), args[0], args[first + 2 * i], e->args[first + 2 * i], &to[2 * i]);
+        if (!err && to[2 * i]->type.id != T_BOOLEAN)
+            err = bind_error(sc->b, e->args[first + 2 * i]->place, "42804", "WHEN needs a condition");
+        to[2 * i + 1] = expr_cast(sc->b, args[first + 2 * i + 1], common);
+    }
+    if (err)
+        return err;
+    struct expr *null = expr_make(sc->b, EX_CONST, common, e->place, 0);
+    null->value = value_null(common);
+    to[n - 1] = otherwise ? expr_cast(sc->b, args[e->nargs - 1], common) : null;
+    *out = c;
+    return 0;
+}
+
+static int cast(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr *arg;
+    struct type to;
+    int err = resolve_expr(sc, e->args[0], &arg);
+    if (!err)
+        err = bind_type(sc->b, &e->type, &to);
+    if (err)
+        return err;
+    if (arg->type.id != T_NULL && !type_can_cast(arg->type, to)) {
+        char have[TYPE_TEXT], want[TYPE_TEXT];
+        type_format(arg->type, have);
+        type_format(to, want);
+        return bind_error(sc->b, e->place, "42846", "%s cannot be cast to %s", have, want);
+    }
+    *out = expr_cast(sc->b, arg, to);
+    return 0;
+}
+
+/* Conditions under AND, OR and NOT. */
+static int logic(struct scope *sc, const struct ast_expr *e, enum expr_kind kind, const struct expr **out)
+{
+    static const char *const words[] = {[EX_AND] = "AND", [EX_OR] = "OR", [EX_NOT] = "NOT"};
+    struct expr *l = expr_make(sc->b, kind, BOOLEAN, e->place, e->nargs);
+    for (unsigned i = 0; i < e->nargs; i++) {
+        int err = resolve_condition(sc, e->args[i], words[kind], &((const struct expr **)l->args)[i]);
+        if (err)
+            return err;
+    }
+    *out = l;
+    return 0;
+}
+
+static int like(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr **args;
+    int err = resolve_args(sc, e, &args);
+    if (!err)
+        err = call(sc, STR("LIKE"), args, e->nargs, e->place, e->op, out);
+    if (!err)
+        maybe_negate(sc, e->negated, out);
+    return err;
+}
+
+static int is_null(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    struct expr *n = expr_make(sc->b, EX_IS_NULL, BOOLEAN, e->place, 1);
+    int err = resolve_expr(sc, e->args[0], &((const struct expr **)n->args)[0]);
+    *out = n;
+    if (!err)
+        maybe_negate(sc, e->negated, out);
+    return err;
+}
+
+static int is_distinct(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr **args;
+    int err = resolve_args(sc, e, &args);
+    return err ? err : compare(sc, e->negated ? STR("IS NOT DISTINCT FROM") : STR("IS DISTINCT FROM"), args[0], args[1], e, out);
+}
+
+/* ---- Functions by name: aggregates, built-in ones, C functions */
+
+static const struct {
+    const char *name;
+    enum agg_kind kind;
+} aggregates[] = {{"COUNT", AGG_COUNT}, {"SUM", AGG_SUM}, {"AVG", AGG_AVG}, {"MIN", AGG_MIN}, {"MAX", AGG_MAX}};
+
+/* ksqlDB's other aggregates: known, so that the sentence can say so. */
+static const char *const no_aggregates[] = {
+    "STDDEV_SAMP", "STDDEV_SAMPLE", "CORRELATION", "SUM_LIST", "HISTOGRAM", "ATTR", "COLLECT_LIST", "COLLECT_SET",
+    "COUNT_DISTINCT", "EARLIEST_BY_OFFSET", "LATEST_BY_OFFSET", "TOPK", "TOPKDISTINCT", "COLLECT_MAP"};
+
+static unsigned add_aggregate(struct scope *sc, struct agg a)
+{
+    struct query *q = sc->q;
+    for (unsigned i = 0; i < q->naggs; i++)
+        if (q->aggs[i].kind == a.kind && !q->aggs[i].arg == !a.arg && (!a.arg || expr_same(q->aggs[i].arg, a.arg)))
+            return i;
+    if ((q->naggs & (q->naggs - 1)) == 0) {
+        struct agg *more = ARENA_ARRAY(sc->b->arena, struct agg, q->naggs ? q->naggs * 2 : 1);
+        if (q->naggs)
+            memcpy(more, q->aggs, q->naggs * sizeof *more);
+        q->aggs = more;
+    }
+    q->aggs[q->naggs] = a;
+    return q->naggs++;
+}
+
+static int aggregate(struct scope *sc, const struct ast_expr *e, enum agg_kind kind, const struct expr **out)
+{
+    struct agg a = {.kind = kind, .type = TYPE(T_BIGINT)};
+    char type[TYPE_TEXT];
+    if (sc->in_aggregate)
+        return bind_error(sc->b, e->place, "42803", "an aggregate cannot stand inside another one");
+    if (sc->no_aggregates)
+        return bind_error(sc->b, e->place, "42803", "an aggregate cannot stand in %s", sc->no_aggregates);
+    bool star = e->star || (kind == AGG_COUNT && e->nargs == 0);
+    if (star ? kind != AGG_COUNT : e->nargs != 1)
+        return bind_error(sc->b, e->place, "42883", "%.*s takes one argument", STR_ARG(e->name.text));
+    if (star) {
+        a.kind = AGG_COUNT_STAR;
+    } else {
+        struct scope inner = *sc;
+        inner.in_aggregate = true;
+        int err = resolve_expr(&inner, e->args[0], &a.arg);
+        if (err)
+            return err;
+        type_format(a.arg->type, type);
+        if (a.arg->type.id == T_NULL || !agg_result(kind, a.arg->type, &a.type))
+            return bind_error(sc->b, e->args[0]->place, "42883", "%.*s cannot take %s", STR_ARG(e->name.text), type);
+    }
+    *out = expr_column(sc->b, COLUMN_AGG + add_aggregate(sc, a), a.type, e->place);
+    return 0;
+}
+
+static int udf(struct scope *sc, const struct ast_expr *e, const struct object *obj, const struct expr **out)
+{
+    struct function f;
+    const struct expr **args;
+    if (function_unpack(&f, obj, sc->b->arena) != 0)
+        return bind_error(sc->b, e->name.place, "58030", "the stored description of this function cannot be read");
+    if (e->nargs != f.nargs)
+        return bind_error(sc->b, e->place, "42883", "%s takes %u argument%s", f.name, f.nargs, f.nargs == 1 ? "" : "s");
+    int err = resolve_args(sc, e, &args);
+    struct expr *u = expr_make(sc->b, EX_UDF, f.result, e->place, f.nargs);
+    u->udf = (struct udf_ref){f.name, f.library, f.symbol};
+    for (unsigned i = 0; i < f.nargs && !err; i++) {
+        struct type common;
+        char want[TYPE_TEXT], have[TYPE_TEXT];
+        type_format(f.args[i], want);
+        type_format(args[i]->type, have);
+        if (!type_common(f.args[i], args[i]->type, &common) || !type_eq(common, f.args[i])) {
+            err = bind_error(sc->b, e->args[i]->place, "42883", "%s takes %s here, this is %s", f.name, want, have);
+            diag_hint(sc->b->diag, "write CAST(... AS %s)", want);
+        }
+        ((const struct expr **)u->args)[i] = err ? NULL : expr_cast(sc->b, args[i], f.args[i]);
+    }
+    *out = u;
+    return err;
+}
+
+static int no_function(const struct scope *sc, const struct ast_expr *e)
+{
+    struct nearest near = nearest_of(e->name.text);
+    for (unsigned i = 0; i < ARRAY_LEN(no_aggregates); i++)
+        if (str_eq_nocase(e->name.text, str_of(no_aggregates[i]))) {
+            bind_error(sc->b, e->name.place, "0A000", "the aggregate %s is not supported", no_aggregates[i]);
+            diag_hint(sc->b->diag, "there are COUNT, SUM, AVG, MIN and MAX");
+            return E_SQL;
+        }
+    for (unsigned i = 0; i < func_count(); i++)
+        if (lex_next(str_of(func_info(i)->name), 0).cls == LEX_NAME)
+            nearest_add(&near, str_of(func_info(i)->name));
+    for (unsigned i = 0; i < ARRAY_LEN(aggregates); i++)
+        nearest_add(&near, str_of(aggregates[i].name));
+    for (unsigned i = 0; i < sc->b->image->nobjects; i++)
+        if (strcmp(sc->b->image->objects[i]->kind, "function") == 0)
+            nearest_add(&near, str_of(sc->b->image->objects[i]->name));
+    bind_error(sc->b, e->name.place, "42883", "there is no function \"%.*s\"", STR_ARG(e->name.text));
+    struct str best = nearest_get(&near);
+    if (best.ptr)
+        diag_hint(sc->b->diag, "did you mean \"%.*s\"?", STR_ARG(best));
+    else
+        diag_hint(sc->b->diag, "SHOW FUNCTIONS lists what there is");
+    return E_SQL;
+}
+
+static int named_call(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr **args;
+    for (unsigned i = 0; i < ARRAY_LEN(aggregates); i++)
+        if (str_eq_nocase(e->name.text, str_of(aggregates[i].name)))
+            return aggregate(sc, e, aggregates[i].kind, out);
+    if (e->star)
+        return bind_error(sc->b, e->place, "42883", "only COUNT can take *");
+    const struct object *obj = image_object(sc->b->image, "function", e->name.text);
+    if (func_exists(e->name.text)) {
+        int err = resolve_args(sc, e, &args);
+        return err ? err : call(sc, e->name.text, args, e->nargs, e->place, e->place, out);
+    }
+    return obj ? udf(sc, e, obj, out) : no_function(sc, e);
+}
+
+static int minus(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr **args;
+    int err = resolve_args(sc, e, &args);
+    if (!err)
+        err = call(sc, STR("-"), args, 1, e->place, e->op, out);
+    struct value v;
+    if (!err && args[0]->kind == EX_CONST && expr_const(*out, &v, sc->b->arena, sc->b->diag) == 0) {
+        struct expr *c = expr_make(sc->b, EX_CONST, v.type, e->place, 0);
+        c->value = v;
+        *out = c;
+    }
+    return err;
+}
+
+/* ---- The switch */
+
+int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    switch (e->kind) {
+    case AST_COLUMN:
+        return column(sc, e, out);
+    case AST_CALL:
+        return named_call(sc, e, out);
+    case AST_NEG:
+        return minus(sc, e, out);
+    case AST_NOT:
+        return logic(sc, e, EX_NOT, out);
+    case AST_AND:
+        return logic(sc, e, EX_AND, out);
+    case AST_OR:
+        return logic(sc, e, EX_OR, out);
+    case AST_BINARY:
+        return binary(sc, e, out);
+    case AST_BETWEEN:
+        return between(sc, e, out);
+    case AST_IN:
+        return in_list(sc, e, out);
+    case AST_LIKE:
+        return like(sc, e, out);
+    case AST_IS_NULL:
+        return is_null(sc, e, out);
+    case AST_IS_DISTINCT:
+        return is_distinct(sc, e, out);
+    case AST_CASE:
+        return case_when(sc, e, out);
+    case AST_CAST:
+        return cast(sc, e, out);
+    default:
+        return literal_value(sc->b, e, out);
+    }
+}
+
+int resolve_condition(struct scope *sc, const struct ast_expr *e, const char *clause, const struct expr **out)
+{
+    char type[TYPE_TEXT];
+    int err = resolve_expr(sc, e, out);
+    if (err)
+        return err;
+    if ((*out)->type.id == T_NULL)
+        *out = expr_cast(sc->b, *out, BOOLEAN);
+    type_format((*out)->type, type);
+    if ((*out)->type.id != T_BOOLEAN)
+        return bind_error(sc->b, e->place, "42804", "%s needs a condition, true or false; this is %s", clause, type);
+    return 0;
+}
+
+int bind_constant(const struct binding *b, const struct ast_expr *e, struct type want, const struct expr **out)
+{
+    struct scope sc = {.b = b, .no_aggregates = "a constant"};
+    const struct expr *value;
+    char have[TYPE_TEXT], need[TYPE_TEXT];
+    int err = resolve_expr(&sc, e, &value);
+    if (err)
+        return err;
+    type_format(value->type, have);
+    type_format(want, need);
+    if (value->type.id != T_NULL && !type_can_cast(value->type, want))
+        return bind_error(b, e->place, "42804", "this is %s; the column takes %s", have, need);
+    *out = expr_cast(b, value, want);
+    if ((*out)->kind == EX_CAST && value->kind == EX_CONST)
+        return bind_error(b, e->place, "22000", "this value does not fit the column's type %s", need);
+    return 0;
+}

@@ -1,0 +1,63 @@
+/* Session properties (SET) and variables (DEFINE): a short list by name. */
+#include "sql/bind/bind.h"
+
+void settings_init(struct settings *s) { *s = (struct settings){0}; }
+
+void settings_fini(struct settings *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        xfree(s->items[i].name);
+        xfree(s->items[i].value);
+    }
+    xfree(s->items);
+}
+
+static struct setting *find(const struct settings *s, struct str name)
+{
+    for (unsigned i = 0; s && i < s->n; i++)
+        if (str_eq_nocase(str_of(s->items[i].name), name))
+            return &s->items[i];
+    return NULL;
+}
+
+struct str settings_get(const struct settings *s, struct str name)
+{
+    const struct setting *it = find(s, name);
+    return it ? str_of(it->value) : STR_NULL;
+}
+
+void settings_put(struct settings *s, struct str name, struct str value)
+{
+    struct setting *it = find(s, name);
+    if (it && !value.ptr) {
+        xfree(it->name);
+        xfree(it->value);
+        *it = s->items[--s->n];
+    } else if (it) {
+        xfree(it->value);
+        it->value = xstrndup(value.ptr, value.len);
+    } else if (value.ptr) {
+        VEC_PUSH(s->items, s->n, s->cap) =
+            (struct setting){xstrndup(name.ptr, name.len), xstrndup(value.ptr, value.len)};
+    }
+}
+
+static const char *const resets[] = {"earliest", "latest", NULL};
+static const char *const key_formats[] = {"KAFKA", "JSON", "DELIMITED", NULL};
+static const char *const value_formats[] = {"JSON", "DELIMITED", "KAFKA", NULL};
+static const struct property properties[] = {
+    {"auto.offset.reset", "earliest", "where queries begin to read topics", resets},
+    {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats},
+    {"ksql.persistence.default.format.value", "", "VALUE_FORMAT of relations that do not say", value_formats},
+};
+
+const struct property *property_at(unsigned i) { return i < ARRAY_LEN(properties) ? &properties[i] : NULL; }
+
+struct str property_get(const struct settings *props, const char *name)
+{
+    struct str value = settings_get(props, str_of(name));
+    for (unsigned i = 0; !value.ptr && i < ARRAY_LEN(properties); i++)
+        if (strcmp(properties[i].name, name) == 0)
+            return str_of(properties[i].dflt);
+    return value;
+}

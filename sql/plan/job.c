@@ -1,0 +1,340 @@
+/* Jobs: CREATE ... AS SELECT makes one, with its relation, its topics and its plan, in one change; DROP and TERMINATE end
+ * it, PAUSE and RESUME say whether it shall run. A job has the name of the relation that it fills. */
+#include <stdio.h>
+
+#include "sql/plan/statement.h"
+
+/* ---- What jobs there are */
+
+void job_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct object *o, const struct job_def *j),
+              void *arg)
+{
+    for (unsigned i = 0; i < im->nobjects; i++) {
+        struct job_def j;
+        if (strcmp(im->objects[i]->kind, "job") == 0 && job_def_unpack(&j, im->objects[i]->body, a) == 0)
+            each_cb(arg, im->objects[i], &j);
+    }
+}
+
+struct users {
+    const struct relation *rel;
+    struct uuid but;
+    char text[200];
+    unsigned n;
+};
+
+static void add_user(void *arg, const struct object *o, const struct job_def *j)
+{
+    struct users *u = arg;
+    bool uses = uuid_eq(j->relation, u->rel->id);
+    for (unsigned i = 0; i < j->nreads; i++)
+        uses |= uuid_eq(j->reads[i], u->rel->id);
+    if (!uses || uuid_eq(o->id, u->but))
+        return;
+    size_t len = strlen(u->text);
+    if (u->n++ < 4)
+        snprintf(u->text + len, sizeof u->text - len, "%s\"%.60s\"", len ? ", " : "", j->name);
+}
+
+const char *job_users(const struct stmt *st, const struct relation *rel, struct uuid but)
+{
+    struct users u = {.rel = rel, .but = but};
+    job_each(st->b.image, st->arena, add_user, &u);
+    if (u.n > 4)
+        return arena_printf(st->arena, "jobs %s and %u more", u.text, u.n - 4);
+    return u.n ? arena_printf(st->arena, "job%s %s", u.n == 1 ? "" : "s", u.text) : NULL;
+}
+
+struct writers {
+    struct uuid topic;
+    const char *name;
+};
+
+static void find_writer(void *arg, const struct object *o, const struct job_def *j)
+{
+    struct writers *w = arg;
+    (void)o;
+    if (uuid_eq(j->output, w->topic))
+        w->name = j->name;
+}
+
+/* ---- CREATE ... AS SELECT */
+
+/* The relation that the query's items make: key first. */
+static void relation_of_query(struct stmt *st, const struct query *q, struct draft_relation *dr)
+{
+    struct relation *rel = &dr->rel;
+    struct row_format *f = &rel->format;
+    rel->cols = ARENA_ARRAY(st->arena, struct relation_column, q->nitems);
+    f->key_cols = ARENA_ARRAY(st->arena, struct column, q->nitems);
+    f->value_cols = ARENA_ARRAY(st->arena, struct column, q->nitems);
+    for (unsigned i = 0; i < q->nitems; i++) {
+        struct column c = {q->items[i].name, q->items[i].expr->type};
+        bool key = i < q->nkey; /* bind_key put the key first */
+        unsigned index = key ? f->nkey++ : f->nvalue++;
+        *(key ? &f->key_cols[index] : &f->value_cols[index]) = c;
+        rel->cols[rel->ncols++] = (struct relation_column){c.name, c.type, key, index};
+    }
+    f->window_size_ms = q->windowed ? q->size_ms : 0;
+    rel->windowed = q->windowed;
+}
+
+int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr)
+{
+    const struct ast_statement *ast = st->ast->kind == AST_EXPLAIN ? st->ast->inner : st->ast;
+    *dr = (struct draft_relation){.key_like = -1, .value_like = -1};
+    int err = bind_with(&st->b, &ast->with, &dr->with);
+    if (!err)
+        err = bind_query(&st->b, ast->select, QUERY_PERSISTENT, ast->table, q);
+    if (err)
+        return err;
+    const struct relation *first = q->sources[0].rel;
+    const struct topic *t = image_topic_by_id(st->b.image, first->topic);
+    dr->partitions_like = t ? t->nparts : st->env->default_partitions;
+    dr->key_like = (int)first->format.key.kind;
+    dr->value_like = (int)first->format.value.kind;
+    dr->windowed = q->windowed;
+    dr->window_retention_ms = q->retention_ms;
+    dr->rel.name = arena_dup(st->arena, ast->name.text).ptr;
+    dr->rel.table = ast->table;
+    relation_of_query(st, q, dr);
+    return 0;
+}
+
+int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions, struct plan **out)
+{
+    int window_start;
+    struct plan_node *input;
+    struct logical *tree = rules_apply(logical_build(q, QUERY_PERSISTENT, st->arena, &window_start), st->arena);
+    struct lowering lo = {.arena = st->arena, .diag = st->b.diag, .drop_null_groups = true};
+    lo.from_latest = str_eq(property_get(st->env->props, "auto.offset.reset"), STR("latest"));
+    int err = logical_lower(&lo, tree, &input);
+    if (err)
+        return err;
+    struct plan_node *sink = physical_node(st->arena, PLAN_SINK_TOPIC, input);
+    sink->relation = dr->rel.name;
+    sink->topic = dr->rel.topic;
+    sink->topic_name = dr->rel.topic_name;
+    sink->format = dr->rel.format;
+    sink->sink_cols = ARENA_ARRAY(st->arena, unsigned, q->nitems);
+    for (unsigned i = 0; i < q->nitems; i++)
+        sink->sink_cols[i] = i;
+    sink->window_start_col = window_start;
+    sink->window_size_ms = q->windowed ? q->size_ms : 0;
+    sink->retention_ms = q->windowed ? q->retention_ms : -1;
+    return plan_finish(sink, plan_parallelism(partitions), st->arena, out, st->b.diag);
+}
+
+/* A job must not feed itself, and a topic has one job that writes it. */
+static int check_output(struct stmt *st, const struct query *q, const struct relation *rel)
+{
+    struct writers w = {rel->topic, NULL};
+    struct place place = st->ast->name.place;
+    for (unsigned i = 0; i < q->nsources; i++)
+        if (uuid_eq(q->sources[i].rel->topic, rel->topic))
+            return bind_error(&st->b, place, "42P07", "the result would be written to topic \"%s\", which the query reads", rel->topic_name);
+    job_each(st->b.image, st->arena, find_writer, &w);
+    if (w.name)
+        return bind_error(&st->b, place, "42P07", "topic \"%s\" is already written by job \"%s\"", rel->topic_name, w.name);
+    return 0;
+}
+
+static int put_job(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan)
+{
+    char id[UUID_TEXT];
+    struct wbuf packed, body;
+    struct topic_config config = {"cleanup.policy", "compact"};
+    struct job_def j = {.name = rel->name, .sql = rel->sql, .output = rel->topic, .changelog = stmt_uuid(st), .relation = rel->id,
+                        .created_ms = st->env->now_ms};
+    uuid_format(rel->job, id);
+    int err = change_create_topic(stmt_change(st), str_of(arena_printf(st->arena, "__job_%s_changelog", id)), &j.changelog,
+                                  (int32_t)plan->parallelism, &config, 1, st->b.diag);
+    if (err)
+        return err;
+    j.reads = ARENA_ARRAY(st->arena, struct uuid, q->nsources);
+    for (unsigned i = 0; i < q->nsources; i++)
+        j.reads[j.nreads++] = q->sources[i].rel->id;
+    wbuf_init(&packed);
+    wbuf_init(&body);
+    plan_pack(plan, &packed);
+    j.plan = wbuf_view(&packed);
+    job_def_pack(&j, &body);
+    change_put_object(stmt_change(st), "job", str_of(j.name), rel->job, wbuf_view(&body), true);
+    wbuf_fini(&packed);
+    wbuf_fini(&body);
+    return 0;
+}
+
+int prepare_create_as(struct stmt *st)
+{
+    struct query q;
+    struct draft_relation dr;
+    struct relation *old, *rel = &dr.rel;
+    struct plan *plan;
+    int32_t partitions;
+    int err = relation_name_free(st, &old);
+    if (err)
+        return err > 0 ? 0 : err;
+    if (old)
+        return bind_error(&st->b, st->ast->name.place, "0A000", "a declared relation cannot be replaced by a job's; DROP it first");
+    err = bind_create_as(st, &q, &dr);
+    if (!err)
+        err = relation_finish(st, &dr, &partitions);
+    if (!err)
+        err = check_output(st, &q, rel);
+    if (!err)
+        err = job_plan(st, &q, &dr, partitions, &plan);
+    if (err)
+        return err;
+    rel->sql = arena_dup(st->arena, stmt_sql(st)).ptr;
+    rel->id = stmt_uuid(st);
+    rel->job = stmt_uuid(st);
+    relation_put(st, rel, true);
+    if ((err = put_job(st, &q, rel, plan)) != 0)
+        return err;
+    st->out->job = rel->job;
+    stmt_message(st, "%s \"%s\" created; job \"%s\" fills it and topic \"%s\" (%d partition%s)", rel->table ? "table" : "stream",
+                 rel->name, rel->name, rel->topic_name, partitions, partitions == 1 ? "" : "s");
+    return 0;
+}
+
+/* ---- DROP */
+
+static void remove_job(struct stmt *st, const struct object *job)
+{
+    struct job_def j;
+    change_remove_object(stmt_change(st), "job", job->id);
+    if (job_def_unpack(&j, job->body, st->arena) == 0 && image_topic_by_id(st->b.image, j.changelog))
+        change_delete_topic(stmt_change(st), j.changelog);
+}
+
+struct sharing {
+    const struct relation *rel;
+    const char *name;
+};
+
+static void find_sharing(void *arg, const struct relation *r)
+{
+    struct sharing *s = arg;
+    if (uuid_eq(r->topic, s->rel->topic) && !uuid_eq(r->id, s->rel->id))
+        s->name = r->name;
+}
+
+int prepare_drop(struct stmt *st)
+{
+    const struct ast_statement *ast = st->ast;
+    const char *kind = ast->table ? "table" : "stream";
+    if (!image_object(st->b.image, "relation", ast->name.text) && ast->if_clause)
+        return stmt_nothing(st, "there is no %s \"%.*s\"; nothing changed", kind, STR_ARG(ast->name.text));
+    struct relation *rel = relation_find(st->b.image, ast->name.text, st->arena, st->b.diag);
+    if (!rel) {
+        if (st->b.diag)
+            memcpy(st->b.diag->code, "42P01", 6);
+        return diag_place(st->b.diag, E_SQL, st->b.text, ast->name.place);
+    }
+    if (rel->table != ast->table) {
+        bind_error(&st->b, ast->name.place, "42809", "\"%s\" is a %s", rel->name, rel->table ? "table" : "stream");
+        diag_hint(st->b.diag, "write DROP %s %s;", rel->table ? "TABLE" : "STREAM", rel->name);
+        return E_SQL;
+    }
+    const char *users = job_users(st, rel, rel->job);
+    struct sharing sharing = {rel, NULL};
+    relation_each(st->b.image, st->arena, find_sharing, &sharing);
+    if (users) {
+        bind_error(&st->b, ast->name.place, "2BP01", "\"%s\" cannot be dropped: it is used by %s", rel->name, users);
+        diag_hint(st->b.diag, "DROP what those jobs fill first, or TERMINATE them");
+        return E_SQL;
+    }
+    if (ast->delete_topic && sharing.name)
+        return bind_error(&st->b, ast->name.place, "2BP01", "topic \"%s\" cannot be deleted: \"%s\" lies on it too", rel->topic_name, sharing.name);
+    const struct object *job = uuid_is_zero(rel->job) ? NULL : image_object_by_id(st->b.image, rel->job);
+    if (job)
+        remove_job(st, job);
+    change_remove_object(stmt_change(st), "relation", rel->id);
+    bool topic = ast->delete_topic && image_topic_by_id(st->b.image, rel->topic);
+    if (topic)
+        change_delete_topic(stmt_change(st), rel->topic);
+    stmt_message(st, "%s \"%s\" dropped%s%s", kind, rel->name, job ? ", with its job" : "", topic ? ", with its topic" : "");
+    return 0;
+}
+
+/* ---- TERMINATE, PAUSE, RESUME */
+
+struct job_action {
+    struct stmt *st;
+    unsigned n;
+};
+
+/* The relation stays when its job goes; then nothing keeps its rows but the topic. */
+static void terminate(struct stmt *st, const struct object *o, const struct job_def *j)
+{
+    const struct object *obj = image_object_by_id(st->b.image, j->relation);
+    struct relation rel;
+    remove_job(st, o);
+    if (!obj || relation_unpack(&rel, obj, st->arena) != 0)
+        return;
+    rel.job = (struct uuid){{0}};
+    relation_put(st, &rel, false);
+}
+
+static void act(void *arg, const struct object *o, const struct job_def *j)
+{
+    struct job_action *ja = arg;
+    struct stmt *st = ja->st;
+    struct job_def changed = *j;
+    struct wbuf w;
+    changed.stopped = st->ast->kind == AST_PAUSE;
+    if (st->ast->kind == AST_TERMINATE) {
+        terminate(st, o, j);
+        ja->n++;
+    } else if (changed.stopped != j->stopped) {
+        wbuf_init(&w);
+        job_def_pack(&changed, &w);
+        change_put_object(stmt_change(st), "job", str_of(o->name), o->id, wbuf_view(&w), false);
+        wbuf_fini(&w);
+        ja->n++;
+    }
+}
+
+static const struct object *find_job(struct stmt *st, const struct ast_name *name)
+{
+    const struct object *o = image_object(st->b.image, "job", name->text);
+    struct nearest near = nearest_of(name->text);
+    if (o)
+        return o;
+    for (unsigned i = 0; i < st->b.image->nobjects; i++)
+        if (strcmp(st->b.image->objects[i]->kind, "job") == 0)
+            nearest_add(&near, str_of(st->b.image->objects[i]->name));
+    bind_error(&st->b, name->place, "42704", "there is no job \"%.*s\"", STR_ARG(name->text));
+    if (nearest_get(&near).ptr)
+        diag_hint(st->b.diag, "did you mean \"%.*s\"?", STR_ARG(nearest_get(&near)));
+    else
+        diag_hint(st->b.diag, "SHOW JOBS lists what there is");
+    return NULL;
+}
+
+int prepare_job_state(struct stmt *st)
+{
+    static const char *const done[] = {[AST_TERMINATE] = "terminated", [AST_PAUSE] = "paused", [AST_RESUME] = "resumed"};
+    const char *word = done[st->ast->kind];
+    struct job_action ja = {st, 0};
+    struct job_def j;
+    if (st->ast->all) {
+        job_each(st->b.image, st->arena, act, &ja);
+        if (!ja.n)
+            return stmt_nothing(st, "there is no job to be %s; nothing changed", word);
+        stmt_message(st, "%u job%s %s", ja.n, ja.n == 1 ? "" : "s", word);
+        return 0;
+    }
+    const struct object *o = find_job(st, &st->ast->name);
+    if (!o)
+        return E_SQL;
+    if (job_def_unpack(&j, o->body, st->arena) != 0)
+        return bind_error(&st->b, st->ast->name.place, "58030", "the stored description of job \"%s\" cannot be read", o->name);
+    act(&ja, o, &j);
+    if (!ja.n)
+        return stmt_nothing(st, "job \"%s\" is %s already; nothing changed", o->name, word);
+    stmt_message(st, "job \"%s\" %s", o->name, word);
+    st->out->job = st->ast->kind == AST_RESUME ? o->id : (struct uuid){{0}};
+    return 0;
+}

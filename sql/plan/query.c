@@ -1,0 +1,146 @@
+/* SELECT as a query of a session, and EXPLAIN. */
+#include "sql/plan/statement.h"
+
+/* ---- Plans of queries */
+
+/* Arrival order decides what a stream-table join gives; over topics read to their end there is none. */
+static int check_pull(struct stmt *st, const struct ast_select *s, const struct query *q)
+{
+    if (q->nsources > 1 && !q->sources[0].rel->table) {
+        bind_error(&st->b, s->from.items[1].place, "0A000", "a stream is joined as its rows arrive: that has no end");
+        diag_hint(st->b.diag, "add EMIT CHANGES");
+        return E_SQL;
+    }
+    return 0;
+}
+
+static bool is_pull(const struct ast_select *s) { return s->emit == AST_EMIT_NONE; }
+
+int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, struct plan **out)
+{
+    enum query_use use = is_pull(s) ? QUERY_PULL : QUERY_PUSH;
+    int window_start, err = bind_query(&st->b, s, use, false, q);
+    if (!err && use == QUERY_PULL)
+        err = check_pull(st, s, q);
+    if (err)
+        return err;
+    struct plan_node *input;
+    struct logical *tree = rules_apply(logical_build(q, use, st->arena, &window_start), st->arena);
+    struct lowering lo = {.arena = st->arena, .diag = st->b.diag, .until_end = use == QUERY_PULL};
+    lo.from_latest = use == QUERY_PUSH && str_eq(property_get(st->env->props, "auto.offset.reset"), STR("latest"));
+    if ((err = logical_lower(&lo, tree, &input)) != 0)
+        return diag_place(st->b.diag, err, st->b.text, s->place);
+    struct plan_node *sink = physical_node(st->arena, PLAN_SINK_QUERY, input);
+    sink->limit = use == QUERY_PUSH ? q->limit : -1;
+    const struct topic *t = image_topic_by_id(st->b.image, q->sources[0].rel->topic);
+    return plan_finish(sink, plan_parallelism(t ? t->nparts : 1), st->arena, out, st->b.diag);
+}
+
+/* Topics may have been deleted under a relation. */
+static int check_topics(struct stmt *st, const struct ast_select *s, const struct query *q)
+{
+    for (unsigned i = 0; i < q->nsources; i++)
+        if (!image_topic_by_id(st->b.image, q->sources[i].rel->topic)) {
+            bind_error(&st->b, s->from.items[i].name.place, "42P01", "topic \"%s\" of \"%s\" does not exist any more",
+                       q->sources[i].rel->topic_name, q->sources[i].rel->name);
+            diag_hint(st->b.diag, "DROP %s %s; and create it again", q->sources[i].rel->table ? "TABLE" : "STREAM", q->sources[i].rel->name);
+            return E_SQL;
+        }
+    return 0;
+}
+
+int prepare_select(struct stmt *st)
+{
+    struct query q;
+    struct plan *plan;
+    int err = query_plan(st, st->ast->select, &q, &plan);
+    if (!err)
+        err = check_topics(st, st->ast->select, &q);
+    if (err)
+        return err;
+    st->out->kind = PREPARED_QUERY;
+    st->out->plan = plan;
+    st->out->schema = plan->sink->inputs[0]->out;
+    st->out->push = !is_pull(st->ast->select);
+    st->out->changes = plan->sink->inputs[0]->mode != MODE_APPEND && st->out->push;
+    return 0;
+}
+
+/* ---- EXPLAIN */
+
+static void show_plan(struct stmt *st, const struct plan *plan)
+{
+    static const char *const columns[] = {"plan"};
+    struct wbuf w;
+    wbuf_init(&w);
+    plan_print(plan, NULL, &w);
+    struct str text = arena_dup(st->arena, wbuf_view(&w));
+    wbuf_fini(&w);
+    rows_columns(st, columns, 1);
+    while (text.len) {
+        const char *end = memchr(text.ptr, '\n', text.len);
+        size_t n = end ? (size_t)(end - text.ptr) : text.len;
+        const char *line = arena_dup(st->arena, (struct str){text.ptr, n}).ptr;
+        rows_add(st, &line, st->out->job);
+        text = (struct str){text.ptr + n + (end != NULL), text.len - n - (end != NULL)};
+    }
+    st->out->vertical = true;
+}
+
+static int explain_create(struct stmt *st, struct plan **plan)
+{
+    struct query q;
+    struct draft_relation dr;
+    int32_t partitions;
+    struct relation *old;
+    struct stmt inner = *st;
+    inner.ast = st->ast->inner;
+    int err = relation_name_free(&inner, &old);
+    if (err < 0)
+        return err;
+    *st->out = (struct prepared){.limit = -1};
+    err = bind_create_as(&inner, &q, &dr);
+    if (!err)
+        err = relation_finish(&inner, &dr, &partitions);
+    if (!err)
+        err = job_plan(&inner, &q, &dr, partitions, plan);
+    prepared_fini(st->out); /* the change was only built to see what would be made */
+    return err;
+}
+
+static int explain_job(struct stmt *st)
+{
+    const struct ast_name *name = &st->ast->name;
+    const struct object *o = image_object(st->b.image, "job", name->text);
+    struct job_def j;
+    struct plan *plan;
+    if (!o) {
+        struct nearest near = nearest_of(name->text);
+        for (unsigned i = 0; i < st->b.image->nobjects; i++)
+            if (strcmp(st->b.image->objects[i]->kind, "job") == 0)
+                nearest_add(&near, str_of(st->b.image->objects[i]->name));
+        bind_error(&st->b, name->place, "42704", "there is no job \"%.*s\"", STR_ARG(name->text));
+        if (nearest_get(&near).ptr)
+            diag_hint(st->b.diag, "did you mean \"%.*s\"?", STR_ARG(nearest_get(&near)));
+        else
+            diag_hint(st->b.diag, "EXPLAIN takes a SELECT, a CREATE ... AS SELECT, or the name of a job");
+        return E_SQL;
+    }
+    if (job_def_unpack(&j, o->body, st->arena) != 0 || plan_unpack(&plan, j.plan, st->arena) != 0)
+        return bind_error(&st->b, name->place, "58030", "the stored plan of job \"%s\" cannot be read", o->name);
+    st->out->job = o->id;
+    show_plan(st, plan);
+    return 0;
+}
+
+int prepare_explain(struct stmt *st)
+{
+    struct query q;
+    struct plan *plan;
+    if (!st->ast->inner)
+        return explain_job(st);
+    int err = st->ast->inner->kind == AST_SELECT ? query_plan(st, st->ast->inner->select, &q, &plan) : explain_create(st, &plan);
+    if (!err)
+        show_plan(st, plan);
+    return err;
+}

@@ -1,0 +1,69 @@
+/* What the files of statement_prepare share. One file per family of statements; statement.c chooses. */
+#ifndef PLAN_STATEMENT_H
+#define PLAN_STATEMENT_H
+#include "sql/plan/logical.h"
+
+struct stmt {
+    const struct statement_env *env;
+    const struct ast_statement *ast;
+    struct arena *arena;
+    struct binding b; /* text, image, arena, diag */
+    struct prepared *out;
+};
+
+/* Each prepares its statement into st->out. */
+int prepare_create(struct stmt *st);          /* relation.c */
+int prepare_create_as(struct stmt *st);       /* job.c */
+int prepare_drop(struct stmt *st);            /* job.c */
+int prepare_job_state(struct stmt *st);       /* job.c: TERMINATE, PAUSE, RESUME */
+int prepare_create_function(struct stmt *st); /* function.c */
+int prepare_drop_function(struct stmt *st);   /* function.c */
+int prepare_insert(struct stmt *st);          /* insert.c */
+int prepare_select(struct stmt *st);          /* query.c */
+int prepare_explain(struct stmt *st);         /* query.c */
+int prepare_show(struct stmt *st);            /* show.c */
+int prepare_describe(struct stmt *st);        /* show.c */
+int prepare_describe_function(struct stmt *st);
+int prepare_print(struct stmt *st);           /* statement.c */
+
+/* ---- Helpers */
+struct uuid stmt_uuid(const struct stmt *st); /* a new one */
+struct change *stmt_change(struct stmt *st);  /* the statement's change, begun at the first call */
+int stmt_nothing(struct stmt *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void stmt_message(struct stmt *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
+struct str stmt_sql(const struct stmt *st);   /* the text without blanks and ';' at its end */
+
+/* ---- relation.c: making relations and their topics */
+struct draft_relation { /* a relation to be, while it is found out what it is */
+    struct relation rel;
+    struct with with;
+    bool windowed;
+    int64_t window_retention_ms;
+    int key_like, value_like; /* formats to take if nothing is said and they can hold the columns; -1 none */
+    int32_t partitions_like;  /* partitions of a new topic if nothing is said */
+};
+/* May the name be taken? 0 yes; 1: IF NOT EXISTS found it, st->out says so; *old: what OR REPLACE replaces, or NULL. */
+int relation_name_free(struct stmt *st, struct relation **old);
+/* Formats, timestamp column, topic (found or created in the change), object. cols and format's columns are set before. */
+int relation_finish(struct stmt *st, struct draft_relation *dr, int32_t *partitions);
+void relation_put(struct stmt *st, const struct relation *rel, bool must_be_new);
+
+/* ---- job.c */
+/* Every job: each_cb with its object and definition. */
+void job_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct object *o, const struct job_def *j),
+              void *arg);
+/* "a", "b" and 3 more: names of the jobs that read (and, except for `but`, write) a relation; NULL: none. */
+const char *job_users(const struct stmt *st, const struct relation *rel, struct uuid but);
+/* The plan of CREATE ... AS SELECT. dr->rel.topic need not exist yet. */
+int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions, struct plan **out);
+int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr);
+
+/* ---- query.c */
+int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, struct plan **out);
+
+/* ---- show.c: tables of results */
+void rows_columns(struct stmt *st, const char *const *names, unsigned n); /* all VARCHAR */
+/* A row of n texts (NULL: null), about a job or none. */
+void rows_add(struct stmt *st, const char *const *cells, struct uuid job);
+
+#endif
