@@ -1,0 +1,297 @@
+/* librdkafka 2.0.2 against a node in this process: topics, partitions, idempotent produce in order, headers, nulls,
+ * fetch by assign(), offsets for times. */
+#include "tests/lib/server.h"
+#include "tests/unit/unit.h"
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct server server;
+
+static rd_kafka_t *client(rd_kafka_type_t type, const char *const *conf,
+                          void (*dr_cb)(rd_kafka_t *, const rd_kafka_message_t *, void *), void *opaque)
+{
+    char err[256];
+    rd_kafka_conf_t *c = rd_kafka_conf_new();
+    assert_int_equal(rd_kafka_conf_set(c, "bootstrap.servers", server.address, err, sizeof err), RD_KAFKA_CONF_OK);
+    for (; conf && *conf; conf += 2)
+        assert_int_equal(rd_kafka_conf_set(c, conf[0], conf[1], err, sizeof err), RD_KAFKA_CONF_OK);
+    if (dr_cb)
+        rd_kafka_conf_set_dr_msg_cb(c, dr_cb);
+    rd_kafka_conf_set_opaque(c, opaque);
+    rd_kafka_t *rk = rd_kafka_new(type, c, err, sizeof err);
+    if (!rk)
+        fail_msg("%s", err);
+    return rk;
+}
+
+/* ---- admin */
+
+static rd_kafka_event_t *await(rd_kafka_queue_t *q)
+{
+    rd_kafka_event_t *ev = rd_kafka_queue_poll(q, 10000);
+    assert_non_null(ev);
+    assert_int_equal(rd_kafka_event_error(ev), 0);
+    return ev;
+}
+
+static int create(rd_kafka_t *rk, rd_kafka_queue_t *q, const char *name, int parts)
+{
+    char err[256];
+    rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(name, parts, -1, err, sizeof err);
+    assert_non_null(t);
+    assert_int_equal(rd_kafka_NewTopic_set_config(t, "retention.ms", strcmp(name, "made") == 0 ? "123456" : "-1"), 0);
+    rd_kafka_CreateTopics(rk, &t, 1, NULL, q);
+    rd_kafka_event_t *ev = await(q);
+    size_t n;
+    const rd_kafka_topic_result_t **res = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(ev), &n);
+    int code = rd_kafka_topic_result_error(res[0]);
+    rd_kafka_event_destroy(ev);
+    rd_kafka_NewTopic_destroy(t);
+    return code;
+}
+
+static int partitions_of(rd_kafka_t *rk, const char *name)
+{
+    const struct rd_kafka_metadata *md;
+    int n = -1;
+    assert_int_equal(rd_kafka_metadata(rk, 1, NULL, &md, 10000), 0);
+    assert_int_equal(md->broker_cnt, 1);
+    for (int i = 0; i < md->topic_cnt; i++)
+        if (strcmp(md->topics[i].topic, name) == 0)
+            n = md->topics[i].partition_cnt;
+    rd_kafka_metadata_destroy(md);
+    return n;
+}
+
+/* Topics are created with settings, refused twice, grown, described, deleted. */
+static void test_admin(void **state)
+{
+    (void)state;
+    char err[256];
+    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, NULL, NULL, NULL);
+    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+    assert_int_equal(create(rk, q, "made", 3), 0);
+    assert_int_equal(create(rk, q, "made", 3), RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
+    assert_int_equal(create(rk, q, "no good name", 3), RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
+    assert_int_equal(partitions_of(rk, "made"), 3);
+
+    rd_kafka_NewPartitions_t *np = rd_kafka_NewPartitions_new("made", 6, err, sizeof err);
+    rd_kafka_CreatePartitions(rk, &np, 1, NULL, q);
+    rd_kafka_event_destroy(await(q));
+    rd_kafka_NewPartitions_destroy(np);
+    assert_int_equal(partitions_of(rk, "made"), 6);
+
+    rd_kafka_ConfigResource_t *cr = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, "made");
+    rd_kafka_DescribeConfigs(rk, &cr, 1, NULL, q);
+    rd_kafka_event_t *ev = await(q);
+    size_t n, nconf;
+    const rd_kafka_ConfigResource_t **res =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ev), &n);
+    assert_int_equal(n, 1);
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(res[0], &nconf);
+    bool found = false;
+    for (size_t i = 0; i < nconf; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "retention.ms") == 0)
+            found = strcmp(rd_kafka_ConfigEntry_value(entries[i]), "123456") == 0 &&
+                    !rd_kafka_ConfigEntry_is_default(entries[i]);
+    assert_true(found);
+    rd_kafka_event_destroy(ev);
+    rd_kafka_ConfigResource_destroy(cr);
+
+    rd_kafka_DeleteTopic_t *del = rd_kafka_DeleteTopic_new("made");
+    rd_kafka_DeleteTopics(rk, &del, 1, NULL, q);
+    rd_kafka_event_destroy(await(q));
+    rd_kafka_DeleteTopic_destroy(del);
+    assert_int_equal(partitions_of(rk, "made"), -1);
+    rd_kafka_queue_destroy(q);
+    rd_kafka_destroy(rk);
+}
+
+/* ---- produce and consume */
+
+enum { MESSAGES = 20000, PARTS = 3 };
+struct delivered {
+    int64_t last[PARTS];
+    int good, bad;
+};
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+    (void)rk;
+    struct delivered *d = opaque;
+    if (m->err || m->offset != d->last[m->partition] + 1)
+        d->bad++;
+    else
+        d->good++;
+    d->last[m->partition] = m->offset;
+}
+
+static void consume(const char *topic, int64_t start, int count, void (*each)(rd_kafka_message_t *m, void *arg), void *arg)
+{
+    const char *const conf[] = {"group.id", "none", "enable.auto.commit", "false", "enable.partition.eof", "false",
+                                "check.crcs", "true", NULL};
+    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf, NULL, NULL);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTS);
+    for (int p = 0; p < PARTS; p++)
+        rd_kafka_topic_partition_list_add(list, topic, p)->offset = start;
+    assert_int_equal(rd_kafka_assign(rk, list), 0);
+    for (int n = 0; n < count;) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 10000);
+        assert_non_null(m);
+        assert_int_equal(m->err, 0);
+        each(m, arg);
+        n++;
+        rd_kafka_message_destroy(m);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+struct seen {
+    int next[PARTS];
+    int total;
+};
+
+static void check_message(rd_kafka_message_t *m, void *arg)
+{
+    struct seen *s = arg;
+    char key[32], value[64];
+    int id = m->key ? atoi((const char *)m->key + 1) : -1;
+    rd_kafka_timestamp_type_t type;
+    assert_int_equal(m->offset, s->next[m->partition]);
+    s->next[m->partition]++;
+    s->total++;
+    if (id < 0) { /* every tenth has a null key and says its number in its value */
+        assert_int_equal(m->key_len, 0);
+        assert_true(m->len > 0);
+        return;
+    }
+    snprintf(key, sizeof key, "k%d", id);
+    snprintf(value, sizeof value, "value of %d", id);
+    assert_int_equal(m->key_len, strlen(key));
+    if (id % 7 == 0)
+        assert_null(m->payload);
+    else
+        assert_memory_equal(m->payload, value, m->len);
+    assert_int_equal(rd_kafka_message_timestamp(m, &type), INT64_C(1795000000000) + id);
+    assert_int_equal(type, RD_KAFKA_TIMESTAMP_CREATE_TIME);
+    rd_kafka_headers_t *h;
+    const void *v;
+    size_t size;
+    assert_int_equal(rd_kafka_message_headers(m, &h), 0);
+    assert_int_equal(rd_kafka_header_get(h, 0, "n", &v, &size), 0);
+    assert_memory_equal(v, key, strlen(key));
+    assert_int_equal(rd_kafka_header_get(h, 0, "null", &v, &size), 0);
+    assert_null(v);
+}
+
+static void produce_one(rd_kafka_t *rk, const char *topic, int i)
+{
+    char key[32], value[64];
+    snprintf(key, sizeof key, "k%d", i);
+    snprintf(value, sizeof value, "value of %d", i);
+    rd_kafka_headers_t *h = rd_kafka_headers_new(2);
+    rd_kafka_header_add(h, "n", -1, key, (ssize_t)strlen(key));
+    rd_kafka_header_add(h, "null", -1, NULL, 0);
+    bool no_key = i % 10 == 3, no_value = !no_key && i % 7 == 0;
+    rd_kafka_resp_err_t err;
+    do {
+        err = rd_kafka_producev(
+            rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(i % PARTS),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(no_key ? NULL : key, no_key ? 0 : strlen(key)),
+            RD_KAFKA_V_VALUE(no_value ? NULL : value, no_value ? 0 : strlen(value)),
+            RD_KAFKA_V_TIMESTAMP(INT64_C(1795000000000) + i), RD_KAFKA_V_HEADERS(h), RD_KAFKA_V_END);
+        if (err)
+            rd_kafka_poll(rk, 10);
+    } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+    assert_int_equal(err, 0);
+}
+
+/* An idempotent producer's records arrive once, in order, and whole: keys, nulls, headers, times; offsets rise by one. */
+static void test_produce(void **state)
+{
+    (void)state;
+    static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd"};
+    for (size_t c = 0; c < sizeof codecs / sizeof *codecs; c++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "order-%s", codecs[c]);
+        struct delivered d = {{-1, -1, -1}, 0, 0};
+        const char *const conf[] = {"enable.idempotence", "true", "compression.codec", codecs[c], "linger.ms", "5", NULL};
+        rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, conf, on_delivery, &d);
+        rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+        assert_int_equal(create(rk, q, topic, PARTS), 0);
+        rd_kafka_queue_destroy(q);
+        for (int i = 0; i < MESSAGES; i++)
+            produce_one(rk, topic, i);
+        assert_int_equal(rd_kafka_flush(rk, 20000), 0);
+        assert_int_equal(d.good, MESSAGES);
+        assert_int_equal(d.bad, 0);
+        rd_kafka_destroy(rk);
+        struct seen s = {{0}, 0};
+        consume(topic, RD_KAFKA_OFFSET_BEGINNING, MESSAGES, check_message, &s);
+        assert_int_equal(s.total, MESSAGES);
+    }
+}
+
+static void check_restarted(rd_kafka_message_t *m, void *arg)
+{
+    (void)arg;
+    assert_true(m->offset >= 0);
+}
+
+/* What was acknowledged is there after a restart. */
+static void test_restart(void **state)
+{
+    (void)state;
+    server_restart(&server);
+    consume("order-lz4", RD_KAFKA_OFFSET_BEGINNING, MESSAGES, check_restarted, NULL);
+}
+
+/* The first offset at or after a time, watermarks, and none beyond the last. */
+static void test_times(void **state)
+{
+    (void)state;
+    const char *const conf[] = {"group.id", "none", NULL};
+    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf, NULL, NULL);
+    int64_t low, high;
+    assert_int_equal(rd_kafka_query_watermark_offsets(rk, "order-none", 1, &low, &high, 10000), 0);
+    assert_int_equal(low, 0);
+    assert_int_equal(high, MESSAGES / PARTS + 1);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
+    rd_kafka_topic_partition_list_add(list, "order-none", 1)->offset = INT64_C(1795000000000) + 3000; /* 3001 is in partition 1 */
+    rd_kafka_topic_partition_list_add(list, "order-none", 2)->offset = INT64_C(1795000000000) + MESSAGES;
+    assert_int_equal(rd_kafka_offsets_for_times(rk, list, 10000), 0);
+    assert_int_equal(list->elems[0].offset, 1000);
+    assert_int_equal(list->elems[1].offset, RD_KAFKA_OFFSET_END);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    /* the times of the records are fixed: far from today they must not be refused, nor be old enough to go */
+    static const char *const set[] = {"log.message.timestamp.after.max.ms=9223372036854775807", "log.retention.ms=-1", NULL};
+    server_start(&server, set);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    server_stop(&server);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_admin),
+        cmocka_unit_test(test_produce),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_times),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
