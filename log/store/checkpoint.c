@@ -5,7 +5,7 @@
 #include "log/store/shard.h"
 #include <stdio.h>
 
-void checkpoint_touch(struct shard *sh, struct segment *seg, struct seg_file *sf, bool owed, bool bad)
+void checkpoint_touch(struct shard *sh, struct segment *seg, struct seg_file *sf, bool owed)
 {
     if (!seg->touched) {
         VEC_PUSH(sh->touched, sh->ntouched, sh->touched_cap) = (struct touched){.seg = segment_acquire(seg)};
@@ -17,7 +17,6 @@ void checkpoint_touch(struct shard *sh, struct segment *seg, struct seg_file *sf
         t->pin = sf;
     }
     t->owed |= owed;
-    t->bad |= bad;
 }
 
 static void touched_catch(struct touched *t)
@@ -49,9 +48,7 @@ static int touched_sync(struct touched *t)
 {
     if (!t->owed)
         return 0;
-    if (t->bad || !t->pin)
-        return E_STORAGE;
-    return file_sync(t->pin->f);
+    return t->pin ? file_sync(t->pin->f) : E_STORAGE;
 }
 
 static void touched_end(struct touched *t)
@@ -83,10 +80,19 @@ static void checkpoint_work(struct work *w)
     for (size_t i = 0; i < c->n && !c->status; i++)
         c->status = touched_sync(&c->list[i]);
     if (c->status)
-        return;
-    for (size_t i = 0; i < c->n; i++)
+        atomic_store(&checkpoint_shard(c)->sync_failed, true);
+    for (size_t i = 0; i < c->n && !c->status; i++)
         touched_flush(&c->list[i]);
-    c->points_status = points_write(checkpoint_shard(c), &c->points);
+}
+
+static void checkpoint_points_work(struct work *w)
+{
+    struct checkpoint *c = container_of(w, struct checkpoint, work);
+    struct shard *sh = checkpoint_shard(c);
+    if (atomic_load(&sh->sync_failed))
+        c->status = E_STORAGE;
+    else
+        c->points_status = points_write(sh, &c->points);
 }
 
 /* What was caught is durable; or it waits for the next checkpoint. */
@@ -106,7 +112,7 @@ static void points_end(struct points *ps, bool good)
     }
 }
 
-static void checkpoint_done(struct work *w)
+static void checkpoint_points_done(struct work *w)
 {
     struct checkpoint *c = container_of(w, struct checkpoint, work);
     struct shard *sh = checkpoint_shard(c);
@@ -121,6 +127,14 @@ static void checkpoint_done(struct work *w)
     c->busy = false;
     if (sh->commit.waiting)
         shard_wake(sh);
+}
+
+static void checkpoint_done(struct work *w)
+{
+    struct checkpoint *c = container_of(w, struct checkpoint, work);
+    c->work.work_cb = checkpoint_points_work;
+    c->work.done_cb = checkpoint_points_done;
+    loop_work(checkpoint_shard(c)->loop, LANE_SYNC, &c->work);
 }
 
 static void points_catch(struct points *ps)
@@ -172,7 +186,7 @@ int checkpoint_shut(struct shard *sh)
     struct checkpoint *c = &sh->checkpoint;
     CHECK(!c->busy);
     checkpoint_catch(sh);
-    int err = 0;
+    int err = atomic_load(&sh->sync_failed) ? E_STORAGE : 0;
     for (size_t i = 0; i < c->n; i++) {
         int one = touched_sync(&c->list[i]);
         err = err ? err : one;

@@ -217,31 +217,9 @@ static void commit_plan(struct shard *sh)
 
 /* ---- the job */
 
-static int dir_make(struct part *p, bool sync)
-{
-    struct disk *d = p->store->disk;
-    char *topic = xstrdup(p->dir), *slash = strrchr(topic, '/');
-    *slash = 0;
-    char *topics = xstrdup(topic);
-    *strrchr(topics, '/') = 0;
-    int err = disk_mkdir(d, topic);
-    if (!err)
-        err = disk_mkdir(d, p->dir);
-    /* Another shard may have made the topic's folder without having synced it yet. */
-    if (!err && sync)
-        err = disk_sync_dir(d, topics);
-    if (!err && sync)
-        err = disk_sync_dir(d, topic);
-    xfree(topics);
-    xfree(topic);
-    if (!err)
-        p->dir_made = true;
-    return err;
-}
-
 static int run_write(struct commit *c, struct part *p, struct run *r)
 {
-    int err = p->dir_made ? 0 : dir_make(p, c->sync);
+    int err = p->dir_made ? 0 : part_make_dir(p, c->sync);
     if (!err)
         err = segment_open(r->seg, r->fresh ? FILE_CREATE | FILE_TRUNC : r->pos ? 0 : FILE_CREATE, true, &r->sf);
     if (!err && r->pos == 0 && c->sync) /* bytes are worth nothing without their file's name */
@@ -253,6 +231,16 @@ static int run_write(struct commit *c, struct part *p, struct run *r)
         for (unsigned k = 0; k < n; k++)
             pos += (int64_t)c->iov[r->iov + i + k].iov_len;
     }
+    return err;
+}
+
+static int run_sync(struct commit *c, struct run *r)
+{
+    FAULT("segment.before_sync");
+    c->syncs++;
+    int err = file_sync(r->sf->f);
+    if (err)
+        atomic_store(&commit_shard(c)->sync_failed, true);
     return err;
 }
 
@@ -271,7 +259,7 @@ static void part_rewind(struct commit *c, struct part_commit *pc)
         } else if (r->sf) {
             err = file_truncate(r->sf->f, r->pos);
             if (!err && c->sync)
-                err = file_sync(r->sf->f);
+                err = run_sync(c, r);
         }
         if (err)
             pc->broken = true;
@@ -300,15 +288,15 @@ static void part_write(struct commit *c, struct part_commit *pc)
     /* Too many open files is this process's trouble, not the disk's. */
     pc->broken = !is_full(err) && err != -EMFILE && err != -ENFILE;
     part_rewind(c, pc);
+    if (pc->broken)
+        pc->status = E_STORAGE;
 }
 
 static void part_sync(struct commit *c, struct part_commit *pc)
 {
     for (unsigned i = 0; i < pc->nruns && !pc->status; i++) {
-        FAULT("segment.before_sync");
-        c->syncs++;
         c->large_syncs++;
-        if (file_sync(c->runs[pc->run + i].sf->f)) {
+        if (run_sync(c, &c->runs[pc->run + i])) {
             pc->status = E_STORAGE;
             pc->broken = true;
         }
@@ -354,21 +342,9 @@ static void frame_write(struct commit *c)
         struct part_commit *pc = &c->parts[i];
         if (!pc->via_wal || pc->status)
             continue;
-        pc->status = is_full(err) && !c->wal_sync_failed ? E_FULL : E_STORAGE;
         part_rewind(c, pc);
+        pc->status = is_full(err) && !c->wal_sync_failed && !pc->broken ? E_FULL : E_STORAGE;
     }
-}
-
-static void snapshot_write(struct part_commit *pc)
-{
-    char path[4400];
-    segment_path(pc->snapshot_seg, ".producers", path, sizeof path);
-    struct file *f;
-    if (disk_open(pc->part->store->disk, path, FILE_WRITE | FILE_CREATE | FILE_TRUNC, &f))
-        return; /* an older snapshot and more to read will do */
-    int ignored = file_write(f, 0, pc->snapshot.data, pc->snapshot.len);
-    (void)ignored;
-    file_close(f);
 }
 
 static void commit_work(struct work *w)
@@ -383,7 +359,7 @@ static void commit_work(struct work *w)
         frame_write(c);
     for (size_t i = 0; i < c->nparts; i++)
         if (!c->parts[i].status && c->parts[i].snapshot.len)
-            snapshot_write(&c->parts[i]);
+            (void)segment_write_producers(c->parts[i].snapshot_seg, &c->parts[i].snapshot);
 }
 
 /* ---- acknowledging */
@@ -398,7 +374,7 @@ static void run_install(struct part *p, struct commit *c, struct part_commit *pc
         p->list = list;
         if (old) {
             old->closed = true;
-            checkpoint_touch(p->shard, old, NULL, false, false);
+            checkpoint_touch(p->shard, old, NULL, false);
         }
     }
     int64_t pos = r->pos;
@@ -411,7 +387,7 @@ static void run_install(struct part *p, struct commit *c, struct part_commit *pc
             pos += rb.size;
         }
     }
-    checkpoint_touch(p->shard, r->seg, r->sf, pc->via_wal || !c->sync, false);
+    checkpoint_touch(p->shard, r->seg, r->sf, pc->via_wal || !c->sync);
 }
 
 static void part_commit_good(struct commit *c, struct part_commit *pc)
@@ -437,16 +413,13 @@ static void part_commit_good(struct commit *c, struct part_commit *pc)
     part_publish(p);
 }
 
-static void part_commit_bad(struct commit *c, struct part_commit *pc)
+static void part_commit_bad(struct part_commit *pc)
 {
     producers_undo(pc->part->producers);
-    struct run *first = pc->nruns ? &c->runs[pc->run] : NULL;
     trace(WARN, "store", "append_failed topic=%s part=%d error=%s", pc->part->name, pc->part->index,
           err_name(pc->status));
-    if (!pc->broken || !first)
+    if (!pc->broken)
         return;
-    if (!first->fresh)
-        checkpoint_touch(pc->part->shard, first->seg, first->sf, false, true);
     part_fail(pc->part, pc->status, "the disk failed");
     watches_fire_all(pc->part, E_STORAGE);
 }
@@ -456,7 +429,7 @@ static void part_commit_end(struct commit *c, struct part_commit *pc)
     struct part *p = pc->part;
     p->committing = false;
     if (pc->status)
-        part_commit_bad(c, pc);
+        part_commit_bad(pc);
     else
         part_commit_good(c, pc);
     for (struct list *l; (l = list_pop(&pc->taken));) {
@@ -489,6 +462,8 @@ static void commit_finish(struct commit *c)
     /* A failed sync is never asked again: what it had to write may be lost without a further word. */
     if (c->wal_status && (c->wal_sync_failed || !is_full(c->wal_status)))
         shard_fail(sh, "the write-ahead file cannot be written", c->wal_status);
+    if (atomic_load(&sh->sync_failed))
+        shard_fail(sh, "a segment cannot be synced", E_STORAGE);
     counter_add(&sh->syncs, c->syncs);
     counter_add(&sh->large_syncs, c->large_syncs);
     for (size_t i = 0; i < c->nparts; i++)

@@ -5,6 +5,8 @@
 #include "log/store/shard.h"
 #include <stdio.h>
 
+enum { PATH_BYTES = 4400 };
+
 static const struct sm_state part_states[] = {
     [PART_NEW] = {"new", TO(PART_OPENING) | TO(PART_DELETED)},
     [PART_OPENING] = {"opening", TO(PART_OPEN) | TO(PART_FAILED) | TO(PART_NEW) | TO(PART_DELETED)},
@@ -181,6 +183,40 @@ void part_path(const struct part *p, const char *name, char *out, size_t cap)
     CHECK(n > 0 && (size_t)n < cap);
 }
 
+/* The folders above: topic's and all topics'. */
+static void part_parents(const struct part *p, char topic[PATH_BYTES], char topics[PATH_BYTES])
+{
+    snprintf(topic, PATH_BYTES, "%s", p->dir);
+    *strrchr(topic, '/') = 0;
+    snprintf(topics, PATH_BYTES, "%s", topic);
+    *strrchr(topics, '/') = 0;
+}
+
+int part_make_dir(struct part *p, bool sync)
+{
+    char topic[PATH_BYTES], topics[PATH_BYTES];
+    part_parents(p, topic, topics);
+    int err = disk_mkdir(p->store->disk, topic);
+    if (!err)
+        err = disk_mkdir(p->store->disk, p->dir);
+    if (!err && sync)
+        err = part_sync_dirs(p);
+    if (!err)
+        p->dir_made = true;
+    return err;
+}
+
+/* Always all of them: another shard, or a process that died, may have made a folder without having synced it. */
+int part_sync_dirs(const struct part *p)
+{
+    char topic[PATH_BYTES], topics[PATH_BYTES];
+    part_parents(p, topic, topics);
+    int err = disk_sync_dir(p->store->disk, topics);
+    if (!err)
+        err = disk_sync_dir(p->store->disk, topic);
+    return err ? err : disk_sync_dir(p->store->disk, p->dir);
+}
+
 /* ---- what readers see */
 
 struct view *part_view(struct part *p)
@@ -245,7 +281,7 @@ static void part_install(struct part *p, struct opening *o)
         struct segment *seg = p->list->seg[i];
         seg->closed = i + 1 < p->list->n;
         if (!atomic_load(&seg->sealed))
-            checkpoint_touch(p->shard, seg, NULL, false, false);
+            checkpoint_touch(p->shard, seg, NULL, false);
     }
 }
 
@@ -254,6 +290,8 @@ static void part_opened(struct work *w)
     struct opening *o = container_of(w, struct opening, work);
     struct part *p = o->part;
     p->opening = NULL;
+    if (atomic_load(&p->shard->sync_failed))
+        shard_fail(p->shard, "a segment cannot be synced", E_STORAGE);
     if (o->error) {
         part_fail(p, o->error, "cannot be opened");
         watches_fire_all(p, E_STORAGE);

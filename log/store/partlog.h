@@ -76,6 +76,9 @@ void part_fail(struct part *p, int error, const char *why);
 struct conf_box *part_conf_get(struct part *p);
 /* The path of a file in the part's folder. */
 void part_path(const struct part *p, const char *name, char *out, size_t cap);
+/* Makes the part's folder, or (sync) makes its name durable and those of its files. On workers. */
+int part_make_dir(struct part *p, bool sync);
+int part_sync_dirs(const struct part *p);
 /* What waits for the part has ended: called when a commit, an opening or a retiring is over. */
 void part_settle(struct part *p);
 

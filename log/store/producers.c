@@ -189,7 +189,8 @@ static void producer_decode(struct producers *ps, struct rbuf *r, int64_t now_ms
 {
     struct producer p = {.id = (int64_t)rbuf_be64(r)};
     p.epoch = (int16_t)rbuf_be16(r);
-    p.seen_ms = MIN((int64_t)rbuf_be64(r), now_ms); /* a clock that was ahead must not keep it for ever */
+    p.seen_ms = (int64_t)rbuf_be64(r);
+    p.seen_ms = MIN(p.seen_ms, now_ms); /* a clock that was ahead must not keep it for ever */
     uint8_t n = rbuf_u8(r);
     if (n > LAST || p.id < 0)
         r->err = r->err ? r->err : E_SYNTAX;

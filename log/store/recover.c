@@ -121,8 +121,24 @@ static int tail_scan(struct recovery *rc, struct segment *seg, struct file *f, i
     return r == E_CORRUPT ? 0 : r;
 }
 
-/* Cuts off what is not whole; and what was never synced but is served from now on is synced first. */
-static int tail_cut(struct recovery *rc, struct segment *seg, struct file *f, int64_t size, int64_t end_pos)
+/* Bytes that an earlier process wrote may be in the page cache alone, and marked clean there: after a failed sync the
+ * next one succeeds without writing them. Written again they are dirty again. */
+static int tail_rewrite(struct file *f, int64_t from, int64_t to)
+{
+    void *buf = xalloc(STORE_SCAN_BYTES);
+    int err = 0;
+    while (from < to && !err) {
+        int64_t got = file_read(f, from, buf, (size_t)MIN(to - from, (int64_t)STORE_SCAN_BYTES));
+        err = got > 0 ? file_write(f, from, buf, (size_t)got) : got < 0 ? (int)got : E_CORRUPT;
+        from += got;
+    }
+    xfree(buf);
+    return err;
+}
+
+/* Cuts off what is not whole; and what no checkpoint knows but is served from now on is made durable first. */
+static int tail_cut(struct recovery *rc, struct segment *seg, struct file *f, int64_t size, int64_t durable_pos,
+                    int64_t end_pos)
 {
     if (end_pos < size) {
         trace(WARN, "store", "torn_tail segment=%s.log pos=%" PRId64 " cut=%" PRId64, seg->stem, end_pos,
@@ -132,7 +148,15 @@ static int tail_cut(struct recovery *rc, struct segment *seg, struct file *f, in
             return err;
         rc->cut = true;
     }
-    return file_sync(f);
+    if (end_pos == durable_pos && end_pos == size)
+        return 0;
+    int err = tail_rewrite(f, durable_pos, end_pos);
+    if (err)
+        return err;
+    err = file_sync(f);
+    if (err)
+        atomic_store(&rc->o->part->shard->sync_failed, true);
+    return err;
 }
 
 static int tail_load(struct recovery *rc, struct segment *seg, int64_t size, int64_t next_base)
@@ -151,7 +175,7 @@ static int tail_load(struct recovery *rc, struct segment *seg, int64_t size, int
         atomic_store(&seg->size, MIN(size, durable_pos)); /* a reader meets the damage, and is told */
         atomic_store(&seg->end_offset, MAX(m->end_offset, atomic_load(&seg->end_offset)));
     } else if (!err) {
-        err = tail_cut(rc, seg, sf->f, size, end_pos);
+        err = tail_cut(rc, seg, sf->f, size, durable_pos, end_pos);
     }
     seg_file_release(sf);
     return err;
@@ -184,9 +208,9 @@ static int recovery_segment(struct recovery *rc, int64_t base, int64_t next_base
     struct segment *seg = segment_new(&o->part->store->files, recovery_dir(rc), base);
     bool closed = o->mark_known && base < o->mark.seg_base;
     bool beyond = !o->mark_known || base > o->mark.seg_base;
-    if (rc->n && beyond && base != rc->end)
+    if (rc->n && beyond && base != rc->end && !o->damage)
         rc->cut = true; /* the segment before it lost its tail, of which no one was told */
-    if (rc->cut && beyond)
+    if (rc->cut && beyond && !o->damage) /* nothing of a damaged partition is thrown away */
         return segment_drop(seg);
     VEC_PUSH(rc->seg, rc->n, rc->cap) = seg;
     int64_t size;
@@ -197,17 +221,43 @@ static int recovery_segment(struct recovery *rc, int64_t base, int64_t next_base
     return err;
 }
 
+/* A file in the middle of what the recovery point says another one holds: left of an append that failed, its removal
+ * was lost. */
+static bool base_is_stale(const struct opening *o, int64_t base)
+{
+    return o->mark_known && base > o->mark.seg_base && base < o->mark.end_offset;
+}
+
+static int bases_clean(struct recovery *rc, struct bases *bs)
+{
+    size_t kept = 0;
+    int err = 0;
+    for (size_t i = 0; i < bs->n; i++) {
+        if (base_is_stale(rc->o, bs->base[i])) {
+            int one = segment_drop(segment_new(&rc->o->part->store->files, recovery_dir(rc), bs->base[i]));
+            err = err ? err : one;
+        } else {
+            bs->base[kept++] = bs->base[i];
+        }
+    }
+    bs->n = kept;
+    return err;
+}
+
 static int recovery_segments(struct recovery *rc)
 {
     struct bases bs = {0};
     int err = disk_list(rc->disk, recovery_dir(rc), bases_each, &bs);
-    rc->o->dir_found = !err;
+    rc->o->dir_found = bs.n > 0; /* an empty one may be known to no disk */
     if (err == -ENOENT)
         err = 0;
+    if (!err)
+        err = bases_clean(rc, &bs);
     for (size_t i = 0; i < bs.n && !err; i++)
         err = recovery_segment(rc, bs.base[i], i + 1 < bs.n ? bs.base[i + 1] : INT64_MAX);
-    if (!err && rc->cut)
-        err = disk_sync_dir(rc->disk, recovery_dir(rc));
+    /* An earlier process may have made or removed names without having synced them. */
+    if (!err && bs.n)
+        err = part_sync_dirs(rc->o->part);
     xfree(bs.base);
     return err;
 }

@@ -10,8 +10,10 @@ struct retire {
     struct work work;
     struct part *part;
     struct seglist *list; /* as it was; the first `n` go */
-    unsigned n;
+    unsigned n, removed;
     struct segment *empty; /* made first, so that the name keeps the end offset; or NULL */
+    struct wbuf producers; /* as they are: what went with the segments is known from here on only */
+    struct segment *last;
     int status;
 };
 
@@ -27,23 +29,46 @@ static void retire_work(struct work *w)
             rt->status = disk_sync_dir(d, rt->part->dir);
         }
     }
-    for (unsigned i = 0; i < rt->n && !rt->status; i++) {
-        rt->status = segment_unlink(rt->list->seg[i]);
-        segment_close_files(rt->list->seg[i]);
+    if (!rt->status)
+        rt->status = segment_write_producers(rt->last, &rt->producers);
+    while (rt->removed < rt->n && !rt->status) {
+        struct segment *seg = rt->list->seg[rt->removed];
+        rt->status = segment_unlink(seg);
+        segment_close_files(seg);
+        rt->removed += !rt->status;
     }
     if (!rt->status)
         rt->status = disk_sync_dir(d, rt->part->dir);
+}
+
+/* Those that could not go stay in the list, below the log's start, and are tried again: a name left behind with a gap
+ * after it would look like a torn log. */
+static void retire_keep(struct retire *rt)
+{
+    struct part *p = rt->part;
+    unsigned kept = rt->n - rt->removed, n = kept + p->list->n;
+    struct segment **seg = xalloc((n + 1) * sizeof(struct segment *));
+    memcpy(seg, rt->list->seg + rt->removed, kept * sizeof(struct segment *));
+    memcpy(seg + kept, p->list->seg, p->list->n * sizeof(struct segment *));
+    counted_release(&p->list->c);
+    p->list = seglist_of(seg, n);
+    xfree(seg);
+    part_publish(p);
 }
 
 static void retire_done(struct work *w)
 {
     struct retire *rt = container_of(w, struct retire, work);
     struct part *p = rt->part;
-    if (rt->status)
-        trace(WARN, "store", "retire_failed topic=%s part=%d error=%s: the files go at the next try or start", p->name,
-              p->index, err_name(rt->status));
+    if (rt->status) {
+        trace(WARN, "store", "retire_failed topic=%s part=%d error=%s: tried again later", p->name, p->index,
+              err_name(rt->status));
+        retire_keep(rt);
+    }
     p->retiring = false;
     segment_release(rt->empty);
+    segment_release(rt->last);
+    wbuf_fini(&rt->producers);
     counted_release(&rt->list->c);
     xfree(rt);
     part_settle(p);
@@ -71,6 +96,9 @@ static void part_retire(struct part *p, unsigned n)
     p->point->latest = (struct mark){last->base, p->pos, p->next_offset, p->log_start};
     p->point->changed = true;
     p->retiring = true;
+    rt->last = segment_acquire(last);
+    wbuf_init(&rt->producers);
+    producers_encode(p->producers, p->next_offset, &rt->producers);
     part_publish(p);
     rt->work.work_cb = retire_work;
     rt->work.done_cb = retire_done;
@@ -101,7 +129,8 @@ static unsigned retire_count(const struct part *p, const struct part_conf *pc, i
 
 void part_retain_step(struct part *p, int64_t now_ms)
 {
-    if (!sm_is(&p->sm, PART_OPEN) || p->committing || p->retiring || !list_empty(&p->ready_link))
+    /* After a failed sync the write-ahead file may hold what was answered with an error; the next start decides. */
+    if (p->shard->failed || !sm_is(&p->sm, PART_OPEN) || p->committing || p->retiring || !list_empty(&p->ready_link))
         return;
     producers_expire(p->producers, now_ms, p->store->conf->producer_expiration_ms);
     struct conf_box *conf = part_conf_get(p);

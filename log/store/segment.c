@@ -1,6 +1,7 @@
 #include "log/store/segment.h"
 #include "log/base/alloc.h"
 #include "log/base/err.h"
+#include "log/base/trace.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -158,6 +159,16 @@ int segment_unlink(struct segment *seg)
             first = err;
     }
     return first;
+}
+
+int segment_write_producers(struct segment *seg, const struct wbuf *bytes)
+{
+    char path[PATH_BYTES];
+    segment_path(seg, ".producers", path, sizeof path);
+    int err = disk_write_file(seg->files->disk, path, bytes->data, bytes->len);
+    if (err)
+        trace(WARN, "store", "producers_not_written path=%s error=%s", path, err_name(err));
+    return err;
 }
 
 void segment_grow(struct segment *seg, const struct recbatch *rb, int64_t pos, int64_t index_interval)

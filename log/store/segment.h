@@ -5,6 +5,7 @@
  * Threads: size, max_ts, end_offset and the index grow on the owner's loop; readers take bounds from their view. */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
+#include "log/base/buf.h"
 #include "log/base/cell.h"
 #include "log/base/disk.h"
 #include "log/base/limits.h"
@@ -71,6 +72,8 @@ static inline void seg_file_release(struct seg_file *sf)
 void segment_close_files(struct segment *seg);
 /* Removes the files' names. */
 int segment_unlink(struct segment *seg);
+/* Replaces the producers' snapshot beside the segment, durably: the records it stands for may be gone one day. */
+int segment_write_producers(struct segment *seg, const struct wbuf *bytes);
 void segment_path(const struct segment *seg, const char *suffix, char *out, size_t cap);
 
 /* Owner: the batch at pos is part of the segment now. */

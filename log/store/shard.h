@@ -54,12 +54,12 @@ struct touched {
     struct segment *seg;
     struct seg_file *pin;
     bool owed; /* holds acknowledged bytes that only the write-ahead file has for sure */
-    bool bad;  /* a sync of it failed: never ask again */
     struct index *ix;       /* as of the checkpoint, with head */
     struct index_head head;
     bool flushed;           /* out: the index file holds it */
 };
-/* Syncs what lies in the half just left, writes indexes and recovery points; then the half is free. */
+/* Syncs what lies in the half just left and writes the indexes, on the disk lane; then the recovery points, on the sync
+ * lane: there no commit's sync runs meanwhile whose failure would belie them. Then the half is free. */
 struct checkpoint {
     struct work work;
     bool busy;
@@ -74,6 +74,9 @@ struct shard {
     struct loop *loop;
     unsigned index;
     int failed; /* E_STORAGE after a failed sync: writes are refused until restart */
+    /* Any job: a sync failed. Another sync of that file may then succeed without having written what the first one lost,
+     * so nothing that is synced from now on counts as durable. */
+    _Atomic bool sync_failed;
     struct turn_end turn;
     struct timer retain_timer;
     struct msg start_msg;
@@ -115,7 +118,7 @@ void append_done(struct append *a);  /* its status is set; answers the set when 
 /* checkpoint.c */
 /* Begins a checkpoint: the write-ahead file goes on to its other half. None may be busy, nor a commit. */
 void checkpoint_start(struct shard *sh);
-void checkpoint_touch(struct shard *sh, struct segment *seg, struct seg_file *sf, bool owed, bool bad);
+void checkpoint_touch(struct shard *sh, struct segment *seg, struct seg_file *sf, bool owed);
 void checkpoint_fini(struct shard *sh);
 /* store_close: the same at once, for all that is open. */
 int checkpoint_shut(struct shard *sh);

@@ -344,17 +344,11 @@ static void producers_close(struct part *p)
     struct segment *last = p->list ? seglist_last(p->list) : NULL;
     if (!last || !p->unsnapped || !sm_is(&p->sm, PART_OPEN))
         return;
-    char path[PATH_BYTES];
-    segment_path(last, ".producers", path, sizeof path);
     struct wbuf w;
     wbuf_init(&w);
     producers_encode(p->producers, p->next_offset, &w);
-    struct file *f;
-    if (disk_open(p->store->disk, path, FILE_WRITE | FILE_CREATE | FILE_TRUNC, &f) == 0) {
-        int ignored = file_write(f, 0, w.data, w.len);
-        (void)ignored; /* its checksum tells, and an older one does */
-        file_close(f);
-    }
+    int ignored = segment_write_producers(last, &w);
+    (void)ignored; /* an older one and more to read will do */
     wbuf_fini(&w);
 }
 

@@ -10,7 +10,7 @@
 
 struct serve;
 int serve_open(struct serve **out, struct engine *e, struct broker *b) MUST_USE;
-void serve_close(struct serve *s); /* after the loops have stopped */
+void serve_close(struct serve *s); /* after the loops have stopped; NULL is fine */
 const struct http_class *serve_http(void); /* arg is the serve */
 
 #endif

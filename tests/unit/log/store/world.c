@@ -89,12 +89,17 @@ struct buf *spec_build(const struct spec *sp)
 
 static void one_done(struct append_set *set) { container_of(set, struct one, set)->done = true; }
 
+void one_submit(struct world *w, struct one *o, struct loop *from)
+{
+    o->set = (struct append_set){.from = from, .items = &o->a, .n = 1, .done_cb = one_done};
+    store_append(w->st, &o->set);
+}
+
 void one_start(struct world *w, struct one *o, struct part *p, const struct spec *sp)
 {
     *o = (struct one){.buf = spec_build(sp)};
     o->a = (struct append){.part = p, .buf = o->buf, .bytes = o->buf->data, .len = o->buf->len};
-    o->set = (struct append_set){.from = w->loops[0], .items = &o->a, .n = 1, .done_cb = one_done};
-    store_append(w->st, &o->set);
+    one_submit(w, o, w->loops[0]);
 }
 
 int one_wait(struct world *w, struct one *o)

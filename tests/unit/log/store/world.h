@@ -51,6 +51,7 @@ struct one {
     bool done;
 };
 void one_start(struct world *w, struct one *o, struct part *p, const struct spec *sp);
+void one_submit(struct world *w, struct one *o, struct loop *from); /* one that is filled in */
 /* Runs the world until it is done; releases the slab; gives the status. */
 int one_wait(struct world *w, struct one *o);
 int world_append(struct world *w, struct part *p, const struct spec *sp, int64_t *base_offset);

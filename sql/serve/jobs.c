@@ -1,0 +1,111 @@
+/* Jobs in words: columns of SHOW JOBS, and all of one job for DESCRIBE EXTENDED and EXPLAIN. */
+#include <stdio.h>
+
+#include "sql/serve/session.h"
+
+static struct value number(int64_t v) { return (struct value){.type = TYPE(T_BIGINT), .i = v}; }
+
+static struct value text(struct arena *a, const char *s)
+{
+    return (struct value){.type = TYPE(T_VARCHAR), .s = arena_dup(a, str_of(s))};
+}
+
+static const char *state_word(enum job_state state, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s", job_state_name(state));
+    for (char *p = out; *p; p++)
+        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p | 32 : *p);
+    return out;
+}
+
+static const char *time_text(int64_t ms, char *out)
+{
+    out[timestamp_format(ms, out)] = 0;
+    return out;
+}
+
+bool job_cell(const struct job_status *st, const char *column, struct arena *a, struct value *out)
+{
+    char word[32], time[TIMESTAMP_TEXT + 1];
+    uint64_t bad = st->row_errors;
+    for (unsigned i = 0; i < st->nsources; i++)
+        bad += st->sources[i].decode_errors;
+    const struct {
+        const char *name;
+        int64_t value;
+    } numbers[] = {
+        {"lag", st->lag},
+        {"rows_per_s", (int64_t)(st->rows_per_s + 0.5)},
+        {"rows_in", (int64_t)st->rows_in},
+        {"rows_out", (int64_t)st->rows_out},
+        {"late", (int64_t)st->late_rows},
+        {"errors", (int64_t)bad},
+        {"state_rows", (int64_t)st->state_rows},
+        {"state_bytes", (int64_t)st->state_bytes},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (strcmp(column, numbers[i].name) == 0) {
+            *out = number(numbers[i].value);
+            return true;
+        }
+    if (strcmp(column, "state") == 0)
+        *out = text(a, state_word(st->state, word, sizeof word));
+    else if (strcmp(column, "watermark") == 0)
+        *out = st->watermark_ms == INT64_MIN ? value_null(TYPE(T_VARCHAR)) : text(a, time_text(st->watermark_ms, time));
+    else if (strcmp(column, "why") == 0)
+        *out = st->why ? text(a, st->why) : value_null(TYPE(T_VARCHAR));
+    else
+        return false;
+    return true;
+}
+
+/* ---- One job. */
+static void put_sources(const struct job_status *st, struct wbuf *out)
+{
+    char time[TIMESTAMP_TEXT + 1];
+    for (unsigned i = 0; i < st->nsources; i++) {
+        const struct job_source_status *src = &st->sources[i];
+        wbuf_printf(out, "  %s[%d]: offset %lld of %lld, %llu rows, watermark %s%s", src->topic, (int)src->partition,
+                    (long long)MAX(src->position, 0), (long long)MAX(src->end, 0), (unsigned long long)src->rows,
+                    src->watermark_ms == INT64_MIN ? "none yet" : time_text(src->watermark_ms, time),
+                    src->idle ? ", idle" : "");
+        if (src->decode_errors)
+            wbuf_printf(out, ", %llu not decoded (the first at offset %lld: %s)", (unsigned long long)src->decode_errors,
+                        (long long)src->first_error_offset, src->first_error);
+        wbuf_u8(out, '\n');
+    }
+}
+
+void job_describe(const struct job_status *st, const struct plan *plan, int64_t now_ms, struct wbuf *out)
+{
+    char word[32], time[TIMESTAMP_TEXT + 1];
+    wbuf_printf(out, "job %s: %s", st->name, state_word(st->state, word, sizeof word));
+    if (st->state == JOB_RESTORING)
+        wbuf_printf(out, " (%.0f %%)", st->restored * 100);
+    if (st->why)
+        wbuf_printf(out, ": %s", st->why);
+    wbuf_u8(out, '\n');
+    if (st->state == JOB_STOPPED)
+        return;
+    wbuf_printf(out, "lag %lld, %.0f rows/s, %llu rows in, %llu rows out, %llu late, watermark %s\n", (long long)st->lag,
+                st->rows_per_s, (unsigned long long)st->rows_in, (unsigned long long)st->rows_out,
+                (unsigned long long)st->late_rows,
+                st->watermark_ms == INT64_MIN ? "none yet" : time_text(st->watermark_ms, time));
+    wbuf_printf(out, "state %llu rows, %.1f MB; epoch %lld", (unsigned long long)st->state_rows, (double)st->state_bytes / 1e6,
+                (long long)st->epoch);
+    if (st->committed_ms > 0)
+        wbuf_printf(out, ", committed %.1f s ago", (double)MAX(now_ms - st->committed_ms, 0) / 1000);
+    wbuf_u8(out, '\n');
+    if (st->row_errors)
+        wbuf_printf(out, "%llu values could not be computed and are NULL (the first: %s)\n", (unsigned long long)st->row_errors,
+                    st->first_row_error);
+    if (st->null_keys)
+        wbuf_printf(out, "%llu rows had NULL in the key they are grouped or joined by and were left out\n",
+                    (unsigned long long)st->null_keys);
+    wbuf_str(out, STR("sources\n"));
+    put_sources(st, out);
+    if (plan) {
+        wbuf_str(out, STR("plan\n"));
+        plan_print(plan, plan->nnodes == st->nnodes ? st->nodes : NULL, out);
+    }
+}

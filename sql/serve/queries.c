@@ -1,0 +1,90 @@
+/* SELECT: rows of the engine's query become lines; a peer that does not read makes the query wait. */
+#include "sql/serve/session.h"
+
+static void finish(struct session *s)
+{
+    s->query = NULL;
+    session_done(s);
+}
+
+static bool rows_cb(void *arg, struct batch *b)
+{
+    struct session *s = arg;
+    uint32_t max = s->limit < 0 ? UINT32_MAX : (uint32_t)MIN(s->limit - s->rows, UINT32_MAX);
+    size_t queued = tell_rows(s, b, s->p.schema.n, max);
+    s->rows += MIN(b->nsel, max);
+    if (s->limit >= 0 && s->rows >= s->limit) {
+        query_close(s->query);
+        finish(s);
+        return false;
+    }
+    s->query_full = queued > ANSWER_HIGH;
+    return !s->query_full;
+}
+
+void query_drained(struct session *s)
+{
+    if (!s->query_full)
+        return;
+    s->query_full = false;
+    query_resume(s->query);
+}
+
+static void progress_cb(void *arg, const struct job_status *st)
+{
+    struct session *s = arg;
+    struct arena a;
+    if (s->query_full) /* nobody reads it, and the next one is newer */
+        return;
+    arena_init(&a);
+    tell_progress(s, st, s->rows ? NULL : why_silent(s->p.plan, st, &a));
+    arena_fini(&a);
+}
+
+static void end_cb(void *arg, int status, const char *why)
+{
+    struct session *s = arg;
+    query_close(s->query);
+    s->query = NULL;
+    if (status) {
+        session_error(s, status, "XX000", "the query ended: %s", why && *why ? why : err_text(status));
+        session_fail(s);
+    } else {
+        session_done(s);
+    }
+}
+
+static const struct query_class push_class = {.rows = rows_cb, .progress = progress_cb, .end = end_cb};
+static const struct query_class pull_class = {.rows = rows_cb, .end = end_cb};
+
+/* What the sources of a plan say: whether one begins at the end, and, for a query that is to end there, when to stop. */
+static bool visit_sources(struct plan_node *n, bool until_end)
+{
+    bool latest = n->kind == PLAN_SOURCE && n->from_latest;
+    if (n->kind == PLAN_SOURCE)
+        n->until_end |= until_end;
+    for (unsigned i = 0; i < n->ninputs; i++)
+        latest |= visit_sources(n->inputs[i], until_end);
+    return latest;
+}
+
+void query_begin(struct session *s)
+{
+    const struct plan *plan = s->p.plan;
+    const struct plan_node *result = plan->sink->inputs[0];
+    bool *keys = ARENA_ARRAY(&s->memory, bool, s->p.schema.n + 1);
+    for (unsigned i = 0; i < result->nkey; i++)
+        if (result->key[i] < s->p.schema.n)
+            keys[result->key[i]] = true;
+    bool latest = visit_sources(plan->sink, s->until_caught_up);
+    if (s->p.note)
+        tell_message(s, s->p.note);
+    tell_columns(s, s->p.push ? "push" : "pull", s->p.changes, latest, &s->p.schema, keys);
+    if (s->limit == 0) {
+        session_done(s);
+        return;
+    }
+    s->query_full = false;
+    if (query_start(&s->query, s->serve->engine, s->loop, plan, s->p.push ? &push_class : &pull_class, s, &s->diag) != 0)
+        session_fail(s);
+}

@@ -1,0 +1,107 @@
+/* One request: its statements run one after the other, each prepared against the newest image. What takes time (commits,
+ * appends, jobs, queries, reading) calls back on the request's loop; `held` counts what may still call back, so that a
+ * session whose peer has left is freed by the last of them. Private to sql/serve. */
+#ifndef SERVE_SESSION_H
+#define SERVE_SESSION_H
+#include "log/base/random.h"
+#include "sql/plan/plan.h"
+#include "sql/serve/serve.h"
+
+struct serve {
+    struct engine *engine;
+    struct broker *broker;
+    /* Statements that change the metadata run one at a time: loop 0 gives out turns. */
+    struct list turns;
+    bool turn_taken;
+};
+struct turn;
+struct insert;
+struct print;
+
+struct session {
+    struct serve *serve;
+    struct http_req *req; /* NULL: the peer has left, or the answer is complete */
+    struct loop *loop;
+    unsigned held;
+    struct random random;
+
+    /* The request. */
+    struct arena arena;
+    struct settings props, vars;
+    struct str sql;
+    int64_t limit; /* rows of a query; -1: no limit */
+    bool until_caught_up, deploy;
+
+    /* The statement at work: [at] of sql; its memory is `memory`. */
+    size_t pos;
+    unsigned index;
+    struct arena memory;
+    struct str statement;
+    struct substitution substitution;
+    struct image *image;
+    bool prepared;
+    struct prepared p;
+    struct diag diag;
+    int64_t started_us, rows;
+    struct msg next;
+
+    struct turn *turn;
+    struct commit commit;
+    unsigned tries;
+    struct insert *insert;
+    struct print *print;
+    struct query *query;
+    bool query_full; /* waits for the peer to read */
+    unsigned filling; /* row of a table whose job is being asked */
+    struct wbuf out;
+};
+
+/* Takes over req: runs its statements and ends it. Everything borrowed from the request is copied. */
+void session_begin(struct serve *serve, struct http_req *req);
+
+/* ---- The parts of a statement's life that have files of their own. */
+/* The statement is over: the next one runs, or the request ends. */
+void session_done(struct session *s);
+void session_fail(struct session *s); /* with s->diag */
+int session_error(struct session *s, int err, const char *code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void session_hold(struct session *s);
+/* False: the peer has left and this was the last hold: s is gone. */
+bool session_release(struct session *s);
+
+void insert_begin(struct session *s);
+void query_begin(struct session *s);
+void query_drained(struct session *s);
+void print_begin(struct session *s);
+void print_drained(struct session *s);
+void print_end(struct session *s);
+/* Result tables; those that speak of jobs ask the engine first. */
+void table_begin(struct session *s);
+
+/* Of a file that is deployed: 1: nothing to do, told; 0: go on; E_SQL: refused, in s->diag. */
+int deploy_check(struct session *s, struct str text);
+
+/* ---- Lines of the answer. Each is written at once. They give the bytes that the peer has not taken yet. */
+#define ANSWER_HIGH 1048576 /* above it a query waits */
+size_t tell_statement(struct session *s);
+size_t tell_message(struct session *s, const char *text);
+size_t tell_text(struct session *s, struct str text);
+size_t tell_columns(struct session *s, const char *query, bool updates, bool latest, const struct schema *sc,
+                    const bool *keys);
+/* The first n columns of the batch's selected rows, at most `max` of them. */
+size_t tell_rows(struct session *s, const struct batch *b, unsigned n, uint32_t max);
+size_t tell_table(struct session *s, const struct row_table *t);
+size_t tell_progress(struct session *s, const struct job_status *st, const char *why);
+size_t tell_set(struct session *s, const char *what, struct str name, struct str value);
+size_t tell_done(struct session *s);
+size_t tell_error(struct session *s);
+size_t tell_line(struct session *s); /* s->out, a line without its end */
+
+/* ---- Words about jobs. */
+/* Why a query has told no row yet, or NULL; in a. */
+const char *why_silent(const struct plan *plan, const struct job_status *st, struct arena *a);
+/* All that is known of a job at work, as lines. plan may be NULL. */
+void job_describe(const struct job_status *st, const struct plan *plan, int64_t now_ms, struct wbuf *out);
+/* The value of a column of SHOW JOBS or SHOW QUERIES that only a running job knows; false: none of these columns. */
+bool job_cell(const struct job_status *st, const char *column, struct arena *a, struct value *out);
+
+#endif

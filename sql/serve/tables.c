@@ -1,0 +1,108 @@
+/* SHOW, DESCRIBE, EXPLAIN: tables and texts; what only a running job knows is asked from the engine row by row. */
+#include "sql/serve/session.h"
+
+static void put_vertical(const struct row_table *t, struct wbuf *out)
+{
+    size_t width = 0;
+    for (unsigned c = 0; t->schema.n > 1 && c < t->schema.n; c++)
+        width = MAX(width, strlen(t->schema.cols[c].name));
+    for (unsigned i = 0; i < t->nrows; i++)
+        for (unsigned c = 0; c < t->schema.n; c++) {
+            if (width)
+                wbuf_printf(out, "%-*s  ", (int)width, t->schema.cols[c].name);
+            if (!t->rows[i][c].null)
+                value_format(&t->rows[i][c], out);
+            if (!out->len || out->data[out->len - 1] != '\n')
+                wbuf_u8(out, '\n');
+        }
+}
+
+static void show(struct session *s)
+{
+    const struct row_table *t = &s->p.rows;
+    if (s->p.message)
+        tell_message(s, s->p.message);
+    if (s->p.vertical) {
+        struct wbuf text;
+        wbuf_init(&text);
+        put_vertical(t, &text);
+        tell_text(s, wbuf_view(&text));
+        wbuf_fini(&text);
+        return;
+    }
+    tell_columns(s, "table", false, false, &t->schema, NULL);
+    if (t->nrows)
+        tell_table(s, t);
+    s->rows = t->nrows;
+}
+
+/* ---- The job that a statement speaks of, at the end. */
+static const struct plan *job_plan(struct session *s, struct uuid job)
+{
+    const struct object *obj = image_object_by_id(s->image, job);
+    struct job_def def;
+    struct plan *plan;
+    if (!obj || job_def_unpack(&def, obj->body, &s->memory) != 0 || plan_unpack(&plan, def.plan, &s->memory) != 0)
+        return NULL;
+    return plan;
+}
+
+static void described_cb(void *arg, int status, struct job_status *st)
+{
+    struct session *s = arg;
+    if (!session_release(s))
+        return;
+    if (!status) {
+        struct wbuf text;
+        wbuf_init(&text);
+        job_describe(st, job_plan(s, s->p.job), loop_wall_ms(s->loop), &text);
+        tell_text(s, wbuf_view(&text));
+        wbuf_fini(&text);
+    }
+    session_done(s);
+}
+
+static void finish(struct session *s)
+{
+    show(s);
+    if (uuid_is_zero(s->p.job)) {
+        session_done(s);
+        return;
+    }
+    session_hold(s);
+    engine_job_status(s->serve->engine, s->p.job, s->loop, &s->memory, described_cb, s);
+}
+
+/* ---- Tables of jobs. */
+static void fill_next(struct session *s);
+
+static void filled_cb(void *arg, int status, struct job_status *st)
+{
+    struct session *s = arg;
+    if (!session_release(s))
+        return;
+    struct row_table *t = &s->p.rows;
+    for (unsigned c = 0; !status && c < t->schema.n; c++)
+        job_cell(st, t->schema.cols[c].name, &s->memory, &t->rows[s->filling][c]);
+    s->filling++;
+    fill_next(s);
+}
+
+static void fill_next(struct session *s)
+{
+    struct row_table *t = &s->p.rows;
+    while (s->filling < t->nrows && (!t->row_jobs || uuid_is_zero(t->row_jobs[s->filling])))
+        s->filling++;
+    if (s->filling == t->nrows) {
+        finish(s);
+        return;
+    }
+    session_hold(s);
+    engine_job_status(s->serve->engine, t->row_jobs[s->filling], s->loop, &s->memory, filled_cb, s);
+}
+
+void table_begin(struct session *s)
+{
+    s->filling = 0;
+    fill_next(s);
+}
