@@ -101,9 +101,11 @@ static const char *unpack_name(struct unpack *u, struct arena *a)
 static bool unpack_payload(struct unpack *u, struct expr *e, struct arena *a)
 {
     switch (e->kind) {
-    case EX_COLUMN:
-        e->column = (unsigned)MIN(unpack_uint(u), (uint64_t)UINT32_MAX);
-        return true;
+    case EX_COLUMN: {
+        uint64_t column = unpack_uint(u);
+        e->column = (unsigned)column;
+        return column <= UINT32_MAX;
+    }
     case EX_CONST:
         return unpack_const(u, e, a);
     case EX_CALL:
