@@ -1,0 +1,305 @@
+/* A broker without sockets on seeded loops and a seeded disk: requests in, answers out, crashes between. From one seed:
+ * what was acknowledged is there after every crash, once and in order; nothing above the high watermark is shown; topics
+ * whose creation was answered exist. WEIR_SEED=n repeats a seed, WEIR_ROUNDS=n runs as many. */
+#include "log/base/trace.h"
+#include "log/broker/broker.h"
+#include "log/wire/wire.h"
+#include "tests/lib/seed.h"
+#include "tests/lib/simdisk.h"
+#include "tests/lib/simloop.h"
+#include "tests/unit/unit.h"
+#include <stdio.h>
+
+enum { PRODUCERS = 3, PARTS = 2, CRASHES = 4, STEPS = 400 };
+
+/* One idempotent producer: one batch on its way at a time, sent again until it is acknowledged. */
+struct producer {
+    int64_t pid;
+    int32_t seq;     /* of the next batch */
+    int32_t part;
+    uint64_t acked;  /* batches acknowledged */
+    bool busy;
+    struct broker_call call;
+    struct wbuf frame;
+};
+struct world {
+    struct sim *sim;
+    struct simdisk *sd;
+    struct config conf;
+    struct broker *b;
+    unsigned nloops;
+    struct producer producers[PRODUCERS];
+    struct wbuf answer;
+    int status;
+    bool answered;
+    struct arena arena;
+};
+
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "detect_leaks=0"; } /* what a crash leaves behind is lost on purpose */
+
+/* ---- a node's life */
+
+static void open_broker(struct world *w)
+{
+    struct loop *loops[4];
+    struct diag d = {.text = ""};
+    for (unsigned i = 0; i < w->nloops; i++)
+        loops[i] = sim_loop(w->sim, i);
+    static struct loop *kept[4]; /* the broker keeps the array */
+    memcpy(kept, loops, sizeof kept);
+    struct broker_conf bc = {.conf = &w->conf, .disk = simdisk_disk(w->sd), .data_dir = "/data", .loops = kept,
+                             .nloops = w->nloops};
+    if (broker_open(&w->b, &bc, &d) < 0)
+        fail_msg("the broker does not open: %s", d.text);
+}
+
+static void crash(struct world *w)
+{
+    sim_crash(w->sim);
+    simdisk_crash(w->sd, random_chance(sim_random(w->sim), 0.5) ? SIMDISK_LOSE : SIMDISK_CRASH);
+    w->b = NULL; /* a dead process's memory: nobody frees it */
+    for (int i = 0; i < PRODUCERS; i++)
+        w->producers[i].busy = false;
+    open_broker(w);
+}
+
+/* ---- requests */
+
+static void on_answer(struct broker_call *call, int status, struct str answer)
+{
+    struct world *w = call->impl;
+    w->status = status;
+    w->answered = true;
+    wbuf_reset(&w->answer);
+    wbuf_str(&w->answer, answer);
+}
+
+static void frame_of(struct wbuf *out, int16_t key, int version, const void *request)
+{
+    const struct wire_api *api = wire_api_find(key);
+    wbuf_reset(out);
+    wire_request_header_encode(out, api, version, 7, STR("sim"));
+    api->request->encode(request, out, version);
+}
+
+static void answer_of(struct world *w, struct str bytes, int16_t key, int version, void *response)
+{
+    const struct wire_api *api = wire_api_find(key);
+    struct rbuf r = rbuf_of(bytes.ptr, bytes.len);
+    int32_t id = 0;
+    api->response->init(response);
+    assert_int_equal(wire_response_header(&id, api, version, &r), 0);
+    assert_int_equal(id, 7);
+    assert_int_equal(api->response->decode(response, &r, version, &w->arena), 0);
+    assert_int_equal(wire_decode_done(&r), 0);
+}
+
+/* Asks and steps until the answer is there. The answer borrows w->answer. */
+static void ask(struct world *w, int16_t key, int version, const void *request, void *response)
+{
+    struct wbuf frame;
+    wbuf_init(&frame);
+    frame_of(&frame, key, version, request);
+    unsigned i = (unsigned)random_below(sim_random(w->sim), w->nloops);
+    struct broker_call call = {.loop = sim_loop(w->sim, i), .frame = wbuf_view(&frame), .answer_cb = on_answer, .impl = w};
+    w->answered = false;
+    broker_request(w->b, &call);
+    while (!w->answered)
+        assert_true(sim_step(w->sim));
+    assert_int_equal(w->status, 0);
+    answer_of(w, wbuf_view(&w->answer), key, version, response);
+    wbuf_fini(&frame);
+}
+
+static int16_t create_topic(struct world *w, const char *name)
+{
+    struct create_topics_request in;
+    struct create_topics_request_topic t;
+    struct create_topics_response out;
+    create_topics_request_init(&in);
+    create_topics_request_topic_init(&t);
+    t.name = str_of(name);
+    t.num_partitions = PARTS;
+    t.replication_factor = 1;
+    in.topics = &t;
+    in.topics_n = 1;
+    ask(w, 19, 7, &in, &out);
+    return out.topics[0].error_code;
+}
+
+static void begin_producer(struct world *w, struct producer *p, int32_t part)
+{
+    struct init_producer_id_request in;
+    struct init_producer_id_response out;
+    init_producer_id_request_init(&in);
+    in.transactional_id = STR_NULL;
+    ask(w, 22, 4, &in, &out);
+    assert_int_equal(out.error_code, 0);
+    for (int i = 0; i < PRODUCERS; i++)
+        assert_true(w->producers[i].pid != out.producer_id);
+    p->pid = out.producer_id;
+    p->part = part;
+}
+
+/* ---- producing. A record's key is its producer, its value the number of its batch. */
+
+static void on_produced(struct broker_call *call, int status, struct str answer)
+{
+    struct producer *p = container_of(call, struct producer, call);
+    struct world *w = call->impl;
+    struct produce_response out;
+    assert_int_equal(status, 0);
+    answer_of(w, answer, 0, 9, &out);
+    assert_int_equal(out.responses[0].partition_responses[0].error_code, 0);
+    p->acked++;
+    p->seq++;
+    p->busy = false;
+}
+
+static void produce(struct world *w, struct producer *p)
+{
+    struct produce_request in;
+    struct produce_request_partition part = {.index = p->part};
+    struct produce_request_topic t = {.name = STR("t"), .partition_data = &part, .partition_data_n = 1};
+    struct recbatch_builder b;
+    struct wbuf batch;
+    char key[8], value[16];
+    wbuf_init(&batch);
+    snprintf(key, sizeof key, "%d", (int)(p - w->producers));
+    snprintf(value, sizeof value, "%llu", (unsigned long long)p->acked);
+    recbatch_build(&b, &batch, CODEC_NONE, NULL);
+    b.producer_id = p->pid;
+    b.producer_epoch = 0;
+    b.base_sequence = p->seq;
+    recbatch_add(&b, 1, str_of(key), str_of(value), NULL, 0);
+    assert_true(recbatch_finish(&b, NULL));
+    produce_request_init(&in);
+    in.acks = -1;
+    in.topic_data = &t;
+    in.topic_data_n = 1;
+    part.records = wbuf_view(&batch);
+    frame_of(&p->frame, 0, 9, &in);
+    unsigned i = (unsigned)random_below(sim_random(w->sim), w->nloops);
+    p->call = (struct broker_call){.loop = sim_loop(w->sim, i), .frame = wbuf_view(&p->frame), .answer_cb = on_produced,
+                                   .impl = w};
+    p->busy = true;
+    broker_request(w->b, &p->call);
+    wbuf_fini(&batch);
+}
+
+/* ---- checking */
+
+/* Reads a partition from its start; every producer's numbers must rise by one, and reach what was acknowledged. */
+static void check_part(struct world *w, int32_t index)
+{
+    uint64_t next[PRODUCERS] = {0};
+    int64_t offset = 0, high = 1;
+    while (offset < high) {
+        struct fetch_request in;
+        struct fetch_request_partition p;
+        struct fetch_request_topic t = {.topic = STR("t"), .partitions = &p, .partitions_n = 1};
+        struct fetch_response out;
+        fetch_request_init(&in);
+        fetch_request_partition_init(&p);
+        in.topics = &t;
+        in.topics_n = 1;
+        p.partition = index;
+        p.fetch_offset = offset;
+        p.partition_max_bytes = 300;
+        ask(w, 1, 12, &in, &out);
+        const struct fetch_response_partition *po = &out.responses[0].partitions[0];
+        assert_int_equal(po->error_code, 0);
+        high = po->high_watermark;
+        struct str left = po->records;
+        assert_true(left.len > 0 || offset == high);
+        while (left.len) {
+            struct recbatch rb;
+            struct recbatch_iter it;
+            struct record rec;
+            assert_int_equal(recbatch_peek(&rb, left), 0);
+            assert_int_equal(recbatch_check_crc(&rb, left.ptr), 0);
+            assert_int_equal(recbatch_iter(&it, &rb, NULL, NULL, 0), 0);
+            while (recbatch_next(&it, &rec)) {
+                int64_t who, number;
+                assert_int_equal(rec.offset, offset++);
+                assert_true(rec.offset < high);
+                assert_true(str_to_i64(rec.key, &who) && str_to_i64(rec.value, &number));
+                assert_int_equal(number, next[who]++);
+            }
+            left = (struct str){left.ptr + rb.size, left.len - rb.size};
+        }
+    }
+    for (int i = 0; i < PRODUCERS; i++)
+        if (w->producers[i].part == index) {
+            assert_true(next[i] >= w->producers[i].acked);
+            assert_true(next[i] <= w->producers[i].acked + 1); /* one may have been on its way */
+        }
+}
+
+static void run_steps(struct world *w)
+{
+    for (int i = 0; i < STEPS; i++) {
+        struct producer *p = &w->producers[random_below(sim_random(w->sim), PRODUCERS)];
+        if (!p->busy && random_chance(sim_random(w->sim), 0.3))
+            produce(w, p);
+        if (!sim_step(w->sim))
+            return;
+        arena_reset(&w->arena);
+    }
+}
+
+static void run_seed(uint64_t seed)
+{
+    struct world w = {.sim = sim_new(seed), .sd = simdisk_new(seed ^ 77), .nloops = 1u << seed % 3};
+    config_init(&w.conf);
+    arena_init(&w.arena);
+    wbuf_init(&w.answer);
+    w.conf.wal_bytes = 65536;
+    w.conf.log_segment_bytes = 2048;
+    w.conf.log_retention_ms = -1;
+    open_broker(&w);
+    assert_int_equal(create_topic(&w, "t"), 0);
+    for (int i = 0; i < PRODUCERS; i++) {
+        w.producers[i].pid = -1;
+        wbuf_init(&w.producers[i].frame);
+    }
+    for (int i = 0; i < PRODUCERS; i++)
+        begin_producer(&w, &w.producers[i], i % PARTS);
+    for (int c = 0; c < CRASHES; c++) {
+        char name[16];
+        run_steps(&w);
+        snprintf(name, sizeof name, "topic-%d", c);
+        assert_int_equal(create_topic(&w, name), 0);
+        crash(&w);
+        assert_int_equal(create_topic(&w, name), err_kafka(E_EXISTS));
+        for (int32_t i = 0; i < PARTS; i++)
+            check_part(&w, i);
+    }
+    sim_run_idle(w.sim);
+    broker_close(w.b);
+    for (int i = 0; i < PRODUCERS; i++)
+        wbuf_fini(&w.producers[i].frame);
+    sim_free(w.sim);
+    simdisk_free(w.sd);
+    wbuf_fini(&w.answer);
+    arena_fini(&w.arena);
+    config_fini(&w.conf);
+}
+
+static void test_seeds(void **state)
+{
+    (void)state;
+    uint64_t seed = test_seed();
+    for (int64_t i = 0, n = test_rounds(20); i < n; i++) {
+        print_message("seed %llu\n", (unsigned long long)(seed + (uint64_t)i));
+        run_seed(seed + (uint64_t)i);
+    }
+}
+
+int main(void)
+{
+    trace_level = ERROR;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_seeds)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
