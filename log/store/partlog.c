@@ -277,6 +277,7 @@ static void part_install(struct part *p, struct opening *o)
         p->point->latest = (struct mark){last->base, p->pos, p->next_offset, p->log_start};
         p->point->changed = true;
     }
+    p->roll_next = last && last->closed; /* it may not grow any more: its index is sealed */
     for (unsigned i = 0; i < p->list->n && !o->damage; i++) {
         struct segment *seg = p->list->seg[i];
         seg->closed = i + 1 < p->list->n;

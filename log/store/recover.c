@@ -271,8 +271,11 @@ static void recovery_compare(struct recovery *rc)
     struct segment *last = rc->n ? rc->seg[rc->n - 1] : NULL;
     if (last && last->base >= o->mark.seg_base && rc->end >= o->mark.end_offset)
         return;
-    if (!last && o->mark.pos == 0 && o->mark.end_offset == o->mark.seg_base && o->mark.log_start == o->mark.end_offset)
-        return; /* an empty log */
+    /* All records had been retired, but the empty segment that follows them was not made yet. */
+    if (o->mark.pos == 0 && o->mark.end_offset == o->mark.seg_base && o->mark.log_start == o->mark.end_offset) {
+        rc->end = MAX(rc->end, o->mark.end_offset);
+        return;
+    }
     o->damage = E_CORRUPT;
     trace(ERROR, "store", "damaged folder=%s end=%" PRId64 " synced=%" PRId64 ": acknowledged records are missing",
           recovery_dir(rc), rc->end, o->mark.end_offset);
