@@ -15,6 +15,8 @@ static inline unsigned op_store(const struct op *op, unsigned k) { return op->no
 
 void op_error(struct op *op, const char *text); /* one row */
 void op_errors(struct op *op, const struct expr_errors *e);
+/* prog_compile over input 0, with the task's context. */
+int op_compile(struct op *op, struct prog **out, const struct expr *const *roots, unsigned nroots, struct diag *d);
 static inline const struct schema *op_input(const struct op *op, unsigned i) { return &op->node->inputs[i]->out; }
 
 /* Saturating: windows at the ends of time neither wrap nor close early. */

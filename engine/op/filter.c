@@ -11,7 +11,7 @@ struct filter {
 static int filter_open(struct op *op, struct diag *d)
 {
     struct filter *f = op->state;
-    return prog_compile(&f->prog, &op->node->predicate, 1, op_input(op, 0), d);
+    return op_compile(op, &f->prog, &op->node->predicate, 1, d);
 }
 
 static void filter_rows(struct op *op, struct batch *in)

@@ -63,6 +63,14 @@ void op_emit(struct op *op, struct batch *out)
         op->exit_cb(op, out);
 }
 
+int op_compile(struct op *op, struct prog **out, const struct expr *const *roots, unsigned nroots, struct diag *d)
+{
+    int err = prog_compile(out, roots, nroots, op_input(op, 0), d);
+    if (!err && op->env->context)
+        prog_set_context(*out, op->env->context);
+    return err;
+}
+
 void op_error(struct op *op, const char *text)
 {
     op->stats.errors++;

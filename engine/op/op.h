@@ -25,6 +25,7 @@ struct op_env {
     void (*error)(void *task, struct op *op, const char *text); /* a row that could not be computed; counted, first text kept */
     unsigned task_index, ntasks;
     struct budget *memory;    /* of the job's state */
+    struct expr_context *context; /* time and chance of volatile functions, kept up to date by the task; NULL: they give NULL */
 };
 
 struct op {

@@ -23,7 +23,7 @@ static int project_open(struct op *op, struct diag *d)
         roots[p->ncomputed] = node->exprs[i];
         p->computed[p->ncomputed++] = i;
     }
-    int err = p->ncomputed ? prog_compile(&p->prog, roots, p->ncomputed, op_input(op, 0), d) : 0;
+    int err = p->ncomputed ? op_compile(op, &p->prog, roots, p->ncomputed, d) : 0;
     if (err)
         arena_fini(&p->arena);
     return err;

@@ -1,0 +1,154 @@
+#include "engine/op/aggregate.h"
+
+/* What GROUP BY remembers across restarts: groups, the counts behind MIN and MAX, and what has closed. Layout:
+ * engine/README.md, "Operators". */
+
+/* The group's key in the changelog: window start first, so that what closes together lies together. */
+void agg_state_key(const struct aggregate *a, const struct op *op, const struct pane *p, const struct group *g,
+                      struct wbuf *out)
+{
+    if (a->windowed) {
+        struct value start = {.type = TYPE(T_BIGINT), .i = p->start};
+        key_encode_value(&start, out);
+    }
+    if (a->how == KEY_ENCODED) {
+        wbuf_str(out, group_bytes(g));
+        return;
+    }
+    struct value v = {.type = op->node->out.cols[0].type, .null = g->key_len == GROUP_NULL_KEY};
+    if (a->how == KEY_TEXT && !v.null)
+        v.s = group_bytes(g);
+    else if (v.type.id == T_BOOLEAN)
+        v.b = g->key.number;
+    else
+        v.i = g->key.number;
+    key_encode_value(&v, out);
+}
+
+void agg_save_group(struct op *op, const struct pane *p, const struct group *g, struct changes *out)
+{
+    struct aggregate *a = op->state;
+    wbuf_reset(&a->key);
+    wbuf_reset(&a->value);
+    agg_state_key(a, op, p, g, &a->key);
+    if (g->rows != 0) {
+        wbuf_u8(&a->value, OP_LAYOUT);
+        wbuf_varint(&a->value, g->rows);
+        wbuf_be64(&a->value, (uint64_t)g->ts);
+        for (unsigned i = 0; i < op->node->naggs; i++)
+            acc_save(&a->accs[i], g, &a->value);
+    }
+    changes_put(out, op_store(op, STORE_GROUPS), wbuf_view(&a->key), g->rows ? wbuf_view(&a->value) : STR_NULL);
+}
+
+void agg_save_count(struct op *op, struct str key, struct changes *out)
+{
+    struct aggregate *a = op->state;
+    struct str n = kv_get(a->counts, key);
+    wbuf_reset(&a->value);
+    wbuf_u8(&a->value, OP_LAYOUT);
+    wbuf_str(&a->value, n);
+    changes_put(out, op_store(op, STORE_COUNTS), key, n.ptr ? wbuf_view(&a->value) : STR_NULL);
+}
+
+/* ---- Back again. */
+
+static int restore_count(struct aggregate *a, struct str key, struct str value)
+{
+    if (!value.ptr) {
+        kv_remove(a->counts, key);
+        return 0;
+    }
+    if (value.len != 9 || value.ptr[0] != OP_LAYOUT)
+        return E_CORRUPT;
+    kv_put(a->counts, key, (struct str){value.ptr + 1, 8});
+    return 0;
+}
+
+/* Takes a state key apart; the group's key borrows from `bytes` or the arena. */
+static int parse_key(struct op *op, struct str bytes, int64_t *start, struct group_key *key)
+{
+    struct aggregate *a = op->state;
+    struct value v;
+    *start = 0;
+    if (a->windowed) {
+        if (key_decode(&bytes, TYPE(T_BIGINT), &v, &a->epoch) || v.null)
+            return E_CORRUPT;
+        *start = v.i;
+    }
+    *key = (struct group_key){.bytes = {bytes.ptr ? bytes.ptr : "", bytes.len}, .len = (uint32_t)bytes.len};
+    for (unsigned c = 0; c < a->nkey; c++)
+        if (key_decode(&bytes, op->node->out.cols[c].type, &v, &a->epoch))
+            return E_CORRUPT;
+    if (bytes.len)
+        return E_CORRUPT;
+    if (a->how == KEY_ENCODED) {
+        key->hash = group_hash_bytes(key->bytes);
+        return 0;
+    }
+    *key = (struct group_key){.len = GROUP_NULL_KEY};
+    if (a->how == KEY_TEXT && !v.null)
+        *key = (struct group_key){.bytes = v.s, .len = (uint32_t)v.s.len, .hash = group_hash_bytes(v.s)};
+    else if (a->how == KEY_NUMBER && !v.null)
+        *key = (struct group_key){.number = v.type.id == T_BOOLEAN ? v.b : v.i, .len = 8};
+    if (a->how == KEY_NUMBER)
+        key->hash = group_hash_number(key->number);
+    return 0;
+}
+
+static bool load_group(struct op *op, struct group *g, struct str value)
+{
+    struct aggregate *a = op->state;
+    struct rbuf r = rbuf_of(value.ptr, value.len);
+    if (rbuf_u8(&r) != OP_LAYOUT)
+        return false;
+    g->rows = rbuf_varint(&r);
+    g->ts = (int64_t)rbuf_be64(&r);
+    g->old = NULL;
+    for (unsigned i = 0; i < op->node->naggs; i++)
+        if (!acc_load(&a->accs[i], g, &r, &a->epoch))
+            return false;
+    return !r.err && rbuf_left(&r) == 0;
+}
+
+static int restore_group(struct op *op, struct str bytes, struct str value)
+{
+    struct aggregate *a = op->state;
+    int64_t start;
+    struct group_key key;
+    if (parse_key(op, bytes, &start, &key))
+        return E_CORRUPT;
+    struct pane *p = agg_pane_make(op, start);
+    struct group *g = groups_put(&p->groups, &key);
+    a->ngroups += g->ts == INT64_MIN;
+    bool ok = !value.ptr || load_group(op, g, value);
+    if (!value.ptr || !ok) {
+        agg_group_clear(a, op->node, g);
+        groups_remove(&p->groups, g);
+        a->ngroups--;
+        if (!p->groups.len)
+            agg_pane_drop(op, p);
+    }
+    return ok ? 0 : E_CORRUPT;
+}
+
+int aggregate_restore(struct op *op, unsigned store, struct str key, struct str value)
+{
+    struct aggregate *a = op->state;
+    int err = E_CORRUPT;
+    switch (store % OP_STORES) {
+    case STORE_GROUPS:
+        err = restore_group(op, key, value);
+        arena_reset(&a->epoch);
+        break;
+    case STORE_COUNTS:
+        err = restore_count(a, key, value);
+        break;
+    case STORE_CLOSED:
+        if (value.len == 9 && value.ptr[0] == OP_LAYOUT && key.len == 0) {
+            a->wm_ms = (int64_t)be64(value.ptr + 1);
+            err = 0;
+        }
+    }
+    return err;
+}
