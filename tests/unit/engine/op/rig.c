@@ -149,7 +149,7 @@ static void result_cb(void *task, struct op *op, const struct batch *b) { (void)
 
 void rig_init(struct rig *rig, uint64_t seed)
 {
-    *rig = (struct rig){.max_batch = ENGINE_BATCH_ROWS};
+    *rig = (struct rig){0};
     arena_init(&rig->arena);
     arena_init(&rig->turn);
     random_seed(&rig->r, seed);
@@ -418,7 +418,8 @@ void rig_run(struct rig *rig, const struct rig_row *rows, size_t n, const char *
 {
     size_t at = 0, told = 0, committed = 0;
     double marker = 0.02 + random_unit(&rig->r) * 0.3, crash = random_chance(&rig->r, 0.7) ? 0.03 : 0;
-    unsigned max = 1 + (unsigned)random_below(&rig->r, MIN(rig->max_batch, 40u));
+    unsigned most = random_chance(&rig->r, 0.2) ? ENGINE_BATCH_ROWS : MIN(ENGINE_BATCH_ROWS, 40);
+    unsigned max = 1 + (unsigned)random_below(&rig->r, most);
     while (committed < n) {
         unsigned want = 1 + (unsigned)random_below(&rig->r, max), take = (unsigned)MIN(want, n - at), got = 0;
         while (got < take && rows[at + got].input == rows[at].input)

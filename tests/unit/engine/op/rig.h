@@ -37,7 +37,7 @@ struct rig {
     struct plan_node *nodes[RIG_OPS];
     int next[RIG_OPS];     /* -1: the end */
     unsigned next_input[RIG_OPS];
-    unsigned nops, max_batch;
+    unsigned nops;
     struct { unsigned op, input; } entry[4]; /* where rows of each input go */
     struct kv *shown, *fresh;                /* row as text -> weight; committed, and of the running epoch */
     struct rig_change *changes;

@@ -138,6 +138,34 @@ static void test_final_windows(void **state)
         run_windows(seed + (uint64_t)i, true);
 }
 
+/* A row of a window that the watermark has closed is late from that moment on, marker or not, also after a restart. */
+static void test_late_at_aggregate(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, 1);
+    struct plan_node *in = rig_node(&rig, PLAN_WINDOW, MODE_APPEND, ROW ",WS BIGINT,WE BIGINT", source(&rig, MODE_APPEND), NULL);
+    rig_op(&rig, window_group(&rig, AGG_FULL, in), -1, 0);
+    rig_start(&rig);
+    struct rig_row row = {.weight = 1, .ts = 10, .v = {rig_int(1), rig_int(5), rig_i32(6), rig_int(0), rig_int(SIZE)}};
+    rig_push(&rig, &row, 1);
+    rig_watermark(&rig, SIZE + GRACE - 1);
+    rig_push(&rig, &row, 1);
+    assert_int_equal(rig.ops[0]->stats.late, 0);
+    rig_watermark(&rig, SIZE + GRACE);
+    rig_push(&rig, &row, 1);
+    assert_int_equal(rig.ops[0]->stats.late, 1);
+    rig_marker(&rig);
+    rig_commit(&rig);
+    rig_crash(&rig);
+    rig_push(&rig, &row, 1);
+    assert_int_equal(rig.ops[0]->stats.late, 1);
+    rig_marker(&rig);
+    rig_commit(&rig);
+    rig_expect(&rig, "SELECT 5, 0, 1000, 2, 12, 6");
+    rig_fini(&rig);
+}
+
 /* ---- Stream-table join. */
 
 static void run_lookup(uint64_t seed, bool left)
@@ -453,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_final_windows),
+        cmocka_unit_test(test_late_at_aggregate),
         cmocka_unit_test(test_lookup_join),
         cmocka_unit_test(test_filter_and_project_of_table),
         cmocka_unit_test(test_having),

@@ -320,7 +320,7 @@ static void run_sink(uint64_t seed)
     struct kv *topic = kv_new(true, NULL);
     size_t seen = 0, pos = 0, committed = 0;
     while (committed < 300) {
-        unsigned want = 1 + (unsigned)random_below(&rig.r, MIN(rig.max_batch, 30u)), n = (unsigned)MIN(want, 300 - pos);
+        unsigned want = 1 + (unsigned)random_below(&rig.r, MIN(ENGINE_BATCH_ROWS, 30)), n = (unsigned)MIN(want, 300 - pos);
         if (n)
             rig_push(&rig, &rows[pos], n);
         pos += n;
