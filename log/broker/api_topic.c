@@ -248,11 +248,8 @@ static int16_t create_parts(struct req *r, const struct create_topics_request_to
     const struct config *conf = req_broker(r)->bc.conf;
     *nparts = ti->num_partitions == -1 ? (int32_t)conf->num_partitions : ti->num_partitions;
     if (ti->assignments_n == 0) {
-        if (ti->num_partitions == -1 && r->version < 4) {
-            diag_set(d, E_BAD_PARTITIONS, "the number of partitions must be larger than 0");
-            return K_INVALID_PARTITIONS;
-        }
-        if (ti->replication_factor == 1 || (ti->replication_factor == -1 && r->version >= 4))
+        /* -1 counts from version 4 on, says KIP-464; Kafka takes it in any, and kafkajs sends it in version 3. */
+        if (ti->replication_factor == 1 || ti->replication_factor == -1)
             return K_NONE;
         diag_set(d, E_REPLICATION, "replication factor %d: this cluster has 1 node", ti->replication_factor);
         return K_INVALID_REPLICATION;

@@ -69,8 +69,8 @@ static void do_create_topics(int version)
     create_topics_request_topic_init(&t);
     snprintf(name, sizeof name, "created-%d", version);
     t.name = str_of(name);
-    t.num_partitions = version >= 4 ? -1 : 3;
-    t.replication_factor = version >= 4 ? -1 : 1;
+    t.num_partitions = -1;
+    t.replication_factor = -1;
     t.configs = &c;
     t.configs_n = 1;
     in.topics = &t;
