@@ -30,7 +30,7 @@ struct row_format {
     const char *ts_pattern;
 };
 void row_format_pack(const struct row_format *f, struct wbuf *out);
-int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a);
+int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a); /* checked: 0 or E_CORRUPT */
 
 /* What a decoder shall give, in output order. */
 enum want_from { WANT_KEY, WANT_VALUE, WANT_ROWTIME, WANT_ROWPARTITION, WANT_ROWOFFSET, WANT_WINDOWSTART, WANT_WINDOWEND };
@@ -47,18 +47,22 @@ int decoder_new(struct decoder **out, const struct row_format *f, const struct w
                 struct diag *d) MUST_USE;
 void decoder_free(struct decoder *d);
 /* Decodes records of one partition, held in whole recbatches, from offset `from` on, into a fresh batch in arena: stops at
- * ENGINE_BATCH_ROWS rows or the end of bytes. *next = offset to go on from; *used = bytes wholly consumed. The batch
- * borrows `bytes` for its strings. Table: a null value gives weight -1 with key columns only; undecodable records give no
- * row and one call of error_cb. Control batches are passed over. */
+ * ENGINE_BATCH_ROWS rows or the end of bytes (a recbatch that is cut off at the end is left). *next = offset to go on from;
+ * *used = bytes wholly consumed: go on with what is behind them. The batch borrows `bytes` for its strings, and the
+ * decoder's memory for those of compressed recbatches: it is valid until the next decoder_run.
+ * Table: a null value gives weight -1 with key columns only, a null key is an error. Stream: a null value gives a row whose
+ * value columns are NULL. Undecodable records, and recbatches that fail their checksum, give no row and one call of
+ * error_cb each. Control batches are passed over. */
 struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int32_t partition, struct arena *arena,
                           size_t *used, int64_t *next, void (*error_cb)(void *arg, const struct decode_error *e), void *arg);
 
-/* The other way: key and value bytes of one row. cols[i]: which batch column is the format's i-th key / value column. A
- * null key column of a single-column key gives a null key. */
+/* The other way: key and value bytes of one row, appended to out. cols[i]: which batch column is the format's i-th key /
+ * value column. False: null (nothing was written): a relation without key columns, a null key column of a single-column
+ * key; a KAFKA value whose column is NULL. The window start of a windowed key is the caller's to append. */
 struct encoder;
 int encoder_new(struct encoder **out, const struct row_format *f, struct diag *d) MUST_USE;
 void encoder_free(struct encoder *e);
-bool encoder_key(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out); /* false: null key */
-void encoder_value(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);
+bool encoder_key(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);
+bool encoder_value(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);
 
 #endif

@@ -1,0 +1,76 @@
+/* What the formats share. Private to engine/io.
+ *
+ * A fieldset is one side (key or value) of a row format with, for each of its columns, the batch column that wants it.
+ * A decoder of a format fills row `row` of those columns: field_found says which were there, and what was not is made NULL
+ * at the end of the row. A row that fails halfway leaves nothing behind, since its number is used again. */
+#ifndef IO_CODEC_H
+#define IO_CODEC_H
+#include "engine/io/io.h"
+
+struct field {
+    struct str name;
+    struct type type;
+    int out;                 /* batch column, -1: nobody wants it */
+    uint64_t seen, seen_exact; /* number of the record that last had it, and under exactly this name */
+};
+struct json_shape;
+struct fieldset {
+    struct format format;
+    bool bare; /* JSON: one value, not an object */
+    unsigned n;
+    struct field *fields;
+    uint64_t record; /* counts records, for `seen` */
+    struct json_shape *shape;
+};
+int fieldset_open(struct fieldset *fs, const struct format *f, bool is_key, unsigned n, const struct column *cols,
+                  struct arena *a, struct diag *d);
+void fieldset_close(struct fieldset *fs);
+
+/* Where a row goes. */
+struct target {
+    struct batch *b;
+    uint32_t row;
+    uint32_t buf;      /* buffer of b that the record lies in */
+    const char *base;  /* its first byte */
+    const char *limit; /* and the end of what may be read */
+    struct wbuf *scratch;
+    char *error; /* ERROR_TEXT bytes */
+};
+#define ERROR_TEXT 160
+/* Writes the sentence and gives false. */
+bool decode_fail(struct target *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Each: the bytes of one key or value (not null) into t; false: t->error says why. */
+bool json_decode(struct fieldset *fs, struct str s, struct target *t);
+bool csv_decode(struct fieldset *fs, struct str s, struct target *t);
+bool kafka_decode(struct fieldset *fs, struct str s, struct target *t);
+
+static inline void field_valid(struct vec *v, uint32_t row) { v->valid[row >> 6] |= UINT64_C(1) << (row & 63); }
+/* Its data becomes zero too, for whoever copies without looking. */
+static inline void field_null(struct vec *v, uint32_t row)
+{
+    size_t w = type_width(v->type);
+    v->valid[row >> 6] &= ~(UINT64_C(1) << (row & 63));
+    memset((char *)v->data + row * w, 0, w);
+}
+/* A text that is not in the column's own form: numeric strings, ISO 8601, Base64. VARCHAR is stored as it is (copied). */
+bool field_from_text(const struct field *f, struct vec *v, struct str s, struct target *t);
+/* A number for a TIMESTAMP, DATE or TIME column, or an INT. */
+bool field_from_i64(const struct field *f, struct vec *v, int64_t n, struct target *t);
+
+struct json_shape *json_shape_new(const struct fieldset *fs);
+void json_shape_free(struct json_shape *s);
+
+/* ---- encoding: one side of a row format, with what can be written beforehand */
+struct side {
+    struct format format;
+    bool bare;
+    unsigned n;
+    const struct column *cols;
+    struct str *fragments; /* JSON: {"name": or ,"name": */
+    size_t fixed;          /* bytes that a row of it takes at most, besides texts */
+};
+void json_encode(const struct side *s, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);
+void csv_encode(const struct side *s, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);
+void kafka_encode(const struct side *s, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);
+#endif

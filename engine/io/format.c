@@ -1,0 +1,138 @@
+#include "engine/io/codec.h"
+
+/* Names of formats, what each can hold, and row formats in plans. */
+
+static const char *const names[] = {[FORMAT_NONE] = "NONE",
+                                    [FORMAT_KAFKA] = "KAFKA",
+                                    [FORMAT_DELIMITED] = "DELIMITED",
+                                    [FORMAT_JSON] = "JSON"};
+
+const char *format_name(enum format_kind k)
+{
+    CHECK((unsigned)k < ARRAY_LEN(names));
+    return names[k];
+}
+
+bool format_parse(struct str name, enum format_kind *out)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq_nocase(name, str_of(names[i]))) {
+            *out = (enum format_kind)i;
+            return true;
+        }
+    return false;
+}
+
+static int check_kafka(const struct column *cols, unsigned n, const char *side, struct diag *d)
+{
+    if (n > 1) {
+        diag_set(d, E_SQL, "format KAFKA holds one column, and the %s has %u", side, n);
+        diag_hint(d, "use JSON or DELIMITED");
+        return E_SQL;
+    }
+    uint8_t id = n ? cols[0].type.id : T_INT;
+    if (id == T_INT || id == T_BIGINT || id == T_DOUBLE || type_is_text(TYPE(id)))
+        return 0;
+    char type[TYPE_TEXT];
+    type_format(cols[0].type, type);
+    diag_set(d, E_SQL, "format KAFKA cannot hold %s (column %s)", type, cols[0].name);
+    diag_hint(d, "it holds INT, BIGINT, DOUBLE, VARCHAR and BYTES; JSON holds all types");
+    return E_SQL;
+}
+
+int format_check(const struct format *f, const struct column *cols, unsigned n, bool is_key, struct diag *d)
+{
+    const char *side = is_key ? "key" : "value";
+    switch (f->kind) {
+    case FORMAT_NONE:
+        if (n)
+            return diag_set(d, E_SQL, "format NONE holds no columns, and the %s has %u", side, n);
+        return is_key ? 0 : diag_set(d, E_SQL, "a value needs a format: JSON, DELIMITED or KAFKA");
+    case FORMAT_KAFKA:
+        return check_kafka(cols, n, side, d);
+    case FORMAT_DELIMITED:
+        if (f->delimiter == '"' || f->delimiter == '\n' || f->delimiter == '\r')
+            return diag_set(d, E_SQL, "a quote or a line end cannot be the delimiter");
+        return 0;
+    case FORMAT_JSON:
+        if (!is_key && !f->wrapped && n != 1)
+            return diag_set(d, E_SQL, "a JSON value without an object holds one column, and there are %u", n);
+        return 0;
+    }
+    return diag_set(d, E_SQL, "unknown format");
+}
+
+/* ---- in plans: [key, value, key columns, value columns, window size, ts column, ts pattern]
+ *      a format is [name, delimiter, wrapped], a column [name, type] */
+
+static void pack_format(const struct format *f, struct wbuf *out)
+{
+    pack_array(out, 3);
+    pack_str(out, str_of(format_name(f->kind)));
+    pack_uint(out, (uint8_t)f->delimiter);
+    pack_bool(out, f->wrapped);
+}
+
+static void pack_columns(const struct column *cols, unsigned n, struct wbuf *out)
+{
+    pack_array(out, n);
+    for (unsigned i = 0; i < n; i++) {
+        char type[TYPE_TEXT];
+        type_format(cols[i].type, type);
+        pack_array(out, 2);
+        pack_str(out, str_of(cols[i].name));
+        pack_str(out, str_of(type));
+    }
+}
+
+void row_format_pack(const struct row_format *f, struct wbuf *out)
+{
+    pack_array(out, 7);
+    pack_format(&f->key, out);
+    pack_format(&f->value, out);
+    pack_columns(f->key_cols, f->nkey, out);
+    pack_columns(f->value_cols, f->nvalue, out);
+    pack_int(out, f->window_size_ms);
+    pack_int(out, f->ts_column);
+    pack_str(out, str_of(f->ts_pattern));
+}
+
+static bool unpack_format(struct unpack *u, struct format *f)
+{
+    if (unpack_array(u) != 3 || !format_parse(unpack_str(u), &f->kind))
+        return false;
+    f->delimiter = (char)unpack_uint(u);
+    f->wrapped = unpack_bool(u);
+    return true;
+}
+
+static bool unpack_columns(struct unpack *u, struct column **cols, unsigned *n, struct arena *a)
+{
+    *n = unpack_array(u); /* at most the bytes that are left */
+    *cols = ARENA_ARRAY(a, struct column, MAX(*n, 1u));
+    for (unsigned i = 0; i < *n; i++) {
+        if (unpack_array(u) != 2)
+            return false;
+        struct str name = unpack_str(u);
+        (*cols)[i].name = arena_dup(a, name).ptr;
+        if (!name.ptr || !type_parse(unpack_str(u), &(*cols)[i].type))
+            return false;
+    }
+    return true;
+}
+
+int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a)
+{
+    *f = (struct row_format){0};
+    bool ok = unpack_array(u) == 7 && unpack_format(u, &f->key) && unpack_format(u, &f->value) &&
+              unpack_columns(u, &f->key_cols, &f->nkey, a) && unpack_columns(u, &f->value_cols, &f->nvalue, a);
+    if (!ok)
+        return E_CORRUPT;
+    f->window_size_ms = unpack_int(u);
+    int64_t ts = unpack_int(u);
+    f->ts_pattern = arena_dup(a, unpack_str(u)).ptr;
+    if (unpack_err(u) || f->window_size_ms < 0 || ts < -1 || ts >= (int64_t)f->nkey + f->nvalue)
+        return E_CORRUPT;
+    f->ts_column = (int)ts;
+    return 0;
+}

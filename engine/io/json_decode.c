@@ -1,0 +1,586 @@
+#include "engine/io/codec.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+/* The projecting decoder of JSON records: each record is read once, from left to right, and every byte of it is checked
+ * (grammar of RFC 8259, nesting at most JSON_DEPTH, escapes, UTF-8, nothing behind the value), also in what nobody wants;
+ * so that a broken record never becomes a row, whatever a query happens to select. It accepts exactly what the general
+ * reader (vec/json.c) accepts; tests/fuzz/fuzz_json.c compares both.
+ *
+ * Speed comes from guessing that a record has the keys of the one before, in their order: a key is then one comparison of
+ * 16 bytes, colon included, with no scanning and no look-up. A wrong guess costs a look-up and corrects the guess. Texts
+ * without escapes become views into the record. Stopping at the last wanted field would be faster, but would let broken
+ * records pass, and the last of several equal keys must win. */
+
+#define KEY_TEXT 32   /* longer keys are looked up every time */
+#define SHAPE_KEYS 64 /* keys remembered, by their place in the record */
+
+struct known_key {
+    char text[KEY_TEXT]; /* "name": with quotes and colon, zeros behind */
+    uint32_t len;        /* 0: nothing known */
+    uint32_t mask;       /* of the bytes that count */
+    int field;           /* -1: none of ours */
+    bool exact;
+};
+struct json_shape {
+    struct known_key keys[SHAPE_KEYS];
+    char *unescaped; /* room for checking and looking up escaped texts */
+    size_t unescaped_cap;
+};
+
+struct json_shape *json_shape_new(const struct fieldset *fs)
+{
+    CHECK(fs->n < INT32_MAX);
+    return xzalloc(sizeof(struct json_shape));
+}
+
+void json_shape_free(struct json_shape *s)
+{
+    if (!s)
+        return;
+    xfree(s->unescaped);
+    xfree(s);
+}
+
+static inline const char *skip_blanks(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+}
+
+/* ---- strings */
+
+struct text {
+    struct str s; /* between the quotes */
+    bool escaped;
+};
+
+/* The first byte from p on that is a quote, a backslash, a control character or (with high) not ASCII; end if none. */
+static inline const char *plain_until(const char *p, const char *end, const char *limit, bool high)
+{
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
+    while (p < end && limit - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
+                                   _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
+        unsigned bits = (unsigned)_mm_movemask_epi8(hit) | (high ? (unsigned)_mm_movemask_epi8(v) : 0);
+        if (bits) {
+            p += __builtin_ctz(bits);
+            return p < end ? p : end;
+        }
+        p += 16;
+    }
+#endif
+    while (p < end && *p != '"' && *p != '\\' && (uint8_t)*p > 0x1f && !(high && (*p & 0x80)))
+        p++;
+    return p < end ? p : end;
+}
+
+/* p is behind the opening quote; gives the place behind the closing one, or NULL. Everything is checked but escapes. */
+static inline const char *scan_text(const char *p, const char *end, const char *limit, struct text *out)
+{
+    const char *start = p;
+    bool high = true, escaped = false;
+    for (;;) {
+        p = plain_until(p, end, limit, high);
+        if (p >= end)
+            return NULL;
+        if (*p == '"')
+            break;
+        if (*p & 0x80) {
+            high = false;
+        } else if (*p == '\\') {
+            escaped = true;
+            p += 2;
+        } else {
+            return NULL;
+        }
+    }
+    *out = (struct text){{start, (size_t)(p - start)}, escaped};
+    if (UNLIKELY(!high) && !utf8_valid(out->s))
+        return NULL;
+    return p + 1;
+}
+
+/* The text without escapes, in the shape's room. NULL: a wrong escape. */
+static struct str unescape(struct json_shape *shape, struct str raw)
+{
+    if (shape->unescaped_cap < raw.len + 1) {
+        shape->unescaped_cap = raw.len * 2 + 64;
+        shape->unescaped = xrealloc(shape->unescaped, shape->unescaped_cap);
+    }
+    size_t n = json_unescape(raw, shape->unescaped);
+    return n == SIZE_MAX ? STR_NULL : (struct str){shape->unescaped, n};
+}
+
+/* ---- passing over values */
+
+struct scan {
+    const char *end, *limit;
+    struct json_shape *shape;
+};
+
+static const char *pass_text(const struct scan *sc, const char *p)
+{
+    struct text t;
+    p = scan_text(p + 1, sc->end, sc->limit, &t);
+    if (p && t.escaped && !unescape(sc->shape, t.s).ptr)
+        return NULL;
+    return p;
+}
+
+static inline bool is_word(const char *p, const char *end, const char *word, size_t n)
+{
+    return (size_t)(end - p) >= n && memcmp(p, word, n) == 0;
+}
+
+/* The digits of a number, only as far as its grammar goes. */
+static const char *pass_number(const char *p, const char *end)
+{
+    const char *digits;
+    p += p < end && *p == '-';
+    digits = p;
+    while (p < end && (unsigned)(*p - '0') < 10)
+        p++;
+    if (p == digits || (*digits == '0' && p - digits > 1))
+        return NULL;
+    if (p < end && *p == '.') {
+        digits = ++p;
+        while (p < end && (unsigned)(*p - '0') < 10)
+            p++;
+        if (p == digits)
+            return NULL;
+    }
+    if (p < end && (*p | 0x20) == 'e') {
+        p++;
+        p += p < end && (*p == '-' || *p == '+');
+        digits = p;
+        while (p < end && (unsigned)(*p - '0') < 10)
+            p++;
+        if (p == digits)
+            return NULL;
+    }
+    return p;
+}
+
+static inline const char *pass_scalar(const struct scan *sc, const char *p)
+{
+    switch (*p) {
+    case '"':
+        return pass_text(sc, p);
+    case 't':
+        return is_word(p, sc->end, "true", 4) ? p + 4 : NULL;
+    case 'f':
+        return is_word(p, sc->end, "false", 5) ? p + 5 : NULL;
+    case 'n':
+        return is_word(p, sc->end, "null", 4) ? p + 4 : NULL;
+    default:
+        return pass_number(p, sc->end);
+    }
+}
+
+/* p is at a key; gives the place of its value. */
+static const char *pass_key(const struct scan *sc, const char *p)
+{
+    if (p == sc->end || *p != '"' || !(p = pass_text(sc, p)))
+        return NULL;
+    p = skip_blanks(p, sc->end);
+    return p < sc->end && *p == ':' ? skip_blanks(p + 1, sc->end) : NULL;
+}
+
+/* An object or array at p, which lies `outer` levels deep. */
+static const char *pass_nested(const struct scan *sc, const char *p, int outer)
+{
+    uint64_t objects = 0; /* a bit per level */
+    int depth = 0;
+    for (;;) { /* p is at a value */
+        if (p == sc->end)
+            return NULL;
+        bool open = *p == '{' || *p == '[';
+        if (open) {
+            if (outer + depth == JSON_DEPTH)
+                return NULL;
+            objects = objects << 1 | (*p == '{');
+            depth++;
+            p = skip_blanks(p + 1, sc->end);
+            if (p < sc->end && *p != ((objects & 1) ? '}' : ']')) {
+                if ((objects & 1) && !(p = pass_key(sc, p)))
+                    return NULL;
+                continue;
+            }
+        } else if (!(p = pass_scalar(sc, p))) {
+            return NULL;
+        }
+        for (;;) { /* behind a value, or at the end of an empty container */
+            if (!open)
+                p = skip_blanks(p, sc->end);
+            if (p == sc->end)
+                return NULL;
+            if (*p != ((objects & 1) ? '}' : ']'))
+                break;
+            p++;
+            objects >>= 1;
+            open = false;
+            if (--depth == 0)
+                return p;
+        }
+        if (*p != ',')
+            return NULL;
+        p = skip_blanks(p + 1, sc->end);
+        if ((objects & 1) && !(p = pass_key(sc, p)))
+            return NULL;
+    }
+}
+
+static inline const char *pass_value(const struct scan *sc, const char *p, int outer)
+{
+    if (p == sc->end)
+        return NULL;
+    return *p == '{' || *p == '[' ? pass_nested(sc, p, outer) : pass_scalar(sc, p);
+}
+
+/* ---- values of wanted fields */
+
+static bool malformed(struct target *t, const char *p, const char *start, const char *what)
+{
+    return decode_fail(t, "JSON: %s at byte %zu", what, p ? (size_t)(p - start) : 0);
+}
+
+static bool wrong_type(const struct field *f, struct target *t, const char *have)
+{
+    char type[TYPE_TEXT];
+    type_format(f->type, type);
+    return decode_fail(t, "column %.*s is %s, but the record has %s", STR_ARG(f->name), type, have);
+}
+
+/* A view of text that lies in the record. */
+static inline struct sview view_of(const struct target *t, struct str s)
+{
+    struct sview v = {.len = (uint32_t)s.len};
+    if (s.len > sizeof v.inl) {
+        memcpy(v.prefix, s.ptr, 4);
+        v.buf = t->buf;
+        v.off = (uint32_t)(s.ptr - t->base);
+        return v;
+    }
+#if defined(__SSE2__)
+    static const uint8_t masks[12 + 16] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    if (LIKELY(t->limit - s.ptr >= 16)) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)s.ptr);
+        bytes = _mm_and_si128(bytes, _mm_loadu_si128((const __m128i *)(const void *)(masks + 12 - s.len)));
+        _mm_storel_epi64((__m128i *)(void *)v.inl, bytes);
+        int tail = _mm_cvtsi128_si32(_mm_srli_si128(bytes, 8));
+        memcpy(v.inl + 8, &tail, 4);
+        return v;
+    }
+#endif
+    memset(v.inl, 0, sizeof v.inl);
+    memcpy(v.inl, s.ptr, s.len);
+    return v;
+}
+
+/* Whole numbers of up to 18 digits; anything else goes through number_scan. */
+static inline const char *scan_int(const char *p, const char *end, int64_t *out)
+{
+    const char *start = p;
+    bool negative = *p == '-';
+    p += negative;
+    const char *digits = p;
+    uint64_t v = 0;
+    while (p < end && (unsigned)(*p - '0') < 10)
+        v = v * 10 + (unsigned)(*p++ - '0');
+    size_t n = (size_t)(p - digits);
+    bool simple = n >= 1 && n <= 18 && (*digits != '0' || n == 1) &&
+                  !(p < end && (*p == '.' || (*p | 0x20) == 'e'));
+    if (LIKELY(simple)) {
+        *out = (int64_t)(negative ? -v : v);
+        return p;
+    }
+    struct number num;
+    p = number_scan(start, end, &num);
+    return p && number_i64(&num, out) ? p : NULL;
+}
+
+static const char *number_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p,
+                                struct target *t)
+{
+    struct number n;
+    int64_t i;
+    const char *start = p;
+    switch (f->type.id) {
+    case T_INT:
+    case T_BIGINT:
+    case T_DATE:
+    case T_TIME:
+    case T_TIMESTAMP:
+        p = scan_int(p, sc->end, &i);
+        if (!p) {
+            wrong_type(f, t, "a number that does not fit");
+            return NULL;
+        }
+        return field_from_i64(f, v, i, t) ? p : NULL;
+    case T_DOUBLE:
+        p = number_scan(p, sc->end, &n);
+        if (!p)
+            break;
+        v->f64[t->row] = number_double(&n);
+        if (v->f64[t->row] - v->f64[t->row] != 0) {
+            wrong_type(f, t, "a number that does not fit");
+            return NULL;
+        }
+        return p;
+    case T_DECIMAL:
+        p = pass_number(p, sc->end);
+        if (!p)
+            break;
+        if (!decimal_parse((struct str){start, (size_t)(p - start)}, f->type, false, &v->i128[t->row])) {
+            wrong_type(f, t, "a number that does not fit");
+            return NULL;
+        }
+        return p;
+    case T_VARCHAR:
+        p = pass_number(p, sc->end);
+        if (!p)
+            break;
+        v->s[t->row] = view_of(t, (struct str){start, (size_t)(p - start)});
+        return p;
+    default:
+        if (pass_number(p, sc->end)) {
+            wrong_type(f, t, "a number");
+            return NULL;
+        }
+    }
+    decode_fail(t, "JSON: not a value at column %.*s", STR_ARG(f->name));
+    return NULL;
+}
+
+static const char *text_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p,
+                              struct target *t)
+{
+    struct text text;
+    p = scan_text(p + 1, sc->end, sc->limit, &text);
+    struct str s = p ? text.s : STR_NULL;
+    if (p && text.escaped)
+        s = unescape(sc->shape, text.s);
+    if (!s.ptr) {
+        decode_fail(t, "JSON: malformed text at column %.*s", STR_ARG(f->name));
+        return NULL;
+    }
+    if (f->type.id == T_VARCHAR) {
+        v->s[t->row] = text.escaped ? batch_keep(t->b, s) : view_of(t, s);
+        return p;
+    }
+    return field_from_text(f, v, s, t) ? p : NULL;
+}
+
+static const char *word_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p,
+                              struct target *t)
+{
+    const char *after = pass_scalar(sc, p);
+    if (!after) {
+        decode_fail(t, "JSON: not a value at column %.*s", STR_ARG(f->name));
+        return NULL;
+    }
+    if (f->type.id == T_BOOLEAN) {
+        v->b[t->row] = *p == 't';
+        return after;
+    }
+    if (f->type.id == T_VARCHAR) {
+        v->s[t->row] = view_of(t, (struct str){p, (size_t)(after - p)});
+        return after;
+    }
+    wrong_type(f, t, "true or false");
+    return NULL;
+}
+
+static const char *nested_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p, int outer,
+                                struct target *t)
+{
+    const char *after = pass_nested(sc, p, outer);
+    if (!after) {
+        decode_fail(t, "JSON: malformed value at column %.*s", STR_ARG(f->name));
+        return NULL;
+    }
+    if (f->type.id != T_VARCHAR) {
+        wrong_type(f, t, *p == '{' ? "an object" : "an array");
+        return NULL;
+    }
+    v->s[t->row] = view_of(t, (struct str){p, (size_t)(after - p)});
+    return after;
+}
+
+/* The value at p into its column. */
+static inline const char *field_value(const struct scan *sc, const struct field *f, const char *p, int outer,
+                                      struct target *t)
+{
+    struct vec *v = &t->b->cols[f->out];
+    if (UNLIKELY(p == sc->end)) {
+        decode_fail(t, "JSON: the record ends before column %.*s", STR_ARG(f->name));
+        return NULL;
+    }
+    field_valid(v, t->row);
+    switch (*p) {
+    case '"':
+        return text_value(sc, f, v, p, t);
+    case 't':
+    case 'f':
+        return word_value(sc, f, v, p, t);
+    case '{':
+    case '[':
+        return nested_value(sc, f, v, p, outer, t);
+    case 'n':
+        if (is_word(p, sc->end, "null", 4)) {
+            field_null(v, t->row);
+            return p + 4;
+        }
+        decode_fail(t, "JSON: not a value at column %.*s", STR_ARG(f->name));
+        return NULL;
+    default:
+        return number_value(sc, f, v, p, t);
+    }
+}
+
+/* ---- keys */
+
+/* The column of a key: by its exact name, else the first that differs in case only. */
+static int find_field(const struct fieldset *fs, struct str key, bool *exact)
+{
+    int found = -1;
+    *exact = false;
+    for (unsigned i = 0; i < fs->n; i++) {
+        if (str_eq(fs->fields[i].name, key)) {
+            *exact = true;
+            return (int)i;
+        }
+        if (found < 0 && str_eq_nocase(fs->fields[i].name, key))
+            found = (int)i;
+    }
+    return found;
+}
+
+/* Is known the key at p? */
+static inline bool key_matches(const struct known_key *known, const char *p, const struct scan *sc)
+{
+    if (known->len == 0 || (size_t)(sc->end - p) < known->len)
+        return false;
+#if defined(__SSE2__)
+    if (LIKELY(sc->limit - p >= KEY_TEXT)) {
+        const __m128i *have = (const __m128i *)(const void *)p, *want = (const __m128i *)(const void *)known->text;
+        unsigned same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(have), _mm_loadu_si128(want)));
+        if (known->len > 16)
+            same |= (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(have + 1), _mm_loadu_si128(want + 1))) << 16;
+        return (same & known->mask) == known->mask;
+    }
+#endif
+    return memcmp(known->text, p, known->len) == 0;
+}
+
+/* A key that was not foreseen: looked up, and remembered for the next record. Gives the place behind the colon. */
+static const char *learn_key(struct fieldset *fs, const struct scan *sc, unsigned place, const char *p,
+                             struct known_key *out)
+{
+    struct text text;
+    const char *after = p < sc->end && *p == '"' ? scan_text(p + 1, sc->end, sc->limit, &text) : NULL;
+    if (!after)
+        return NULL;
+    struct str key = text.escaped ? unescape(sc->shape, text.s) : text.s;
+    if (!key.ptr)
+        return NULL;
+    after = skip_blanks(after, sc->end);
+    if (after == sc->end || *after != ':')
+        return NULL;
+    after++;
+    out->field = find_field(fs, key, &out->exact);
+    out->len = 0;
+    size_t len = (size_t)(after - p);
+    if (len <= KEY_TEXT) {
+        memset(out->text, 0, KEY_TEXT);
+        memcpy(out->text, p, len);
+        out->len = (uint32_t)len;
+        out->mask = len == 32 ? UINT32_MAX : (UINT32_C(1) << len) - 1;
+        if (place < SHAPE_KEYS)
+            fs->shape->keys[place] = *out;
+    }
+    return after;
+}
+
+/* ---- records */
+
+/* Marks the field as found in this record. False: the value is not for us, since the exact name was there before. */
+static inline bool take_field(struct fieldset *fs, const struct known_key *key)
+{
+    if (key->field < 0)
+        return false;
+    struct field *f = &fs->fields[key->field];
+    if (f->seen_exact == fs->record && !key->exact)
+        return false;
+    f->seen = fs->record;
+    if (key->exact)
+        f->seen_exact = fs->record;
+    return f->out >= 0;
+}
+
+static bool decode_object(struct fieldset *fs, const struct scan *sc, const char *start, struct target *t)
+{
+    const char *p = skip_blanks(start, sc->end);
+    if (p == sc->end || *p != '{')
+        return decode_fail(t, "JSON: the record is not an object");
+    p = skip_blanks(p + 1, sc->end);
+    bool empty = p < sc->end && *p == '}';
+    for (unsigned place = 0; !empty; place++) {
+        struct known_key learnt, *key = &fs->shape->keys[MIN(place, SHAPE_KEYS - 1u)];
+        if (LIKELY(key_matches(key, p, sc))) {
+            p += key->len;
+        } else {
+            const char *after = learn_key(fs, sc, place, p, &learnt);
+            if (!after)
+                return malformed(t, p, start, "malformed key");
+            p = after;
+            key = &learnt;
+        }
+        p = skip_blanks(p, sc->end);
+        const char *at = p;
+        if (take_field(fs, key)) {
+            p = field_value(sc, &fs->fields[key->field], p, 1, t);
+            if (!p)
+                return false;
+        } else {
+            p = pass_value(sc, p, 1);
+            if (!p)
+                return malformed(t, at, start, "malformed value");
+        }
+        p = skip_blanks(p, sc->end);
+        if (p < sc->end && *p == ',') {
+            p = skip_blanks(p + 1, sc->end);
+            continue;
+        }
+        if (p == sc->end || *p != '}')
+            return malformed(t, p, start, "comma or } is missing");
+        break;
+    }
+    p = skip_blanks(p + 1, sc->end);
+    return p == sc->end || malformed(t, p, start, "something follows the object");
+}
+
+bool json_decode(struct fieldset *fs, struct str s, struct target *t)
+{
+    struct scan sc = {s.ptr + s.len, t->limit, fs->shape};
+    fs->record++;
+    if (!fs->bare)
+        return decode_object(fs, &sc, s.ptr, t);
+    struct field *f = &fs->fields[0];
+    const char *p = skip_blanks(s.ptr, sc.end);
+    f->seen = fs->record;
+    if (f->out >= 0) {
+        p = field_value(&sc, f, p, 0, t);
+        if (!p)
+            return false;
+    } else if (!(p = pass_value(&sc, p, 0))) {
+        return decode_fail(t, "JSON: malformed value");
+    }
+    p = skip_blanks(p, sc.end);
+    return p == sc.end || malformed(t, p, s.ptr, "something follows the value");
+}

@@ -1,0 +1,379 @@
+/* JSON: the decoder of records and the general reader accept the same texts, and both what RFC 8259 accepts. */
+#include "engine/io/io.h"
+#include "log/base/random.h"
+#include "log/wire/recbatch.h"
+#include "tests/lib/seed.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static struct column columns[] = {
+    {"i", {T_INT, 0, 0}},     {"l", {T_BIGINT, 0, 0}}, {"d", {T_DOUBLE, 0, 0}}, {"s", {T_VARCHAR, 0, 0}},
+    {"b", {T_BOOLEAN, 0, 0}}, {"n", {T_DECIMAL, 6, 2}}, {"y", {T_BYTES, 0, 0}},  {"dt", {T_DATE, 0, 0}},
+    {"tm", {T_TIME, 0, 0}},   {"ts", {T_TIMESTAMP, 0, 0}}};
+static struct row_format format = {.key = {.kind = FORMAT_NONE},
+                                   .value = {.kind = FORMAT_JSON, .wrapped = true},
+                                   .nvalue = ARRAY_LEN(columns),
+                                   .value_cols = columns,
+                                   .ts_column = -1};
+
+static char last_error[200];
+
+static void keep_error(void *arg, const struct decode_error *e)
+{
+    int *n = arg;
+    ++*n;
+    snprintf(last_error, sizeof last_error, "%s", e->text);
+}
+
+/* One record through a decoder; NULL: it was refused. The batch lives in a. */
+static struct batch *decode(const struct row_format *f, const struct want *wants, unsigned nwants, struct str value,
+                            struct arena *a)
+{
+    struct decoder *d;
+    struct diag dg = {0};
+    struct wbuf bytes;
+    struct recbatch_builder rb;
+    size_t used;
+    int64_t next;
+    int errors = 0;
+    if (decoder_new(&d, f, wants, nwants, false, &dg))
+        fail_msg("%s", dg.text);
+    wbuf_init(&bytes);
+    recbatch_build(&rb, &bytes, CODEC_NONE, NULL);
+    recbatch_add(&rb, 5, STR_NULL, value, NULL, 0);
+    recbatch_finish(&rb, NULL);
+    /* exactly as large as it is: reading past the end is seen by the sanitizer */
+    struct str copy = arena_dup(a, wbuf_view(&bytes));
+    struct batch *b = decoder_run(d, copy, 0, 0, a, &used, &next, keep_error, &errors);
+    assert_int_equal(used, bytes.len);
+    assert_int_equal(next, 1);
+    batch_check(b);
+    assert_int_equal(b->n + (unsigned)errors, 1);
+    wbuf_fini(&bytes);
+    decoder_free(d);
+    return errors ? NULL : b;
+}
+
+/* All columns of the one row as JSON, or "refused". */
+static char *row_text(const struct row_format *f, struct str value, struct arena *a)
+{
+    struct want wants[ARRAY_LEN(columns)];
+    for (unsigned i = 0; i < f->nvalue; i++)
+        wants[i] = (struct want){WANT_VALUE, i};
+    struct batch *b = decode(f, wants, f->nvalue, value, a);
+    if (!b)
+        return arena_strdup(a, "refused");
+    struct wbuf w;
+    wbuf_init(&w);
+    for (unsigned i = 0; i < f->nvalue; i++) {
+        struct value v = batch_value(b, i, 0);
+        if (i)
+            wbuf_u8(&w, ' ');
+        json_put_value(&w, &v);
+    }
+    char *text = (char *)(uintptr_t)arena_dup(a, wbuf_view(&w)).ptr;
+    wbuf_fini(&w);
+    return text;
+}
+
+static bool general_accepts(struct str s)
+{
+    struct json j = json_of(s);
+    json_skip(&j);
+    return !j.r.err && json_next(&j, NULL).kind == JSON_END;
+}
+
+static const char *const good[] = {
+    "{}", " { } ", "{\"a\":1}", "{\"a\":[]}", "{\"a\":[[],[[]],{}]}", "{\"a\":{\"b\":{\"c\":[1,2,{\"d\":null}]}}}",
+    "{\"a\":-0}", "{\"a\":0.5e+10}", "{\"a\":1E5}", "{\"a\":\"\\u0000\"}", "{\"a\":\"\\ud83d\\ude00\"}",
+    "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", "{\"a\":\"gr\xc3\xbcn \xf0\x9f\x98\x80\"}", "{\"a\":true,\"b\":false,\"c\":null}",
+    "\t{\n\"a\" :\r1 , \"b\":2}\n", "{\"\":1}", "{\"a\":\"\x7f\"}", "{\"a\":1e999}",
+    "{\"a long key that is longer than thirty-two bytes\":{\"x\":[\"a\",\"b\"]},\"b\":0}",
+    "{\"a\":[1,2,3],\"b\":[true,false,null,\"x\",1.5,{\"c\":[]}]}",
+};
+static const char *const wrong[] = {
+    "", " ", "{", "}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{\"a\":1 \"b\":2}", "{\"a\":1}x", "{\"a\":1}{}", "{a:1}",
+    "{'a':1}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":1e}", "{\"a\":-}", "{\"a\":0x10}",
+    "{\"a\":tru}", "{\"a\":nul}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":truex}", "{\"a\":[1,]}", "{\"a\":[1 2]}",
+    "{\"a\":[}", "{\"a\":{]}", "{\"a\":[1}", "{\"a\":{\"b\":1]}", "{\"a\":\"x}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}",
+    "{\"a\":\"\\u12g4\"}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\\udc00\"}", "{\"a\":\"\\ud800\\u0041\"}", "{\"a\":\"\n\"}",
+    "{\"a\":\"\x01\"}", "{\"a\":\"\xff\"}", "{\"a\":\"\xc0\x80\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xf4\x90\x80\x80\"}",
+    "{\"a\":\"\xc3\"}", "{\"a\":\"\\", "{\"a\":\"\\\"}", "{\"a\xff\":1}", "{\"\\q\":1}", "{\"a\":1,\"b\"", "{\"a\":[[1]", "{\"a\":1]",
+    "{\"a\":1,\"b\":[{\"c\":}]}", "\xef\xbb\xbf{}", "{\"a\":1}\x00 ", "{\"a\":// x\n1}", "{\"a\":[\"x\xff\"]}",
+};
+
+/* Well-formed records become rows, malformed ones errors, also where only an unwanted field is malformed; the general
+ * reader agrees. */
+static void corpus_is_judged(void **state)
+{
+    (void)state;
+    struct column wanted[] = {{"zz", {T_INT, 0, 0}}, {"a", {T_VARCHAR, 0, 0}}};
+    struct row_format f = format;
+    f.nvalue = 2;
+    f.value_cols = wanted;
+    static const struct want unwanted = {WANT_VALUE, 0}, both[] = {{WANT_VALUE, 0}, {WANT_VALUE, 1}};
+    struct arena a;
+    arena_init(&a);
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        struct str s = str_of(good[i]);
+        if (!decode(&f, &unwanted, 1, s, &a) || !decode(&f, both, 2, s, &a))
+            fail_msg("refused: %s: %s", good[i], last_error);
+        assert_true(general_accepts(s));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct str s = str_of(wrong[i]);
+        if (strcmp(wrong[i], "{\"a\":1}") == 0)
+            s.len += 2; /* with a NUL behind it */
+        if (decode(&f, &unwanted, 1, s, &a) || decode(&f, both, 2, s, &a))
+            fail_msg("accepted: %s", wrong[i]);
+        if (general_accepts(s))
+            fail_msg("the general reader accepts: %s", wrong[i]);
+    }
+    arena_fini(&a);
+}
+
+/* Nesting of 64 levels is read, 65 are refused. */
+static void nesting_is_bounded(void **state)
+{
+    (void)state;
+    static const struct want none = {WANT_VALUE, 0};
+    struct arena a;
+    arena_init(&a);
+    for (int levels = 63; levels <= 66; levels++)
+        for (int shape = 0; shape < 2; shape++) {
+            struct wbuf w;
+            wbuf_init(&w);
+            wbuf_str(&w, STR("{\"a\":"));
+            for (int i = 1; i < levels; i++)
+                wbuf_str(&w, shape ? STR("[") : STR("{\"x\":"));
+            wbuf_str(&w, STR("1"));
+            for (int i = 1; i < levels; i++)
+                wbuf_str(&w, shape ? STR("]") : STR("}"));
+            wbuf_str(&w, STR("}"));
+            assert_int_equal(decode(&format, &none, 1, wbuf_view(&w), &a) != NULL, levels <= 64);
+            assert_int_equal(general_accepts(wbuf_view(&w)), levels <= 64);
+            wbuf_fini(&w);
+        }
+    arena_fini(&a);
+}
+
+static void row_is(const char *json, const char *want)
+{
+    struct arena a;
+    arena_init(&a);
+    const char *have = row_text(&format, str_of(json), &a);
+    if (strcmp(have, want) != 0)
+        fail_msg("%s\n  gives %s\n  want  %s\n  (%s)", json, have, want, last_error);
+    arena_fini(&a);
+}
+
+/* Each type takes what the formats' rules say. */
+static void types_take_their_forms(void **state)
+{
+    (void)state;
+    const char *const none = "null null null null null null null null null null";
+    row_is("{}", none);
+    row_is("{\"i\":null,\"s\":null,\"n\":null}", none);
+    row_is("{\"i\":1,\"l\":-9223372036854775808,\"d\":1.5,\"s\":\"x\",\"b\":true,\"n\":12.5,\"y\":\"AP8=\",\"dt\":4,\"tm\":1000,\"ts\":1}",
+           "1 -9223372036854775808 1.5 \"x\" true 12.50 \"AP8=\" \"1970-01-05\" \"00:00:01\" \"1970-01-01T00:00:00.001\"");
+    row_is("{\"i\":\"1\",\"l\":\"2\",\"d\":\"2.5\",\"s\":3,\"n\":\"1.25\",\"dt\":\"1970-01-05\",\"tm\":\"01:00\",\"ts\":\"1970-01-01\"}",
+           "1 2 2.5 \"3\" null 1.25 null \"1970-01-05\" \"01:00:00\" \"1970-01-01T00:00:00.000\"");
+    row_is("{\"s\":{\"a\": [1, 2]}}", "null null null \"{\\\"a\\\": [1, 2]}\" null null null null null null");
+    row_is("{\"s\":[1,\"a\"]}", "null null null \"[1,\\\"a\\\"]\" null null null null null null");
+    row_is("{\"s\":true}", "null null null \"true\" null null null null null null");
+    row_is("{\"s\":\"a long text with an \\u00e4 and a \\n\"}",
+           "null null null \"a long text with an \xc3\xa4 and a \\n\" null null null null null null");
+    row_is("{\"i\":1.0,\"l\":1e3}", "1 1000 null null null null null null null null");
+    row_is("{\"d\":\"NaN\"}", "null null \"NaN\" null null null null null null null");
+    static const char *const refused[] = {
+        "{\"i\":2147483648}", "{\"i\":1.5}", "{\"i\":true}", "{\"i\":\"x\"}", "{\"i\":\"\"}", "{\"i\":{}}", "{\"i\":[]}",
+        "{\"l\":9223372036854775808}", "{\"l\":1e300}", "{\"d\":1e999}", "{\"d\":\"x\"}", "{\"b\":1}", "{\"b\":\"true\"}",
+        "{\"n\":1.234}", "{\"n\":12345}", "{\"n\":\"\"}", "{\"y\":\"%%\"}", "{\"y\":1}", "{\"dt\":\"1970-13-01\"}", "{\"tm\":86400000}",
+        "{\"tm\":-1}", "{\"ts\":\"noon\"}", "{\"ts\":1.5}"};
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        row_is(refused[i], "refused");
+}
+
+/* The exact name wins over one that differs in case, wherever it stands; of equal names the last one counts. */
+static void names_are_matched(void **state)
+{
+    (void)state;
+    const char *const i2 = "2 null null null null null null null null null";
+    row_is("{\"I\":2}", i2);
+    row_is("{\"I\":1,\"i\":2}", i2);
+    row_is("{\"i\":2,\"I\":1}", i2);
+    row_is("{\"i\":1,\"i\":2}", i2);
+    row_is("{\"\\u0069\":2}", i2);
+    row_is("{\"i\" : 2}", i2);
+    row_is("{\"i\":1,\"i\":null}", "null null null null null null null null null null");
+    row_is("{\"I\":1,\"i\":null}", "null null null null null null null null null null");
+    row_is("{\"ii\":1}", "null null null null null null null null null null");
+    /* two columns that differ in case only */
+    struct column two[] = {{"id", {T_INT, 0, 0}}, {"ID", {T_INT, 0, 0}}};
+    struct row_format f = format;
+    struct arena a;
+    f.nvalue = 2;
+    f.value_cols = two;
+    arena_init(&a);
+    assert_string_equal(row_text(&f, STR("{\"id\":1,\"ID\":2}"), &a), "1 2");
+    assert_string_equal(row_text(&f, STR("{\"id\":1}"), &a), "1 null");
+    assert_string_equal(row_text(&f, STR("{\"Id\":1}"), &a), "1 null");
+    /* and only one of them is wanted */
+    static const struct want second = {WANT_VALUE, 1};
+    struct batch *b = decode(&f, &second, 1, STR("{\"id\":1}"), &a);
+    assert_non_null(b);
+    assert_false(vec_valid(&b->cols[0], 0));
+    arena_fini(&a);
+}
+
+/* ---- random records */
+
+static void put_random_text(struct random *r, struct wbuf *out)
+{
+    static const char *const bits[] = {"a", "bc", "\\n", "\\u00e9", "\xc3\xa9", "\\ud83d\\ude00", "long plain text ", "\\\"", "/", "\x7f"};
+    wbuf_u8(out, '"');
+    for (uint64_t n = random_below(r, 6); n; n--)
+        wbuf_str(out, str_of(bits[random_below(r, ARRAY_LEN(bits))]));
+    wbuf_u8(out, '"');
+}
+
+static void put_random_value(struct random *r, struct wbuf *out, int depth)
+{
+    static const char *const scalars[] = {"1", "-2.5e3", "0", "true", "false", "null", "123456789012345678901", "1e-7"};
+    uint64_t kind = random_below(r, depth > 3 ? 2 : 4);
+    if (kind == 0)
+        wbuf_str(out, str_of(scalars[random_below(r, ARRAY_LEN(scalars))]));
+    else if (kind == 1)
+        put_random_text(r, out);
+    else {
+        wbuf_u8(out, kind == 2 ? '[' : '{');
+        for (uint64_t n = random_below(r, 4), i = 0; i < n; i++) {
+            if (i)
+                wbuf_u8(out, ',');
+            if (kind == 3) {
+                put_random_text(r, out);
+                wbuf_str(out, random_chance(r, 0.5) ? STR(":") : STR(" : "));
+            }
+            put_random_value(r, out, depth + 1);
+        }
+        wbuf_u8(out, kind == 2 ? ']' : '}');
+    }
+}
+
+/* Random records, sound and with a byte changed, are judged alike by both readers. */
+static void readers_agree(void **state)
+{
+    (void)state;
+    struct random r;
+    static const struct want none = {WANT_VALUE, 0};
+    struct column zz[] = {{"no such field", {T_INT, 0, 0}}};
+    struct row_format f = format;
+    f.nvalue = 1;
+    f.value_cols = zz;
+    random_seed(&r, test_seed());
+    int accepted = 0;
+    for (int64_t i = test_rounds(3000); i; i--) {
+        struct wbuf w;
+        struct arena a;
+        arena_init(&a);
+        wbuf_init(&w);
+        wbuf_str(&w, STR("{\"a\":"));
+        put_random_value(&r, &w, 0);
+        wbuf_str(&w, STR("}"));
+        if (random_chance(&r, 0.5))
+            w.data[random_below(&r, w.len)] = (uint8_t)random_next(&r);
+        if (random_chance(&r, 0.1))
+            w.len = random_below(&r, w.len) + 1;
+        struct str s = arena_dup(&a, wbuf_view(&w));
+        bool object = w.data[0] == '{' || w.data[0] == ' ';
+        bool have = decode(&f, &none, 1, s, &a) != NULL, general = general_accepts(s) && object;
+        accepted += have;
+        if (have != general)
+            fail_msg("decoder %d, reader %d: %.*s", have, general, STR_ARG(s));
+        wbuf_fini(&w);
+        arena_fini(&a);
+    }
+    assert_true(accepted > 100);
+}
+
+/* What the encoder writes, the decoder reads back. */
+static void rows_come_back(void **state)
+{
+    (void)state;
+    struct random r;
+    random_seed(&r, test_seed() + 1);
+    static const char *const texts[] = {"", "plain", "quote \" and \\ and \n and \x01", "gr\xc3\xbcn", "sixteen bytes ok", "a text that is quite long, with a tab\t at the end \t"};
+    struct encoder *e;
+    struct diag dg = {0};
+    assert_int_equal(encoder_new(&e, &format, &dg), 0);
+    for (int64_t i = test_rounds(2000); i; i--) {
+        struct arena a;
+        arena_init(&a);
+        struct schema sc = {ARRAY_LEN(columns), columns};
+        struct batch *b = batch_new(&a, &sc, 1);
+        b->n = b->nsel = 1;
+        unsigned cols[ARRAY_LEN(columns)];
+        for (unsigned c = 0; c < sc.n; c++) {
+            struct value v = {.type = columns[c].type, .null = random_chance(&r, 0.2)};
+            uint64_t bits = random_next(&r) >> random_below(&r, 64);
+            struct str text = str_of(texts[random_below(&r, ARRAY_LEN(texts))]);
+            cols[c] = c;
+            switch (v.type.id) {
+            case T_BOOLEAN:
+                v.b = bits & 1;
+                break;
+            case T_INT:
+            case T_DATE:
+                v.i = (int32_t)bits;
+                break;
+            case T_TIME:
+                v.i = (int64_t)(bits % 86400000);
+                break;
+            case T_DOUBLE:
+                memcpy(&v.f, &bits, 8);
+                break;
+            case T_DECIMAL:
+                v.d = (i128)(bits % 999999) - 400000;
+                break;
+            case T_VARCHAR:
+            case T_BYTES:
+                v.s = text;
+                break;
+            default:
+                v.i = (int64_t)bits;
+            }
+            batch_set_value(b, c, 0, &v, 1);
+        }
+        struct wbuf w;
+        wbuf_init(&w);
+        assert_true(encoder_value(e, b, cols, 0, &w));
+        assert_true(general_accepts(wbuf_view(&w)));
+        struct want wants[ARRAY_LEN(columns)];
+        for (unsigned c = 0; c < sc.n; c++)
+            wants[c] = (struct want){WANT_VALUE, c};
+        struct batch *back = decode(&format, wants, sc.n, wbuf_view(&w), &a);
+        if (!back)
+            fail_msg("%.*s: %s", STR_ARG(wbuf_view(&w)), last_error);
+        for (unsigned c = 0; c < sc.n; c++) {
+            struct value x = batch_value(b, c, 0), y = batch_value(back, c, 0);
+            if (x.null != y.null || value_cmp(&x, &y) != 0)
+                fail_msg("column %s of %.*s", columns[c].name, STR_ARG(wbuf_view(&w)));
+        }
+        wbuf_fini(&w);
+        arena_fini(&a);
+    }
+    encoder_free(e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(corpus_is_judged),  cmocka_unit_test(nesting_is_bounded), cmocka_unit_test(types_take_their_forms),
+        cmocka_unit_test(names_are_matched), cmocka_unit_test(readers_agree),      cmocka_unit_test(rows_come_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
