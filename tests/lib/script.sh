@@ -1,12 +1,12 @@
 #!/bin/bash
-# script.sh PATH: runs one shell-script test in a scratch folder of its own (TMPDIR, also the current folder), as a
+# script.sh PATH [ARGUMENT ...]: runs one shell-script test in a scratch folder of its own (TMPDIR, also the current folder), as a
 # process group of its own, and afterwards ends whatever of that group still runs. ctest gives WEIR, ROOT, BUILD and NODE_PATH.
 set -u
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/weir-script.XXXXXX") || exit 1
 export TMPDIR=$scratch
 cd "$scratch" || exit 1
 set -m
-"$1" </dev/null &
+"$@" </dev/null &
 group=$!
 set +m
 finish() {
