@@ -1,18 +1,15 @@
 #include "log/net/http_client.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <llhttp.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "log/base/alloc.h"
 #include "log/base/buf.h"
+#include "log/net/net.h"
 
 /* The body arrives in chunks that end anywhere; lines are cut from `text`, where `taken` bytes have been given out. */
 struct http_client {
@@ -38,81 +35,12 @@ static int on_complete(llhttp_t *p)
     return HPE_PAUSED;
 }
 
-/* connect() with a bound: 0, or a negative errno. */
-static int connect_within(int fd, const struct sockaddr *addr, socklen_t len, int timeout_ms)
-{
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-        return -errno;
-    if (connect(fd, addr, len) == 0)
-        return 0;
-    if (errno != EINPROGRESS)
-        return -errno;
-    struct pollfd pfd = {.fd = fd, .events = POLLOUT};
-    int n = poll(&pfd, 1, timeout_ms);
-    if (n == 0)
-        return -ETIMEDOUT;
-    int err = 0;
-    socklen_t err_len = sizeof err;
-    if (n < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &err_len) < 0)
-        return -errno;
-    return -err;
-}
-
-static int open_unix(const char *path, int timeout_ms, int *fd)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof addr.sun_path)
-        return -ENAMETOOLONG;
-    strcpy(addr.sun_path, path);
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0)
-        return -errno;
-    return connect_within(*fd, (struct sockaddr *)&addr, sizeof addr, timeout_ms);
-}
-
-static int open_tcp(const char *target, int timeout_ms, int *fd)
-{
-    char host[256];
-    const char *colon = strrchr(target, ':');
-    if (!colon || colon == target || !colon[1] || (size_t)(colon - target) >= sizeof host)
-        return -EINVAL;
-    const char *from = target, *to = colon;
-    if (*from == '[' && to[-1] == ']') { /* [::1]:9092 */
-        from++;
-        to--;
-    }
-    memcpy(host, from, (size_t)(to - from));
-    host[to - from] = 0;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-    if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
-        return -EHOSTUNREACH;
-    int err = -EHOSTUNREACH;
-    for (struct addrinfo *a = found; a && err; a = a->ai_next) {
-        if (*fd >= 0)
-            close(*fd);
-        *fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        err = *fd < 0 ? -errno : connect_within(*fd, a->ai_addr, a->ai_addrlen, timeout_ms);
-    }
-    freeaddrinfo(found);
-    int one = 1;
-    if (!err)
-        setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return err;
-}
-
 int http_client_open(struct http_client **out, const char *target, int timeout_ms, struct diag *d)
 {
     int fd = -1;
-    int err = strchr(target, '/') ? open_unix(target, timeout_ms, &fd) : open_tcp(target, timeout_ms, &fd);
-    if (err) {
-        if (fd >= 0)
-            close(fd);
-        if (err == -EINVAL)
-            return diag_set(d, err, "\"%s\" is not HOST:PORT", target);
-        diag_set(d, err, "cannot connect to %s: %s", target, strerror(-err));
-        diag_hint(d, "is a server running there? `weir server --data DIR` starts one; without --server the shell brings its own");
+    int err = net_dial(&fd, target, timeout_ms, d);
+    if (err)
         return err;
-    }
     struct http_client *c = xzalloc(sizeof *c);
     c->fd = fd;
     snprintf(c->host, sizeof c->host, "%s", strchr(target, '/') ? "localhost" : target);

@@ -91,6 +91,23 @@ void node_stop(struct node *n)
     node_free(n);
 }
 
+unsigned node_jobs(const struct node *n, char *names, size_t cap)
+{
+    struct image *im = cluster_image(broker_cluster(n->broker));
+    unsigned jobs = 0;
+    size_t at = 0;
+    names[0] = 0;
+    for (unsigned i = 0; i < im->nobjects; i++) {
+        if (strcmp(im->objects[i]->kind, "job") != 0)
+            continue;
+        if (at < cap)
+            at += (size_t)MAX(snprintf(names + at, cap - at, "%s%s", jobs ? ", " : "", im->objects[i]->name), 0);
+        jobs++;
+    }
+    counted_release(&im->c);
+    return jobs;
+}
+
 void node_addresses(const struct node *n, char *out, size_t cap)
 {
     const struct listener_info *li;

@@ -295,7 +295,9 @@ static int lost(struct show *s, int err)
 {
     end_rows(s);
     fprintf(stderr, "the connection to %s was lost: %s\n", s->c->target,
-            err == E_CLOSED ? "the server closed it" : err_text(err));
+            err == E_CLOSED   ? "the server closed it"
+            : err == E_SYNTAX ? "what answers there is no weir server"
+                              : err_text(err));
     return EXIT_CONNECTION;
 }
 

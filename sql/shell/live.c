@@ -370,7 +370,7 @@ static void swap_frame(struct live *l)
             wbuf_printf(&w, "\033[K%.*s\n", STR_ARG(line));
     }
     wbuf_str(&w, STR("\033[J\033[?2026l"));
-    out_flush(&w);
+    stdout_flush(&w);
     wbuf_fini(&w);
     l->old_lines = lines;
     struct wbuf swap = l->old_frame;

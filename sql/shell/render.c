@@ -21,7 +21,7 @@ bool render_mode_parse(struct str name, enum render_mode *out)
 
 const char *render_mode_names(void) { return "box, ndjson, csv, json, markdown, vertical"; }
 
-bool out_flush(struct wbuf *w)
+bool stdout_flush(struct wbuf *w)
 {
     size_t at = 0;
     while (at < w->len) {
@@ -270,7 +270,7 @@ void render_begin(struct render *r, const struct answer *columns)
     r->rows = 0;
     columns_copy(&r->cols, columns, &r->arena);
     header(r);
-    out_flush(&r->out);
+    stdout_flush(&r->out);
 }
 
 static void put_row(struct render *r, const struct row *row)
@@ -308,7 +308,7 @@ static void box_flush(struct render *r)
     for (unsigned i = 0; i < r->nheld; i++)
         box_line(&r->out, &r->cols, widths, &r->held[i], r->screen, "");
     box_ruler(&r->out, &r->cols, widths, BOX_BOTTOM, r->screen);
-    out_flush(&r->out);
+    stdout_flush(&r->out);
     r->nheld = 0;
 }
 
@@ -327,7 +327,7 @@ void render_rows(struct render *r, const struct answer *an)
         struct row row = {.cells = &an->cells[i * an->ncells], .op = i < an->ops.len ? an->ops.ptr[i] : '+'};
         put_row(r, &row);
     }
-    out_flush(&r->out);
+    stdout_flush(&r->out);
 }
 
 void render_end(struct render *r)
@@ -336,6 +336,6 @@ void render_end(struct render *r)
         box_flush(r);
     if (r->mode == RENDER_JSON)
         wbuf_str(&r->out, r->rows ? STR("]\n") : STR("[]\n"));
-    out_flush(&r->out);
+    stdout_flush(&r->out);
     r->cols.n = 0;
 }

@@ -48,6 +48,6 @@ void box_ruler(struct wbuf *out, const struct columns *cols, const size_t *width
                const struct screen *screen);
 void box_header(struct wbuf *out, const struct columns *cols, const size_t *widths, const struct screen *screen);
 /* Writes all of w to standard output and empties it; false: nobody reads any more. */
-bool out_flush(struct wbuf *w);
+bool stdout_flush(struct wbuf *w);
 
 #endif

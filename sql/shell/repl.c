@@ -25,6 +25,7 @@ struct repl {
     struct wbuf queue;
     size_t queue_at;
     bool pasting;
+    int below; /* rows of the text under the cursor when Ctrl-C came */
 };
 
 static struct repl *repl_of(EditLine *el)
@@ -87,6 +88,12 @@ static int rows_of(struct str text, int columns)
     return row;
 }
 
+static int rows_under(EditLine *el, int columns)
+{
+    const LineInfo *li = el_line(el);
+    return rows_of(line_text(el), columns) - rows_of((struct str){li->buffer, (size_t)(li->cursor - li->buffer)}, columns);
+}
+
 static void put_token(struct wbuf *out, struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
@@ -120,7 +127,7 @@ static void paint_line(struct repl *r)
         pos = t.place.pos + t.place.len;
     }
     wbuf_str(&out, STR("\0338"));
-    out_flush(&out);
+    stdout_flush(&out);
     wbuf_fini(&out);
 }
 
@@ -199,7 +206,10 @@ static int read_char(EditLine *el, wchar_t *out)
         if (!read_byte(r, &b, -1)) {
             if (errno == EINTR && !client_interrupted())
                 continue; /* the window changed */
-            return errno == EINTR ? -1 : 0;
+            if (errno != EINTR)
+                return 0;
+            r->below = rows_under(el, r->c->screen.columns);
+            return -1;
         }
         if (b == 27 && !(queued && r->pasting)) {
             read_escape(r);
@@ -234,6 +244,84 @@ static unsigned char on_enter(EditLine *el, int ch)
         return CC_NEWLINE;
     }
     return on_newline(el, ch);
+}
+
+/* Characters (not bytes) of text; el_cursor counts in them. */
+static int chars_of(struct str text)
+{
+    int n = 0;
+    for (size_t i = 0; i < text.len; i++)
+        n += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
+    return n;
+}
+
+/* Moves the cursor to the line above or below, as far to the right as it was; false: there is none. */
+static bool move_line(EditLine *el, bool down)
+{
+    const LineInfo *li = el_line(el);
+    const char *from = li->cursor, *start = li->buffer, *end = li->lastchar;
+    while (from > start && from[-1] != '\n')
+        from--;
+    int column = chars_of((struct str){from, (size_t)(li->cursor - from)});
+    const char *to = from - 1; /* the end of the line above */
+    if (down) {
+        to = memchr(li->cursor, '\n', (size_t)(end - li->cursor));
+        if (!to)
+            return false;
+        to++;
+    } else if (from == start) {
+        return false;
+    } else {
+        while (to > start && to[-1] != '\n')
+            to--;
+    }
+    for (; column > 0 && to < end && *to != '\n'; column--)
+        do
+            to++;
+        while (to < end && ((unsigned char)*to & 0xc0) == 0x80);
+    int move = to > li->cursor ? chars_of((struct str){li->cursor, (size_t)(to - li->cursor)})
+                               : -chars_of((struct str){to, (size_t)(li->cursor - to)});
+    el_cursor(el, move);
+    return true;
+}
+
+static unsigned char on_up(EditLine *el, int ch)
+{
+    (void)ch;
+    if (!move_line(el, false))
+        el_push(el, "\020"); /* ^P: the statement before */
+    return CC_REFRESH;
+}
+
+static unsigned char on_down(EditLine *el, int ch)
+{
+    (void)ch;
+    if (!move_line(el, true))
+        el_push(el, "\016"); /* ^N */
+    return CC_REFRESH;
+}
+
+/* Ends of the line, not of the statement. */
+static unsigned char on_home(EditLine *el, int ch)
+{
+    (void)ch;
+    const LineInfo *li = el_line(el);
+    const char *from = li->cursor;
+    while (from > li->buffer && from[-1] != '\n')
+        from--;
+    el_cursor(el, -chars_of((struct str){from, (size_t)(li->cursor - from)}));
+    return CC_REFRESH;
+}
+
+static unsigned char on_end(EditLine *el, int ch)
+{
+    (void)ch;
+    const LineInfo *li = el_line(el);
+    const char *to = memchr(li->cursor, '\n', (size_t)(li->lastchar - li->cursor));
+    if (!to)
+        to = li->lastchar;
+    el_cursor(el, chars_of((struct str){li->cursor, (size_t)(to - li->cursor)}));
+    return CC_REFRESH;
 }
 
 struct completion {
@@ -321,6 +409,17 @@ static void open_history(struct repl *r)
         history(r->history, &r->ev, H_LOAD, r->history_path);
 }
 
+/* What terminals send for the same key differs. */
+static const char *const keys[][2] = {
+    {"^M", "weir-enter"},      {"^J", "weir-enter"},       {"^_", "weir-newline"},      {"^I", "weir-complete"},
+    {"^R", "em-inc-search-prev"}, {"\\e[A", "weir-up"},     {"\\eOA", "weir-up"},        {"\\e[B", "weir-down"},
+    {"\\eOB", "weir-down"},    {"\\e[H", "weir-home"},     {"\\eOH", "weir-home"},      {"\\e[1~", "weir-home"},
+    {"\\e[7~", "weir-home"},   {"^A", "weir-home"},        {"\\e[F", "weir-end"},       {"\\eOF", "weir-end"},
+    {"\\e[4~", "weir-end"},    {"\\e[8~", "weir-end"},     {"^E", "weir-end"},          {"\\e[3~", "ed-delete-next-char"},
+    {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"}, {"\\e[1;3C", "em-next-word"}, {"\\e[1;3D", "ed-prev-word"},
+    {"\\e[2~", "ed-unassigned"}, {"\\e[5~", "weir-up"},   {"\\e[6~", "weir-down"},
+};
+
 static void open_editor(struct repl *r)
 {
     r->el = el_init("weir", stdin, stdout, stderr);
@@ -332,16 +431,12 @@ static void open_editor(struct repl *r)
     el_set(r->el, EL_ADDFN, "weir-enter", "run the statement, or begin its next line", on_enter);
     el_set(r->el, EL_ADDFN, "weir-newline", "begin a line", on_newline);
     el_set(r->el, EL_ADDFN, "weir-complete", "complete a word", on_tab);
-    el_set(r->el, EL_BIND, "^M", "weir-enter", NULL);
-    el_set(r->el, EL_BIND, "^J", "weir-enter", NULL);
-    el_set(r->el, EL_BIND, "^_", "weir-newline", NULL);
-    el_set(r->el, EL_BIND, "^I", "weir-complete", NULL);
-    el_set(r->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
-    el_set(r->el, EL_BIND, "\\e[A", "ed-prev-line", NULL);
-    el_set(r->el, EL_BIND, "\\e[B", "ed-next-line", NULL);
-    el_set(r->el, EL_BIND, "\\e[H", "ed-move-to-beg", NULL);
-    el_set(r->el, EL_BIND, "\\e[F", "ed-move-to-end", NULL);
-    el_set(r->el, EL_BIND, "\\e[3~", "ed-delete-next-char", NULL);
+    el_set(r->el, EL_ADDFN, "weir-up", "line above, or the statement before", on_up);
+    el_set(r->el, EL_ADDFN, "weir-down", "line below, or the statement after", on_down);
+    el_set(r->el, EL_ADDFN, "weir-home", "begin of the line", on_home);
+    el_set(r->el, EL_ADDFN, "weir-end", "end of the line", on_end);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        el_set(r->el, EL_BIND, keys[i][0], keys[i][1], NULL);
     el_set(r->el, EL_GETCFN, read_char);
     el_source(r->el, NULL);
 }
@@ -377,7 +472,9 @@ static void read_statements(struct repl *r, int *exit_code)
         fputs("\033[?2004l", stdout);
         if (!line || n <= 0) {
             if (why == EINTR || client_interrupted()) { /* Ctrl-C drops what was typed */
-                puts("^C");
+                puts(r->below ? "" : "^C");
+                for (; r->below > 0; r->below--)
+                    putchar('\n');
                 el_reset(r->el);
                 continue;
             }
