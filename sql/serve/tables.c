@@ -101,8 +101,25 @@ static void fill_next(struct session *s)
     engine_job_status(s->serve->engine, t->row_jobs[s->filling], s->loop, &s->memory, filled_cb, s);
 }
 
+/* Columns that the engine fills are numbers, but for two; false: the table has none of them. */
+static bool type_job_columns(struct row_table *t)
+{
+    struct job_status nothing = {.watermark_ms = INT64_MIN};
+    struct arena a;
+    struct value v;
+    bool any = false;
+    arena_init(&a);
+    for (unsigned c = 0; t->row_jobs && c < t->schema.n; c++)
+        if (job_cell(&nothing, t->schema.cols[c].name, &a, &v)) {
+            t->schema.cols[c].type = v.type;
+            any = true;
+        }
+    arena_fini(&a);
+    return any;
+}
+
 void table_begin(struct session *s)
 {
-    s->filling = 0;
+    s->filling = type_job_columns(&s->p.rows) ? 0 : s->p.rows.nrows;
     fill_next(s);
 }
