@@ -39,6 +39,7 @@ struct job_source_status {
     const char *topic;
     int32_t partition;
     int64_t position, end, start; /* offsets: next to read, high watermark, where it began */
+    int64_t committed;            /* offset up to which the last commit reaches; of a query: position */
     int64_t watermark_ms;         /* INT64_MIN: none yet */
     bool idle;
     uint64_t rows, bytes, decode_errors;
@@ -54,7 +55,7 @@ struct job_status {
     double rows_per_s;          /* input, over the last seconds */
     double restored;            /* 0..1 while RESTORING */
     uint64_t rows_in, rows_out, late_rows, null_keys, row_errors, state_rows, state_bytes;
-    int64_t lag;                /* records not yet read, over all sources */
+    int64_t lag;                /* records that the last commit does not hold, over all sources */
     int64_t watermark_ms;
     unsigned nsources;
     struct job_source_status *sources;

@@ -74,12 +74,23 @@ static void sum_sources(struct job_status *st)
     for (unsigned i = 0; i < st->nsources; i++) {
         const struct job_source_status *s = &st->sources[i];
         st->rows_in += s->rows;
-        st->lag += MAX(0, s->end - s->position);
+        st->lag += MAX(0, s->end - s->committed);
         if (!s->idle)
             st->watermark_ms = MIN(st->watermark_ms, s->watermark_ms);
     }
     if (st->watermark_ms == INT64_MAX)
         st->watermark_ms = WATERMARK_NONE;
+}
+
+/* What a job shows is its state at the last commit; so that is how far it has come. */
+static void fill_committed(const struct job *j, struct job_status *st)
+{
+    struct job_source_status *s = st->sources;
+    for (unsigned i = 0; i < j->ntasks; i++)
+        for (unsigned k = 0; k < j->tasks[i].nsources; k++, s++) {
+            const struct commit_source *pos = job_source_pos(j, j->tasks[i].frag->sources[k]->id, s->partition);
+            s->committed = j->query ? s->position : pos && pos->offset >= 0 ? pos->offset : s->start;
+        }
 }
 
 static void walk(const struct plan_node *n, struct job_status *st)
@@ -119,6 +130,7 @@ static void sum_up(struct gathering *g)
         if (!st->first_row_error[0])
             memcpy(st->first_row_error, a->first_error, sizeof st->first_row_error);
     }
+    fill_committed(g->j, st);
     sum_sources(st);
     walk(g->j->plan->sink, st);
     st->nodes[g->j->plan->sink->id].rows_out = st->rows_out;

@@ -66,7 +66,7 @@ static void put_sources(const struct job_status *st, struct wbuf *out)
     for (unsigned i = 0; i < st->nsources; i++) {
         const struct job_source_status *src = &st->sources[i];
         wbuf_printf(out, "  %s[%d]: offset %lld of %lld, %llu rows, watermark %s%s", src->topic, (int)src->partition,
-                    (long long)MAX(src->position, 0), (long long)MAX(src->end, 0), (unsigned long long)src->rows,
+                    (long long)MAX(src->committed, 0), (long long)MAX(src->end, 0), (unsigned long long)src->rows,
                     src->watermark_ms == INT64_MIN ? "none yet" : time_text(src->watermark_ms, time),
                     src->idle ? ", idle" : "");
         if (src->decode_errors)

@@ -1,20 +1,21 @@
 /* SHOW, DESCRIBE, EXPLAIN: tables and texts; what only a running job knows is asked from the engine row by row. */
 #include "sql/serve/session.h"
 
+/* Lines: what stands in the first of two columns is a name, what stands in the last is text. */
 static void put_vertical(const struct row_table *t, struct wbuf *out)
 {
+    unsigned last = t->schema.n - 1;
     size_t width = 0;
-    for (unsigned c = 0; t->schema.n > 1 && c < t->schema.n; c++)
-        width = MAX(width, strlen(t->schema.cols[c].name));
-    for (unsigned i = 0; i < t->nrows; i++)
-        for (unsigned c = 0; c < t->schema.n; c++) {
-            if (width)
-                wbuf_printf(out, "%-*s  ", (int)width, t->schema.cols[c].name);
-            if (!t->rows[i][c].null)
-                value_format(&t->rows[i][c], out);
-            if (!out->len || out->data[out->len - 1] != '\n')
-                wbuf_u8(out, '\n');
-        }
+    for (unsigned i = 0; last && i < t->nrows; i++)
+        width = MAX(width, t->rows[i][0].s.len);
+    for (unsigned i = 0; i < t->nrows; i++) {
+        if (last)
+            wbuf_printf(out, "%-*.*s  ", (int)width, STR_ARG(t->rows[i][0].s));
+        if (!t->rows[i][last].null)
+            value_format(&t->rows[i][last], out);
+        if (!out->len || out->data[out->len - 1] != '\n')
+            wbuf_u8(out, '\n');
+    }
 }
 
 static void show(struct session *s)
@@ -22,6 +23,8 @@ static void show(struct session *s)
     const struct row_table *t = &s->p.rows;
     if (s->p.message)
         tell_message(s, s->p.message);
+    if (s->p.vertical && t->schema.n == 1 && !uuid_is_zero(s->p.job))
+        return; /* the plan comes with its counters */
     if (s->p.vertical) {
         struct wbuf text;
         wbuf_init(&text);

@@ -220,8 +220,9 @@ static void show_answer(struct show *s, const struct answer *an)
 {
     switch (an->kind) {
     case ANSWER_MESSAGE:
-        if (s->c->echo_messages)
-            printf("%.*s\n", STR_ARG(an->text));
+        fflush(stdout);
+        if (s->c->echo_messages) /* among rows for programs there is no place for sentences */
+            fprintf(s->c->mode == RENDER_BOX ? stdout : stderr, "%.*s\n", STR_ARG(an->text));
         fflush(stdout);
         break;
     case ANSWER_TEXT:

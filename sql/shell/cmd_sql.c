@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "log/base/config.h"
+#include "log/base/trace.h"
 #include "sql/serve/node.h"
 #include "sql/shell/repl.h"
 #include "sql/shell/shell.h"
@@ -130,6 +131,7 @@ static int open_embedded(const char *dir, struct config *conf, struct node **nod
         http_client_close(probe);
         return 0;
     }
+    trace_level = MIN(trace_level, WARN); /* a shell is no place for news of the engine */
     config_init(conf);
     int err = config_env(conf, environ, &d);
     struct node_conf nc = {.conf = conf, .data_dir = dir};
