@@ -6,6 +6,8 @@
 #include "log/store/shard.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { FORMAT = 1, PATH_BYTES = 4400, PROPERTIES_BYTES = 65536 };
 
@@ -290,6 +292,28 @@ static void store_free(struct store *st)
     xfree(st);
 }
 
+/* Who holds the folder writes its process number into the lock file, for the sentence that others get. */
+static void lock_sign(struct file *lock)
+{
+    char pid[24];
+    int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    if (file_truncate(lock, 0) < 0 || file_write(lock, 0, pid, (size_t)n) < 0)
+        trace(WARN, "store", "lock_unsigned: another server's refusal will not tell this process");
+}
+
+static void lock_refused(struct disk *disk, const char *dir, const char *path, int err, struct diag *d)
+{
+    char *pid = NULL;
+    size_t len = 0;
+    if (err != E_LOCKED)
+        diag_set(d, err, "%s: %s", dir, err_text(err));
+    else if (disk_read_file(disk, path, 24, &pid, &len) == 0 && len > 1)
+        diag_set(d, err, "%s is in use by another weir server, process %.*s", dir, (int)len - 1, pid);
+    else
+        diag_set(d, err, "%s is in use by another weir server", dir);
+    free(pid);
+}
+
 int store_open(struct store **out, struct disk *disk, const char *dir, struct loop *const *loops, unsigned nloops,
                const struct config *conf, struct diag *d)
 {
@@ -316,9 +340,10 @@ int store_open(struct store **out, struct disk *disk, const char *dir, struct lo
     store_path(st, "lock", path);
     err = disk_lock(disk, path, &st->lock);
     if (err) {
-        err = diag_set(d, err, "%s is %s", dir, err == E_LOCKED ? "in use by another weir server" : err_text(err));
+        lock_refused(disk, dir, path, err, d);
         goto fail;
     }
+    lock_sign(st->lock);
     err = properties_read(st, loops[0], d);
     if (!err)
         err = recover_store(st, d);
