@@ -32,6 +32,16 @@ static int32_t partition_of(struct op *op, struct str key)
     return (int32_t)((hash_murmur2(key.ptr, key.len) & 0x7fffffff) % (uint32_t)op->env->output_parts);
 }
 
+/* In k->value; null for what the format can only say so (KAFKA: a NULL column). */
+static struct str encode_value(struct topic_sink *k, const struct batch *b, const unsigned *cols, uint32_t row)
+{
+    wbuf_reset(&k->value);
+    if (!encoder_value(k->enc, b, cols, row, &k->value))
+        return STR_NULL;
+    wbuf_room(&k->value, 1); /* empty is not null */
+    return wbuf_view(&k->value);
+}
+
 /* ---- Streams. */
 
 static int32_t next_partition(struct op *op)
@@ -48,17 +58,15 @@ static void stream_row(struct op *op, struct batch *in, uint32_t row)
     if (!record_time(op, in, node->sink_cols, row, &ts))
         return;
     wbuf_reset(&k->key);
-    wbuf_reset(&k->value);
     struct str key = STR_NULL;
     if (encoder_key(k->enc, in, node->sink_cols, row, &k->key)) {
         wbuf_room(&k->key, 1);
         key = wbuf_view(&k->key);
     }
     int32_t part = key.ptr ? partition_of(op, key) : next_partition(op);
-    encoder_value(k->enc, in, node->sink_cols + node->format.nkey, row, &k->value);
-    wbuf_room(&k->value, 1);
+    struct str value = encode_value(k, in, node->sink_cols + node->format.nkey, row);
     op->stats.rows_out++;
-    op->env->output(op->env->task, op, part, ts, key, wbuf_view(&k->value));
+    op->env->output(op->env->task, op, part, ts, key, value);
 }
 
 /* ---- Tables. */
@@ -85,17 +93,15 @@ void sink_record(struct op *op, struct batch *b, uint32_t row, bool tombstone)
         op_error(op, "a table's row has no key");
         return;
     }
-    wbuf_reset(&k->value);
+    struct str value = STR_NULL;
     if (!tombstone) {
         if (!record_time(op, b, k->format_cols, row, &ts))
             return;
-        encoder_value(k->enc, b, k->format_cols + op->node->format.nkey, row, &k->value);
-        wbuf_room(&k->value, 1);
+        value = encode_value(k, b, k->format_cols + op->node->format.nkey, row);
     }
     struct str key = wbuf_view(&k->key);
     op->stats.rows_out++;
-    op->env->output(op->env->task, op, partition_of(op, (struct str){key.ptr, inner}), ts, key,
-                    tombstone ? STR_NULL : wbuf_view(&k->value));
+    op->env->output(op->env->task, op, partition_of(op, (struct str){key.ptr, inner}), ts, key, value);
 }
 
 static void topic_sink_push(struct op *op, unsigned input, struct batch *in)
@@ -170,8 +176,7 @@ static int topic_sink_open(struct op *op, struct diag *d)
     if (!err && f->ts_column >= 0 && f->ts_pattern)
         err = time_pattern_new(&k->pattern, str_of(f->ts_pattern), d);
     if (err) {
-        if (k->enc)
-            encoder_free(k->enc);
+        encoder_free(k->enc);
         return err;
     }
     arena_init(&k->arena);

@@ -1,7 +1,8 @@
 #include "engine/op/common.h"
 
 /* ORDER BY, LIMIT and OFFSET of a pull query: collects everything and gives it at the marker. NULLs are last where the
- * order ascends; ties are broken by the encoded row, so that the same rows always come in the same order. */
+ * order ascends; ties are broken by the encoded row, so that the same rows always come in the same order. Where rows may
+ * go again they are netted first. */
 
 struct sorted_row {
     const struct batch *b;
@@ -13,6 +14,7 @@ struct sort {
     struct sorted_row *rows;
     size_t n, cap;
     unsigned *cols;         /* all */
+    struct kv *bag;         /* retract: row_encode -> event time, weight */
 };
 
 static int sort_open(struct op *op, struct diag *d)
@@ -21,6 +23,8 @@ static int sort_open(struct op *op, struct diag *d)
     struct sort *s = op->state;
     arena_init(&s->arena);
     s->account.budget = op->env->memory;
+    if (op->node->inputs[0]->mode == MODE_RETRACT)
+        s->bag = kv_new(true, op->env->memory);
     return 0;
 }
 
@@ -30,14 +34,57 @@ static void account_arena(struct sort *s)
         account_add(&s->account, s->arena.used - s->account.bytes);
 }
 
+static void keep_rows(struct sort *s, const struct batch *b)
+{
+    const struct batch *copy = batch_copy(b, NULL, 0, NULL, 0, &s->arena);
+    for (uint32_t i = 0; i < copy->n; i++)
+        VEC_PUSH(s->rows, s->n, s->cap) = (struct sorted_row){copy, i};
+    account_arena(s);
+}
+
+static void net_row(struct sort *s, const struct batch *in, uint32_t row)
+{
+    struct arena a;
+    struct wbuf key;
+    uint8_t value[16];
+    arena_init(&a);
+    wbuf_init(&key);
+    row_encode(in, all_columns(&a, in->ncols), in->ncols, row, &key);
+    struct str before = kv_get(s->bag, wbuf_view(&key));
+    put_be64(value, (uint64_t)in->ts[row]);
+    put_be64(value + 8, (before.ptr ? be64(before.ptr + 8) : 0) + (uint64_t)batch_weight(in, row));
+    if (be64(value + 8))
+        kv_put(s->bag, wbuf_view(&key), (struct str){(char *)value, sizeof value});
+    else
+        kv_remove(s->bag, wbuf_view(&key));
+    wbuf_fini(&key);
+    arena_fini(&a);
+}
+
 static void sort_push(struct op *op, unsigned input, struct batch *in)
 {
     (void)input;
     struct sort *s = op->state;
-    const struct batch *copy = batch_copy(in, NULL, 0, NULL, 0, &s->arena);
-    for (uint32_t i = 0; i < copy->n; i++)
-        VEC_PUSH(s->rows, s->n, s->cap) = (struct sorted_row){copy, i};
-    account_arena(s);
+    if (!s->bag)
+        keep_rows(s, in);
+    for (uint32_t i = 0; s->bag && i < in->nsel; i++)
+        net_row(s, in, batch_row(in, i));
+}
+
+static int unbag_cb(void *arg, struct str key, struct str value)
+{
+    struct op *op = arg;
+    const struct schema *sc = &op->node->out;
+    struct arena a;
+    arena_init(&a);
+    struct batch *b = batch_new(&a, sc, 1);
+    b->n = b->nsel = 1;
+    b->ts[0] = (int64_t)be64(value.ptr);
+    CHECK(row_decode(key, sc, b, 0, 0, 1) == 0);
+    for (int64_t n = (int64_t)be64(value.ptr + 8); n > 0; n--)
+        keep_rows(op->state, b);
+    arena_fini(&a);
+    return 0;
 }
 
 static int tie(const struct sort *s, const struct sorted_row *a, const struct sorted_row *b)
@@ -73,6 +120,10 @@ static void sort_marker(struct op *op, struct changes *out)
     (void)out;
     struct sort *s = op->state;
     const struct plan_node *node = op->node;
+    if (s->bag) {
+        kv_scan(s->bag, STR(""), unbag_cb, op);
+        kv_clear(s->bag);
+    }
     s->cols = all_columns(&s->arena, node->out.n);
     if (node->nsort)
         qsort_r(s->rows, s->n, sizeof *s->rows, row_cmp, op);
@@ -100,6 +151,7 @@ static void sort_close(struct op *op)
     struct sort *s = op->state;
     account_sub(&s->account, s->account.bytes);
     xfree(s->rows);
+    kv_free(s->bag);
     arena_fini(&s->arena);
 }
 

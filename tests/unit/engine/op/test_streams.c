@@ -376,6 +376,34 @@ static void test_sort(void **state)
     }
 }
 
+/* ORDER BY over rows that came and went gives those that are left. */
+static void test_sort_of_table(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, 1);
+    struct plan_node *norm = rig_node(&rig, PLAN_NORMALIZE, MODE_RETRACT, ROW, source(&rig, MODE_UPSERT), NULL);
+    struct plan_node *n = rig_node(&rig, PLAN_SORT, MODE_APPEND, ROW, norm, NULL);
+    n->sort = (struct sort_key[]){{C_ID, true}};
+    n->nsort = 1;
+    rig_op(&rig, norm, 1, 0);
+    rig_op(&rig, n, -1, 0);
+    rig_start(&rig);
+    rig.ops[1]->exit_cb = order_cb;
+    order.n = 0;
+    for (int i = 0; i < 6; i++) {
+        struct rig_row row = random_row(&rig, i % 4);
+        row.weight = i == 5 ? -1 : 1;
+        rig_push(&rig, &row, 1);
+    }
+    rig_marker(&rig);
+    assert_int_equal(order.n, 3);
+    assert_int_equal(order.ids[0], 3);
+    assert_int_equal(order.ids[1], 2);
+    assert_int_equal(order.ids[2], 0);
+    rig_fini(&rig);
+}
+
 /* ---- Sinks. */
 
 /* A stream's record goes to the partition that Java's producer would choose for its key; without key round robin. */
@@ -487,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_having),
         cmocka_unit_test(test_sum_overflow),
         cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_sort_of_table),
         cmocka_unit_test(test_sink_stream),
         cmocka_unit_test(test_sink_windows_end),
         cmocka_unit_test(test_query_limit),
