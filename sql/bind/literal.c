@@ -19,7 +19,7 @@ int bind_error(const struct binding *b, struct place place, const char *code, co
 int bind_type(const struct binding *b, const struct ast_type *t, struct type *out)
 {
     static const char *const names[] = {"BOOLEAN", "INT", "BIGINT", "DOUBLE", "DECIMAL", "VARCHAR",
-                                        "BYTES", "DATE", "TIME", "TIMESTAMP"};
+                                        "BYTES", "DATE", "TIME", "TIMESTAMP", "STRING", "INTEGER"};
     char text[80];
     struct nearest near = nearest_of(t->name);
     if (t->nparams == 2)

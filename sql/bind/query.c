@@ -237,7 +237,8 @@ static int order_item(struct scope *sc, const struct ast_expr *e, unsigned *out)
             return 0;
         }
     *out = q->nitems;
-    query_add_item(sc->b, q, q->nitems, (struct query_item){bound, arena_printf(sc->b->arena, "sort_%u", q->nitems), true});
+    const char *name = e->kind == AST_COLUMN ? arena_dup(sc->b->arena, e->name.text).ptr : arena_printf(sc->b->arena, "sort_%u", q->nitems);
+    query_add_item(sc->b, q, q->nitems, (struct query_item){bound, name, true});
     return 0;
 }
 

@@ -110,6 +110,18 @@ static unsigned column_for(struct build *bd, struct logical **n, const struct ex
     return count;
 }
 
+/* Columns of the same name on both sides are shown with their relation's in front. */
+static void tell_apart(struct build *bd, struct schema *out, unsigned nl, const char *left, const char *right)
+{
+    for (unsigned r = nl; r < out->n; r++)
+        for (unsigned l = 0; l < nl; l++)
+            if (strcmp(out->cols[l].name, out->cols[r].name) == 0) {
+                out->cols[l].name = arena_printf(bd->a, "%s.%s", left, out->cols[l].name);
+                out->cols[r].name = arena_printf(bd->a, "%s.%s", right, out->cols[r].name);
+                break;
+            }
+}
+
 static struct logical *join(struct build *bd, struct logical *left, unsigned index, enum query_use use)
 {
     static const enum join_kind kinds[] = {JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL};
@@ -128,6 +140,7 @@ static struct logical *join(struct build *bd, struct logical *left, unsigned ind
     n->ninputs = 2;
     n->inputs[1] = right;
     memcpy(n->out.cols + nl, right->out.cols, nr * sizeof *n->out.cols);
+    tell_apart(bd, &n->out, nl, bd->q->sources[0].alias, s->alias);
     for (unsigned i = 0; i < s->ncols; i++)
         bd->where[s->first + i] = nl + i;
     n->lookup = !bd->q->sources[0].rel->table;
@@ -136,6 +149,13 @@ static struct logical *join(struct build *bd, struct logical *left, unsigned ind
     n->left_cols = lcols;
     n->right_cols = rcols;
     return n;
+}
+
+/* "SUM(delay)": what people recognise in a plan. */
+static const char *aggregate_name(struct build *bd, const struct agg *g, const struct schema *in)
+{
+    static const char *const names[] = {"COUNT", "COUNT", "SUM", "AVG", "MIN", "MAX"};
+    return arena_printf(bd->a, "%s(%s)", names[g->kind], g->arg ? in->cols[g->arg->column].name : "*");
 }
 
 /* Projection to the group expressions and the arguments of aggregates, window, aggregate, HAVING. */
@@ -184,7 +204,7 @@ static struct logical *aggregate(struct build *bd, struct logical *input)
         g->out.cols[i] = below->out.cols[g->group_cols[i]];
     }
     for (unsigned i = 0; i < naggs; i++)
-        g->out.cols[ngroup + i] = (struct column){arena_printf(bd->a, "aggregate_%u", i), aggs[i].type};
+        g->out.cols[ngroup + i] = (struct column){aggregate_name(bd, &aggs[i], &below->out), aggs[i].type};
     g->naggs = naggs;
     g->aggs = aggs;
     g->emit_final = q->emit == AST_EMIT_FINAL;

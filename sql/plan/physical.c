@@ -144,6 +144,8 @@ static int lower_scan(struct lowering *lo, const struct logical *n, struct lower
         unsigned at;
         if (scan_column(n->rel, n->wants[i], &at) != 0) {
             diag_set(lo->diag, E_SQL, "%s is not kept with the rows of table \"%s\"", n->out.cols[i].name, n->rel->name);
+            if (lo->diag)
+                memcpy(lo->diag->code, "0A000", 6);
             diag_hint(lo->diag, "with EMIT CHANGES the table's changes are read from its topic, where it is known");
             return E_SQL;
         }

@@ -253,9 +253,11 @@ static void prune_join(struct logical *n, const bool *needed, unsigned *map, str
     const struct schema *l = &n->inputs[0]->out, *r = &n->inputs[1]->out;
     for (unsigned i = 0; i < total; i++)
         map[i] = i < nl ? left[i] : right[i - nl] == UNUSED ? UNUSED : l->n + right[i - nl];
+    struct schema shown = n->out; /* whose names tell columns of both sides apart */
     n->out = (struct schema){l->n + r->n, ARENA_ARRAY(a, struct column, l->n + r->n + 1)};
-    memcpy(n->out.cols, l->cols, l->n * sizeof *l->cols);
-    memcpy(n->out.cols + l->n, r->cols, r->n * sizeof *r->cols);
+    for (unsigned i = 0; i < total; i++)
+        if (map[i] != UNUSED)
+            n->out.cols[map[i]] = shown.cols[i];
 }
 
 /* Groups are all needed; aggregates that nobody reads are not computed, save one. */
@@ -347,7 +349,7 @@ struct logical *rule_prune_columns(struct logical *n, struct arena *a)
     return n;
 }
 
-/* ---- Projections that change nothing but names go, except the last, which gives the result its names. */
+/* ---- Projections that change nothing go; one that only renames goes if the names can be given further down. */
 
 static bool changes_nothing(const struct logical *n)
 {
@@ -357,19 +359,29 @@ static bool changes_nothing(const struct logical *n)
     return same;
 }
 
-static struct logical *drop_projections(struct logical *n, struct arena *a)
+static bool same_names(const struct schema *a, const struct schema *b)
 {
-    apply_below(n, drop_projections, a);
-    return changes_nothing(n) ? n->inputs[0] : n;
+    bool same = true;
+    for (unsigned i = 0; same && i < a->n; i++)
+        same = strcmp(a->cols[i].name, b->cols[i].name) == 0;
+    return same;
+}
+
+/* The columns of an aggregate have the names that they are given; those of a source are the relation's. */
+static bool rename_columns(struct logical *n, const struct schema *names)
+{
+    bool passes = n->kind == L_FILTER || n->kind == L_SORT;
+    if (n->kind != L_AGGREGATE && n->kind != L_PROJECT && !(passes && rename_columns(n->inputs[0], names)))
+        return false;
+    n->out.cols = names->cols;
+    return true;
 }
 
 struct logical *rule_drop_projections(struct logical *n, struct arena *a)
 {
-    apply_below(n, drop_projections, a);
-    bool names = changes_nothing(n);
-    for (unsigned i = 0; names && i < n->out.n; i++)
-        names = strcmp(n->out.cols[i].name, n->inputs[0]->out.cols[i].name) == 0;
-    return names ? n->inputs[0] : n;
+    apply_below(n, rule_drop_projections, a);
+    bool drop = changes_nothing(n) && (same_names(&n->out, &n->inputs[0]->out) || rename_columns(n->inputs[0], &n->out));
+    return drop ? n->inputs[0] : n;
 }
 
 struct logical *rules_apply(struct logical *n, struct arena *a)
