@@ -83,12 +83,27 @@ static void show_query(const struct prepared *p, struct wbuf *out)
     plan_print(p->plan, NULL, out);
 }
 
+/* Text as it is, other bytes as \xNN. */
+static void show_bytes(struct str s, struct wbuf *out)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] >= ' ' && s.ptr[i] < 127)
+            wbuf_u8(out, (uint8_t)s.ptr[i]);
+        else
+            wbuf_printf(out, "\\x%02x", (unsigned char)s.ptr[i]);
+    if (!s.ptr)
+        wbuf_str(out, STR("null"));
+}
+
 static void show_records(const struct prepared *p, struct wbuf *out)
 {
     for (unsigned i = 0; i < p->nrecords; i++) {
         const struct insert_record *r = &p->records[i];
-        wbuf_printf(out, "%s @%" PRId64 ": %.*s = %.*s\n", p->topic_name, r->ts_ms, r->key.ptr ? (int)r->key.len : 4,
-                    r->key.ptr ? r->key.ptr : "null", STR_ARG(r->value));
+        wbuf_printf(out, "%s @%" PRId64 ": ", p->topic_name, r->ts_ms);
+        show_bytes(r->key, out);
+        wbuf_str(out, STR(" = "));
+        show_bytes(r->value, out);
+        wbuf_u8(out, '\n');
     }
 }
 
