@@ -112,7 +112,8 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     t->ranges.watermark_ms = WATERMARK_NONE;
     wbuf_init(&t->key);
     t->env = (struct op_env){.task = t, .output = env_output, .result = env_result, .error = env_error,
-                             .task_index = index, .ntasks = f->ntasks, .memory = &job->memory};
+                             .task_index = index, .ntasks = f->ntasks, .memory = &job->memory,
+                             .context = &t->context};
     if (!f->to && !job->query) {
         t->noutputs = job->output.n;
         t->output_parts = job->output.parts;
@@ -515,6 +516,7 @@ static bool read_some(struct task *t)
 static bool task_turn(struct task *t)
 {
     int64_t until = loop_fresh_us(t->loop) + ENGINE_TURN_US;
+    t->context.now_ms = loop_wall_ms(t->loop);
     do {
         if (t->fail_status || task_blocked(t))
             return false;
@@ -589,6 +591,7 @@ static void start_cb(struct msg *m)
     sm_move(&t->sm, TASK_OPEN);
     t->epoch = t->committed = t->heard = t->job->last.epoch;
     t->filling = t->epoch + 1;
+    random_seed(&t->context.random, loop_random(t->loop));
     open_sources(t);
     tell(&t->is_started, t, started_cb);
 }

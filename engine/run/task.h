@@ -54,6 +54,7 @@ struct task {
     struct sm sm;
 
     struct op_env env;
+    struct expr_context context; /* the time of this turn, and chance */
     struct op **ops; /* as frag->ops */
     struct node_stats *foreign; /* by plan node id: counters of sources and exchanges */
 

@@ -289,6 +289,33 @@ static void test_having(void **state)
         run_having(seed + (uint64_t)i);
 }
 
+/* NOW has the time that the task says; without it the row has NULL there, and an error. */
+static void test_time_of_the_task(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        struct rig rig;
+        struct expr_context context = {.now_ms = 1234};
+        rig_init(&rig, 1);
+        if (known)
+            rig.env.context = &context;
+        struct plan_node *p = rig_node(&rig, PLAN_PROJECT, MODE_APPEND, "T BIGINT", source(&rig, MODE_APPEND), NULL);
+        struct expr now = {.kind = EX_CALL};
+        struct type casts[1];
+        struct diag d;
+        assert_int_equal(func_resolve(STR("UNIX_TIMESTAMP"), NULL, 0, &now.func, casts, &now.type, &d), 0);
+        p->exprs = (const struct expr *[]){&now};
+        rig_op(&rig, p, -1, 0);
+        rig_start(&rig);
+        struct rig_row row = random_row(&rig, 1);
+        rig_push(&rig, &row, 1);
+        rig_commit(&rig);
+        rig_expect(&rig, known ? "SELECT 1234" : "SELECT NULL");
+        assert_int_equal(rig.nerrors, !known);
+        rig_fini(&rig);
+    }
+}
+
 /* A sum past BIGINT's end is NULL and an error, and comes back when what was too much is taken back. */
 static void test_sum_overflow(void **state)
 {
@@ -513,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_lookup_join),
         cmocka_unit_test(test_filter_and_project_of_table),
         cmocka_unit_test(test_having),
+        cmocka_unit_test(test_time_of_the_task),
         cmocka_unit_test(test_sum_overflow),
         cmocka_unit_test(test_sort),
         cmocka_unit_test(test_sort_of_table),
