@@ -1,0 +1,253 @@
+#include "tests/lib/planlib.h"
+
+void planlib_init(struct planlib *pl, struct arena *a, unsigned parallelism)
+{
+    *pl = (struct planlib){a, ARENA_NEW(a, struct plan)};
+    pl->plan->parallelism = parallelism;
+}
+
+static unsigned number(struct plan_node *n, unsigned next)
+{
+    n->id = next++;
+    for (unsigned i = 0; i < n->ninputs; i++)
+        next = number(n->inputs[i], next);
+    return next;
+}
+
+struct plan *planlib_done(struct planlib *pl, struct plan_node *sink)
+{
+    pl->plan->sink = sink;
+    pl->plan->nnodes = number(sink, 0);
+    return pl->plan;
+}
+
+static struct plan_node *node(struct planlib *pl, enum plan_kind kind, struct plan_node *in)
+{
+    struct plan_node *n = ARENA_NEW(pl->a, struct plan_node);
+    n->kind = kind;
+    n->window_start_col = -1;
+    n->limit = -1;
+    n->retention_ms = -1;
+    if (in) {
+        n->inputs[n->ninputs++] = in;
+        n->mode = in->mode;
+        n->out = in->out;
+        n->nkey = in->nkey;
+        n->key = in->key;
+    }
+    return n;
+}
+
+static struct schema schema(struct planlib *pl, unsigned n)
+{
+    return (struct schema){n, ARENA_ARRAY(pl->a, struct column, n)};
+}
+
+static struct schema bigints(struct planlib *pl, unsigned n)
+{
+    static const char *const names[] = {"K", "V", "C", "D", "E", "F"};
+    struct schema sc = schema(pl, n);
+    for (unsigned i = 0; i < n; i++)
+        sc.cols[i] = (struct column){names[i], TYPE(T_BIGINT)};
+    return sc;
+}
+
+static unsigned *uints(struct planlib *pl, unsigned n, const unsigned *v)
+{
+    unsigned *out = ARENA_ARRAY(pl->a, unsigned, n);
+    for (unsigned i = 0; i < n; i++)
+        out[i] = v[i];
+    return out;
+}
+
+static struct row_format kafka_format(struct planlib *pl)
+{
+    struct schema sc = bigints(pl, 2);
+    return (struct row_format){.key = {.kind = FORMAT_KAFKA}, .value = {.kind = FORMAT_KAFKA}, .nkey = 1, .nvalue = 1,
+                               .key_cols = sc.cols, .value_cols = sc.cols + 1, .ts_column = -1};
+}
+
+struct plan_node *pl_source(struct planlib *pl, const char *name, struct uuid topic, bool table)
+{
+    struct plan_node *n = node(pl, PLAN_SOURCE, NULL);
+    n->relation = n->topic_name = name;
+    n->topic = topic;
+    n->table = table;
+    n->mode = table ? MODE_UPSERT : MODE_APPEND;
+    n->out = bigints(pl, 2);
+    n->format = kafka_format(pl);
+    n->nwants = 2;
+    n->wants = ARENA_ARRAY(pl->a, struct want, 2);
+    n->wants[0] = (struct want){WANT_KEY, 0};
+    n->wants[1] = (struct want){WANT_VALUE, 0};
+    n->nkey = table;
+    n->key = ARENA_ARRAY(pl->a, unsigned, 1);
+    return n;
+}
+
+struct plan_node *pl_window(struct planlib *pl, struct plan_node *in, int64_t size_ms, int64_t grace_ms)
+{
+    struct plan_node *n = node(pl, PLAN_WINDOW, in);
+    n->out = schema(pl, in->out.n + 2);
+    for (unsigned i = 0; i < in->out.n; i++)
+        n->out.cols[i] = in->out.cols[i];
+    n->out.cols[in->out.n] = (struct column){"WINDOWSTART", TYPE(T_BIGINT)};
+    n->out.cols[in->out.n + 1] = (struct column){"WINDOWEND", TYPE(T_BIGINT)};
+    n->window_size_ms = size_ms;
+    n->grace_ms = grace_ms;
+    return n;
+}
+
+struct plan_node *pl_exchange(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *cols)
+{
+    struct plan_node *n = node(pl, PLAN_EXCHANGE, in);
+    n->nexchange = ncols;
+    n->exchange_cols = uints(pl, ncols, cols);
+    n->drop_null_key = true;
+    return n;
+}
+
+struct plan_node *pl_normalize(struct planlib *pl, struct plan_node *in)
+{
+    struct plan_node *n = node(pl, PLAN_NORMALIZE, in);
+    n->mode = MODE_RETRACT;
+    return n;
+}
+
+static const struct expr *column(struct planlib *pl, const struct schema *sc, unsigned col)
+{
+    struct expr *e = ARENA_NEW(pl->a, struct expr);
+    e->kind = EX_COLUMN;
+    e->column = col;
+    e->type = sc->cols[col].type;
+    return e;
+}
+
+struct plan_node *pl_aggregate(struct planlib *pl, struct plan_node *in, unsigned ngroup, const unsigned *groups,
+                               enum agg_kind kind, unsigned arg, int64_t window_ms, int64_t grace_ms)
+{
+    struct plan_node *n = node(pl, PLAN_AGGREGATE, in);
+    n->mode = MODE_RETRACT;
+    n->ngroup = ngroup;
+    n->group_cols = uints(pl, ngroup, groups);
+    n->naggs = 1;
+    n->aggs = ARENA_NEW(pl->a, struct agg);
+    n->aggs->kind = kind;
+    if (kind != AGG_COUNT_STAR)
+        n->aggs->arg = column(pl, &in->out, arg);
+    CHECK(agg_result(kind, in->out.cols[arg].type, &n->aggs->type));
+    n->out = schema(pl, ngroup + 1);
+    n->nkey = ngroup;
+    n->key = ARENA_ARRAY(pl->a, unsigned, ngroup);
+    for (unsigned i = 0; i < ngroup; i++) {
+        n->out.cols[i] = in->out.cols[groups[i]];
+        n->key[i] = i;
+    }
+    n->out.cols[ngroup] = (struct column){"A", n->aggs->type};
+    n->window_size_ms = window_ms;
+    n->grace_ms = grace_ms;
+    return n;
+}
+
+struct plan_node *pl_partial(struct planlib *pl, struct plan_node *in, unsigned ngroup, const unsigned *groups,
+                             enum agg_kind kind, unsigned arg, int64_t window_ms, int64_t grace_ms)
+{
+    struct plan_node *n = pl_aggregate(pl, in, ngroup, groups, kind, arg, window_ms, grace_ms);
+    struct type t[4];
+    unsigned ncols = agg_partial_columns(n->aggs, in->out.cols[arg].type, t);
+    struct schema out = schema(pl, ngroup + ncols);
+    for (unsigned i = 0; i < out.n; i++)
+        out.cols[i] = i < ngroup ? n->out.cols[i] : (struct column){"P", t[i - ngroup]};
+    n->out = out;
+    n->phase = AGG_PARTIAL;
+    n->mode = MODE_APPEND;
+    n->nkey = 0;
+    return n;
+}
+
+struct plan_node *pl_final(struct planlib *pl, struct plan_node *in, const struct plan_node *partial)
+{
+    struct plan_node *n = node(pl, PLAN_AGGREGATE, in);
+    n->phase = AGG_FINAL;
+    n->mode = MODE_RETRACT;
+    n->ngroup = n->nkey = partial->ngroup;
+    n->group_cols = ARENA_ARRAY(pl->a, unsigned, n->ngroup);
+    n->key = n->group_cols;
+    n->naggs = partial->naggs;
+    n->aggs = partial->aggs;
+    n->window_size_ms = partial->window_size_ms;
+    n->grace_ms = partial->grace_ms;
+    n->out = schema(pl, n->ngroup + 1);
+    for (unsigned i = 0; i < n->ngroup; i++) {
+        n->group_cols[i] = i;
+        n->out.cols[i] = in->out.cols[i];
+    }
+    n->out.cols[n->ngroup] = (struct column){"A", n->aggs->type};
+    return n;
+}
+
+void pl_set_key(struct planlib *pl, struct plan_node *n, unsigned col)
+{
+    n->nkey = 1;
+    n->key = uints(pl, 1, &col);
+}
+
+struct plan_node *pl_join(struct planlib *pl, enum plan_kind kind, enum join_kind join, struct plan_node *left,
+                          struct plan_node *right, unsigned left_col, unsigned right_col)
+{
+    struct plan_node *n = node(pl, kind, left);
+    n->inputs[n->ninputs++] = right;
+    n->join = join;
+    n->njoin = 1;
+    n->left_cols = uints(pl, 1, &left_col);
+    n->right_cols = uints(pl, 1, &right_col);
+    n->out = schema(pl, left->out.n + right->out.n);
+    for (unsigned i = 0; i < n->out.n; i++)
+        n->out.cols[i] = i < left->out.n ? left->out.cols[i] : right->out.cols[i - left->out.n];
+    n->mode = kind == PLAN_JOIN_LOOKUP ? MODE_APPEND : MODE_RETRACT;
+    return n;
+}
+
+struct plan_node *pl_pick(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *cols)
+{
+    struct plan_node *n = node(pl, PLAN_PROJECT, in);
+    const struct expr **exprs = ARENA_ARRAY(pl->a, const struct expr *, ncols);
+    n->out = schema(pl, ncols);
+    for (unsigned i = 0; i < ncols; i++) {
+        exprs[i] = column(pl, &in->out, cols[i]);
+        n->out.cols[i] = in->out.cols[cols[i]];
+    }
+    n->exprs = exprs;
+    n->nkey = 0;
+    return n;
+}
+
+struct plan_node *pl_sink_topic(struct planlib *pl, struct plan_node *in, struct uuid topic, unsigned key_col,
+                                unsigned value_col, int window_col, int64_t window_ms)
+{
+    struct plan_node *n = node(pl, PLAN_SINK_TOPIC, in);
+    n->relation = n->topic_name = "OUT";
+    n->topic = topic;
+    n->format = kafka_format(pl);
+    n->format.window_size_ms = window_ms;
+    n->window_size_ms = window_ms;
+    n->sink_cols = uints(pl, 2, (unsigned[]){key_col, value_col});
+    n->window_start_col = window_col;
+    return n;
+}
+
+struct plan_node *pl_sink_query(struct planlib *pl, struct plan_node *in, int64_t limit)
+{
+    struct plan_node *n = node(pl, PLAN_SINK_QUERY, in);
+    n->limit = limit;
+    return n;
+}
+
+struct plan_node *pl_scan(struct planlib *pl, const char *name, struct uuid job, unsigned ncols)
+{
+    struct plan_node *n = node(pl, PLAN_SCAN, NULL);
+    n->relation = name;
+    n->job = job;
+    n->out = bigints(pl, ncols);
+    return n;
+}

@@ -1,0 +1,546 @@
+/* A job under random input, crashes, faults and restarts with another number of shards, all from one seed. Whatever
+ * happened: at the last committed epoch the table in the output topic equals SQLite's answer over the input rows up to the
+ * offsets of that commit; and once the job has caught up, the whole topic does, and so does a query that looks at the
+ * table. WEIR_SEED=n build/sim_job runs one seed again, WEIR_TRACE=1 shows what the server says. */
+#include "engine/run/job.h"
+#include "log/base/trace.h"
+#include "log/wire/recbatch.h"
+#include "tests/lib/jobworld.h"
+#include "tests/lib/planlib.h"
+#include "tests/lib/seed.h"
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PARTS = 3, OUT_PARTS = 2, TASKS = 4, KEYS = 24, WINDOWS = 256 };
+enum { WINDOW_MS = 10000, GRACE_MS = 2000 };
+
+/* What the job computes. Inputs: I, a stream; T and U, tables. All are BIGINT K -> BIGINT V. */
+enum shape {
+    SUMS,      /* SELECT K, SUM(V) FROM I GROUP BY K */
+    PARTIALS,  /* the same, added up before the exchange */
+    WINDOWED,  /* SELECT K, COUNT(*) FROM I WINDOW TUMBLING (10 s, GRACE 2 s) GROUP BY K */
+    LOOKUP,    /* SELECT T.V, SUM(I.V) FROM I JOIN T ON I.K = T.K GROUP BY T.V; T is whole before the job begins */
+    TABLES,    /* SELECT T.K, U.V FROM T JOIN U ON T.K = U.K */
+    GROUPED,   /* SELECT V % 24, COUNT(*) of table T: rows leave their group when they change */
+    SHAPES
+};
+static const char *const shape_names[] = {"sums", "partials", "windowed", "lookup", "tables", "grouped"};
+
+static struct {
+    uint64_t seed;
+    struct random dice;
+    struct jobworld w;
+    enum shape shape;
+    struct uuid in[3], out, changelog, job; /* in: I, T, U */
+    struct writer *writers[3][PARTS];
+    bool created;
+    int64_t clock; /* event time of the next row */
+    unsigned flying;
+    unsigned checked;
+} W;
+
+static uint64_t roll(uint64_t n) { return random_below(&W.dice, n); }
+
+#define MUST jw_must
+
+static struct part *open_part(struct uuid topic, int32_t index) { return jw_part(&W.w, topic, index); }
+
+/* ---- first start: topics and the job */
+
+static struct plan_node *by_key(struct planlib *pl, struct plan_node *n, unsigned col)
+{
+    return pl_exchange(pl, n, 1, &col);
+}
+
+static struct plan_node *group(struct planlib *pl, struct plan_node *n, unsigned col, enum agg_kind kind, unsigned arg)
+{
+    return pl_aggregate(pl, by_key(pl, n, col), 1, &col, kind, arg, 0, 0);
+}
+
+static struct plan *make_plan(struct arena *a)
+{
+    struct planlib pl;
+    planlib_init(&pl, a, TASKS);
+    struct plan_node *i = pl_source(&pl, "I", W.in[0], false);
+    struct plan_node *t = pl_source(&pl, "T", W.in[1], true), *u = pl_source(&pl, "U", W.in[2], true);
+    struct plan_node *n = NULL;
+    int window_col = -1;
+    unsigned value_col = 1;
+    switch (W.shape) {
+    case SUMS:
+    case SHAPES:
+        n = group(&pl, i, 0, AGG_SUM, 1);
+        break;
+    case PARTIALS:
+        n = pl_partial(&pl, i, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
+        n = pl_final(&pl, by_key(&pl, n, 0), n);
+        break;
+    case WINDOWED:
+        n = pl_exchange(&pl, pl_window(&pl, i, WINDOW_MS, GRACE_MS), 1, (unsigned[]){0});
+        n = pl_aggregate(&pl, n, 3, (unsigned[]){0, 2, 3}, AGG_COUNT_STAR, 0, WINDOW_MS, GRACE_MS);
+        window_col = 1;
+        value_col = 3;
+        break;
+    case LOOKUP:
+        n = pl_join(&pl, PLAN_JOIN_LOOKUP, JOIN_INNER, by_key(&pl, i, 0), by_key(&pl, t, 0), 0, 0);
+        n = group(&pl, pl_pick(&pl, n, 2, (unsigned[]){3, 1}), 0, AGG_SUM, 1);
+        break;
+    case TABLES:
+        n = pl_join(&pl, PLAN_JOIN_TABLE, JOIN_INNER, pl_normalize(&pl, by_key(&pl, t, 0)),
+                    pl_normalize(&pl, by_key(&pl, u, 0)), 0, 0);
+        n = pl_pick(&pl, n, 2, (unsigned[]){0, 3});
+        pl_set_key(&pl, n, 0);
+        break;
+    case GROUPED:
+        n = group(&pl, pl_normalize(&pl, t), 1, AGG_COUNT_STAR, 0);
+        break;
+    }
+    return planlib_done(&pl, pl_sink_topic(&pl, n, W.out, 0, value_col, window_col, window_col < 0 ? 0 : WINDOW_MS));
+}
+
+static void flushed_cb(void *arg, int status, int64_t base, int64_t end);
+
+/* Every key of T, before there is a job: a job that reads streams too early misses them. */
+static void fill_table(void)
+{
+    W.flying = 0;
+    for (int32_t i = 0; i < PARTS; i++) {
+        struct writer *w;
+        MUST(writer_open(&w, broker_store(W.w.b), open_part(W.in[1], i), W.w.loops[0]) == 0, "writer");
+        for (uint64_t k = (uint64_t)i; k < KEYS; k += PARTS) {
+            char key[8], v[8];
+            put_be64(key, k);
+            put_be64(v, k * 7 % 5);
+            writer_record(w, 1, (struct str){key, 8}, (struct str){v, 8});
+        }
+        W.flying++;
+        writer_flush(w, flushed_cb, NULL);
+        writer_close(w);
+    }
+    jw_pass_ms(&W.w, 2000);
+    MUST(W.flying == 0, "the table cannot be written");
+}
+
+static void create_all(void)
+{
+    static const char *const names[] = {"I", "T", "U"};
+    struct arena a;
+    struct change ch;
+    arena_init(&a);
+    change_init(&ch);
+    for (unsigned i = 0; i < 3; i++) { /* ids of their own, for the same history each time */
+        W.in[i].b[0] = (uint8_t)(1 + i);
+        MUST(change_create_topic(&ch, str_of(names[i]), &W.in[i], PARTS, NULL, 0, NULL) == 0, "topic");
+    }
+    W.out.b[0] = 8;
+    W.changelog.b[0] = 9;
+    MUST(change_create_topic(&ch, STR("out"), &W.out, OUT_PARTS, NULL, 0, NULL) == 0, "topic");
+    MUST(change_create_topic(&ch, STR("job-changelog"), &W.changelog, TASKS, NULL, 0, NULL) == 0, "topic");
+    jw_commit(&W.w, &ch);
+    change_fini(&ch);
+    if (W.shape == LOOKUP)
+        fill_table();
+    put_be64(W.job.b, W.seed | 1);
+    jw_put_job(&W.w, shape_names[W.shape], W.job, make_plan(&a), W.out, W.changelog, false);
+    arena_fini(&a);
+    W.created = true;
+}
+
+/* ---- reading back, and SQLite's answer */
+
+struct table {
+    bool there[KEYS][WINDOWS];
+    int64_t value[KEYS][WINDOWS];
+};
+
+static void set(struct table *t, int64_t k, int64_t window_ms, bool there, int64_t value)
+{
+    int64_t w = W.shape == WINDOWED ? window_ms / WINDOW_MS : 0;
+    MUST(k >= 0 && k < KEYS && w >= 0 && w < WINDOWS && window_ms == w * WINDOW_MS, "key %" PRId64 " %" PRId64, k, window_ms);
+    t->there[k][w] = there;
+    t->value[k][w] = there ? value : 0;
+}
+
+static int output_row(void *arg, const struct record *rec)
+{
+    size_t len = W.shape == WINDOWED ? 16 : 8;
+    MUST(rec->key.len == len, "a key of %zu bytes", rec->key.len);
+    set(arg, (int64_t)be64(rec->key.ptr), len == 16 ? (int64_t)be64(rec->key.ptr + 8) : 0, rec->value.ptr != NULL,
+        rec->value.ptr ? (int64_t)be64(rec->value.ptr) : 0);
+    return 0;
+}
+
+static void read_output(struct table *t, const struct commit_record *c)
+{
+    memset(t, 0, sizeof *t);
+    for (int32_t i = 0; i < OUT_PARTS; i++) {
+        struct part *p = open_part(W.out, i);
+        int64_t end = jw_end(p);
+        for (unsigned k = 0; c && k < c->noutputs; k++)
+            if (c->outputs[k].partition == i)
+                end = c->outputs[k].end;
+        int err = part_scan(p, 0, end, output_row, t);
+        MUST(err == 0, "output partition %d up to %" PRId64 ": %s", i, end, err_name(err));
+    }
+}
+
+struct feeding {
+    sqlite3_stmt *insert;
+    bool table;
+    int64_t stream_ms; /* of the partition */
+};
+
+static int input_row(void *arg, const struct record *rec)
+{
+    struct feeding *f = arg;
+    f->stream_ms = MAX(f->stream_ms, rec->ts_ms);
+    int64_t window = rec->ts_ms / WINDOW_MS * WINDOW_MS;
+    if (W.shape == WINDOWED && window + WINDOW_MS <= f->stream_ms - GRACE_MS)
+        return 0;
+    sqlite3_reset(f->insert);
+    sqlite3_bind_int64(f->insert, 1, (int64_t)be64(rec->key.ptr));
+    if (rec->value.ptr)
+        sqlite3_bind_int64(f->insert, 2, (int64_t)be64(rec->value.ptr));
+    else
+        sqlite3_bind_null(f->insert, 2);
+    sqlite3_bind_int64(f->insert, 3, window);
+    MUST(sqlite3_step(f->insert) == SQLITE_DONE, "SQLite");
+    return 0;
+}
+
+/* Which node of the plan reads topic i; -1: none. */
+static int source_node(const struct plan_node *n, struct uuid topic)
+{
+    if (n->kind == PLAN_SOURCE)
+        return uuid_eq(n->topic, topic) ? (int)n->id : -1;
+    int found = -1;
+    for (unsigned i = 0; i < n->ninputs && found < 0; i++)
+        found = source_node(n->inputs[i], topic);
+    return found;
+}
+
+static void feed(sqlite3 *db, unsigned in, const struct plan *plan, const struct commit_record *c)
+{
+    static const char *const inserts[] = {"INSERT INTO i VALUES(?,?,?)", "REPLACE INTO t VALUES(?,?,?)",
+                                          "REPLACE INTO u VALUES(?,?,?)"};
+    int node = source_node(plan->sink, W.in[in]);
+    struct feeding f = {.table = in > 0};
+    MUST(sqlite3_prepare_v2(db, inserts[in], -1, &f.insert, NULL) == 0, "SQLite");
+    for (int32_t i = 0; node >= 0 && i < PARTS; i++) {
+        struct part *p = open_part(W.in[in], i);
+        int64_t end = jw_end(p);
+        for (unsigned k = 0; c && k < c->nsources; k++)
+            if (c->sources[k].partition == i && (int)c->sources[k].node == node)
+                end = c->sources[k].offset;
+        f.stream_ms = INT64_MIN;
+        MUST(part_scan(p, 0, end, input_row, &f) == 0, "input partition %d cannot be read", i);
+    }
+    sqlite3_finalize(f.insert);
+}
+
+/* The table that a batch database makes of the input up to some offsets (NULL: all of it). */
+static void oracle(struct table *t, const struct commit_record *c)
+{
+    static const char *const queries[] = {
+        [SUMS] = "SELECT k, 0, SUM(v) FROM i GROUP BY k",
+        [PARTIALS] = "SELECT k, 0, SUM(v) FROM i GROUP BY k",
+        [WINDOWED] = "SELECT k, w, COUNT(*) FROM i GROUP BY k, w",
+        [LOOKUP] = "SELECT t.v, 0, SUM(i.v) FROM i JOIN t ON i.k = t.k GROUP BY t.v",
+        [TABLES] = "SELECT t.k, 0, u.v FROM t JOIN u ON t.k = u.k WHERE t.v NOT NULL AND u.v NOT NULL",
+        [GROUPED] = "SELECT v, 0, COUNT(*) FROM t WHERE v NOT NULL GROUP BY v",
+    };
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    struct arena a;
+    memset(t, 0, sizeof *t);
+    arena_init(&a);
+    const struct plan *plan = make_plan(&a);
+    MUST(sqlite3_open(":memory:", &db) == 0, "SQLite");
+    MUST(sqlite3_exec(db,
+                      "CREATE TABLE i(k INTEGER, v INTEGER, w INTEGER); CREATE TABLE t(k INTEGER PRIMARY KEY, v INTEGER, w "
+                      "INTEGER); CREATE TABLE u(k INTEGER PRIMARY KEY, v INTEGER, w INTEGER); BEGIN",
+                      NULL, NULL, NULL) == 0,
+         "SQLite");
+    for (unsigned i = 0; i < 3; i++)
+        feed(db, i, plan, c);
+    MUST(sqlite3_prepare_v2(db, queries[W.shape], -1, &q, NULL) == 0, "SQLite: %s", sqlite3_errmsg(db));
+    while (sqlite3_step(q) == SQLITE_ROW)
+        set(t, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1), true, sqlite3_column_int64(q, 2));
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    arena_fini(&a);
+}
+
+static void same(const struct table *got, const struct table *want, const char *what)
+{
+    for (unsigned k = 0; k < KEYS; k++)
+        for (unsigned w = 0; w < WINDOWS; w++)
+            MUST(got->there[k][w] == want->there[k][w] && got->value[k][w] == want->value[k][w],
+                 "%s, %s: key %u, window %u is %s%" PRId64 ", must be %s%" PRId64, what, shape_names[W.shape], k, w,
+                 got->there[k][w] ? "" : "absent ", got->value[k][w], want->there[k][w] ? "" : "absent ", want->value[k][w]);
+}
+
+struct last_commit {
+    struct arena a;
+    struct commit_record c;
+    bool any;
+};
+
+static int commit_row(void *arg, const struct record *rec)
+{
+    struct last_commit *l = arg;
+    struct changelog_key k;
+    MUST(changelog_key_parse(&k, rec->key) == 0, "a key of the changelog");
+    if (!k.commit)
+        return 0;
+    struct commit_record c;
+    MUST(commit_unpack(&c, rec->value, &l->a) == 0, "a commit record");
+    MUST(!l->any || c.epoch > l->c.epoch, "epoch %" PRId64 " after %" PRId64, c.epoch, l->c.epoch);
+    for (unsigned i = 0; l->any && i < c.nsources; i++)
+        MUST(c.sources[i].offset >= l->c.sources[i].offset, "offsets went back");
+    l->c = c;
+    l->any = true;
+    return 0;
+}
+
+/* What must hold of the files alone, before the engine looks at them. */
+static void check_last_commit(void)
+{
+    struct last_commit l = {.any = false};
+    static struct table got, want;
+    arena_init(&l.a);
+    struct part *p = open_part(W.changelog, 0);
+    MUST(part_scan(p, 0, jw_end(p), commit_row, &l) == 0, "the changelog cannot be read");
+    if (l.any) {
+        read_output(&got, &l.c);
+        oracle(&want, &l.c);
+        same(&got, &want, "the last commit");
+        W.checked++;
+    }
+    arena_fini(&l.a);
+}
+
+/* ---- a node's life */
+
+static void boot(void)
+{
+    jw_open(&W.w, 1 + (unsigned)roll(JW_LOOPS));
+    if (!W.created)
+        create_all();
+    check_last_commit();
+    jw_start(&W.w);
+    for (unsigned in = 0; in < 3; in++)
+        for (int32_t i = 0; i < PARTS; i++)
+            MUST(writer_open(&W.writers[in][i], broker_store(W.w.b), open_part(W.in[in], i), W.w.loops[0]) == 0, "writer");
+    W.flying = 0;
+}
+
+static void stop_cleanly(void)
+{
+    for (unsigned in = 0; in < 3; in++)
+        for (int i = 0; i < PARTS; i++)
+            writer_close(W.writers[in][i]);
+    jw_stop(&W.w);
+}
+
+static void die(void)
+{
+    static const enum simdisk_end ends[] = {SIMDISK_KILL, SIMDISK_CRASH, SIMDISK_LOSE};
+    jw_crash(&W.w, ends[roll(3)]);
+}
+
+/* ---- input */
+
+static void flushed_cb(void *arg, int status, int64_t base, int64_t end)
+{
+    (void)arg, (void)status, (void)base, (void)end;
+    W.flying--;
+}
+
+/* A stream's rows go anywhere; a table's keys have their partitions, and sometimes end. */
+static void produce(void)
+{
+    bool table = W.shape == TABLES || W.shape == GROUPED;
+    unsigned part = (unsigned)roll(PARTS), in = !table ? 0 : W.shape == TABLES ? 1 + (unsigned)roll(2) : 1;
+    for (uint64_t n = 1 + roll(20); n > 0; n--) {
+        char k[8], v[8];
+        put_be64(k, table ? roll(KEYS / PARTS) * PARTS + part : roll(KEYS));
+        put_be64(v, W.shape == GROUPED ? roll(KEYS) : roll(1000000));
+        W.clock += (int64_t)roll(50);
+        bool ends = table && roll(5) == 0;
+        int64_t ts = W.clock - (int64_t)roll(3000);
+        writer_record(W.writers[in][part], MAX(0, ts), (struct str){k, 8},
+                      ends ? STR_NULL : (struct str){v, 8});
+    }
+    W.flying++;
+    writer_flush(W.writers[in][part], flushed_cb, NULL);
+}
+
+/* ---- what people ask */
+
+struct asking {
+    struct table t;
+    unsigned rows;
+    bool done;
+    int status;
+    char why[400];
+};
+
+static bool answer_rows(void *arg, struct batch *b)
+{
+    struct asking *x = arg;
+    unsigned value = W.shape == WINDOWED ? 3 : 1;
+    for (uint32_t i = 0; i < b->nsel; i++) {
+        uint32_t row = batch_row(b, i);
+        set(&x->t, b->cols[0].i64[row], W.shape == WINDOWED ? b->cols[1].i64[row] : 0, true, b->cols[value].i64[row]);
+        x->rows++;
+    }
+    return true;
+}
+
+static void answer_end(void *arg, int status, const char *why)
+{
+    struct asking *x = arg;
+    x->done = true;
+    x->status = status;
+    snprintf(x->why, sizeof x->why, "%s", why ? why : "");
+}
+
+static void ask_table(struct table *out)
+{
+    static const struct query_class cls = {.rows = answer_rows, .end = answer_end};
+    static struct asking x;
+    memset(&x, 0, sizeof x);
+    struct arena a;
+    struct planlib pl;
+    struct query *q;
+    struct diag d = {0};
+    arena_init(&a);
+    planlib_init(&pl, &a, 1);
+    struct plan *plan = planlib_done(&pl, pl_sink_query(&pl, pl_scan(&pl, "TABLE", W.job, W.shape == WINDOWED ? 4 : 2), -1));
+    MUST(query_start(&q, W.w.e, W.w.loops[roll(W.w.nloops)], plan, &cls, &x, &d) == 0, "query: %s", d.text);
+    jw_wait(&W.w, &x.done, "an answer");
+    MUST(x.status == 0, "query: %s", x.why);
+    query_close(q);
+    unsigned rows = 0;
+    for (unsigned k = 0; k < KEYS; k++)
+        for (unsigned w = 0; w < WINDOWS; w++)
+            rows += x.t.there[k][w];
+    MUST(rows == x.rows, "the query gives a key twice");
+    *out = x.t;
+    arena_fini(&a);
+}
+
+struct status_wait {
+    bool done;
+    struct job_status *st;
+};
+
+static void status_cb(void *arg, int status, struct job_status *st)
+{
+    struct status_wait *s = arg;
+    MUST(status == 0, "status: %s", err_name(status));
+    s->st = st;
+    s->done = true;
+}
+
+static void check_status(void)
+{
+    struct status_wait s = {0};
+    struct arena a;
+    arena_init(&a);
+    engine_job_status(W.w.e, W.job, W.w.loops[0], &a, status_cb, &s);
+    jw_wait(&W.w, &s.done, "a status");
+    MUST(s.st->state == JOB_RUNNING, "job is %s: %s", job_state_name(s.st->state), s.st->why ? s.st->why : "");
+    MUST(s.st->lag == 0 && s.st->nsources >= PARTS, "lag %" PRId64, s.st->lag);
+    arena_fini(&a);
+}
+
+/* Faults are over: the job catches up, and everything agrees with everything. */
+static void settle(void)
+{
+    static struct table got, want;
+    jw_pass_ms(&W.w, 3000);
+    MUST(W.flying == 0, "appends hang");
+    check_status();
+    oracle(&want, NULL);
+    read_output(&got, NULL);
+    same(&got, &want, "the output");
+    ask_table(&got);
+    same(&got, &want, "the query");
+    check_last_commit();
+    int64_t before = jw_end(open_part(W.changelog, 0));
+    jw_pass_ms(&W.w, 5000);
+    MUST(jw_end(open_part(W.changelog, 0)) == before, "an idle job writes");
+}
+
+static void one_life(void)
+{
+    bool faults = roll(4) == 0;
+    boot();
+    if (faults)
+        simdisk_set_fault(W.w.sd, (enum simdisk_fault)(SIMDISK_EIO_WRITE + roll(2)), 0.001 * (double)roll(20));
+    for (uint64_t n = roll(60); n > 0; n--) {
+        if (W.flying < 8 && roll(3))
+            produce();
+        if (roll(8) == 0)
+            jw_pass_ms(&W.w, (int64_t)roll(300));
+        else
+            for (uint64_t s = roll(200); s > 0; s--)
+                sim_step(W.w.sim);
+    }
+    if (!faults && roll(4) == 0)
+        settle();
+    for (int k = 0; k < SIMDISK_FAULTS; k++)
+        simdisk_set_fault(W.w.sd, (enum simdisk_fault)k, 0);
+    if (!faults && roll(3) == 0)
+        stop_cleanly();
+    else
+        die();
+}
+
+static void run_seed(uint64_t seed)
+{
+    memset(&W, 0, sizeof W);
+    W.seed = seed;
+    random_seed(&W.dice, seed);
+    W.shape = (enum shape)roll(SHAPES);
+    if (getenv("WEIR_SHAPE"))
+        W.shape = (enum shape)atoi(getenv("WEIR_SHAPE"));
+    jw_init(&W.w, seed);
+    W.w.conf.log_segment_bytes = 4096 + (int64_t)roll(20000);
+    W.w.conf.idle_timeout_ms = INT32_MAX; /* which rows an idle partition makes late depends on the clock */
+    W.w.conf.commit_interval_ms = 5 + (int64_t)roll(200);
+    W.w.conf.checkpoint_bytes = 1024 + (int64_t)roll(8000);
+    for (uint64_t n = 1 + roll(8); n > 0; n--)
+        one_life();
+    boot();
+    settle();
+}
+
+int main(void)
+{
+    trace_level = getenv("WEIR_TRACE") ? DEBUG : ERROR;
+    uint64_t seed = test_seed();
+    int64_t rounds = test_rounds(getenv("WEIR_SEED") ? 1 : 200);
+    for (int64_t i = 0; i < rounds; i++) {
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+            run_seed(seed + (uint64_t)i);
+            _exit(0);
+        }
+        int status = 0;
+        MUST(waitpid(pid, &status, 0) == pid, "fork");
+        if (status != 0) {
+            fprintf(stderr, "failed: repeat with WEIR_SEED=%" PRIu64 " build/sim_job\n", seed + (uint64_t)i);
+            return 1;
+        }
+    }
+    printf("%" PRId64 " seeds clean\n", rounds);
+    return 0;
+}

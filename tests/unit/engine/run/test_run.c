@@ -1,0 +1,526 @@
+/* Jobs and queries over a real broker in the simulator. */
+#include "engine/run/job.h"
+#include "log/wire/recbatch.h"
+#include "tests/lib/jobworld.h"
+#include "tests/lib/planlib.h"
+#include "tests/lib/seed.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+enum { PARTS = 2, TASKS = 2, KEYS = 100 };
+
+static struct jobworld W;
+static struct uuid in, out, changelog, job;
+
+static struct uuid id_of(uint8_t n) { return (struct uuid){{n, 0xaa}}; }
+
+static void create_topic(const char *name, struct uuid id, int32_t nparts)
+{
+    struct change ch;
+    change_init(&ch);
+    jw_must(change_create_topic(&ch, str_of(name), &id, nparts, NULL, 0, NULL) == 0, "topic");
+    jw_commit(&W, &ch);
+    change_fini(&ch);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    jw_init(&W, 1);
+    jw_open(&W, 2);
+    in = id_of(1), out = id_of(2), changelog = id_of(3), job = id_of(4);
+    create_topic("in", in, PARTS);
+    create_topic("out", out, PARTS);
+    create_topic("changelog", changelog, TASKS);
+    jw_start(&W);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    jw_stop(&W);
+    jw_fini(&W);
+    return 0;
+}
+
+static void again(unsigned nloops)
+{
+    jw_stop(&W);
+    jw_open(&W, nloops);
+    jw_start(&W);
+}
+
+/* ---- plans */
+
+static void put_sums(bool stopped)
+{
+    struct arena a;
+    struct planlib pl;
+    arena_init(&a);
+    planlib_init(&pl, &a, TASKS);
+    struct plan_node *n = pl_exchange(&pl, pl_source(&pl, "I", in, false), 1, (unsigned[]){0});
+    n = pl_aggregate(&pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
+    jw_put_job(&W, "sums", job, planlib_done(&pl, pl_sink_topic(&pl, n, out, 0, 1, -1, 0)), out, changelog, stopped);
+    arena_fini(&a);
+}
+
+static int last_value(void *arg, const struct record *rec)
+{
+    int64_t *values = arg;
+    values[be64(rec->key.ptr) % KEYS] = rec->value.ptr ? (int64_t)be64(rec->value.ptr) : -1;
+    return 0;
+}
+
+/* The output table's value of a key; -1: none. */
+static int64_t output_value(int64_t key)
+{
+    int64_t values[KEYS];
+    for (int i = 0; i < KEYS; i++)
+        values[i] = -1;
+    for (int32_t i = 0; i < PARTS; i++) {
+        struct part *p = jw_part(&W, out, i);
+        assert_int_equal(part_scan(p, 0, jw_end(p), last_value, values), 0);
+    }
+    return values[key];
+}
+
+/* ---- asking */
+
+struct answer {
+    bool done;
+    int status;
+    char why[400];
+    struct job_status *st;
+};
+
+static void status_cb(void *arg, int status, struct job_status *st)
+{
+    struct answer *x = arg;
+    *x = (struct answer){.done = true, .status = status, .st = st};
+}
+
+static struct job_status *status_of(struct uuid id, struct arena *a)
+{
+    struct answer x = {.done = false};
+    engine_job_status(W.e, id, W.loops[W.nloops - 1], a, status_cb, &x);
+    jw_wait(&W, &x.done, "a status");
+    return x.status ? NULL : x.st;
+}
+
+static enum job_state state_of(struct uuid id)
+{
+    struct arena a;
+    arena_init(&a);
+    struct job_status *st = status_of(id, &a);
+    jw_must(st, "no such job");
+    enum job_state s = st->state;
+    arena_fini(&a);
+    return s;
+}
+
+static void await_cb(void *arg, int status, const char *why)
+{
+    struct answer *x = arg;
+    *x = (struct answer){.done = true, .status = status};
+    snprintf(x->why, sizeof x->why, "%s", why ? why : "");
+}
+
+static struct answer await(struct uuid id)
+{
+    struct answer x = {.done = false};
+    engine_job_await(W.e, id, W.loops[0], await_cb, &x);
+    jw_wait(&W, &x.done, "the job to be up");
+    return x;
+}
+
+struct asking {
+    int64_t keys[1000], values[1000], at_us[1000];
+    unsigned n, hold_after;
+    bool ended;
+    int status;
+    char why[400];
+    unsigned progressed;
+};
+
+static bool rows_cb(void *arg, struct batch *b)
+{
+    struct asking *x = arg;
+    for (uint32_t i = 0; i < b->nsel && x->n < 1000; i++, x->n++) {
+        x->keys[x->n] = b->cols[0].i64[batch_row(b, i)];
+        x->values[x->n] = b->cols[1].i64[batch_row(b, i)];
+        x->at_us[x->n] = sim_now_us(W.sim);
+    }
+    return !x->hold_after || x->n < x->hold_after;
+}
+
+static void end_cb(void *arg, int status, const char *why)
+{
+    struct asking *x = arg;
+    assert_false(x->ended);
+    x->ended = true;
+    x->status = status;
+    snprintf(x->why, sizeof x->why, "%s", why ? why : "");
+}
+
+static void progress_cb(void *arg, const struct job_status *st)
+{
+    struct asking *x = arg;
+    assert_int_equal(st->nsources, PARTS);
+    x->progressed++;
+}
+
+static const struct query_class asking_class = {.rows = rows_cb, .end = end_cb, .progress = progress_cb};
+
+static struct query *ask(struct asking *x, bool until_end, int64_t limit)
+{
+    struct arena a;
+    struct planlib pl;
+    struct query *q;
+    struct diag d = {0};
+    arena_init(&a);
+    planlib_init(&pl, &a, 1);
+    struct plan_node *src = pl_source(&pl, "I", in, false);
+    src->until_end = until_end;
+    int err = query_start(&q, W.e, W.loops[0], planlib_done(&pl, pl_sink_query(&pl, src, limit)), &asking_class, x, &d);
+    jw_must(err == 0, "query: %s", d.text);
+    arena_fini(&a);
+    return q;
+}
+
+static void end_query(struct query *q)
+{
+    query_close(q);
+    jw_pass_ms(&W, 100);
+}
+
+static void ask_scan(struct asking *x, struct uuid id)
+{
+    struct arena a;
+    struct planlib pl;
+    struct query *q;
+    struct diag d = {0};
+    arena_init(&a);
+    planlib_init(&pl, &a, 1);
+    struct plan *p = planlib_done(&pl, pl_sink_query(&pl, pl_scan(&pl, "SUMS", id, 2), -1));
+    static const struct query_class cls = {.rows = rows_cb, .end = end_cb};
+    *x = (struct asking){.n = 0};
+    jw_must(query_start(&q, W.e, W.loops[W.nloops - 1], p, &cls, x, &d) == 0, "query: %s", d.text);
+    jw_wait(&W, &x->ended, "an answer");
+    end_query(q);
+    arena_fini(&a);
+}
+
+/* ---- queries */
+
+/* A push query's row comes within one commit interval and 20 ms of its record's acknowledgement. */
+static void test_push_query_is_quick(void **state)
+{
+    (void)state;
+    static struct asking x;
+    x = (struct asking){.n = 0};
+    struct query *q = ask(&x, false, -1);
+    jw_pass_ms(&W, 500);
+    for (int i = 0; i < 50; i++) {
+        jw_row(&W, in, i % PARTS, 0, i, i * 10, false);
+        int64_t acked = sim_now_us(W.sim);
+        unsigned want = (unsigned)i + 1;
+        while (x.n < want)
+            assert_true(sim_step(W.sim));
+        assert_in_range(x.at_us[i] - acked, 0, (W.conf.commit_interval_ms + 20) * 1000);
+        assert_int_equal(x.values[i], i * 10);
+        jw_pass_ms(&W, i % 7 * 30);
+    }
+    jw_pass_ms(&W, 3000);
+    assert_true(x.progressed >= 3 && !x.ended);
+    end_query(q);
+}
+
+/* LIMIT ends a push query by itself, after exactly so many rows. */
+static void test_limit(void **state)
+{
+    (void)state;
+    static struct asking x;
+    x = (struct asking){.n = 0};
+    for (int i = 0; i < 10; i++)
+        jw_row(&W, in, 0, 0, i, i, false);
+    struct query *q = ask(&x, false, 4);
+    jw_wait(&W, &x.ended, "the limit");
+    assert_int_equal(x.n, 4);
+    assert_int_equal(x.status, 0);
+    end_query(q);
+}
+
+/* A pull query over a stream gives what was there when it began, and ends; an empty topic gives nothing, and ends. */
+static void test_pull_stream(void **state)
+{
+    (void)state;
+    static struct asking x;
+    x = (struct asking){.n = 0};
+    struct query *q = ask(&x, true, -1);
+    jw_wait(&W, &x.ended, "the end of nothing");
+    assert_int_equal(x.n, 0);
+    end_query(q);
+    for (int i = 0; i < 20; i++)
+        jw_row(&W, in, i % PARTS, 0, i, i, false);
+    x = (struct asking){.n = 0};
+    q = ask(&x, true, -1);
+    jw_wait(&W, &x.ended, "the end");
+    assert_int_equal(x.n, 20);
+    assert_int_equal(x.status, 0);
+    end_query(q);
+}
+
+/* A client that is not ready gets no more rows until it is, and then all of them, in order. */
+static void test_held_query(void **state)
+{
+    (void)state;
+    static struct asking x;
+    x = (struct asking){.hold_after = 1};
+    struct query *q = ask(&x, false, -1);
+    for (int i = 0; i < 300; i++)
+        jw_row(&W, in, 0, 0, i, i, false);
+    jw_pass_ms(&W, 2000);
+    unsigned held_at = x.n;
+    assert_in_range(held_at, 1, 299);
+    x.hold_after = 0;
+    query_resume(q);
+    jw_pass_ms(&W, 2000);
+    assert_int_equal(x.n, 300);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(x.values[i], i);
+    end_query(q);
+}
+
+/* Looking at what is no table says so. */
+static void test_scan_refused(void **state)
+{
+    (void)state;
+    static struct asking x;
+    ask_scan(&x, id_of(77));
+    assert_int_not_equal(x.status, 0);
+    assert_non_null(strstr(x.why, "no running job"));
+}
+
+/* ---- jobs */
+
+/* A stopped job keeps its place: started again it counts what came meanwhile, once. */
+static void test_stop_and_start(void **state)
+{
+    (void)state;
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    jw_row(&W, in, 0, 0, 7, 100, false);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(7), 100);
+    put_sums(true);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(state_of(job), JOB_STOPPED);
+    jw_row(&W, in, 1, 0, 7, 11, false);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(7), 100);
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(7), 111);
+    again(1);
+    jw_row(&W, in, 1, 0, 7, 1000, false);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(7), 1111);
+}
+
+/* The status counts rows and knows the lag. */
+static void test_status(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    for (int i = 0; i < 10; i++)
+        jw_row(&W, in, i % PARTS, 0, i, i, false);
+    jw_pass_ms(&W, 1000);
+    struct job_status *st = status_of(job, &a);
+    assert_non_null(st);
+    assert_int_equal(st->state, JOB_RUNNING);
+    assert_int_equal(st->rows_in, 10);
+    assert_int_equal(st->rows_out, 10);
+    assert_int_equal(st->lag, 0);
+    assert_int_equal(st->nsources, PARTS);
+    assert_true(st->epoch > 1 && st->state_rows > 0);
+    assert_null(status_of(id_of(99), &a));
+    arena_fini(&a);
+}
+
+/* A topic deleted under a job: it fails with a sentence, others go on; it stays failed until stopped. */
+static void test_topic_deleted(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    struct change ch;
+    change_init(&ch);
+    change_delete_topic(&ch, in);
+    jw_commit(&W, &ch);
+    change_fini(&ch);
+    jw_pass_ms(&W, 1000);
+    struct job_status *st = status_of(job, &a);
+    assert_int_equal(st->state, JOB_FAILED);
+    assert_non_null(strstr(st->why, "was deleted"));
+    struct answer x = await(job);
+    assert_int_equal(x.status, E_NO_TOPIC);
+    put_sums(true);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(state_of(job), JOB_STOPPED);
+    arena_fini(&a);
+}
+
+/* A plan that cannot be read fails its job, not the server. */
+static void test_damaged_plan(void **state)
+{
+    (void)state;
+    struct change ch;
+    struct wbuf body;
+    struct job_def def = {.name = "bad", .sql = "", .plan = STR("\x94\x01nonsense"), .output = out, .changelog = changelog};
+    change_init(&ch);
+    wbuf_init(&body);
+    job_def_pack(&def, &body);
+    change_put_object(&ch, "job", STR("bad"), id_of(50), wbuf_view(&body), true);
+    jw_commit(&W, &ch);
+    struct answer x = await(id_of(50));
+    assert_int_not_equal(x.status, 0);
+    assert_non_null(strstr(x.why, "plan"));
+    wbuf_fini(&body);
+    change_fini(&ch);
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+}
+
+static char *state_path(struct arena *a, const char *file)
+{
+    char id[UUID_TEXT];
+    uuid_format(job, id);
+    return arena_printf(a, "/data/state/%s%s", id, file);
+}
+
+static void fill(unsigned rows)
+{
+    for (unsigned i = 0; i < rows; i++)
+        jw_row(&W, in, (int32_t)(i % PARTS), 0, i % 20, 1, false);
+    jw_pass_ms(&W, 1000);
+}
+
+/* A checkpoint that is gone or damaged is only a slower start. */
+static void test_checkpoint_lost(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    struct disk *disk = simdisk_disk(W.sd);
+    put_sums(false);
+    fill(40);
+    for (int round = 0; round < 4; round++) {
+        jw_stop(&W);
+        jw_must(disk_exists(disk, state_path(&a, "/0-0.db")), "no checkpoint was taken at a clean stop");
+        if (round == 0)
+            assert_int_equal(simdisk_flip(W.sd, state_path(&a, "/0-0.db"), 100, 3), 0);
+        else if (round == 1)
+            assert_int_equal(disk_write_file(disk, state_path(&a, "/0-1.db"), "nonsense", 8), 0);
+        else if (round == 2)
+            assert_int_equal(disk_remove_tree(disk, state_path(&a, "")), 0);
+        jw_open(&W, 1 + (unsigned)round % 3);
+        jw_start(&W);
+        fill(40);
+        for (int k = 0; k < 20; k++)
+            assert_int_equal(output_value(k), 2 * (round + 2));
+    }
+    arena_fini(&a);
+}
+
+/* A dropped job leaves no state behind, and neither does one that was dropped while nobody ran it. */
+static void test_drop(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    struct disk *disk = simdisk_disk(W.sd);
+    put_sums(false);
+    fill(20);
+    again(2); /* takes checkpoints */
+    assert_int_equal(await(job).status, 0);
+    assert_true(disk_exists(disk, state_path(&a, "")));
+    assert_int_equal(disk_mkdir(disk, "/data/state/AgAAAAAAAAAAAAAAAAAAAA"), 0);
+    struct change ch;
+    change_init(&ch);
+    change_remove_object(&ch, "job", job);
+    jw_commit(&W, &ch);
+    change_fini(&ch);
+    jw_pass_ms(&W, 2000);
+    assert_false(disk_exists(disk, state_path(&a, "")));
+    again(2);
+    jw_pass_ms(&W, 2000);
+    assert_false(disk_exists(disk, "/data/state/AgAAAAAAAAAAAAAAAAAAAA"));
+    arena_fini(&a);
+}
+
+/* New partitions of a topic are read, from their beginning. */
+static void test_topic_grows(void **state)
+{
+    (void)state;
+    put_sums(false);
+    fill(20);
+    struct change ch;
+    change_init(&ch);
+    change_add_parts(&ch, in, PARTS + 2);
+    jw_commit(&W, &ch);
+    change_fini(&ch);
+    jw_row(&W, in, PARTS + 1, 0, 3, 1000, false);
+    jw_pass_ms(&W, 3000);
+    assert_int_equal(state_of(job), JOB_RUNNING);
+    assert_int_equal(output_value(3), 1001);
+    assert_int_equal(output_value(4), 1);
+}
+
+/* A partition where nothing happens holds windows open only until it counts as idle. */
+static void test_idle_partition(void **state)
+{
+    (void)state;
+    W.conf.idle_timeout_ms = 2000;
+    struct arena a;
+    struct planlib pl;
+    arena_init(&a);
+    planlib_init(&pl, &a, TASKS);
+    struct plan_node *n = pl_window(&pl, pl_source(&pl, "I", in, false), 1000, 0);
+    n = pl_exchange(&pl, n, 1, (unsigned[]){0});
+    n = pl_aggregate(&pl, n, 3, (unsigned[]){0, 2, 3}, AGG_SUM, 1, 1000, 0);
+    n->emit_final = true;
+    unsigned cols[] = {0, 3};
+    struct plan_node *pick = pl_pick(&pl, n, 2, cols);
+    pl_set_key(&pl, pick, 0);
+    jw_put_job(&W, "final", job, planlib_done(&pl, pl_sink_topic(&pl, pick, out, 0, 1, -1, 0)), out, changelog, false);
+    assert_int_equal(await(job).status, 0);
+    jw_row(&W, in, 0, 100, 5, 42, false);
+    jw_row(&W, in, 0, 5000, 6, 1, false);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(5), -1);
+    jw_pass_ms(&W, 3000);
+    assert_int_equal(output_value(5), 42);
+    arena_fini(&a);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_push_query_is_quick), T(test_limit),         T(test_pull_stream),    T(test_held_query),
+        T(test_scan_refused),        T(test_stop_and_start), T(test_status),        T(test_topic_deleted),
+        T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),         T(test_topic_grows),
+        T(test_idle_partition),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
