@@ -1,7 +1,7 @@
 #!/bin/bash
 # kafkajs (npm, pinned in kafkajs/package.json) against a server of its own; what it produced is read back by weir consume.
 set -u
-"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 >"$TMPDIR/out" 2>"$TMPDIR/err" &
+"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 --set log.segment.bytes=4194304 >"$TMPDIR/out" 2>"$TMPDIR/err" &
 server=$!
 for _ in $(seq 100); do grep -q '^weir ready' "$TMPDIR/out" && break; sleep 0.05; done
 addr=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' "$TMPDIR/out")

@@ -5,7 +5,7 @@ fails=0
 check() { # check NAME WANTED GOT
     if [ "$2" = "$3" ]; then echo "ok   $1"; else echo "FAIL $1: wanted [$2], got [$3]"; fails=$((fails + 1)); fi
 }
-"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 --set weir.shards=2 >"$TMPDIR/out" 2>"$TMPDIR/err" &
+"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 --set weir.shards=2 --set log.segment.bytes=4194304 >"$TMPDIR/out" 2>"$TMPDIR/err" &
 server=$!
 for _ in $(seq 100); do grep -q '^weir ready' "$TMPDIR/out" && break; sleep 0.05; done
 addr=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' "$TMPDIR/out")

@@ -267,7 +267,7 @@ static void run_seed(uint64_t seed)
     for (int i = 0; i < PRODUCERS; i++)
         begin_producer(&w, &w.producers[i], i % PARTS);
     for (int c = 0; c < CRASHES; c++) {
-        char name[16];
+        char name[32];
         run_steps(&w);
         snprintf(name, sizeof name, "topic-%d", c);
         assert_int_equal(create_topic(&w, name), 0);
