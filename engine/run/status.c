@@ -74,7 +74,7 @@ static void sum_sources(struct job_status *st)
     for (unsigned i = 0; i < st->nsources; i++) {
         const struct job_source_status *s = &st->sources[i];
         st->rows_in += s->rows;
-        st->lag += MAX(0, s->end - s->committed);
+        st->lag += s->end < 0 ? 1 : MAX(0, s->end - s->committed); /* not opened yet: who knows */
         if (!s->idle)
             st->watermark_ms = MIN(st->watermark_ms, s->watermark_ms);
     }

@@ -66,6 +66,15 @@ void client_set(struct client *c, bool variable, struct str name, const char *va
             (struct client_setting){xstrndup(name.ptr, name.len), xstrndup(value, value_len), variable};
 }
 
+bool client_set_pair(struct client *c, bool variable, const char *pair)
+{
+    const char *eq = strchr(pair, '=');
+    if (!eq || eq == pair)
+        return false;
+    client_set(c, variable, (struct str){pair, (size_t)(eq - pair)}, eq + 1, strlen(eq + 1));
+    return true;
+}
+
 /* ---- The request. */
 static void put_settings(struct client *c, struct wbuf *w, const char *member, bool variable)
 {
@@ -99,6 +108,8 @@ static int send_request(struct client *c, struct str sql)
             wbuf_printf(&body, ",\"limit\":%lld", (long long)c->limit);
         if (c->until_caught_up)
             wbuf_str(&body, STR(",\"until_caught_up\":true"));
+        if (c->deploy)
+            wbuf_str(&body, STR(",\"deploy\":true"));
         wbuf_u8(&body, '}');
         err = http_client_post(c->http, "/sql", wbuf_view(&body), &d);
         wbuf_fini(&body);

@@ -1,14 +1,11 @@
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "log/base/config.h"
-#include "log/base/trace.h"
-#include "sql/serve/node.h"
 #include "sql/shell/repl.h"
 #include "sql/shell/shell.h"
+#include "sql/shell/target.h"
 
 static const char usage[] =
     "weir sql: ask questions of streams and tables\n"
@@ -51,25 +48,6 @@ static int usage_error(const char *sentence, const char *value)
     return EXIT_USAGE;
 }
 
-static bool set_pair(struct client *c, bool variable, const char *pair)
-{
-    const char *eq = strchr(pair, '=');
-    if (!eq || eq == pair)
-        return false;
-    client_set(c, variable, (struct str){pair, (size_t)(eq - pair)}, eq + 1, strlen(eq + 1));
-    return true;
-}
-
-static bool parse_seconds(const char *text, int64_t *ms)
-{
-    char *end;
-    double s = strtod(text, &end);
-    if (end == text || (*end && strcmp(end, "s") != 0) || !(s >= 0 && s < 1e9))
-        return false;
-    *ms = (int64_t)(s * 1000);
-    return true;
-}
-
 enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_ROWS, OPT_FOR, OPT_CAUGHT_UP, OPT_SET, OPT_DEFINE, OPT_QUIET };
 static const struct option long_options[] = {
     {"server", required_argument, NULL, OPT_SERVER}, {"data", required_argument, NULL, OPT_DATA},
@@ -92,10 +70,10 @@ static bool parse_options(int argc, char **argv, struct sql_options *o, struct c
         case OPT_DATA: o->data = optarg; break;
         case OPT_MODE: good = render_mode_parse(str_of(optarg), &c->mode); break;
         case OPT_ROWS: good = str_to_i64(str_of(optarg), &c->limit) && c->limit >= 0; break;
-        case OPT_FOR: good = parse_seconds(optarg, &c->for_ms); break;
+        case OPT_FOR: good = shell_seconds(optarg, &c->for_ms); break;
         case OPT_CAUGHT_UP: c->until_caught_up = true; break;
-        case OPT_SET: good = set_pair(c, false, optarg); break;
-        case OPT_DEFINE: good = set_pair(c, true, optarg); break;
+        case OPT_SET: good = client_set_pair(c, false, optarg); break;
+        case OPT_DEFINE: good = client_set_pair(c, true, optarg); break;
         case OPT_QUIET: o->quiet = true; break;
         case 'e': VEC_PUSH(o->statements, o->nstatements, o->statements_cap) = optarg; break;
         case 'f': o->file = optarg; break;
@@ -121,32 +99,6 @@ static bool parse_options(int argc, char **argv, struct sql_options *o, struct c
     return *code == EXIT_GOOD;
 }
 
-/* A node of our own on the folder, unless somebody's is already there. */
-static int open_embedded(const char *dir, struct config *conf, struct node **node, char *socket_path, size_t cap)
-{
-    struct diag d = {.line = 0};
-    node_socket_path(dir, socket_path, cap);
-    struct http_client *probe;
-    if (access(socket_path, F_OK) == 0 && http_client_open(&probe, socket_path, 1000, &d) == 0) {
-        http_client_close(probe);
-        return 0;
-    }
-    trace_level = MIN(trace_level, WARN); /* a shell is no place for news of the engine */
-    config_init(conf);
-    int err = config_env(conf, environ, &d);
-    struct node_conf nc = {.conf = conf, .data_dir = dir};
-    if (!err)
-        err = node_open(node, &nc, &d);
-    if (err) {
-        fprintf(stderr, "%s\n", d.text);
-        if (d.hint[0])
-            fprintf(stderr, "  hint: %s\n", d.hint);
-        return err;
-    }
-    node_start(*node);
-    return 0;
-}
-
 static int run_statements(struct client *c, const struct sql_options *o)
 {
     int code = EXIT_GOOD;
@@ -170,15 +122,6 @@ static int run(struct client *c, const struct sql_options *o, const char *banner
     return repl_run(c, banner);
 }
 
-static void stop_node(struct node *node, bool prompt)
-{
-    char names[400];
-    unsigned n = node_jobs(node, names, sizeof names);
-    if (n && prompt)
-        fprintf(stderr, "%u %s with this shell and go on at the next open: %s\n", n, n == 1 ? "job stops" : "jobs stop", names);
-    node_stop(node);
-}
-
 int cmd_sql(int argc, char **argv)
 {
     struct sql_options o = {0};
@@ -187,28 +130,21 @@ int cmd_sql(int argc, char **argv)
     int code;
     if (!parse_options(argc, argv, &o, &c, &code))
         goto out;
-    struct config conf = {0};
-    struct node *node = NULL;
-    char target[4200], banner[5000];
+    struct target target;
+    char banner[5000];
     const char *server = o.server ? o.server : o.data ? NULL : getenv("WEIR_SERVER");
     const char *dir = o.data ? o.data : "weir-data";
-    if (server)
-        snprintf(target, sizeof target, "%s", server);
-    else if (open_embedded(dir, &conf, &node, target, sizeof target) != 0) {
-        code = EXIT_STATEMENT;
+    code = EXIT_STATEMENT;
+    if (!target_open(&target, server, dir))
         goto out;
-    }
     xfree(c.target);
-    c.target = xstrdup(target);
+    c.target = xstrdup(target.address);
     snprintf(banner, sizeof banner, "weir: %s %s.  \\? for help, \\q to leave.",
-             server ? "speaking to" : node ? "running on" : "joined the node on", server ? server : dir);
+             server ? "speaking to" : target.node ? "running on" : "joined the node on", server ? server : dir);
     code = run(&c, &o, banner);
     http_client_close(c.http);
     c.http = NULL;
-    if (node) {
-        stop_node(node, isatty(STDERR_FILENO) && !o.quiet);
-        config_fini(&conf);
-    }
+    target_close(&target, isatty(STDERR_FILENO) && !o.quiet);
 out:
     client_fini(&c);
     xfree(o.statements);

@@ -1,9 +1,9 @@
 #include "sql/shell/repl.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "sql/parse/parse.h"
+#include "sql/shell/shell.h"
 
 /* The commands of the shell itself: one row each; \? is made from it. `sql` runs with %s replaced by the argument. */
 struct command {
@@ -61,6 +61,13 @@ static bool set_mode(struct client *c, const struct command *cmd, struct str arg
     return false;
 }
 
+static bool wait_jobs(struct client *c, const struct command *cmd, struct str arg, int *exit_code)
+{
+    (void)cmd;
+    *exit_code = client_wait(c, arg, 60000);
+    return false;
+}
+
 static bool include(struct client *c, const struct command *cmd, struct str arg, int *exit_code)
 {
     (void)cmd;
@@ -82,6 +89,7 @@ static const struct command commands[] = {
     {"\\dT", "", "topics", run_statement, "SHOW TOPICS;", NULL},
     {"\\df", "[NAME]", "functions, or one of them", run_statement, "SHOW FUNCTIONS;", "DESCRIBE FUNCTION %s;"},
     {"\\dj", "", "jobs", run_statement, "SHOW JOBS;", NULL},
+    {"\\wait", "[JOB]", "until the jobs have caught up with their input", wait_jobs, NULL, NULL},
     {"\\i", "FILE", "run the statements of a file", include, NULL, NULL},
     {"\\mode", "[MODE]", "how results are shown", set_mode, NULL, NULL},
     {"\\timing", "", "show how long statements take: on or off", toggle_timing, NULL, NULL},
@@ -217,21 +225,9 @@ static int run_script_text(struct client *c, struct str text)
 
 int script_run(struct client *c, const char *path)
 {
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
-    if (!f) {
-        fprintf(stderr, "cannot read %s: %s\n", path, strerror(errno));
-        return EXIT_STATEMENT;
-    }
     struct wbuf text;
     wbuf_init(&text);
-    size_t n;
-    do {
-        n = fread(wbuf_room(&text, 65536), 1, 65536, f);
-        text.len += n;
-    } while (n > 0);
-    if (f != stdin)
-        fclose(f);
-    int code = run_script_text(c, wbuf_view(&text));
+    int code = shell_read(path, &text) ? run_script_text(c, wbuf_view(&text)) : EXIT_STATEMENT;
     wbuf_fini(&text);
     return code;
 }

@@ -1,4 +1,6 @@
 #include "sql/shell/shell.h"
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 const struct shell_command *shell_commands(unsigned *n)
@@ -16,4 +18,34 @@ const char *shell_server(const char *flag)
 {
     const char *env = getenv("WEIR_SERVER");
     return flag ? flag : env && *env ? env : "127.0.0.1:9092";
+}
+
+bool shell_seconds(const char *text, int64_t *ms)
+{
+    char *end;
+    double s = strtod(text, &end);
+    if (end == text || (*end && strcmp(end, "s") != 0) || !(s >= 0 && s < 1e9))
+        return false;
+    *ms = (int64_t)(s * 1000);
+    return true;
+}
+
+bool shell_read(const char *path, struct wbuf *out)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    if (!f) {
+        fprintf(stderr, "cannot read %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    size_t n;
+    do {
+        n = fread(wbuf_room(out, 65536), 1, 65536, f);
+        out->len += n;
+    } while (n > 0);
+    bool good = !ferror(f);
+    if (!good)
+        fprintf(stderr, "cannot read %s: %s\n", path, strerror(errno));
+    if (f != stdin)
+        fclose(f);
+    return good;
 }

@@ -3,6 +3,7 @@
  * connection or a lost one, 3 wrong usage. */
 #ifndef SHELL_SHELL_H
 #define SHELL_SHELL_H
+#include "log/base/buf.h"
 #include "log/base/err.h"
 
 #define X(name, doc) int cmd_##name(int argc, char **argv);
@@ -16,5 +17,9 @@ const struct shell_command *shell_commands(unsigned *n); /* commands.def, in its
 
 /* The server asked for by --server, else by WEIR_SERVER, else 127.0.0.1:9092. */
 const char *shell_server(const char *flag);
+/* "2", "0.5", "10s" as milliseconds. */
+bool shell_seconds(const char *text, int64_t *ms);
+/* All of a file, or of standard input for "-", to the end of out; false: the sentence was shown. */
+bool shell_read(const char *path, struct wbuf *out);
 
 #endif
