@@ -4,11 +4,11 @@
 For 1, 2 and 4 shards: kcat feeds flights (4 partitions, keyed by origin, fed in another order than the file's) and
 airports; jobs count and average per origin and hour, per destination's state through a join that is re-keyed twice, and a
 stream is filtered by a C function. Every run is compared with SQLite; once in the middle the server is killed with -9.
-Usage: flights.py [SHARDS ...]   (environment: WEIR, ROOT, BUILD; WEIR_DATA: the folder that holds flights/)"""
+Usage: flights.py [SHARDS ...]   (environment: WEIR, ROOT, BUILD; TEST_DATA: the folder that holds flights/)"""
 import csv, json, os, signal, sqlite3, struct, subprocess, sys, time
 
 WEIR, ROOT, BUILD = os.environ['WEIR'], os.environ['ROOT'], os.environ['BUILD']
-DATA = os.environ.get('WEIR_DATA', os.path.join(ROOT, '..', 'shared', 'data'))
+DATA = os.environ.get('TEST_DATA', os.path.join(ROOT, '..', 'shared', 'data'))
 FLIGHTS = os.path.join(DATA, 'flights', 'flights-2001-01-01_15.csv')
 AIRPORTS = os.path.join(DATA, 'flights', 'airports.csv')
 
