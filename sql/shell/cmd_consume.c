@@ -1,3 +1,4 @@
+#include "engine/vec/vec.h"
 #include "sql/shell/kafka.h"
 #include "sql/shell/shell.h"
 #include <getopt.h>
@@ -39,7 +40,7 @@ struct consume {
     struct metadata_response_topic t;
     int64_t *next, *end; /* per partition; end -1: never */
     struct compress *compress;
-    struct wbuf room, out;
+    struct wbuf room, out, text;
     struct arena arena, call;
     int64_t printed;
 };
@@ -89,30 +90,30 @@ static void put_formatted(struct consume *c, const struct record *rec, int32_t p
     }
 }
 
-/* A JSON string; null for null. Bytes that are no UTF-8 appear as the replacement character. */
-static void put_json(struct wbuf *w, struct str s)
+/* Length of the UTF-8 character that s begins with; 0 if it is none. */
+static size_t character(struct str s)
+{
+    uint8_t c = (uint8_t)s.ptr[0];
+    size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    for (size_t k = 1; k < n; k++)
+        if (k >= s.len || ((uint8_t)s.ptr[k] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+/* A JSON string, or null. Bytes that are no UTF-8, which JSON cannot say, appear as the replacement character. */
+static void put_json(struct consume *c, struct str s)
 {
     if (!s.ptr) {
-        wbuf_str(w, STR("null"));
+        wbuf_str(&c->out, STR("null"));
         return;
     }
-    wbuf_u8(w, '"');
-    for (size_t i = 0, n; i < s.len; i += n) {
-        uint8_t ch = (uint8_t)s.ptr[i];
-        n = ch < 0x80 ? 1 : ch >= 0xc2 && ch < 0xe0 ? 2 : ch >= 0xe0 && ch < 0xf0 ? 3 : ch >= 0xf0 && ch < 0xf5 ? 4 : 0;
-        for (size_t k = 1; k < n; k++)
-            if (i + k >= s.len || ((uint8_t)s.ptr[i + k] & 0xc0) != 0x80)
-                n = 0;
-        if (n == 0) {
-            n = 1;
-            wbuf_str(w, STR("\\ufffd"));
-        } else if (ch < 0x20 || ch == '"' || ch == '\\') {
-            wbuf_printf(w, "\\u%04x", ch);
-        } else {
-            wbuf_put(w, s.ptr + i, n);
-        }
+    wbuf_reset(&c->text);
+    for (size_t i = 0, n; i < s.len; i += MAX(n, (size_t)1)) {
+        n = character((struct str){s.ptr + i, s.len - i});
+        wbuf_str(&c->text, n ? (struct str){s.ptr + i, n} : STR("\xef\xbf\xbd"));
     }
-    wbuf_u8(w, '"');
+    json_put_str(&c->out, wbuf_view(&c->text));
 }
 
 static void put_object(struct consume *c, const struct record *rec, int32_t partition)
@@ -121,18 +122,18 @@ static void put_object(struct consume *c, const struct record *rec, int32_t part
     struct record left = *rec;
     struct record_header h;
     wbuf_str(w, STR("{\"topic\":"));
-    put_json(w, str_of(c->topic));
+    put_json(c, str_of(c->topic));
     wbuf_printf(w, ",\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld,\"key\":", partition,
                 (long long)rec->offset, (long long)rec->ts_ms);
-    put_json(w, rec->key);
+    put_json(c, rec->key);
     wbuf_str(w, STR(",\"value\":"));
-    put_json(w, rec->value);
+    put_json(c, rec->value);
     wbuf_str(w, STR(",\"headers\":["));
     for (bool first = true; record_header_next(&left, &h) == 1; first = false) {
         wbuf_str(w, first ? STR("[") : STR(",["));
-        put_json(w, h.key);
+        put_json(c, h.key);
         wbuf_u8(w, ',');
-        put_json(w, h.value);
+        put_json(c, h.value);
         wbuf_u8(w, ']');
     }
     wbuf_str(w, STR("]}\n"));
@@ -354,6 +355,7 @@ int cmd_consume(int argc, char **argv)
     arena_init(&c.call);
     wbuf_init(&c.room);
     wbuf_init(&c.out);
+    wbuf_init(&c.text);
     c.compress = compress_new();
     signal(SIGPIPE, SIG_IGN);
     if (parse_options(argc, argv, &c, &code))
@@ -362,6 +364,7 @@ int cmd_consume(int argc, char **argv)
     compress_free(c.compress);
     wbuf_fini(&c.room);
     wbuf_fini(&c.out);
+    wbuf_fini(&c.text);
     arena_fini(&c.call);
     arena_fini(&c.arena);
     return code;

@@ -2,6 +2,7 @@
  * pauses, what there is goes out at once, so that the command works behind a pipe that never ends. */
 #include "log/base/clock.h"
 #include "log/base/map.h"
+#include "engine/vec/vec.h"
 #include "sql/shell/kafka.h"
 #include "sql/shell/shell.h"
 #include <errno.h>
@@ -19,6 +20,8 @@ static const char usage[] =
     "  --server HOST:PORT     which server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
     "  -K, --key-separator S  what stands between key and value of a line; a line without it has no key\n"
     "  -Z, --empty-is-null    an empty key or value is null (a tombstone)\n"
+    "  --json                 a line is an object with key, value, headers ([[key, value], ...]), timestamp, partition,\n"
+    "                         as `weir consume --json` prints them; all may be missing or null\n"
     "  -p, --partition N      this partition; else by key as the Java client does, without a key in turn\n"
     "  -H, --header KEY=VALUE a header of every record; several are fine\n"
     "  -z, --compression C    none, gzip, snappy, lz4 or zstd\n"
@@ -30,6 +33,7 @@ static const char usage[] =
     "  echo 'hello' | weir produce greetings\n"
     "  weir produce orders -K : -z zstd < orders.txt\n"
     "  printf 'k1:\\n' | weir produce orders -K : -Z           # deletes k1 from a compacted topic\n"
+    "  weir consume orders -e --json | weir produce copy --json\n"
     "\n"
     "exit codes: 0 all appended, 1 the server refused some, 2 no connection or a lost one, 3 wrong usage\n";
 
@@ -45,7 +49,8 @@ struct pile {
 struct produce {
     const char *server, *topic;
     struct str separator;
-    bool empty_is_null, quiet;
+    bool empty_is_null, quiet, json;
+    int64_t lines;
     int64_t partition, timestamp;
     int16_t acks;
     enum codec codec;
@@ -61,7 +66,7 @@ struct produce {
     unsigned first_waiting;
     int64_t good;
     int code;
-    struct arena arena, call;
+    struct arena arena, call, line;
 };
 
 /* ---- sending */
@@ -135,13 +140,18 @@ static int flush(struct produce *p)
 
 /* ---- lines */
 
-static int add_record(struct produce *p, struct str key, struct str value)
+struct line {
+    struct str key, value;
+    const struct record_header *headers;
+    unsigned nheaders;
+    int64_t timestamp, partition; /* -1: not said */
+};
+
+static int add_record(struct produce *p, const struct line *l)
 {
-    if (p->empty_is_null && key.len == 0)
-        key = STR_NULL;
-    if (p->empty_is_null && value.len == 0)
-        value = STR_NULL;
-    int32_t index = (int32_t)p->partition;
+    struct str key = p->empty_is_null && l->key.len == 0 ? STR_NULL : l->key;
+    struct str value = p->empty_is_null && l->value.len == 0 ? STR_NULL : l->value;
+    int32_t index = (int32_t)l->partition;
     if (index < 0)
         index = key.ptr ? (int32_t)((hash_murmur2(key.ptr, key.len) & 0x7fffffff) % (uint32_t)p->nparts)
                         : (int32_t)(p->spin++ / 1000 % (uint32_t)p->nparts);
@@ -150,18 +160,103 @@ static int add_record(struct produce *p, struct str key, struct str value)
         recbatch_build(&pile->b, &pile->out, p->codec, p->codec ? &pile->scratch : NULL);
         pile->building = true;
     }
-    int64_t ts = p->timestamp >= 0 ? p->timestamp : clock_wall_ms();
-    recbatch_add(&pile->b, ts, key, value, p->headers, p->nheaders);
+    int64_t ts = l->timestamp >= 0 ? l->timestamp : clock_wall_ms();
+    recbatch_add(&pile->b, ts, key, value, l->headers, l->nheaders);
     return recbatch_build_size(&pile->b) >= BATCH_BYTES ? send_pile(p, index) : 0;
 }
 
-static int add_line(struct produce *p, struct str line)
+/* A string, or null; anything else is taken as it is written, so that a value may be an object. */
+static struct str json_text(struct json *j, struct arena *a)
 {
-    const char *at = p->separator.len ? memmem(line.ptr, line.len, p->separator.ptr, p->separator.len) : NULL;
-    if (!at)
-        return add_record(p, STR_NULL, line);
-    struct str value = {at + p->separator.len, (size_t)(line.ptr + line.len - at) - p->separator.len};
-    return add_record(p, (struct str){line.ptr, (size_t)(at - line.ptr)}, value);
+    struct json at = *j;
+    struct json_token t = json_next(j, a);
+    if (t.kind == JSON_NULL)
+        return STR_NULL;
+    if (t.kind == JSON_STRING)
+        return t.text.ptr ? t.text : STR("");
+    *j = at;
+    return json_raw(j);
+}
+
+static int64_t json_whole(struct json *j, struct arena *a)
+{
+    int64_t n = -1;
+    struct json_token t = json_next(j, a);
+    if (t.kind == JSON_NUMBER && !str_to_i64(t.text, &n))
+        n = -1;
+    return n;
+}
+
+static bool json_headers(struct json *j, struct arena *a, struct line *l)
+{
+    struct record_header *h = NULL;
+    unsigned cap = 0;
+    struct json_token t = json_next(j, a);
+    if (t.kind == JSON_NULL)
+        return true;
+    if (t.kind != JSON_ARRAY)
+        return false;
+    while ((t = json_next(j, a)).kind == JSON_ARRAY) {
+        if (l->nheaders == cap) {
+            struct record_header *more = ARENA_ARRAY(a, struct record_header, cap * 2 + 4);
+            if (cap)
+                memcpy(more, h, cap * sizeof *h);
+            h = more;
+            cap = cap * 2 + 4;
+        }
+        h[l->nheaders].key = json_text(j, a);
+        h[l->nheaders].value = json_text(j, a);
+        if (!h[l->nheaders++].key.ptr || json_next(j, a).kind != JSON_END)
+            return false;
+    }
+    l->headers = h;
+    return t.kind == JSON_END;
+}
+
+static bool json_line(struct str text, struct arena *a, struct line *l)
+{
+    struct json j = json_of(text);
+    struct str name;
+    bool good = json_next(&j, a).kind == JSON_OBJECT;
+    while (good && json_key(&j, a, &name)) {
+        if (str_eq(name, STR("key")))
+            l->key = json_text(&j, a);
+        else if (str_eq(name, STR("value")))
+            l->value = json_text(&j, a);
+        else if (str_eq(name, STR("headers")))
+            good = json_headers(&j, a, l);
+        else if (str_eq(name, STR("timestamp")))
+            l->timestamp = json_whole(&j, a);
+        else if (str_eq(name, STR("partition")))
+            l->partition = json_whole(&j, a);
+        else
+            json_skip(&j);
+    }
+    return good && json_next(&j, a).kind == JSON_END && !j.r.err;
+}
+
+static int add_line(struct produce *p, struct str text)
+{
+    struct line l = {.headers = p->headers, .nheaders = p->nheaders, .timestamp = p->timestamp,
+                     .partition = p->partition};
+    p->lines++;
+    if (p->json) {
+        arena_reset(&p->line);
+        l.nheaders = 0;
+        if (!json_line(text, &p->line, &l) || l.partition >= p->nparts) {
+            fprintf(stderr, "weir produce: line %lld is not an object with key, value, headers, timestamp, partition\n",
+                    (long long)p->lines);
+            return p->code = EXIT_FAILED;
+        }
+        return add_record(p, &l);
+    }
+    const char *at = p->separator.len ? memmem(text.ptr, text.len, p->separator.ptr, p->separator.len) : NULL;
+    l.value = text;
+    if (at) {
+        l.key = (struct str){text.ptr, (size_t)(at - text.ptr)};
+        l.value = (struct str){at + p->separator.len, (size_t)(text.ptr + text.len - at) - p->separator.len};
+    }
+    return add_record(p, &l);
 }
 
 /* All whole lines of w; what is left of a line stays. */
@@ -221,14 +316,14 @@ static int read_all(struct produce *p)
 
 /* ---- the command */
 
-enum { OPT_SERVER = 256, OPT_ACKS, OPT_TIMESTAMP, OPT_QUIET };
+enum { OPT_SERVER = 256, OPT_ACKS, OPT_TIMESTAMP, OPT_QUIET, OPT_JSON };
 static const struct option long_options[] = {
     {"server", required_argument, NULL, OPT_SERVER},   {"key-separator", required_argument, NULL, 'K'},
     {"empty-is-null", no_argument, NULL, 'Z'},         {"partition", required_argument, NULL, 'p'},
     {"header", required_argument, NULL, 'H'},          {"compression", required_argument, NULL, 'z'},
     {"acks", required_argument, NULL, OPT_ACKS},       {"timestamp", required_argument, NULL, OPT_TIMESTAMP},
     {"quiet", no_argument, NULL, OPT_QUIET},           {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0}};
+    {"json", no_argument, NULL, OPT_JSON},             {NULL, 0, NULL, 0}};
 
 static bool set_acks(struct produce *p, const char *text)
 {
@@ -267,6 +362,7 @@ static bool parse_options(int argc, char **argv, struct produce *p, int *code)
         case OPT_ACKS: good = set_acks(p, optarg); break;
         case OPT_TIMESTAMP: good = str_to_i64(str_of(optarg), &p->timestamp) && p->timestamp >= 0; break;
         case OPT_QUIET: p->quiet = true; break;
+        case OPT_JSON: p->json = true; break;
         case 'h':
             fputs(usage, stdout);
             *code = 0;
@@ -280,6 +376,10 @@ static bool parse_options(int argc, char **argv, struct produce *p, int *code)
     }
     if (optind + 1 != argc) {
         kafka_usage(CMD, optind < argc ? "one topic at a time" : "which topic?", NULL);
+        return false;
+    }
+    if (p->json && (p->separator.len || p->nheaders)) {
+        kafka_usage(CMD, "with --json the lines say key and headers", NULL);
         return false;
     }
     p->topic = argv[optind];
@@ -313,6 +413,7 @@ int cmd_produce(int argc, char **argv)
     int code;
     arena_init(&p.arena);
     arena_init(&p.call);
+    arena_init(&p.line);
     if (parse_options(argc, argv, &p, &code))
         code = run(&p);
     for (int32_t i = 0; p.piles && i < p.nparts; i++) {
@@ -322,6 +423,7 @@ int cmd_produce(int argc, char **argv)
     remote_close(p.rm);
     compress_free(p.compress);
     xfree(p.headers);
+    arena_fini(&p.line);
     arena_fini(&p.call);
     arena_fini(&p.arena);
     return code;
