@@ -18,7 +18,8 @@ static const struct room rooms[] = {
     {"log/cluster/", 3, false}, {"log/coord/", 4, false},  {"log/broker/", 5, false}, {"log/client/", 6, false},
     {"state/", 7, false},       {"udf/", 7, true},         {"engine/vec/", 8, false}, {"engine/expr/", 9, false},
     {"engine/io/", 9, false},   {"engine/op/", 10, false}, {"engine/run/", 11, false}, {"sql/parse/", 12, true},
-    {"sql/bind/", 13, false},   {"sql/plan/", 14, false},  {"sql/serve/", 15, false}, {"sql/shell/", 16, false},
+    {"sql/bind/", 13, false},   {"sql/plan/", 14, false},  {"sql/serve/", 15, false}, {"sql/bench/", 15, false},
+    {"sql/shell/", 16, false},
     {"sql/", 17, false},
 };
 
@@ -34,6 +35,7 @@ static const struct {
     {"log/net/http_client.h", 2}, /* the command line's end of a session, apart from the server's sockets */
     {"log/client/remote.h", 6},  /* the command line's Kafka client */
     {"sql/serve/node.h", 15},    /* a whole node in one handle, for server, shell and benchmarks */
+    {"sql/shell/answer.h", 14},  /* a line of a session's answer as a struct: bench reads them too */
     {"sql/sql.h", 15},
 };
 

@@ -5,5 +5,6 @@
 int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void);
 int64_t clock_cpu_us(void); /* CPU time of this process, all threads */
+int64_t clock_cpu_of_us(int pid); /* CPU time of another process, all threads; -1: there is none */
 void clock_sleep_ms(int64_t ms);
 #endif

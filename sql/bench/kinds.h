@@ -1,0 +1,25 @@
+/* One file each: what can be measured. Private to sql/bench. Every one starts what it needs, adds its figures to the report
+ * and leaves nothing behind but the scratch folder, which its caller removes. */
+#ifndef BENCH_KINDS_H
+#define BENCH_KINDS_H
+#include "sql/bench/bench.h"
+#include "sql/bench/report.h"
+
+struct bench {
+    const struct bench_conf *bc;
+    struct report *report;
+    const char *scratch; /* a folder of this kind's own */
+    struct diag *diag;
+};
+#define BENCH_KINDS(X)                                                                       \
+    X(calibrate, "this machine: memory copy, CRC32C, appends to files, write and fdatasync") \
+    X(start, "process start to the first durable record; memory when idle")                  \
+    X(produce, "records in through a socket, 100 bytes and 1 KiB")                           \
+    X(fetch, "records out through a socket, 100 bytes and 1 KiB")                            \
+    X(query, "continuous queries over preloaded JSON: a filter, a windowed count")           \
+    X(latency, "from the acknowledgement of a record to its row in a push query")
+#define X(name, doc) int bench_##name(struct bench *b);
+BENCH_KINDS(X)
+#undef X
+
+#endif

@@ -1,0 +1,67 @@
+#include "sql/bench/session.h"
+#include "engine/io/io.h"
+#include <poll.h>
+
+enum { CONNECT_MS = 5000 };
+
+int session_open(struct session *s, const char *address, struct diag *d)
+{
+    arena_init(&s->arena);
+    s->http = NULL;
+    return http_client_open(&s->http, address, CONNECT_MS, d);
+}
+
+void session_close(struct session *s)
+{
+    http_client_close(s->http);
+    arena_fini(&s->arena);
+}
+
+int session_begin(struct session *s, const char *sql, bool from_latest, struct diag *d)
+{
+    struct wbuf w;
+    wbuf_init(&w);
+    wbuf_printf(&w, "{\"sql\":");
+    json_put_str(&w, str_of(sql));
+    wbuf_printf(&w, ",\"properties\":{\"auto.offset.reset\":\"%s\"}}", from_latest ? "latest" : "earliest");
+    int rc = http_client_post(s->http, "/sql", wbuf_view(&w), d);
+    wbuf_fini(&w);
+    return rc;
+}
+
+int session_fd(const struct session *s) { return http_client_fd(s->http); }
+
+int session_line(struct session *s, struct answer *an, struct diag *d)
+{
+    struct str line;
+    int got = http_client_line(s->http, &line);
+    if (got < 0 && got != E_EOF)
+        return diag_set(d, got, "the session was lost: %s", err_text(got));
+    if (got <= 0)
+        return got;
+    arena_reset(&s->arena);
+    if (answer_read(an, line, &s->arena) < 0)
+        return diag_set(d, E_SYNTAX, "the session answers what cannot be read");
+    if (an->kind == ANSWER_ERROR)
+        return diag_set(d, E_SQL, "%.*s", STR_ARG(an->text));
+    return 1;
+}
+
+int session_run(struct session *s, const char *sql, void (*each_cb)(void *arg, const struct answer *an), void *arg,
+                struct diag *d)
+{
+    int rc = session_begin(s, sql, false, d);
+    while (rc >= 0) {
+        struct answer an;
+        rc = session_line(s, &an, d);
+        if (rc == E_EOF)
+            return 0;
+        if (rc == 0) {
+            struct pollfd p = {.fd = session_fd(s), .events = POLLIN};
+            poll(&p, 1, -1);
+        }
+        if (rc > 0 && each_cb)
+            each_cb(arg, &an);
+    }
+    return rc;
+}
