@@ -6,7 +6,7 @@
 #include "sql/bench/kinds.h"
 #include "sql/bench/lap.h"
 #include "sql/bench/load.h"
-#include "sql/bench/session.h"
+#include "sql/bench/ask.h"
 #include <poll.h>
 #include <stdio.h>
 
@@ -16,7 +16,7 @@ struct latency {
     struct bench *b;
     struct child child;
     struct remote *rm;
-    struct session session;
+    struct ask ask;
     struct samples ms;
     int64_t acked_us[RECORDS];
     unsigned records, sent, seen;
@@ -60,7 +60,7 @@ static int listen_until(struct latency *t, int64_t until_us)
 {
     for (;;) {
         struct answer an;
-        int rc = session_line(&t->session, &an, t->b->diag);
+        int rc = ask_line(&t->ask, &an, t->b->diag);
         if (rc == E_EOF)
             return diag_set(t->b->diag, rc, "the push query ended by itself");
         if (rc < 0)
@@ -72,14 +72,14 @@ static int listen_until(struct latency *t, int64_t until_us)
         int64_t left_us = until_us - clock_mono_us();
         if (left_us <= 0 || t->seen == t->records)
             return 0;
-        struct pollfd p = {.fd = session_fd(&t->session), .events = POLLIN};
+        struct pollfd p = {.fd = ask_fd(&t->ask), .events = POLLIN};
         poll(&p, 1, (int)(left_us / 1000 + 1));
     }
 }
 
 static int run(struct latency *t)
 {
-    int rc = session_begin(&t->session, "SELECT id, name FROM events EMIT CHANGES;", false, t->b->diag);
+    int rc = ask_begin(&t->ask, "SELECT id, name FROM events EMIT CHANGES;", false, t->b->diag);
     int64_t next = clock_mono_us() + 500000; /* the query runs by then */
     if (rc == 0)
         rc = listen_until(t, next);
@@ -99,13 +99,13 @@ static int run(struct latency *t)
 
 static int setup(struct latency *t)
 {
-    int rc = session_open(&t->session, t->child.address, t->b->diag);
+    int rc = ask_open(&t->ask, t->child.address, t->b->diag);
     if (rc == 0)
         rc = remote_open(&t->rm, t->child.address, 30000, t->b->diag);
     if (rc == 0)
         rc = load_topic_make(t->rm, "events", t->b->diag);
     return rc < 0 ? rc
-                  : session_run(&t->session,
+                  : ask_run(&t->ask,
                                 "CREATE STREAM events (id BIGINT, name VARCHAR) WITH (TOPIC='events', FORMAT='JSON');", NULL,
                                 NULL, t->b->diag);
 }
@@ -125,7 +125,7 @@ static int once(struct latency *t, struct laps *l)
     if (rc == 0)
         rc = run(t);
     lap_stop(l);
-    session_close(&t->session);
+    ask_close(&t->ask);
     remote_close(t->rm);
     if (rc < 0) {
         child_kill(&t->child);

@@ -8,7 +8,7 @@
 #include "sql/bench/kinds.h"
 #include "sql/bench/lap.h"
 #include "sql/bench/load.h"
-#include "sql/bench/session.h"
+#include "sql/bench/ask.h"
 #include <stdio.h>
 
 enum { EVENTS = 4000000, POLL_MS = 20, SETTLE_MS = 300, STUCK_MS = 120000 };
@@ -17,7 +17,7 @@ struct bench_query {
     struct bench *b;
     struct child child;
     struct remote *rm;
-    struct session session;
+    struct ask ask;
     uint64_t events, passing;
     double bare; /* M events/s per core */
 };
@@ -54,7 +54,7 @@ static int preload(struct bench_query *q)
         rc = load_drain(&l, q->b->diag);
     load_fini(&l);
     wbuf_fini(&batch);
-    return rc < 0 ? rc : session_run(&q->session, setup, NULL, NULL, q->b->diag);
+    return rc < 0 ? rc : ask_run(&q->ask, setup, NULL, NULL, q->b->diag);
 }
 
 /* ---- waiting for a job */
@@ -89,7 +89,7 @@ static int wait_caught_up(struct bench_query *q)
     for (int64_t waited = 0; waited < STUCK_MS; waited += POLL_MS) {
         struct jobs j = {.lag = -1};
         clock_sleep_ms(POLL_MS);
-        int rc = session_run(&q->session, "SHOW JOBS;", see_jobs, &j, q->b->diag);
+        int rc = ask_run(&q->ask, "SHOW JOBS;", see_jobs, &j, q->b->diag);
         if (rc < 0)
             return rc;
         if (j.n == 1 && j.running && j.lag == 0)
@@ -128,7 +128,7 @@ static void add_counts(void *arg, const struct answer *an)
 static int check_count(struct bench_query *q)
 {
     int64_t sum = 0;
-    int rc = session_run(&q->session, "SELECT auction, bids FROM counts;", add_counts, &sum, q->b->diag);
+    int rc = ask_run(&q->ask, "SELECT auction, bids FROM counts;", add_counts, &sum, q->b->diag);
     if (rc == 0 && sum != (int64_t)q->events)
         rc = diag_set(q->b->diag, E_CORRUPT, "the windows count %lld records and should count %llu", (long long)sum,
                       (unsigned long long)q->events);
@@ -151,7 +151,7 @@ static int run_kind(struct bench_query *q, const struct query_kind *k)
     char name[64];
     for (struct laps l = laps_of(q->b->bc, q->child.pid); rc == 0 && laps_next(&l);) {
         lap_start(&l);
-        rc = session_run(&q->session, k->create, NULL, NULL, q->b->diag);
+        rc = ask_run(&q->ask, k->create, NULL, NULL, q->b->diag);
         if (rc == 0)
             rc = wait_caught_up(q);
         int64_t caught_up_us = clock_mono_us();
@@ -161,7 +161,7 @@ static int run_kind(struct bench_query *q, const struct query_kind *k)
         if (rc == 0)
             rc = k->check(q);
         if (rc == 0)
-            rc = session_run(&q->session, k->drop, NULL, NULL, q->b->diag);
+            rc = ask_run(&q->ask, k->drop, NULL, NULL, q->b->diag);
         if (rc < 0 || !laps_keep(&l))
             continue;
         double events = (double)q->events / 1e6;
@@ -216,7 +216,7 @@ int bench_query(struct bench *b)
     int rc = child_start(&q.child, b->bc->program, b->scratch, b->diag);
     if (rc < 0)
         return rc;
-    rc = session_open(&q.session, q.child.address, b->diag);
+    rc = ask_open(&q.ask, q.child.address, b->diag);
     if (rc == 0)
         rc = remote_open(&q.rm, q.child.address, 60000, b->diag);
     if (rc == 0)
@@ -226,7 +226,7 @@ int bench_query(struct bench *b)
     for (size_t i = 0; i < ARRAY_LEN(kinds) && rc == 0; i++)
         rc = run_kind(&q, &kinds[i]);
     remote_close(q.rm);
-    session_close(&q.session);
+    ask_close(&q.ask);
     if (rc == 0)
         return child_stop(&q.child, b->diag);
     child_kill(&q.child);

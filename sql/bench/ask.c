@@ -1,23 +1,23 @@
-#include "sql/bench/session.h"
+#include "sql/bench/ask.h"
 #include "engine/io/io.h"
 #include <poll.h>
 
 enum { CONNECT_MS = 5000 };
 
-int session_open(struct session *s, const char *address, struct diag *d)
+int ask_open(struct ask *s, const char *address, struct diag *d)
 {
     arena_init(&s->arena);
     s->http = NULL;
     return http_client_open(&s->http, address, CONNECT_MS, d);
 }
 
-void session_close(struct session *s)
+void ask_close(struct ask *s)
 {
     http_client_close(s->http);
     arena_fini(&s->arena);
 }
 
-int session_begin(struct session *s, const char *sql, bool from_latest, struct diag *d)
+int ask_begin(struct ask *s, const char *sql, bool from_latest, struct diag *d)
 {
     struct wbuf w;
     wbuf_init(&w);
@@ -29,9 +29,9 @@ int session_begin(struct session *s, const char *sql, bool from_latest, struct d
     return rc;
 }
 
-int session_fd(const struct session *s) { return http_client_fd(s->http); }
+int ask_fd(const struct ask *s) { return http_client_fd(s->http); }
 
-int session_line(struct session *s, struct answer *an, struct diag *d)
+int ask_line(struct ask *s, struct answer *an, struct diag *d)
 {
     struct str line;
     int got = http_client_line(s->http, &line);
@@ -47,17 +47,17 @@ int session_line(struct session *s, struct answer *an, struct diag *d)
     return 1;
 }
 
-int session_run(struct session *s, const char *sql, void (*each_cb)(void *arg, const struct answer *an), void *arg,
+int ask_run(struct ask *s, const char *sql, void (*each_cb)(void *arg, const struct answer *an), void *arg,
                 struct diag *d)
 {
-    int rc = session_begin(s, sql, false, d);
+    int rc = ask_begin(s, sql, false, d);
     while (rc >= 0) {
         struct answer an;
-        rc = session_line(s, &an, d);
+        rc = ask_line(s, &an, d);
         if (rc == E_EOF)
             return 0;
         if (rc == 0) {
-            struct pollfd p = {.fd = session_fd(s), .events = POLLIN};
+            struct pollfd p = {.fd = ask_fd(s), .events = POLLIN};
             poll(&p, 1, -1);
         }
         if (rc > 0 && each_cb)
