@@ -186,7 +186,7 @@ static int run_bare(struct bench_query *q)
     if (rc < 0)
         return rc;
     uuid_format(id, text);
-    snprintf(topic, sizeof topic, "%s/%s", q->child.data, text);
+    snprintf(topic, sizeof topic, "%s/topics/%s", q->child.data, text);
     snprintf(output, sizeof output, "%s/bare", q->b->scratch);
     for (struct laps l = laps_of(q->b->bc, 0); rc == 0 && laps_next(&l);) {
         struct bare bare;
