@@ -98,22 +98,39 @@ static void put_text(struct str s, char delimiter, struct wbuf *out)
     wbuf_u8(out, '"');
 }
 
+/* Quotes what stands from `from` on if it must be: a number, say, under the delimiter '-'. */
+static void quote_tail(size_t from, char delimiter, struct wbuf *out)
+{
+    size_t n = out->len - from;
+    if (n && !memchr(out->data + from, delimiter, n))
+        return;
+    char text[64], *copy = n <= sizeof text ? text : xalloc(n);
+    memcpy(copy, out->data + from, n);
+    out->len = from;
+    put_text((struct str){copy, n}, delimiter, out);
+    if (copy != text)
+        xfree(copy);
+}
+
 void csv_encode(const struct side *s, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out)
 {
     for (unsigned i = 0; i < s->n; i++) {
         if (i)
             wbuf_u8(out, (uint8_t)s->format.delimiter);
         struct value v = batch_value(b, cols[i], row);
+        size_t from = out->len;
         if (v.null)
             continue;
         if (v.type.id == T_VARCHAR) {
             put_text(v.s, s->format.delimiter, out);
-        } else if (v.type.id == T_BYTES) {
-            base64_encode(v.s, out);
-        } else {
-            if (v.type.id == T_DATE || v.type.id == T_TIME || v.type.id == T_TIMESTAMP)
-                v.type = TYPE(T_BIGINT);
-            value_format(&v, out);
+            continue;
         }
+        if (v.type.id == T_DATE || v.type.id == T_TIME || v.type.id == T_TIMESTAMP)
+            v.type = TYPE(T_BIGINT);
+        if (v.type.id == T_BYTES)
+            base64_encode(v.s, out);
+        else
+            value_format(&v, out);
+        quote_tail(from, s->format.delimiter, out);
     }
 }
