@@ -587,7 +587,7 @@ static void sums_are_exact(void **state)
             int64_t m = (int64_t)(random_next(&r) >> (11 + random_below(&r, 50))) * (random_chance(&r, 0.5) ? 1 : -1);
             int e = (int)random_below(&r, 40);
             values[k] = ldexp((double)m, e - 20);
-            exact += (i128)m << e;
+            exact += m * ((i128)1 << e);
             exact_add(random_chance(&r, 0.5) ? &s : &t, values[k]);
         }
         exact_merge(&s, &t);
