@@ -1,0 +1,343 @@
+/* What a job costs end to end: JSON records of 200 bytes and 5 fields, preloaded, through a filter that passes half of
+ * them to an output topic, or into a windowed count per user. Prints events per second and per second of CPU time of all
+ * threads. Usage: bench_job filter|count [records] [shards] [rounds] */
+#include "engine/run/run.h"
+#include "log/base/clock.h"
+#include "log/base/metrics.h"
+#include "log/base/random.h"
+#include "tests/lib/planlib.h"
+#include "tests/lib/seed.h"
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PARTS = 4, TASKS = 4, USERS = 1000 };
+
+static struct {
+    struct loops *loops;
+    struct loop *loop[64];
+    unsigned nloops;
+    struct config conf;
+    struct broker *b;
+    struct engine *e;
+    struct uuid in, out, changelog, job;
+    int64_t records;
+    sem_t turn;
+    struct msg msg;
+} B;
+
+/* ---- doing something on loop 0 and waiting for it */
+
+static void on_loop(void (*run_cb)(struct msg *))
+{
+    B.msg.run_cb = run_cb;
+    loop_post(B.loop[0], &B.msg);
+    sem_wait(&B.turn);
+}
+
+static void commit_done(struct commit *c, int status)
+{
+    if (status) {
+        fprintf(stderr, "bench_job: %s\n", c->diag.text);
+        exit(1);
+    }
+    sem_post(&B.turn);
+}
+
+static void commit_change(struct change *ch)
+{
+    struct commit c = {.from = B.loop[0], .change = ch, .done_cb = commit_done};
+    cluster_commit(broker_cluster(B.b), &c);
+    sem_wait(&B.turn);
+}
+
+/* ---- input */
+
+static struct random dice;
+static unsigned flushing;
+
+static void flushed_cb(void *arg, int status, int64_t base, int64_t end)
+{
+    (void)arg, (void)base, (void)end;
+    CHECK(status == 0);
+    if (--flushing == 0)
+        sem_post(&B.turn);
+}
+
+static int64_t made;
+
+static void make_record(struct writer *w)
+{
+    char text[256];
+    int n = snprintf(text, sizeof text,
+                     "{\"id\":%" PRId64 ",\"user\":\"user-%04u\",\"amount\":%u,\"kind\":\"%s\",\"note\":\"", made,
+                     (unsigned)random_below(&dice, USERS), (unsigned)random_below(&dice, 1000),
+                     made & 1 ? "purchase" : "refund..");
+    for (; n < 198; n++)
+        text[n] = (char)('a' + n % 26);
+    text[n++] = '"';
+    text[n++] = '}';
+    writer_record(w, made / 100, STR_NULL, (struct str){text, (size_t)n});
+    made++;
+}
+
+static void load_some(struct msg *m)
+{
+    (void)m;
+    struct image *im = cluster_image(broker_cluster(B.b));
+    const struct topic *t = image_topic_by_id(im, B.in);
+    flushing = 1;
+    for (int p = 0; p < PARTS; p++) {
+        struct writer *w;
+        CHECK(writer_open(&w, broker_store(B.b), t->parts[p], B.loop[0]) == 0);
+        for (int64_t n = MIN(B.records / PARTS, 100000); n > 0; n--)
+            make_record(w);
+        flushing++;
+        writer_flush(w, flushed_cb, NULL);
+        writer_close(w);
+    }
+    counted_release(&im->c);
+    if (--flushing == 0)
+        sem_post(&B.turn);
+}
+
+/* ---- plans */
+
+static const struct expr *column(struct arena *a, const struct schema *sc, unsigned c)
+{
+    struct expr *e = ARENA_NEW(a, struct expr);
+    e->kind = EX_COLUMN;
+    e->column = c;
+    e->type = sc->cols[c].type;
+    return e;
+}
+
+/* amount >= 500 */
+static const struct expr *half(struct arena *a, const struct schema *sc)
+{
+    struct expr *e = ARENA_NEW(a, struct expr), *five = ARENA_NEW(a, struct expr);
+    const struct expr **args = ARENA_ARRAY(a, const struct expr *, 2);
+    struct type types[2] = {TYPE(T_BIGINT), TYPE(T_BIGINT)}, casts[2];
+    five->kind = EX_CONST;
+    five->type = TYPE(T_BIGINT);
+    five->value = (struct value){.type = TYPE(T_BIGINT), .i = 500};
+    args[0] = column(a, sc, 2);
+    args[1] = five;
+    e->kind = EX_CALL;
+    e->nargs = 2;
+    e->args = args;
+    CHECK(func_resolve(STR(">="), types, 2, &e->func, casts, &e->type, NULL) == 0);
+    return e;
+}
+
+static struct plan_node *node(struct arena *a, enum plan_kind kind, struct plan_node *in)
+{
+    struct plan_node *n = ARENA_NEW(a, struct plan_node);
+    n->kind = kind;
+    n->window_start_col = -1;
+    n->limit = n->retention_ms = -1;
+    if (in) {
+        n->ninputs = 1;
+        n->inputs[0] = in;
+        n->out = in->out;
+        n->mode = in->mode;
+    }
+    return n;
+}
+
+static struct row_format json_format(struct column *cols, unsigned nkey, unsigned n)
+{
+    return (struct row_format){.key = {.kind = nkey ? FORMAT_KAFKA : FORMAT_NONE}, .value = {.kind = FORMAT_JSON, .wrapped = true},
+                               .nkey = nkey, .nvalue = n - nkey, .key_cols = cols, .value_cols = cols + nkey, .ts_column = -1};
+}
+
+static struct plan_node *source(struct arena *a, const unsigned *fields, unsigned n)
+{
+    static const struct column all[] = {{"id", {T_BIGINT, 0, 0}}, {"user", {T_VARCHAR, 0, 0}}, {"amount", {T_BIGINT, 0, 0}},
+                                        {"kind", {T_VARCHAR, 0, 0}}, {"note", {T_VARCHAR, 0, 0}}};
+    struct plan_node *s = node(a, PLAN_SOURCE, NULL);
+    struct column *cols = ARENA_ARRAY(a, struct column, 5);
+    memcpy(cols, all, sizeof all);
+    s->relation = s->topic_name = "events";
+    s->topic = B.in;
+    s->format = json_format(cols, 0, 5);
+    s->nwants = n;
+    s->wants = ARENA_ARRAY(a, struct want, n);
+    s->out = (struct schema){n, ARENA_ARRAY(a, struct column, n)};
+    for (unsigned i = 0; i < n; i++) {
+        s->wants[i] = (struct want){WANT_VALUE, fields[i]};
+        s->out.cols[i] = all[fields[i]];
+    }
+    return s;
+}
+
+static struct plan_node *sink(struct arena *a, struct plan_node *in, unsigned nkey, const unsigned *cols, unsigned n)
+{
+    struct plan_node *s = node(a, PLAN_SINK_TOPIC, in);
+    struct column *c = ARENA_ARRAY(a, struct column, n);
+    s->relation = s->topic_name = "result";
+    s->topic = B.out;
+    s->sink_cols = ARENA_ARRAY(a, unsigned, n);
+    for (unsigned i = 0; i < n; i++) {
+        s->sink_cols[i] = cols[i];
+        c[i] = in->out.cols[cols[i]];
+    }
+    s->format = json_format(c, nkey, n);
+    return s;
+}
+
+static struct plan *filter_plan(struct planlib *pl)
+{
+    struct plan_node *s = source(pl->a, (unsigned[]){0, 1, 2, 3, 4}, 5);
+    struct plan_node *f = node(pl->a, PLAN_FILTER, s);
+    f->predicate = half(pl->a, &s->out);
+    return planlib_done(pl, sink(pl->a, f, 0, (unsigned[]){0, 1, 2, 3, 4}, 5));
+}
+
+static struct plan *count_plan(struct planlib *pl)
+{
+    struct plan_node *n = pl_window(pl, source(pl->a, (unsigned[]){1}, 1), 10000, 1000000);
+    struct plan_node *part = pl_partial(pl, n, 3, (unsigned[]){0, 1, 2}, AGG_COUNT_STAR, 0, 10000, 1000000);
+    n = pl_final(pl, pl_exchange(pl, part, 1, (unsigned[]){0}), part);
+    struct plan_node *s = sink(pl->a, n, 1, (unsigned[]){0, 3}, 2);
+    s->window_start_col = 1;
+    s->format.window_size_ms = s->window_size_ms = 10000;
+    return planlib_done(pl, s);
+}
+
+/* ---- measuring */
+
+static struct job_status *now;
+static struct arena now_arena;
+
+static void status_cb(void *arg, int status, struct job_status *st)
+{
+    (void)arg;
+    CHECK(status == 0);
+    now = st;
+    sem_post(&B.turn);
+}
+
+static bool caught_up(void)
+{
+    arena_reset(&now_arena);
+    engine_job_status(B.e, B.job, B.loop[0], &now_arena, status_cb, NULL);
+    sem_wait(&B.turn);
+    if (now->state == JOB_FAILED) {
+        fprintf(stderr, "bench_job: %s\n", now->why);
+        exit(1);
+    }
+    return now->state == JOB_RUNNING && now->rows_in >= (uint64_t)B.records;
+}
+
+static void put_job(const struct plan *plan)
+{
+    struct wbuf bytes, body;
+    struct change ch;
+    wbuf_init(&bytes);
+    wbuf_init(&body);
+    change_init(&ch);
+    plan_pack(plan, &bytes);
+    struct job_def def = {.name = "bench", .sql = "", .plan = wbuf_view(&bytes), .output = B.out, .changelog = B.changelog};
+    job_def_pack(&def, &body);
+    change_put_object(&ch, "job", STR("bench"), B.job, wbuf_view(&body), true);
+    commit_change(&ch);
+    change_fini(&ch);
+    wbuf_fini(&bytes);
+    wbuf_fini(&body);
+}
+
+static void create_topics(void)
+{
+    struct change ch;
+    change_init(&ch);
+    CHECK(change_create_topic(&ch, STR("events"), &B.in, PARTS, NULL, 0, NULL) == 0);
+    CHECK(change_create_topic(&ch, STR("result"), &B.out, PARTS, NULL, 0, NULL) == 0);
+    CHECK(change_create_topic(&ch, STR("bench-changelog"), &B.changelog, TASKS, NULL, 0, NULL) == 0);
+    commit_change(&ch);
+    change_fini(&ch);
+}
+
+static void start_engine(struct msg *m)
+{
+    (void)m;
+    engine_start(B.e);
+    sem_post(&B.turn);
+}
+
+static void stopped_cb(void *arg)
+{
+    (void)arg;
+    sem_post(&B.turn);
+}
+
+static void stop_engine(struct msg *m)
+{
+    (void)m;
+    engine_stop(B.e, stopped_cb, NULL);
+}
+
+static void one_round(bool count)
+{
+    struct diag d = {0};
+    struct arena a;
+    struct planlib pl;
+    char *dir = scratch_new();
+    B.loops = loops_new(B.nloops);
+    for (unsigned i = 0; i < B.nloops; i++)
+        B.loop[i] = loops_get(B.loops, i);
+    struct broker_conf bc = {&B.conf, disk_real(), dir, B.loop, B.nloops};
+    CHECK(broker_open(&B.b, &bc, &d) == 0 && engine_open(&B.e, B.b, &d) == 0);
+    loops_start(B.loops);
+    on_loop(start_engine);
+    B.in = B.out = B.changelog = (struct uuid){{0}};
+    B.job = (struct uuid){{7}};
+    create_topics();
+    for (made = 0; made < B.records;)
+        on_loop(load_some);
+    B.records = made;
+
+    arena_init(&a);
+    arena_init(&now_arena);
+    planlib_init(&pl, &a, TASKS);
+    const struct plan *plan = count ? count_plan(&pl) : filter_plan(&pl);
+    int64_t cpu = clock_cpu_us(), wall = clock_mono_us();
+    put_job(plan);
+    while (!caught_up())
+        clock_sleep_ms(10);
+    wall = clock_mono_us() - wall;
+    clock_sleep_ms(3 * B.conf.commit_interval_ms); /* the last epochs are part of the price */
+    cpu = clock_cpu_us() - cpu;
+    (void)caught_up();
+    printf("%s records=%" PRId64 " shards=%u wall_s=%.3f cpu_s=%.3f per_s=%.0f per_cpu_s=%.0f out=%" PRIu64 " epochs=%" PRId64 "\n",
+           count ? "count" : "filter", B.records, B.nloops, (double)wall / 1e6, (double)cpu / 1e6,
+           (double)B.records * 1e6 / (double)wall, (double)B.records * 1e6 / (double)cpu, now->rows_out, now->epoch);
+    on_loop(stop_engine);
+    loops_stop(B.loops);
+    engine_free(B.e);
+    broker_close(B.b);
+    loops_free(B.loops);
+    arena_fini(&a);
+    arena_fini(&now_arena);
+    scratch_remove(dir);
+}
+
+int main(int argc, char **argv)
+{
+    bool count = argc > 1 && strcmp(argv[1], "count") == 0;
+    if (argc < 2 || (!count && strcmp(argv[1], "filter") != 0)) {
+        fprintf(stderr, "usage: bench_job filter|count [records] [shards] [rounds]\n");
+        return 2;
+    }
+    B.records = argc > 2 ? atoll(argv[2]) : 2000000;
+    B.nloops = argc > 3 ? (unsigned)atoi(argv[3]) : 1;
+    sem_init(&B.turn, 0, 0);
+    random_seed(&dice, 1);
+    config_init(&B.conf);
+    B.conf.log_retention_ms = -1;
+    for (int i = argc > 4 ? atoi(argv[4]) : 1; i > 0; i--)
+        one_round(count);
+    config_fini(&B.conf);
+    sem_destroy(&B.turn);
+    return 0;
+}
