@@ -62,7 +62,11 @@ void checkpointing_add(struct checkpointing *c, int64_t start, int64_t end, uint
         VEC_PUSH(c->ranges, c->n, c->cap) = (struct range){start, end};
 }
 
-void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note) { c->note = *note; }
+void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, size_t bytes)
+{
+    c->note = *note;
+    c->bytes += c->n ? bytes : 0;
+}
 
 /* ---- the worker */
 

@@ -19,12 +19,13 @@ void commit_pack(const struct commit_record *c, struct wbuf *w)
         pack_int(w, c->sources[i].watermark_ms);
         pack_bool(w, c->sources[i].idle);
     }
-    pack_array(w, c->ntasks * 4);
+    pack_array(w, c->ntasks * 5);
     for (unsigned i = 0; i < c->ntasks; i++) {
         pack_uint(w, c->tasks[i].task);
         pack_int(w, c->tasks[i].start);
         pack_int(w, c->tasks[i].end);
         pack_int(w, c->tasks[i].watermark_ms);
+        pack_int(w, c->tasks[i].changed);
     }
     pack_array(w, c->noutputs * 2);
     for (unsigned i = 0; i < c->noutputs; i++) {
@@ -62,13 +63,14 @@ int commit_unpack(struct commit_record *c, struct str bytes, struct arena *a)
         c->sources[i].watermark_ms = unpack_int(&u);
         c->sources[i].idle = unpack_bool(&u);
     }
-    c->ntasks = groups(&u, 4);
+    c->ntasks = groups(&u, 5);
     c->tasks = ARENA_ARRAY(a, struct commit_task, c->ntasks);
     for (unsigned i = 0; i < c->ntasks; i++) {
         c->tasks[i].task = (uint32_t)unpack_uint(&u);
         c->tasks[i].start = unpack_int(&u);
         c->tasks[i].end = unpack_int(&u);
         c->tasks[i].watermark_ms = unpack_int(&u);
+        c->tasks[i].changed = unpack_int(&u);
         if (c->tasks[i].start < 0 || c->tasks[i].end < c->tasks[i].start)
             return E_CORRUPT;
     }

@@ -16,6 +16,7 @@ struct commit_task {
     uint32_t task;
     int64_t start, end; /* its changes of this epoch, in its changelog partition; equal: none */
     int64_t watermark_ms;
+    int64_t changed;    /* the last epoch with changes of it; 0: none yet */
 };
 struct commit_output {
     int32_t partition;

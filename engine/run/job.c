@@ -397,6 +397,17 @@ static void tick_cb(struct timer *t)
         step(j, EV_TICK, 0);
 }
 
+static int64_t task_changed(const struct job *j, unsigned i)
+{
+    uint32_t id = j->tasks[i].id;
+    if (i < j->last.ntasks && j->last.tasks[i].task == id)
+        return j->last.tasks[i].changed;
+    for (unsigned k = 0; k < j->last.ntasks; k++)
+        if (j->last.tasks[k].task == id)
+            return j->last.tasks[k].changed;
+    return 0;
+}
+
 static void gather(struct job *j, struct commit_record *c)
 {
     unsigned n = 0;
@@ -411,6 +422,7 @@ static void gather(struct job *j, struct commit_record *c)
         for (unsigned k = 0; k < t->nsources; k++)
             c->sources[n++] = t->cut[k];
         c->tasks[i] = t->ranges;
+        c->tasks[i].changed = t->ranges.end > t->ranges.start ? c->epoch : task_changed(j, i);
         for (unsigned k = 0; k < t->noutputs; k++)
             c->outputs[k].end = MAX(c->outputs[k].end, t->cut_ends[k]);
     }
@@ -435,7 +447,7 @@ static void checkpoints_add(struct job *j, int64_t commit_at)
         struct commit_task *r = &j->next.tasks[i];
         if (r->end > r->start)
             checkpointing_add(j->tasks[i].checkpointing, r->start, r->end, j->tasks[i].changelog_bytes);
-        checkpointing_commit(j->tasks[i].checkpointing, &note);
+        checkpointing_commit(j->tasks[i].checkpointing, &note, j->record.len);
     }
 }
 

@@ -125,8 +125,9 @@ struct checkpointing *checkpointing_new(struct task *t);
 void checkpointing_free(struct checkpointing *c);
 /* What the checkpoint lacks: committed ranges of the changelog, in order. */
 void checkpointing_add(struct checkpointing *c, int64_t start, int64_t end, uint64_t bytes);
-/* All that was added so far belongs to commits up to this one. */
-void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note);
+/* All that was added so far belongs to commits up to this one, whose record has so many bytes: a restart that needs the
+ * ranges must read the records too. */
+void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, size_t bytes);
 bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max); /* and none is at work */
 void checkpointing_start(struct checkpointing *c);
 bool checkpointing_busy(const struct checkpointing *c);

@@ -1,8 +1,8 @@
 /* Bringing a job back to its last commit.
  *
- * 1. One worker looks at the notes of all checkpoints, then reads the commit records in partition 0 of the changelog
- *    from the oldest note on: the last one gives offsets and watermarks, all together say which ranges of the changelog
- *    were committed. Whatever lies between those ranges was written by an epoch that never committed, and is skipped.
+ * 1. One worker looks at the notes of all checkpoints and for the last commit record in partition 0 of the changelog,
+ *    which gives offsets and watermarks. The commits from the oldest note on that lacks anything say which ranges of the
+ *    changelog were committed. Whatever lies between was written by an epoch that never committed, and is skipped.
  * 2. A worker per task loads the checkpoint and then the committed ranges after it into the operators. A checkpoint that
  *    cannot be read, or knows of a commit that the changelog does not hold, is deleted: the changelog alone is enough.
  * 3. The output of a table may hold records of an uncommitted epoch. One worker reads them back: keys that a sink knows are
@@ -197,6 +197,7 @@ static struct task_restore *find_task(struct restore *r, uint32_t id)
     return NULL;
 }
 
+/* The last commit of those seen. */
 static int commit_seen(void *arg, const struct record *rec)
 {
     struct restore *r = arg;
@@ -205,8 +206,37 @@ static int commit_seen(void *arg, const struct record *rec)
         return E_CORRUPT;
     if (!k.commit)
         return 0;
-    struct arena a;
+    wbuf_reset(&r->last);
+    wbuf_str(&r->last, rec->value);
+    r->last_at = rec->offset;
+    return 0;
+}
+
+/* Looks for it from the end backwards: a job of years has millions of commits. */
+static int find_last(struct restore *r)
+{
+    struct part *p = r->j->changelog.parts[0];
+    int64_t start = part_start(p), end = part_end(p), back = 64;
+    int err = 0;
+    for (int64_t from = end; !err && r->last_at < 0 && from > start; back *= 8) {
+        from = MAX(start, end - back);
+        err = part_scan(p, from, end, commit_seen, r);
+    }
+    if (!err && r->last_at >= 0)
+        err = commit_unpack(&r->j->last, wbuf_view(&r->last), &r->j->arena);
+    return err;
+}
+
+static int ranges_seen(void *arg, const struct record *rec)
+{
+    struct restore *r = arg;
+    struct changelog_key k;
     struct commit_record c;
+    struct arena a;
+    if (changelog_key_parse(&k, rec->key) != 0)
+        return E_CORRUPT;
+    if (!k.commit)
+        return 0;
     arena_init(&a);
     int err = commit_unpack(&c, rec->value, &a);
     for (unsigned i = 0; !err && i < c.ntasks; i++) {
@@ -215,43 +245,34 @@ static int commit_seen(void *arg, const struct record *rec)
             range_add(tr, c.tasks[i].start, c.tasks[i].end);
     }
     arena_fini(&a);
-    wbuf_reset(&r->last);
-    wbuf_str(&r->last, rec->value);
-    r->last_at = rec->offset;
     return err;
 }
 
-/* Reads the commits from the oldest note on. False: a checkpoint was dropped, so that it must be done again. */
-static bool read_commits(struct restore *r, int *err)
+/* The last epoch that changed a task's state; 0: none. */
+static int64_t last_change(const struct job *j, uint32_t id)
+{
+    for (unsigned i = 0; i < j->last.ntasks; i++)
+        if (j->last.tasks[i].task == id)
+            return j->last.tasks[i].changed;
+    return 0;
+}
+
+/* The committed ranges that each checkpoint lacks, from the oldest note on that lacks any. */
+static int find_ranges(struct restore *r)
 {
     struct job *j = r->j;
     struct part *p = j->changelog.parts[0];
     int64_t end = part_end(p), from = end;
-    bool again = false;
-    *err = 0;
-    r->last_at = -1;
-    for (unsigned i = 0; i < j->ntasks; i++) {
+    for (unsigned i = 0; i < r->ntasks; i++) {
         struct task_restore *tr = &r->tasks[i];
-        tr->nranges = 0;
-        if (tr->has_checkpoint && (tr->note.commit_at >= end || tr->offset > part_end(tr->t->changelog_part)))
-            drop_checkpoint(tr, "it is ahead of the changelog");
-        from = MIN(from, tr->has_checkpoint ? tr->note.commit_at : part_start(p));
+        int64_t changed = last_change(j, tr->t->id);
+        bool ahead = tr->note.epoch > j->last.epoch || tr->note.commit_at >= end || tr->offset > part_end(tr->t->changelog_part);
+        if (tr->has_checkpoint && (ahead || !changed))
+            drop_checkpoint(tr, "the changelog does not know what it holds");
+        if (changed > tr->note.epoch)
+            from = MIN(from, tr->has_checkpoint ? tr->note.commit_at : part_start(p));
     }
-    *err = part_scan(p, from, end, commit_seen, r);
-    if (*err)
-        return true;
-    struct commit_record c = {0};
-    struct arena a;
-    arena_init(&a);
-    if (r->last_at >= 0)
-        (void)commit_unpack(&c, wbuf_view(&r->last), &a);
-    for (unsigned i = 0; i < j->ntasks; i++)
-        if (r->tasks[i].has_checkpoint && r->tasks[i].note.epoch > c.epoch) {
-            drop_checkpoint(&r->tasks[i], "it knows of a commit that the changelog does not hold");
-            again = true;
-        }
-    arena_fini(&a);
-    return !again;
+    return part_scan(p, from, end, ranges_seen, r);
 }
 
 static void scan_work(struct work *w)
@@ -262,10 +283,9 @@ static void scan_work(struct work *w)
         return;
     for (unsigned i = 0; i < j->ntasks; i++)
         read_note(&r->tasks[i]);
-    while (!read_commits(r, &r->status)) {
-    }
-    if (!r->status && r->last_at >= 0)
-        r->status = commit_unpack(&j->last, wbuf_view(&r->last), &j->arena);
+    r->status = find_last(r);
+    if (!r->status)
+        r->status = find_ranges(r);
     if (r->status)
         snprintf(r->why, sizeof r->why, "its commits cannot be read back from the changelog: %s", err_text(r->status));
 }
@@ -419,7 +439,7 @@ static void finish(struct restore *r)
         for (size_t k = 0; k < tr->nranges; k++)
             checkpointing_add(j->tasks[i].checkpointing, tr->ranges[k].start, tr->ranges[k].end, k ? 0 : tr->bytes);
         if (r->last_at >= 0)
-            checkpointing_commit(j->tasks[i].checkpointing, &(struct checkpoint_note){j->last.epoch, r->last_at});
+            checkpointing_commit(j->tasks[i].checkpointing, &(struct checkpoint_note){j->last.epoch, r->last_at}, 0);
     }
     job_restored(j, r->status, r->why);
 }
