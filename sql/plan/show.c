@@ -33,7 +33,10 @@ void rows_add(struct stmt *st, const char *const *cells, struct uuid job)
     for (unsigned i = 0; i < t->schema.n; i++) {
         row[i] = value_null(TYPE(T_VARCHAR));
         row[i].null = cells[i] == NULL;
-        if (cells[i])
+        row[i].type = t->schema.cols[i].type;
+        if (cells[i] && row[i].type.id == T_BIGINT)
+            row[i].null = !str_to_i64(str_of(cells[i]), &row[i].i);
+        else if (cells[i])
             row[i].s = arena_dup(st->arena, str_of(cells[i]));
     }
     t->row_jobs[t->nrows] = job;
@@ -101,6 +104,7 @@ static void show_topics(struct stmt *st)
 {
     static const char *const columns[] = {"topic", "partitions", "relations"};
     rows_columns(st, columns, ARRAY_LEN(columns));
+    st->out->rows.schema.cols[1].type = TYPE(T_BIGINT);
     for (unsigned i = 0; i < st->b.image->ntopics; i++) {
         const struct topic *t = st->b.image->topics[i];
         if (t->internal)

@@ -271,6 +271,10 @@ static void show_answer(struct show *s, const struct answer *an)
         s->exit_code = EXIT_STATEMENT;
         break;
     case ANSWER_STATEMENT:
+        if (s->c->echo)
+            printf("%s%.*s%s\n", paint(&s->c->screen, DIM), STR_ARG(an->text), paint(&s->c->screen, PLAIN));
+        fflush(stdout);
+        break;
     case ANSWER_OTHER:
         break;
     }

@@ -18,6 +18,7 @@ struct client {
     enum render_mode mode;
     bool echo_messages; /* "stream orders created" and the like */
     bool timing, live;  /* live: push queries are drawn on the terminal */
+    bool echo, keep_going; /* scripts: show statements; do not stop at an error */
     int64_t limit, for_ms; /* -1: none */
     bool until_caught_up, deploy;
     struct client_setting *settings;

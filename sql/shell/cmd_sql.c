@@ -27,13 +27,15 @@ static const char usage[] =
     "  --set NAME=VALUE     SET a session property\n"
     "  --define NAME=VALUE  DEFINE a variable: ${NAME} stands for VALUE\n"
     "  --quiet              do not tell what statements did\n"
+    "  --echo               show each statement before its answer\n"
+    "  --keep-going         go on after a statement that failed; the exit code is 1 all the same\n"
     "\n"
     "examples\n"
     "  weir sql -e \"SELECT origin, COUNT(*) FROM flights GROUP BY origin EMIT CHANGES LIMIT 5\"\n"
     "  weir sql --server localhost:9092 --mode csv -e \"SELECT * FROM delays\" > delays.csv\n"
     "  weir sql --data /tmp/play -f setup.sql\n"
     "\n"
-    "exit codes: 0 all good, 1 a statement failed (the rest was not run), 2 no connection or a lost one, 3 wrong usage\n";
+    "exit codes: 0 all good, 1 a statement failed (and ended the run), 2 no connection or a lost one, 3 wrong usage\n";
 
 struct sql_options {
     const char *server, *data, *file;
@@ -48,13 +50,15 @@ static int usage_error(const char *sentence, const char *value)
     return EXIT_USAGE;
 }
 
-enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_ROWS, OPT_FOR, OPT_CAUGHT_UP, OPT_SET, OPT_DEFINE, OPT_QUIET };
+enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_ROWS, OPT_FOR, OPT_CAUGHT_UP, OPT_SET, OPT_DEFINE, OPT_QUIET, OPT_ECHO, OPT_KEEP_GOING };
 static const struct option long_options[] = {
     {"server", required_argument, NULL, OPT_SERVER}, {"data", required_argument, NULL, OPT_DATA},
     {"mode", required_argument, NULL, OPT_MODE},     {"rows", required_argument, NULL, OPT_ROWS},
     {"for", required_argument, NULL, OPT_FOR},       {"until-caught-up", no_argument, NULL, OPT_CAUGHT_UP},
     {"set", required_argument, NULL, OPT_SET},       {"define", required_argument, NULL, OPT_DEFINE},
-    {"quiet", no_argument, NULL, OPT_QUIET},         {"execute", required_argument, NULL, 'e'},
+    {"quiet", no_argument, NULL, OPT_QUIET},         {"echo", no_argument, NULL, OPT_ECHO},
+    {"keep-going", no_argument, NULL, OPT_KEEP_GOING},
+           {"execute", required_argument, NULL, 'e'},
     {"file", required_argument, NULL, 'f'},          {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0}};
 
@@ -75,6 +79,8 @@ static bool parse_options(int argc, char **argv, struct sql_options *o, struct c
         case OPT_SET: good = client_set_pair(c, false, optarg); break;
         case OPT_DEFINE: good = client_set_pair(c, true, optarg); break;
         case OPT_QUIET: o->quiet = true; break;
+        case OPT_ECHO: c->echo = true; break;
+        case OPT_KEEP_GOING: c->keep_going = true; break;
         case 'e': VEC_PUSH(o->statements, o->nstatements, o->statements_cap) = optarg; break;
         case 'f': o->file = optarg; break;
         case 'h':

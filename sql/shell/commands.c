@@ -197,30 +197,36 @@ static int run_at(struct client *c, struct str text, struct str statement)
     return code;
 }
 
+/* Runs the statement or command at text[*pos]; true: that was the last. */
+static bool run_next(struct client *c, struct str text, size_t *pos, int *code)
+{
+    struct str left = str_trim((struct str){text.ptr + *pos, text.len - *pos}), statement;
+    bool leave = false;
+    *code = EXIT_GOOD;
+    if (left.len && left.ptr[0] == '\\') { /* a command takes its line */
+        const char *nl = memchr(left.ptr, '\n', left.len);
+        struct str line = {left.ptr, nl ? (size_t)(nl - left.ptr) : left.len};
+        *pos = (size_t)(left.ptr - text.ptr) + line.len;
+        if (c->echo)
+            printf("%.*s\n", STR_ARG(line));
+        fflush(stdout);
+        leave = command_run(c, str_trim(line), code);
+    } else if (lex_split(text, pos, &statement)) {
+        *code = run_at(c, text, statement);
+        leave = c->left;
+    } else {
+        leave = true;
+    }
+    return leave || *code == EXIT_CONNECTION || (*code != EXIT_GOOD && !c->keep_going);
+}
+
 static int run_script_text(struct client *c, struct str text)
 {
     size_t pos = 0;
-    while (pos < text.len) {
-        struct str rest = {text.ptr + pos, text.len - pos}, left = str_trim(rest);
-        if (left.len && left.ptr[0] == '\\') { /* a command takes its line */
-            const char *nl = memchr(left.ptr, '\n', left.len);
-            struct str line = {left.ptr, nl ? (size_t)(nl - left.ptr) : left.len};
-            int code = EXIT_GOOD;
-            if (command_run(c, str_trim(line), &code) || code != EXIT_GOOD)
-                return code;
-            pos = (size_t)(left.ptr - text.ptr) + line.len;
-            continue;
-        }
-        struct str statement;
-        if (!lex_split(text, &pos, &statement))
-            break;
-        int code = run_at(c, text, statement);
-        if (code != EXIT_GOOD)
-            return code;
-        if (c->left)
-            return EXIT_GOOD;
-    }
-    return EXIT_GOOD;
+    int worst = EXIT_GOOD, code;
+    for (bool last = false; !last; worst = MAX(worst, code))
+        last = run_next(c, text, &pos, &code);
+    return worst;
 }
 
 int script_run(struct client *c, const char *path)

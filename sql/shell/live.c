@@ -76,14 +76,6 @@ static struct str identity_of(const struct live *l, const struct row *row, struc
     return id;
 }
 
-static bool same_cells(const struct live *l, const struct row *a, const struct row *b)
-{
-    for (unsigned c = 0; c < l->cols.n; c++)
-        if (a->cells[c].kind != b->cells[c].kind || !str_eq(a->cells[c].text, b->cells[c].text))
-            return false;
-    return true;
-}
-
 static void free_row(struct live_row *lr)
 {
     arena_fini(&lr->arena);
@@ -127,7 +119,7 @@ static void table_change(struct live *l, const struct answer *an, unsigned i, in
         return;
     }
     struct live_row *old = map_get(&l->by_identity, lr->identity);
-    if (old && !old->gone && same_cells(l, &old->row, &lr->row)) {
+    if (old && !old->gone) { /* what goes is told before what comes */
         old->gone = true;
         old->row.seen_us = (uint64_t)now_us;
         l->gone++;

@@ -263,12 +263,38 @@ void render_fini(struct render *r)
     xfree(r->held);
 }
 
+/* In a box, what became of a row is a column of its own: the first. */
+static bool has_op_column(const struct render *r) { return r->mode == RENDER_BOX && r->cols.updates; }
+
+static void add_op_column(struct render *r)
+{
+    struct answer_column *cols = ARENA_ARRAY(&r->arena, struct answer_column, r->cols.n + 1);
+    memcpy(cols + 1, r->cols.cols, sizeof *cols * r->cols.n);
+    cols[0] = (struct answer_column){.name = STR("op"), .type = STR("VARCHAR")};
+    r->cols.cols = cols;
+    r->cols.n++;
+}
+
+static struct row held_row(struct render *r, const struct answer *an, unsigned i)
+{
+    struct row row = row_copy(an, i, &r->arena);
+    if (!has_op_column(r))
+        return row;
+    struct cell *cells = ARENA_ARRAY(&r->arena, struct cell, r->cols.n);
+    memcpy(cells + 1, row.cells, sizeof *cells * (r->cols.n - 1));
+    cells[0] = (struct cell){row.op == '-' ? STR("-") : STR("+"), JSON_STRING};
+    row.cells = cells;
+    return row;
+}
+
 void render_begin(struct render *r, const struct answer *columns)
 {
     arena_reset(&r->arena);
     r->nheld = 0;
     r->rows = 0;
     columns_copy(&r->cols, columns, &r->arena);
+    if (has_op_column(r))
+        add_op_column(r);
     header(r);
     stdout_flush(&r->out);
 }
@@ -314,12 +340,12 @@ static void box_flush(struct render *r)
 
 void render_rows(struct render *r, const struct answer *an)
 {
-    if (an->ncells != r->cols.n)
+    if (an->ncells + has_op_column(r) != r->cols.n)
         return;
     for (unsigned i = 0; i < an->nrows; i++) {
         r->rows++;
         if (r->mode == RENDER_BOX) {
-            VEC_PUSH(r->held, r->nheld, r->held_cap) = row_copy(an, i, &r->arena);
+            VEC_PUSH(r->held, r->nheld, r->held_cap) = held_row(r, an, i);
             if (r->nheld == HELD_MAX)
                 box_flush(r);
             continue;

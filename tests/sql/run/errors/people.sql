@@ -1,0 +1,26 @@
+CREATE STREAM orders (customer VARCHAR KEY, amount INT) WITH (TOPIC='orders', PARTITIONS=1);
+SELECT custmer, SUM(amount) FROM orders GROUP BY customer;
+SELECT * FROM order;
+SELECT * FROM ordrs;
+SELECT amount FROM orders WHERE;
+SELECT amount,
+       FROM orders;
+SELECT amount + FROM orders;
+SELECT COUNT(* FROM orders;
+SELECT 'abc FROM orders;
+';
+SELECT customer, amount FROM orders GROUP BY customer;
+SELECT amount FROM orders WHERE customer > 5;
+SELECT SUM(customer) FROM orders;
+CREATE TABLE t AS SELECT amount FROM orders;
+CREATE STREAM t AS SELECT customer, COUNT(*) AS n FROM orders GROUP BY customer;
+CREATE STREAM t (a NUMBER) WITH (TOPIC='t');
+CREATE STREAM t (a INT) WITH (TOPIK='t');
+CREATE STREAM t (a INT, a INT) WITH (TOPIC='t', PARTITIONS=1);
+SELECT o.amount FROM orders o JOIN nowhere n ON o.customer = n.id;
+SET 'auto.offset.rest' = 'latest';
+SET 'auto.offset.reset' = 'sometimes';
+SELECT ${missing} FROM orders;
+EXPLAIN nothing;
+DESCRIBE nothing;
+PRINT nothing;

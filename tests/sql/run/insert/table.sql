@@ -1,0 +1,9 @@
+CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR) WITH (TOPIC='t', PARTITIONS=1);
+INSERT INTO t VALUES (1, 'one'), (2, 'two'), (1, 'uno');
+INSERT INTO t (v) VALUES ('no key');
+CREATE TABLE kept AS SELECT id, UCASE(v) AS v FROM t;
+\wait
+SELECT * FROM kept ORDER BY id;
+INSERT INTO t VALUES (2, NULL);
+\wait
+SELECT * FROM kept ORDER BY id;

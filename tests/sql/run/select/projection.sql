@@ -1,0 +1,13 @@
+CREATE STREAM s (k VARCHAR KEY, a INT, b INT, c VARCHAR) WITH (TOPIC='s', PARTITIONS=1);
+INSERT INTO s VALUES ('x', 1, 2, 'one'), ('y', 3, NULL, 'two'), ('z', -7, 2, NULL);
+SELECT * FROM s;
+SELECT a + b AS sum, a - b, a * b, a / b, a % b FROM s;
+SELECT k || '-' || c AS kc, CASE WHEN a > 0 THEN 'plus' ELSE 'minus' END AS sign FROM s;
+SELECT a, a / 0 AS by_zero FROM s;
+SELECT t.a, t.* FROM s t LIMIT 1;
+SELECT "a", `b` FROM s LIMIT 1;
+SELECT a FROM s ORDER BY a DESC;
+SELECT a, b FROM s ORDER BY b, a LIMIT 2;
+SELECT a FROM s ORDER BY a LIMIT 1 OFFSET 1;
+SELECT a FROM s LIMIT 0;
+SELECT CAST(a AS VARCHAR) || '!' AS text, CAST(c AS INT) AS number FROM s;

@@ -1,0 +1,17 @@
+SHOW STREAMS;
+SHOW JOBS;
+SET 'auto.offset.reset' = 'latest';
+SHOW PROPERTIES;
+UNSET 'auto.offset.reset';
+DEFINE name = 'orders';
+SHOW VARIABLES;
+CREATE STREAM ${name} (k INT KEY, v INT) WITH (TOPIC='${name}', PARTITIONS=3);
+UNDEFINE name;
+SHOW VARIABLES;
+SHOW STREAMS;
+SHOW TOPICS;
+CREATE TABLE counts AS SELECT k, COUNT(*) AS n FROM orders GROUP BY k;
+\wait
+SHOW JOBS;
+SHOW TABLES;
+DESCRIBE counts;
