@@ -1,6 +1,5 @@
-/* Names to things: the catalog (relations and functions kept as objects of the metadata image), session settings, and the
- * binder, which turns an AST into typed expressions and a query whose every name is resolved.
- * Thread: pure, any. */
+/* Names to things: the catalog (relations and functions kept as objects of the metadata image), session settings, and
+ * the binder, which turns an AST into typed expressions and a query whose every name is resolved. Thread: pure, any. */
 #ifndef SQL_BIND_H
 #define SQL_BIND_H
 #include "engine/expr/expr.h"
@@ -36,19 +35,19 @@ struct relation {
     const char *name;
     struct uuid id;
     bool table;
-    bool windowed;           /* key carries a window start; size in format.window_size_ms */
+    bool windowed; /* key carries a window start; size in format.window_size_ms */
     struct uuid topic;
-    const char *topic_name;  /* as it was when declared */
+    const char *topic_name; /* as it was when declared */
     struct row_format format;
-    unsigned ncols;          /* key and value columns in declared order; names, types and where they lie */
+    unsigned ncols; /* key and value columns in declared order; names, types and where they lie */
     struct relation_column {
         const char *name;
         struct type type;
         bool key;
-        unsigned index;      /* of format.key_cols or format.value_cols */
-    } *cols;
-    struct uuid job;         /* that fills it; zero: declared over a topic */
-    const char *sql;         /* the statement, as the user wrote it */
+        unsigned index; /* of format.key_cols or format.value_cols */
+    } * cols;
+    struct uuid job; /* that fills it; zero: declared over a topic */
+    const char *sql; /* the statement, as the user wrote it */
 };
 void relation_pack(const struct relation *r, struct wbuf *out);
 int relation_unpack(struct relation *r, const struct object *obj, struct arena *a); /* E_CORRUPT */
@@ -68,8 +67,10 @@ void function_pack(const struct function *f, struct wbuf *out);
 int function_unpack(struct function *f, const struct object *obj, struct arena *a);
 
 /* Every relation or function: calls each_cb by name. */
-void relation_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct relation *r), void *arg);
-void function_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct function *f), void *arg);
+void relation_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct relation *r),
+                   void *arg);
+void function_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct function *f),
+                   void *arg);
 
 /* ---- Binding. Errors carry SQLSTATE, sentence, place in text and mostly a hint. */
 struct binding {
@@ -107,51 +108,52 @@ struct query_source {
     struct place place;
     unsigned first, ncols; /* its columns in the source row */
     enum ast_join_kind join;
-    unsigned njoin;                  /* equalities with what stands to the left */
+    unsigned njoin;                    /* equalities with what stands to the left */
     const struct expr **left, **right; /* both over the source row, of equal types */
 };
 struct query_column { /* of the source row */
     const char *name;
     struct type type;
     unsigned source;
-    struct want want;  /* where it comes from */
+    struct want want; /* where it comes from */
     bool key, pseudo;
 };
 struct query_item {
     const struct expr *expr; /* over the group row if the query aggregates, else over the source row */
     const char *name;
-    bool hidden;             /* only for ORDER BY */
+    bool hidden; /* only for ORDER BY */
 };
 struct query {
     unsigned nsources;
     struct query_source *sources;
     unsigned ncols;
     struct query_column *cols;
-    const struct expr *where;            /* NULL: none */
-    bool windowed;                       /* has WINDOW */
+    const struct expr *where; /* NULL: none */
+    bool windowed;            /* has WINDOW */
     int64_t size_ms, grace_ms, retention_ms;
     bool aggregates;
     unsigned ngroup;
-    const struct expr **group;           /* over the source row */
+    const struct expr **group; /* over the source row */
     const char **group_names;
     unsigned naggs;
-    struct agg *aggs;                    /* arguments over the source row */
-    const struct expr *having;           /* over the group row */
+    struct agg *aggs;          /* arguments over the source row */
+    const struct expr *having; /* over the group row */
     unsigned nitems;
     struct query_item *items;
     /* The key of the result in a topic: which items; persistent queries only. */
     unsigned nkey;
     unsigned *key;
-    bool table;                          /* the result is a table */
-    bool repartition;                    /* PARTITION BY */
+    bool table;       /* the result is a table */
+    bool repartition; /* PARTITION BY */
     enum ast_emit emit;
     unsigned nsort;
-    struct sort_key *sort;               /* columns: items */
-    int64_t limit, offset;               /* limit -1: none */
+    struct sort_key *sort; /* columns: items */
+    int64_t limit, offset; /* limit -1: none */
 };
 enum query_use { QUERY_PULL, QUERY_PUSH, QUERY_PERSISTENT };
 /* as_table: CREATE TABLE AS (true) or CREATE STREAM AS; read for QUERY_PERSISTENT only. */
-int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table, struct query *out);
+int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table,
+               struct query *out);
 bool expr_same(const struct expr *a, const struct expr *b);
 
 #endif

@@ -1,5 +1,5 @@
-/* Relations and functions as objects of the metadata image. Bodies are msgpack arrays that begin with a version; what is
- * read is checked before it is used, as all stored bytes. Format: sql/README.md, "Catalog". */
+/* Relations and functions as objects of the metadata image. Bodies are msgpack arrays that begin with a version; what
+ * is read is checked before it is used, as all stored bytes. Format: sql/README.md, "Catalog". */
 #include "sql/bind/bind.h"
 
 #define RELATION_VERSION 1
@@ -99,7 +99,8 @@ int relation_unpack(struct relation *r, const struct object *obj, struct arena *
     return unpack_err(&u) ? E_CORRUPT : 0;
 }
 
-void relation_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct relation *r), void *arg)
+void relation_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct relation *r),
+                   void *arg)
 {
     for (unsigned i = 0; i < im->nobjects; i++) {
         struct relation r;
@@ -164,7 +165,8 @@ int function_unpack(struct function *f, const struct object *obj, struct arena *
     return unpack_err(&u) ? E_CORRUPT : 0;
 }
 
-void function_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct function *f), void *arg)
+void function_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct function *f),
+                   void *arg)
 {
     for (unsigned i = 0; i < im->nobjects; i++) {
         struct function f;

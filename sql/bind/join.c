@@ -14,7 +14,8 @@ static void add_columns(struct query *q, struct query_source *s)
     s->first = q->ncols;
     for (unsigned i = 0; i < rel->ncols; i++)
         add_column(q, rel->cols[i].name, rel->cols[i].type,
-                   (struct want){rel->cols[i].key ? WANT_KEY : WANT_VALUE, rel->cols[i].index}, rel->cols[i].key, false);
+                   (struct want){rel->cols[i].key ? WANT_KEY : WANT_VALUE, rel->cols[i].index}, rel->cols[i].key,
+                   false);
     add_column(q, "ROWTIME", TYPE(T_BIGINT), (struct want){WANT_ROWTIME, 0}, false, true);
     add_column(q, "ROWPARTITION", TYPE(T_INT), (struct want){WANT_ROWPARTITION, 0}, false, true);
     add_column(q, "ROWOFFSET", TYPE(T_BIGINT), (struct want){WANT_ROWOFFSET, 0}, false, true);
@@ -90,7 +91,8 @@ static int add_condition(struct on *on, const struct ast_expr *e)
         return 0;
     }
     if (e->kind == AST_BINARY && str_eq(e->text, STR("="))) {
-        if ((err = resolve_expr(on->sc, e->args[0], &left)) != 0 || (err = resolve_expr(on->sc, e->args[1], &right)) != 0)
+        if ((err = resolve_expr(on->sc, e->args[0], &left)) != 0 ||
+            (err = resolve_expr(on->sc, e->args[1], &right)) != 0)
             return err;
         unsigned l = sides_of(on, left), r = sides_of(on, right);
         if ((l | r) == 3 && l != 3 && r != 3 && l && r)
@@ -157,9 +159,11 @@ static int check_join(const struct binding *b, const struct query *q, const stru
     if (outer_right && !left->table)
         return bind_error(b, s->place, "0A000", "a stream and a table can be joined by JOIN or LEFT JOIN only");
     if (outer_right && (!covers_left_key(q, s) || s->njoin != s->rel->format.nkey || q->nsources > 2))
-        return bind_error(b, s->place, "0A000", "RIGHT and FULL JOIN need the whole primary key of both tables, and no third table");
+        return bind_error(b, s->place, "0A000",
+                          "RIGHT and FULL JOIN need the whole primary key of both tables, and no third table");
     if (on->rest && s->join != AST_JOIN_INNER)
-        return bind_error(b, on->rest_place, "0A000", "ON of an outer join can hold equalities between the two sides only");
+        return bind_error(b, on->rest_place, "0A000",
+                          "ON of an outer join can hold equalities between the two sides only");
     return 0;
 }
 
@@ -181,7 +185,8 @@ int bind_from(struct scope *sc, const struct ast_select *s, const struct expr **
     struct query *q = sc->q;
     unsigned room = 0;
     if (s->from.n > SQL_SOURCES)
-        return bind_error(b, s->from.items[SQL_SOURCES].place, "54000", "a query joins at most %d relations", SQL_SOURCES);
+        return bind_error(b, s->from.items[SQL_SOURCES].place, "54000", "a query joins at most %d relations",
+                          SQL_SOURCES);
     q->sources = ARENA_ARRAY(b->arena, struct query_source, s->from.n);
     struct relation **rels = ARENA_ARRAY(b->arena, struct relation *, s->from.n);
     for (unsigned i = 0; i < s->from.n; i++) {
@@ -198,7 +203,8 @@ int bind_from(struct scope *sc, const struct ast_select *s, const struct expr **
         struct on on;
         for (unsigned k = 0; k < i; k++)
             if (str_eq_nocase(str_of(q->sources[k].alias), alias->text))
-                return bind_error(b, alias->place, "42712", "\"%.*s\" stands in FROM twice; give one another name with AS", STR_ARG(alias->text));
+                return bind_error(b, alias->place, "42712",
+                                  "\"%.*s\" stands in FROM twice; give one another name with AS", STR_ARG(alias->text));
         *src = (struct query_source){.rel = rels[i], .join = from->join, .place = i ? from->place : from->name.place};
         src->alias = from->alias.text.ptr ? arena_dup(b->arena, from->alias.text).ptr : rels[i]->name;
         add_columns(q, src);

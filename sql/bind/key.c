@@ -1,8 +1,8 @@
 /* The key of what a persistent query makes, and the names of its columns.
  *
- * The key follows from the query: PARTITION BY's or GROUP BY's expressions, the join's, or the source's own key. The first
- * item of the list that equals a key expression is that key column and may rename it; a key that the list does not mention
- * is put in front under its own name. So a key is never lost, and nobody has to repeat it. */
+ * The key follows from the query: PARTITION BY's or GROUP BY's expressions, the join's, or the source's own key. The
+ * first item of the list that equals a key expression is that key column and may rename it; a key that the list does
+ * not mention is put in front under its own name. So a key is never lost, and nobody has to repeat it. */
 #include <stdio.h>
 
 #include "sql/bind/select.h"
@@ -49,8 +49,8 @@ static void source_key(const struct scope *sc, struct key_parts *ks)
             add_part(ks, expr_column(sc->b, c, q->cols[c].type, q->sources[0].place), NULL, q->cols[c].name);
 }
 
-/* Stream-table: the values the stream looked up last. Table-table: the left table's key, except where only the right side
- * is sure to be there. */
+/* Stream-table: the values the stream looked up last. Table-table: the left table's key, except where only the right
+ * side is sure to be there. */
 static void join_key(const struct scope *sc, struct key_parts *ks)
 {
     const struct query *q = sc->q;
@@ -120,14 +120,17 @@ static int check_names(const struct scope *sc, const struct ast_select *s)
         struct place place = place_of(q->items[i].expr);
         for (unsigned k = 0; k < ARRAY_LEN(pseudo); k++)
             if (str_eq_nocase(name, str_of(pseudo[k])))
-                return bind_error(sc->b, place, "42601", "a column cannot have the name %s; give it another one with AS", pseudo[k]);
+                return bind_error(sc->b, place, "42601",
+                                  "a column cannot have the name %s; give it another one with AS", pseudo[k]);
         for (unsigned k = 0; k < i; k++)
             if (str_eq_nocase(name, str_of(q->items[k].name)))
                 return bind_error(sc->b, place.len ? place : s->place, "42701",
-                                  "two columns would have the name \"%s\"; give one another name with AS", q->items[i].name);
+                                  "two columns would have the name \"%s\"; give one another name with AS",
+                                  q->items[i].name);
     }
     if (q->nitems == q->nkey) {
-        bind_error(sc->b, s->items.items[0].place, "42601", "nothing is left beside the key: a record needs a value too");
+        bind_error(sc->b, s->items.items[0].place, "42601",
+                   "nothing is left beside the key: a record needs a value too");
         diag_hint(sc->b->diag, q->aggregates ? "add an aggregate, such as COUNT(*)"
                                              : "add a column, or copy the key with AS_VALUE(...) under another name");
         return E_SQL;

@@ -18,8 +18,8 @@ int bind_error(const struct binding *b, struct place place, const char *code, co
 
 int bind_type(const struct binding *b, const struct ast_type *t, struct type *out)
 {
-    static const char *const names[] = {"BOOLEAN", "INT", "BIGINT", "DOUBLE", "DECIMAL", "VARCHAR",
-                                        "BYTES", "DATE", "TIME", "TIMESTAMP", "STRING", "INTEGER"};
+    static const char *const names[] = {"BOOLEAN", "INT",  "BIGINT", "DOUBLE",    "DECIMAL", "VARCHAR",
+                                        "BYTES",   "DATE", "TIME",   "TIMESTAMP", "STRING",  "INTEGER"};
     char text[80];
     struct nearest near = nearest_of(t->name);
     if (t->nparams == 2)
@@ -35,13 +35,15 @@ int bind_type(const struct binding *b, const struct ast_type *t, struct type *ou
     bind_error(b, t->place, "42704", "there is no type %s", text);
     struct str best = nearest_get(&near);
     if (t->nparams && best.ptr && str_eq_nocase(best, t->name))
-        diag_hint(b->diag, "%s", str_eq_nocase(t->name, STR("DECIMAL"))
-                                     ? "DECIMAL(p, s) has 1 to 38 digits, 0 to p of them behind the point"
-                                     : "this type takes no number in parentheses");
+        diag_hint(b->diag, "%s",
+                  str_eq_nocase(t->name, STR("DECIMAL"))
+                      ? "DECIMAL(p, s) has 1 to 38 digits, 0 to p of them behind the point"
+                      : "this type takes no number in parentheses");
     else if (best.ptr)
         diag_hint(b->diag, "did you mean %.*s?", STR_ARG(best));
     else
-        diag_hint(b->diag, "types are BOOLEAN, INT, BIGINT, DOUBLE, DECIMAL(p, s), VARCHAR, BYTES, DATE, TIME, TIMESTAMP");
+        diag_hint(b->diag,
+                  "types are BOOLEAN, INT, BIGINT, DOUBLE, DECIMAL(p, s), VARCHAR, BYTES, DATE, TIME, TIMESTAMP");
     return E_SQL;
 }
 
@@ -121,9 +123,11 @@ static int number_literal(const struct binding *b, const struct ast_expr *e, str
         digits.len--;
     }
     const char *point = memchr(digits.ptr, '.', digits.len);
-    size_t scale = point ? digits.len - (size_t)(point - digits.ptr) - 1 : 0, whole = digits.len - scale - (point != NULL);
+    size_t scale = point ? digits.len - (size_t)(point - digits.ptr) - 1 : 0,
+           whole = digits.len - scale - (point != NULL);
     if (whole + scale > 38)
-        return bind_error(b, e->place, "22003", "a number has at most 38 digits; write it with an exponent for a DOUBLE");
+        return bind_error(b, e->place, "22003",
+                          "a number has at most 38 digits; write it with an exponent for a DOUBLE");
     v->type = (struct type){T_DECIMAL, (uint8_t)MAX(whole + scale, (size_t)1), (uint8_t)scale};
     return decimal_parse(digits, v->type, false, &v->d) ? 0 : bad_literal(b, e, "a number");
 }

@@ -1,6 +1,7 @@
-/* SELECT: clauses in the order in which they can be understood: FROM, WHERE, WINDOW, GROUP BY, the list, HAVING, ORDER BY,
- * key of the result. A query that aggregates is first bound over the source row, with aggregates as columns beyond it, and
- * then rewritten over the group row: what equals a group expression becomes its column, what is left must be none. */
+/* SELECT: clauses in the order in which they can be understood: FROM, WHERE, WINDOW, GROUP BY, the list, HAVING, ORDER
+ * BY, key of the result. A query that aggregates is first bound over the source row, with aggregates as columns beyond
+ * it, and then rewritten over the group row: what equals a group expression becomes its column, what is left must be
+ * none. */
 #include <stdio.h>
 
 #include "sql/bind/select.h"
@@ -77,13 +78,16 @@ static int add_star(struct scope *sc, const struct ast_item *it)
             bool bound = col->pseudo && col->want.from >= WANT_WINDOWSTART;
             if (col->pseudo && !bound)
                 continue;
-            const char *name = q->nsources == 1 ? col->name : arena_printf(sc->b->arena, "%s_%s", src->alias, col->name);
-            query_add_item(sc->b, q, q->nitems, (struct query_item){expr_column(sc->b, c, col->type, it->place), name, false});
+            const char *name =
+                q->nsources == 1 ? col->name : arena_printf(sc->b->arena, "%s_%s", src->alias, col->name);
+            query_add_item(sc->b, q, q->nitems,
+                           (struct query_item){expr_column(sc->b, c, col->type, it->place), name, false});
         }
     }
     if (found)
         return 0;
-    return bind_error(sc->b, it->qualifier.place, "42P01", "\"%.*s\" is not part of this FROM", STR_ARG(it->qualifier.text));
+    return bind_error(sc->b, it->qualifier.place, "42P01", "\"%.*s\" is not part of this FROM",
+                      STR_ARG(it->qualifier.text));
 }
 
 /* Name of an item without alias: its column's, with the relation in front if several have it; else KSQL_COL_n. */
@@ -98,7 +102,8 @@ static const char *item_name(struct scope *sc, const struct ast_item *it, const 
         return arena_dup(sc->b->arena, it->expr->name.text).ptr;
     for (unsigned c = 0; c < q->ncols; c++)
         if (c != e->column && str_eq_nocase(str_of(q->cols[c].name), str_of(q->cols[e->column].name)))
-            return arena_printf(sc->b->arena, "%s_%s", q->sources[q->cols[e->column].source].alias, q->cols[e->column].name);
+            return arena_printf(sc->b->arena, "%s_%s", q->sources[q->cols[e->column].source].alias,
+                                q->cols[e->column].name);
     return q->cols[e->column].name;
 }
 
@@ -143,12 +148,11 @@ static int bind_window(const struct binding *b, const struct ast_select *s, stru
         return bind_error(b, w->size.place, "42601", "a window cannot have the size zero");
     q->windowed = true;
     q->size_ms = w->size.ms;
-    q->grace_ms = w->grace.given                    ? w->grace.ms
-                  : s->emit == AST_EMIT_FINAL       ? 0
-                  : MAX(DAY_MS - w->size.ms, (int64_t)0);
+    q->grace_ms = w->grace.given ? w->grace.ms : s->emit == AST_EMIT_FINAL ? 0 : MAX(DAY_MS - w->size.ms, (int64_t)0);
     q->retention_ms = w->retention.given ? w->retention.ms : -1;
     if (w->retention.given && w->retention.ms < q->size_ms + q->grace_ms) {
-        bind_error(b, w->retention.place, "42601", "RETENTION is shorter than the window and its grace period together");
+        bind_error(b, w->retention.place, "42601",
+                   "RETENTION is shorter than the window and its grace period together");
         if (!w->grace.given)
             diag_hint(b->diag, "without GRACE PERIOD a window waits for late rows until it is a day old");
         return E_SQL;
@@ -170,7 +174,8 @@ static int bind_list(struct scope *sc, const struct ast_exprs *list, const struc
             return bind_error(sc->b, e->place, "42804", "NULL cannot be a key");
         if ((*out)[i]->kind == EX_CONST && e->kind == AST_INTEGER)
             return bind_error(sc->b, e->place, "42601", "a constant cannot be a key; name a column or an expression");
-        (*names)[i] = (*out)[i]->kind == EX_COLUMN && (*out)[i]->column < sc->q->ncols ? sc->q->cols[(*out)[i]->column].name
+        (*names)[i] = (*out)[i]->kind == EX_COLUMN && (*out)[i]->column < sc->q->ncols
+                          ? sc->q->cols[(*out)[i]->column].name
                       : e->kind == AST_COLUMN ? arena_dup(sc->b->arena, e->name.text).ptr
                                               : NULL;
     }
@@ -197,7 +202,8 @@ static int bind_groups(struct scope *sc, const struct ast_select *s)
     for (unsigned i = 0; i < s->group_by.n; i++) { /* the same twice is once; the window is a group by itself */
         bool window = q->group[i]->kind == EX_COLUMN && q->group[i]->column >= COLUMN_WINDOW, again = window;
         if (!window && reads_window(q->group[i]))
-            return bind_error(sc->b, s->group_by.items[i]->place, "42803", "groups cannot be computed from the window's bounds");
+            return bind_error(sc->b, s->group_by.items[i]->place, "42803",
+                              "groups cannot be computed from the window's bounds");
         for (unsigned k = 0; k < q->ngroup; k++)
             again |= expr_same(q->group[i], q->group[k]);
         if (again)
@@ -217,12 +223,14 @@ static int order_item(struct scope *sc, const struct ast_expr *e, unsigned *out)
     int64_t n;
     if (e->kind == AST_INTEGER) {
         if (!str_to_i64(e->text, &n) || n < 1 || n > q->nitems)
-            return bind_error(sc->b, e->place, "42P10", "there is no column number %.*s in the result", STR_ARG(e->text));
+            return bind_error(sc->b, e->place, "42P10", "there is no column number %.*s in the result",
+                              STR_ARG(e->text));
         *out = (unsigned)n - 1;
         return 0;
     }
     for (unsigned i = 0; e->kind == AST_COLUMN && !e->qualifier.text.ptr && i < q->nitems; i++)
-        if (e->name.quoted ? str_eq(e->name.text, str_of(q->items[i].name)) : str_eq_nocase(e->name.text, str_of(q->items[i].name))) {
+        if (e->name.quoted ? str_eq(e->name.text, str_of(q->items[i].name))
+                           : str_eq_nocase(e->name.text, str_of(q->items[i].name))) {
             *out = i;
             return 0;
         }
@@ -237,7 +245,8 @@ static int order_item(struct scope *sc, const struct ast_expr *e, unsigned *out)
             return 0;
         }
     *out = q->nitems;
-    const char *name = e->kind == AST_COLUMN ? arena_dup(sc->b->arena, e->name.text).ptr : arena_printf(sc->b->arena, "sort_%u", q->nitems);
+    const char *name = e->kind == AST_COLUMN ? arena_dup(sc->b->arena, e->name.text).ptr
+                                             : arena_printf(sc->b->arena, "sort_%u", q->nitems);
     query_add_item(sc->b, q, q->nitems, (struct query_item){bound, name, true});
     return 0;
 }
@@ -247,8 +256,9 @@ static int bind_order(struct scope *sc, const struct ast_select *s, enum query_u
     struct query *q = sc->q;
     if (s->order_by.n && use != QUERY_PULL) {
         bind_error(sc->b, s->order_place, "0A000", "ORDER BY is for queries that end");
-        diag_hint(sc->b->diag, use == QUERY_PUSH ? "leave out EMIT CHANGES to see the result as it is now, in order"
-                                                 : "a stream or table has no order; give it in the query that reads it");
+        diag_hint(sc->b->diag, use == QUERY_PUSH
+                                   ? "leave out EMIT CHANGES to see the result as it is now, in order"
+                                   : "a stream or table has no order; give it in the query that reads it");
         return E_SQL;
     }
     q->sort = ARENA_ARRAY(sc->b->arena, struct sort_key, s->order_by.n);
@@ -264,14 +274,16 @@ static int bind_order(struct scope *sc, const struct ast_select *s, enum query_u
 
 /* ---- All together */
 
-static int check_use(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table, const struct query *q)
+static int check_use(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table,
+                     const struct query *q)
 {
     bool table = q->table;
     if (s->emit == AST_EMIT_FINAL && !q->windowed)
         return bind_error(b, s->emit_place, "42601", "EMIT FINAL is for windows: only they have a final result");
     if (s->partition_by.n && (table || use != QUERY_PERSISTENT))
-        return bind_error(b, s->partition_place, "42601", table ? "a table cannot be re-keyed by PARTITION BY; use GROUP BY"
-                                                                : "PARTITION BY is for CREATE STREAM ... AS SELECT");
+        return bind_error(b, s->partition_place, "42601",
+                          table ? "a table cannot be re-keyed by PARTITION BY; use GROUP BY"
+                                : "PARTITION BY is for CREATE STREAM ... AS SELECT");
     if (s->offset.given && use != QUERY_PULL)
         return bind_error(b, s->offset.place, "0A000", "OFFSET is for queries that end: those without EMIT");
     if (use != QUERY_PERSISTENT)
@@ -284,8 +296,10 @@ static int check_use(const struct binding *b, const struct ast_select *s, enum q
         return E_SQL;
     }
     if (table != as_table) {
-        bind_error(b, s->place, "42601", table ? "the result of this query is a table" : "the result of this query is a stream");
-        diag_hint(b->diag, table ? "write CREATE TABLE ... AS SELECT" : "write CREATE STREAM ... AS SELECT, or add GROUP BY");
+        bind_error(b, s->place, "42601",
+                   table ? "the result of this query is a table" : "the result of this query is a stream");
+        diag_hint(b->diag,
+                  table ? "write CREATE TABLE ... AS SELECT" : "write CREATE STREAM ... AS SELECT, or add GROUP BY");
         return E_SQL;
     }
     return 0;
@@ -320,10 +334,12 @@ static int bind_aggregation(struct scope *sc, const struct ast_select *s)
     return err ? err : over_groups(sc, &q->having);
 }
 
-int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table, struct query *out)
+int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table,
+               struct query *out)
 {
     struct query *q = out;
-    *q = (struct query){.limit = s->limit.given ? s->limit.n : -1, .offset = s->offset.given ? s->offset.n : 0, .emit = s->emit};
+    *q = (struct query){
+        .limit = s->limit.given ? s->limit.n : -1, .offset = s->offset.given ? s->offset.n : 0, .emit = s->emit};
     struct scope sc = {.b = b, .q = q};
     const struct expr *joined = NULL, **partition;
     const char **partition_names;
@@ -341,10 +357,10 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
     if ((err = bind_aggregation(&sc, s)) != 0)
         return err;
     q->table = q->aggregates || q->sources[0].rel->table;
+    sc.items = &s->items;
     if ((err = bind_order(&sc, s, use)) != 0 || (err = check_use(b, s, use, as_table, q)) != 0)
         return err;
     sc.no_aggregates = "PARTITION BY";
-    sc.items = &s->items;
     if ((err = bind_list(&sc, &s->partition_by, &partition, &partition_names)) != 0)
         return err;
     q->repartition = s->partition_by.n > 0;

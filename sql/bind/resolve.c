@@ -54,6 +54,9 @@ static int no_column(const struct scope *sc, const struct ast_name *qualifier, c
     for (unsigned i = 0; i < sc->q->ncols; i++)
         if (in_source(sc, &sc->q->cols[i], qualifier))
             nearest_add(&near, str_of(sc->q->cols[i].name));
+    for (unsigned i = 0; sc->items && !qualifier->text.ptr && i < sc->items->n; i++)
+        if (sc->items->items[i].alias.text.ptr)
+            nearest_add(&near, sc->items->items[i].alias.text);
     if (only)
         bind_error(sc->b, name->place, "42703", "no column \"%.*s\" in %s \"%s\"", STR_ARG(name->text),
                    only->rel->table ? "table" : "stream", only->rel->name);
@@ -65,7 +68,8 @@ static int no_column(const struct scope *sc, const struct ast_name *qualifier, c
     else if (best.ptr)
         diag_hint(sc->b->diag, "did you mean \"%.*s\"?", STR_ARG(best));
     else if (name->quoted)
-        diag_hint(sc->b->diag, "double quotes are for names; a text stands in single quotes: '%.*s'", STR_ARG(name->text));
+        diag_hint(sc->b->diag, "double quotes are for names; a text stands in single quotes: '%.*s'",
+                  STR_ARG(name->text));
     return E_SQL;
 }
 
@@ -164,8 +168,8 @@ static int call(struct scope *sc, struct str name, const struct expr **args, uns
     return 0;
 }
 
-/* A literal text beside a value of another type means a value of that type: time > '2024-01-01', n = '5'. Times of rows and
- * windows are numbers of ms, and meet texts and timestamps alike. */
+/* A literal text beside a value of another type means a value of that type: time > '2024-01-01', n = '5'. Times of rows
+ * and windows are numbers of ms, and meet texts and timestamps alike. */
 static int meet_literal(struct scope *sc, const struct expr *other, const struct expr **literal)
 {
     const struct expr *l = *literal;
@@ -173,7 +177,8 @@ static int meet_literal(struct scope *sc, const struct expr *other, const struct
         return 0;
     struct value v = value_null(other->type);
     bool pseudo = other->kind == EX_COLUMN && other->type.id == T_BIGINT &&
-                  (other->column >= COLUMN_WINDOW || (sc->q && other->column < sc->q->ncols && sc->q->cols[other->column].pseudo));
+                  (other->column >= COLUMN_WINDOW ||
+                   (sc->q && other->column < sc->q->ncols && sc->q->cols[other->column].pseudo));
     if (pseudo && (l->type.id == T_TIMESTAMP || (l->type.id == T_VARCHAR && timestamp_parse(l->value.s, &v.i)))) {
         v.null = false;
         v.i = l->type.id == T_TIMESTAMP ? l->value.i : v.i;
@@ -222,8 +227,8 @@ static int binary(struct scope *sc, const struct ast_expr *e, const struct expr 
 static struct expr *negate(const struct scope *sc, const struct expr *e)
 {
     struct expr *not = expr_make(sc->b, EX_NOT, BOOLEAN, place_of(e), 1);
-    ((const struct expr **)not->args)[0] = e;
-    return not;
+    ((const struct expr **)not ->args)[0] = e;
+    return not ;
 }
 
 static void maybe_negate(const struct scope *sc, bool negated, const struct expr **out)
@@ -248,8 +253,8 @@ static int between(struct scope *sc, const struct ast_expr *e, const struct expr
 }
 
 /* The common type of args[from, n); points at the one that does not fit. */
-static int common_type(struct scope *sc, const struct expr **args, const struct ast_expr *e, unsigned from, unsigned step,
-                       unsigned n, struct type *out)
+static int common_type(struct scope *sc, const struct expr **args, const struct ast_expr *e, unsigned from,
+                       unsigned step, unsigned n, struct type *out)
 {
     *out = TYPE(T_NULL);
     for (unsigned i = from; i < n; i += step) {
@@ -297,7 +302,8 @@ static int case_when(struct scope *sc, const struct ast_expr *e, const struct ex
     if (!err && otherwise && !type_common(common, args[e->nargs - 1]->type, &common))
         err = bind_error(sc->b, otherwise->place, "42804", "the ELSE has another type than the results before it");
     if (!err && common.id == T_NULL)
-        err = bind_error(sc->b, e->place, "42804", "all results are NULL: give one of them a type by CAST(NULL AS ...)");
+        err =
+            bind_error(sc->b, e->place, "42804", "all results are NULL: give one of them a type by CAST(NULL AS ...)");
     struct expr *c = expr_make(sc->b, EX_CASE, common, e->place, n);
     const struct expr **to = (const struct expr **)c->args;
     for (unsigned i = 0; i < pairs && !err; i++) {
@@ -375,7 +381,9 @@ static int is_distinct(struct scope *sc, const struct ast_expr *e, const struct 
 {
     const struct expr **args;
     int err = resolve_args(sc, e, &args);
-    return err ? err : compare(sc, e->negated ? STR("IS NOT DISTINCT FROM") : STR("IS DISTINCT FROM"), args[0], args[1], e, out);
+    return err ? err
+               : compare(sc, e->negated ? STR("IS NOT DISTINCT FROM") : STR("IS DISTINCT FROM"), args[0], args[1], e,
+                         out);
 }
 
 /* ---- Functions by name: aggregates, built-in ones, C functions */
@@ -387,8 +395,9 @@ static const struct {
 
 /* ksqlDB's other aggregates: known, so that the sentence can say so. */
 static const char *const no_aggregates[] = {
-    "STDDEV_SAMP", "STDDEV_SAMPLE", "CORRELATION", "SUM_LIST", "HISTOGRAM", "ATTR", "COLLECT_LIST", "COLLECT_SET",
-    "COUNT_DISTINCT", "EARLIEST_BY_OFFSET", "LATEST_BY_OFFSET", "TOPK", "TOPKDISTINCT", "COLLECT_MAP"};
+    "STDDEV_SAMP",  "STDDEV_SAMPLE", "CORRELATION",    "SUM_LIST",           "HISTOGRAM",        "ATTR",
+    "COLLECT_LIST", "COLLECT_SET",   "COUNT_DISTINCT", "EARLIEST_BY_OFFSET", "LATEST_BY_OFFSET", "TOPK",
+    "TOPKDISTINCT", "COLLECT_MAP"};
 
 static unsigned add_aggregate(struct scope *sc, struct agg a)
 {
@@ -491,9 +500,9 @@ static int named_call(struct scope *sc, const struct ast_expr *e, const struct e
     for (unsigned i = 0; i < ARRAY_LEN(aggregates); i++)
         if (str_eq_nocase(e->name.text, str_of(aggregates[i].name)))
             return aggregate(sc, e, aggregates[i].kind, out);
-    if (e->star)
-        return bind_error(sc->b, e->place, "42883", "only COUNT can take *");
     const struct object *obj = image_object(sc->b->image, "function", e->name.text);
+    if (e->star && (obj || func_exists(e->name.text)))
+        return bind_error(sc->b, e->place, "42883", "only COUNT can take *");
     if (func_exists(e->name.text)) {
         int err = resolve_args(sc, e, &args);
         return err ? err : call(sc, e->name.text, args, e->nargs, e->place, e->place, out);

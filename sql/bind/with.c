@@ -71,7 +71,9 @@ static int with_replicas(const struct reader *r)
 {
     r->w->place_replicas = r->p->value->place;
     int err = read_number(r, 1, 1000, &r->w->replicas);
-    return err || r->w->replicas == 1 ? err : bind_error(r->b, r->w->place_replicas, "0A000", "this server keeps one replica of a partition");
+    return err || r->w->replicas == 1
+               ? err
+               : bind_error(r->b, r->w->place_replicas, "0A000", "this server keeps one replica of a partition");
 }
 static int with_format(const struct reader *r)
 {
@@ -174,7 +176,8 @@ static int read_property(struct reader *r, uint64_t *seen)
 int bind_with(const struct binding *b, const struct ast_properties *props, struct with *out)
 {
     uint64_t seen = 0;
-    *out = (struct with){.key_format = -1, .value_format = -1, .wrap = -1, .partitions = -1, .replicas = -1, .retention_ms = -1};
+    *out = (struct with){
+        .key_format = -1, .value_format = -1, .wrap = -1, .partitions = -1, .replicas = -1, .retention_ms = -1};
     const struct ast_property *format = NULL, *single = NULL;
     for (unsigned i = 0; i < props->n; i++) {
         struct reader r = {b, out, &props->items[i], props->items[i].value->text};
@@ -191,7 +194,8 @@ int bind_with(const struct binding *b, const struct ast_properties *props, struc
             single = r.p;
     }
     if (format && single)
-        return bind_error(b, single->name.place, "42601", "FORMAT already says this; give either FORMAT or KEY_FORMAT and VALUE_FORMAT");
+        return bind_error(b, single->name.place, "42601",
+                          "FORMAT already says this; give either FORMAT or KEY_FORMAT and VALUE_FORMAT");
     if (out->value_format == FORMAT_NONE)
         return bind_error(b, out->place_value, "42601", "NONE is a format for keys only");
     if (out->timestamp_format.ptr && !out->timestamp.ptr)

@@ -187,8 +187,9 @@ struct ast_expr *parse_column(struct parser *p, struct ast_name qualifier, struc
 
 struct ast_expr *parse_unary(struct parser *p, enum ast_expr_kind kind, const struct token *op, struct ast_expr *arg)
 {
-    struct ast_expr *e = expr_new(p, kind, place_join(op->place.pos < arg->place.pos ? op->place : arg->place,
-                                                      op->place.pos < arg->place.pos ? arg->place : op->place));
+    struct ast_expr *e = expr_new(p, kind,
+                                  place_join(op->place.pos < arg->place.pos ? op->place : arg->place,
+                                             op->place.pos < arg->place.pos ? arg->place : op->place));
     e->op = op->place;
     add_arg(p, e, arg);
     return e;
@@ -277,7 +278,8 @@ bool ast_expr_same(const struct ast_expr *a, const struct ast_expr *b)
 {
     if (a->kind != b->kind || a->nargs != b->nargs || a->negated != b->negated || a->star != b->star ||
         a->has_operand != b->has_operand || a->has_else != b->has_else || !str_eq(a->text, b->text) ||
-        !name_same(&a->qualifier, &b->qualifier) || !name_same(&a->name, &b->name) || !a->type.name.ptr != !b->type.name.ptr)
+        !name_same(&a->qualifier, &b->qualifier) || !name_same(&a->name, &b->name) ||
+        !a->type.name.ptr != !b->type.name.ptr)
         return false;
     if (a->type.name.ptr && (!str_eq_nocase(a->type.name, b->type.name) || a->type.nparams != b->type.nparams ||
                              memcmp(a->type.params, b->type.params, sizeof a->type.params) != 0))

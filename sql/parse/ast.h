@@ -1,5 +1,5 @@
-/* What a statement says, as a tree. Made by the parser in an arena, read only afterwards. Every node knows its place, so
- * that whoever finds something wrong with it can point there. Nothing here knows types or what exists. */
+/* What a statement says, as a tree. Made by the parser in an arena, read only afterwards. Every node knows its place,
+ * so that whoever finds something wrong with it can point there. Nothing here knows types or what exists. */
 #ifndef PARSE_AST_H
 #define PARSE_AST_H
 #include "log/base/alloc.h"
@@ -34,7 +34,7 @@ enum ast_expr_kind {
     AST_CALL,    /* name(args) or name(*) */
     AST_NEG,     /* -args[0] */
     AST_NOT,
-    AST_AND,     /* two or more args */
+    AST_AND, /* two or more args */
     AST_OR,
     AST_BINARY,  /* text: the operator */
     AST_BETWEEN, /* args: value, low, high */
@@ -47,13 +47,13 @@ enum ast_expr_kind {
 };
 struct ast_expr {
     enum ast_expr_kind kind;
-    struct place place; /* the whole of it, without parentheses around it */
-    struct place op;    /* the operator alone, where there is one */
-    bool negated;       /* NOT BETWEEN, NOT IN, NOT LIKE, IS NOT NULL, IS NOT DISTINCT */
-    bool star;          /* name(*) */
-    bool parens;        /* stands in parentheses: AND and OR chains do not grow into it */
+    struct place place;         /* the whole of it, without parentheses around it */
+    struct place op;            /* the operator alone, where there is one */
+    bool negated;               /* NOT BETWEEN, NOT IN, NOT LIKE, IS NOT NULL, IS NOT DISTINCT */
+    bool star;                  /* name(*) */
+    bool parens;                /* stands in parentheses: AND and OR chains do not grow into it */
     bool has_operand, has_else; /* CASE */
-    unsigned depth;     /* 1 + that of the deepest argument; bounded by SQL_DEPTH */
+    unsigned depth;             /* 1 + that of the deepest argument; bounded by SQL_DEPTH */
     struct str text;
     struct ast_name qualifier, name;
     struct ast_type type; /* CAST */
@@ -71,8 +71,8 @@ struct ast_property { /* of WITH (...) */
     struct ast_name name;
     struct ast_expr *value; /* a literal, or a bare word as AST_COLUMN */
 };
-struct ast_item { /* of a SELECT list */
-    struct ast_expr *expr; /* NULL: star */
+struct ast_item {              /* of a SELECT list */
+    struct ast_expr *expr;     /* NULL: star */
     struct ast_name qualifier; /* a.* */
     struct ast_name alias;
     struct place place;
@@ -164,17 +164,17 @@ enum ast_kind {
     AST_CREATE_FUNCTION, /* name(types) RETURNS result LANGUAGE C AS library, symbol */
     AST_DROP,            /* STREAM | TABLE */
     AST_DROP_FUNCTION,
-    AST_INSERT,          /* INTO name (names) VALUES rows */
+    AST_INSERT, /* INTO name (names) VALUES rows */
     AST_SELECT,
-    AST_TERMINATE,       /* name, or all */
+    AST_TERMINATE, /* name, or all */
     AST_PAUSE,
     AST_RESUME,
-    AST_SHOW,            /* text: STREAMS, TABLES, ... */
-    AST_DESCRIBE,        /* relation, or job */
+    AST_SHOW,     /* text: STREAMS, TABLES, ... */
+    AST_DESCRIBE, /* relation, or job */
     AST_DESCRIBE_FUNCTION,
-    AST_EXPLAIN,         /* inner, or a job's name */
-    AST_PRINT,           /* topic in name */
-    AST_SET,             /* text, value */
+    AST_EXPLAIN, /* inner, or a job's name */
+    AST_PRINT,   /* topic in name */
+    AST_SET,     /* text, value */
     AST_UNSET,
     AST_DEFINE,
     AST_UNDEFINE
@@ -183,19 +183,19 @@ struct ast_statement {
     enum ast_kind kind;
     struct place place;
     struct ast_name name;
-    bool table;      /* TABLE, not STREAM */
+    bool table; /* TABLE, not STREAM */
     bool or_replace;
-    bool if_clause;  /* IF NOT EXISTS, IF EXISTS */
+    bool if_clause; /* IF NOT EXISTS, IF EXISTS */
     bool all, extended, delete_topic, from_beginning;
     struct ast_columns columns;
     struct ast_properties with;
     struct ast_select *select;
-    struct ast_names names;  /* INSERT: column list */
-    struct ast_rows rows;    /* INSERT */
-    struct ast_types types;  /* FUNCTION: of the arguments */
+    struct ast_names names; /* INSERT: column list */
+    struct ast_rows rows;   /* INSERT */
+    struct ast_types types; /* FUNCTION: of the arguments */
     struct ast_type result;
     struct ast_name language;
-    struct str text, value;  /* SHOW what; SET name, value; FUNCTION library, symbol */
+    struct str text, value; /* SHOW what; SET name, value; FUNCTION library, symbol */
     struct place text_place;
     struct ast_limit limit;
     struct ast_statement *inner; /* EXPLAIN */

@@ -1,8 +1,8 @@
 /* The grammar. lemon makes grammar.c and grammar.h of this in the build folder.
  *
- * It holds only what we do; what the dialect knows besides is refused by the table refuse.def, which is asked when a word
- * does not fit. parse.c runs the tables once without actions (grammar_step) to find a syntax error with the whole stack at
- * hand, so the actions below run on correct statements only; they may still refuse one through parse_refuse.
+ * It holds only what we do; what the dialect knows besides is refused by the table refuse.def, which is asked when a
+ * word does not fit. parse.c runs the tables once without actions (grammar_step) to find a syntax error with the whole
+ * stack at hand, so the actions below run on correct statements only; they may still refuse one by parse_refuse.
  * To add a statement: a rule under `statement`, its struct in ast.h, its text in print.c, words in keyword.def. */
 %name grammar_
 %token_prefix TK_
@@ -70,7 +70,9 @@ columns(A) ::= column(B). { A = (struct ast_columns){0}; AST_APPEND(p, A, B); }
 columns(A) ::= columns(A) COMMA column(B). { AST_APPEND(p, A, B); }
 %type column {struct ast_column}
 column(A) ::= name(N) type(T). { A = (struct ast_column){.name = N, .type = T}; }
-column(A) ::= name(N) type(T) KEY(K). { A = (struct ast_column){.name = N, .type = T, .key = true, .key_place = K.place}; }
+column(A) ::= name(N) type(T) KEY(K). {
+    A = (struct ast_column){.name = N, .type = T, .key = true, .key_place = K.place};
+}
 column(A) ::= name(N) type(T) PRIMARY(P) KEY(K). {
     A = (struct ast_column){.name = N, .type = T, .primary = true, .key_place = place_join(P.place, K.place)};
 }
@@ -178,7 +180,10 @@ statement(A) ::= UNSET STRING(N). {
     A = parse_node(p, AST_UNSET);
     A->text = parse_string(p, &N), A->text_place = N.place;
 }
-statement(A) ::= DEFINE name(N) EQ STRING(V). { A = parse_node(p, AST_DEFINE); A->name = N, A->value = parse_string(p, &V); }
+statement(A) ::= DEFINE name(N) EQ STRING(V). {
+    A = parse_node(p, AST_DEFINE);
+    A->name = N, A->value = parse_string(p, &V);
+}
 statement(A) ::= UNDEFINE name(N). { A = parse_node(p, AST_UNDEFINE); A->name = N; }
 
 /* ---- SELECT */

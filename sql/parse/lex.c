@@ -11,7 +11,8 @@ struct keyword {
     int kind;
     bool reserved;
 };
-static const struct keyword keywords[] = { /* sorted */
+static const struct keyword keywords[] = {
+    /* sorted */
 #define W(word) {#word, TK_##word, false},
 #define R(word) {#word, TK_##word, true},
 #include "sql/parse/keyword.def"
@@ -22,10 +23,7 @@ static const struct keyword keywords[] = { /* sorted */
 
 const char *lex_keyword(unsigned i) { return i < ARRAY_LEN(keywords) ? keywords[i].word : NULL; }
 
-static int keyword_cmp(const void *key, const void *item)
-{
-    return strcmp(key, ((const struct keyword *)item)->word);
-}
+static int keyword_cmp(const void *key, const void *item) { return strcmp(key, ((const struct keyword *)item)->word); }
 
 struct token lex_word(struct token t, struct str text)
 {
@@ -112,8 +110,8 @@ static bool find_variable(struct str text, size_t from, size_t end, struct place
     return false;
 }
 
-int lex_substitute(struct substitution *out, struct str text, struct str (*value)(void *arg, struct str name), void *arg,
-                   struct arena *a, struct diag *d)
+int lex_substitute(struct substitution *out, struct str text, struct str (*value)(void *arg, struct str name),
+                   void *arg, struct arena *a, struct diag *d)
 {
     struct wbuf w;
     wbuf_init(&w);

@@ -6,9 +6,6 @@
 /* A name that may be a keyword: sets class, kind and reserved. */
 struct token lex_word(struct token t, struct str text);
 
-static inline struct str place_text(struct str text, struct place p)
-{
-    return (struct str){text.ptr + p.pos, p.len};
-}
+static inline struct str place_text(struct str text, struct place p) { return (struct str){text.ptr + p.pos, p.len}; }
 
 #endif

@@ -7,7 +7,11 @@ static size_t utf8_prefix(struct str text)
     size_t i = 0;
     while (i < text.len) {
         unsigned char c = (unsigned char)text.ptr[i];
-        size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
+        size_t more = c < 0x80                ? 0
+                      : c >= 0xc2 && c < 0xe0 ? 1
+                      : c >= 0xe0 && c < 0xf0 ? 2
+                      : c >= 0xf0 && c < 0xf5 ? 3
+                                              : 9;
         if (more > 3 || i + more >= text.len + (more == 0))
             return i;
         for (size_t k = 1; k <= more; k++)

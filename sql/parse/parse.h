@@ -17,7 +17,7 @@ enum lex_class {
     LEX_QUOTED_NAME, /* "x" or `x` */
     LEX_STRING,      /* 'x' */
     LEX_NUMBER,
-    LEX_VARIABLE,    /* ${x} */
+    LEX_VARIABLE, /* ${x} */
     LEX_PUNCT,
     LEX_SEMICOLON,
     LEX_BAD
@@ -34,8 +34,8 @@ struct token lex_next(struct str text, size_t pos);
 
 /* What a text still lacks to be whole statements. */
 enum lex_state {
-    LEX_NOTHING,       /* blanks and comments only */
-    LEX_COMPLETE,      /* ends with ';' */
+    LEX_NOTHING,  /* blanks and comments only */
+    LEX_COMPLETE, /* ends with ';' */
     LEX_OPEN_STRING,
     LEX_OPEN_NAME,
     LEX_OPEN_COMMENT,
@@ -56,10 +56,10 @@ struct substitution {
     unsigned n, cap;
     struct substitution_piece {
         uint32_t pos, len, from_pos, from_len; /* text[pos..] stands for original[from_pos..] */
-    } *pieces;
+    } * pieces;
 };
-int lex_substitute(struct substitution *out, struct str text, struct str (*value)(void *arg, struct str name), void *arg,
-                   struct arena *a, struct diag *d) MUST_USE;
+int lex_substitute(struct substitution *out, struct str text, struct str (*value)(void *arg, struct str name),
+                   void *arg, struct arena *a, struct diag *d) MUST_USE;
 /* Moves d's place from the substituted text to the original one. */
 void lex_place_back(const struct substitution *s, struct str original, struct diag *d);
 
@@ -77,7 +77,8 @@ void ast_print_name(struct str name, struct wbuf *out);
 /* ---- Errors. */
 /* Sets line, column (bytes, from 1) and length from a place in text. Gives err back. */
 int diag_place(struct diag *d, int err, struct str text, struct place place);
-/* How people see a diag: sentence, line, caret, hint: at most six lines, each ending with a newline. text may be null. */
+/* How people see a diag: sentence, line, caret, hint: at most six lines, each ending with a newline. text may be null.
+ */
 void diag_show(const struct diag *d, struct str text, struct wbuf *out);
 /* Collects candidates for "did you mean": call nearest_add for each, then nearest_get (null: none is near). */
 struct nearest {

@@ -56,8 +56,8 @@ struct ast_exprs parse_prepend(struct parser *p, struct ast_expr *first, struct 
 
 /* Appends item to a list {items, n, cap} that grows in the parser's arena. */
 void *ast_grow(struct arena *a, void *items, unsigned n, unsigned *cap, size_t size);
-#define AST_APPEND(p, list, item)                                                                   \
-    ((list).items = ast_grow((p)->arena, (list).items, (list).n, &(list).cap, sizeof *(list).items), \
+#define AST_APPEND(p, list, item)                                                                                      \
+    ((list).items = ast_grow((p)->arena, (list).items, (list).n, &(list).cap, sizeof *(list).items),                   \
      (void)((list).items[(list).n++] = (item)))
 
 /* ---- The grammar's tables, walked without actions (grammar.y). */

@@ -460,7 +460,10 @@ static void put_name_or_all(struct printer *pr, const char *word, const struct a
 
 static void put_drop(struct printer *pr, const struct ast_statement *st)
 {
-    wbuf_printf(pr->out, "DROP %s %s", st->kind == AST_DROP_FUNCTION ? "FUNCTION" : st->table ? "TABLE" : "STREAM",
+    wbuf_printf(pr->out, "DROP %s %s",
+                st->kind == AST_DROP_FUNCTION ? "FUNCTION"
+                : st->table                   ? "TABLE"
+                                              : "STREAM",
                 st->if_clause ? "IF EXISTS " : "");
     put_name(pr, &st->name);
     if (st->delete_topic)

@@ -1,9 +1,9 @@
 /* Telling people what is wrong with a statement that does not parse.
  *
- * The first word that does not fit is known, and the grammar's stack before it. Instead of listing what the grammar would
- * take, we try what a person would: another keyword in place of a misspelt word (also one or two words earlier, where a
- * misspelt keyword was taken for a name), one word more, one word less. The change after which most of the rest fits
- * is the diagnosis; it must explain at least the next two words. Only without one we say what could stand here. */
+ * The first word that does not fit is known, and the grammar's stack before it. Instead of listing what the grammar
+ * would take, we try what a person would: another keyword in place of a misspelt word (also one or two words earlier,
+ * where a misspelt keyword was taken for a name), one word more, one word less. The change after which most of the rest
+ * fits is the diagnosis; it must explain at least the next two words. Only without one we say what could stand here. */
 #include <stdio.h>
 
 #include "sql/parse/parser.h"
@@ -79,8 +79,8 @@ static unsigned reach_of(const struct syntax *s, struct grammar_stack *stack, un
 static void consider(struct syntax *s, struct repair r)
 {
     bool enough = r.reach >= s->n || r.reach >= s->at + 2;
-    bool better = r.reach > s->best.reach || (r.reach == s->best.reach && r.kind == s->best.kind &&
-                                              r.distance < s->best.distance);
+    bool better = r.reach > s->best.reach ||
+                  (r.reach == s->best.reach && r.kind == s->best.kind && r.distance < s->best.distance);
     if (enough && (s->best.kind == REPAIR_NONE || better))
         s->best = r;
 }
@@ -114,18 +114,28 @@ static void try_quoting(struct syntax *s)
     consider(s, (struct repair){REPAIR_QUOTE, s->at, reach_of(s, &stack, s->at + 1), 0, TK_ID, NULL});
 }
 
-static void try_inserting(struct syntax *s)
+static void try_inserting_at(struct syntax *s, unsigned back, const int *words, unsigned n)
 {
-    static const int words[] = {TK_COMMA, TK_RP, TK_LP, TK_EQ,   TK_AS,  TK_BY,  TK_FROM, TK_ON,     TK_JOIN,
-                                TK_INTO,  TK_KEY, TK_END, TK_THEN, TK_AND, TK_WITH, TK_EXISTS, TK_DOT, TK_TABLE, TK_CHANGES};
-    for (unsigned i = 0; i < ARRAY_LEN(words); i++) {
-        struct grammar_stack stack = s->before[0];
+    for (unsigned i = 0; i < n; i++) {
+        struct grammar_stack stack = s->before[back];
         if (!token_words(words[i]) || !grammar_step(&stack, words[i], true))
             continue;
-        struct repair r = {REPAIR_INSERT, s->at, 0, 0, words[i], token_words(words[i])};
-        r.reach = reach_of(s, &stack, s->at);
+        struct repair r = {REPAIR_INSERT, s->at - back, 0, 0, words[i], token_words(words[i])};
+        r.reach = reach_of(s, &stack, s->at - back);
         consider(s, r);
     }
+}
+
+/* FROM and WHERE are also looked for one word earlier: what follows them was taken for an alias. */
+static void try_inserting(struct syntax *s)
+{
+    static const int words[] = {TK_COMMA, TK_RP,     TK_LP,   TK_EQ,    TK_AS,      TK_BY,   TK_FROM,
+                                TK_ON,    TK_JOIN,   TK_INTO, TK_KEY,   TK_END,     TK_THEN, TK_AND,
+                                TK_WITH,  TK_EXISTS, TK_DOT,  TK_TABLE, TK_CHANGES, TK_WHERE};
+    static const int earlier[] = {TK_FROM, TK_WHERE};
+    try_inserting_at(s, 0, words, ARRAY_LEN(words));
+    if (s->at > 0)
+        try_inserting_at(s, 1, earlier, ARRAY_LEN(earlier));
 }
 
 static void try_removing(struct syntax *s)
@@ -220,9 +230,9 @@ static bool open_bracket(const struct syntax *s, unsigned *index)
 
 static bool is_operator(int token)
 {
-    static const int operators[] = {TK_EQ,     TK_NE,      TK_LT,   TK_LE, TK_GT,   TK_GE,      TK_PLUS, TK_MINUS, TK_STAR,
-                                    TK_SLASH,  TK_PERCENT, TK_CONCAT, TK_IS, TK_LIKE, TK_IN, TK_BETWEEN, TK_AND,  TK_OR,
-                                    TK_NOT,    TK_DOT};
+    static const int operators[] = {TK_EQ,    TK_NE,      TK_LT,    TK_LE,      TK_GT,     TK_GE, TK_PLUS,
+                                    TK_MINUS, TK_STAR,    TK_SLASH, TK_PERCENT, TK_CONCAT, TK_IS, TK_LIKE,
+                                    TK_IN,    TK_BETWEEN, TK_AND,   TK_OR,      TK_NOT,    TK_DOT};
     for (unsigned i = 0; i < ARRAY_LEN(operators); i++)
         if (operators[i] == token)
             return true;
@@ -231,8 +241,8 @@ static bool is_operator(int token)
 
 static bool starts_value(int token)
 {
-    static const int starts[] = {TK_ID,   TK_STRING, TK_INTEGER, TK_DECIMAL, TK_DOUBLE, TK_NULL, TK_TRUE,
-                                 TK_FALSE, TK_CASE,  TK_CAST,    TK_NOT,     TK_MINUS,  TK_PLUS, TK_LP};
+    static const int starts[] = {TK_ID,    TK_STRING, TK_INTEGER, TK_DECIMAL, TK_DOUBLE, TK_NULL, TK_TRUE,
+                                 TK_FALSE, TK_CASE,   TK_CAST,    TK_NOT,     TK_MINUS,  TK_PLUS, TK_LP};
     for (unsigned i = 0; i < ARRAY_LEN(starts); i++)
         if (starts[i] == token)
             return true;
@@ -249,32 +259,36 @@ static void expected(const struct syntax *s, char *out, size_t size)
 {
     const char *words[EXPECTED_MAX + 1];
     unsigned n = 0;
-    bool value = could_stand(s, TK_CASE), alias = could_stand(s, TK_AS), operator = false;
+    bool value = could_stand(s, TK_CASE), alias = could_stand(s, TK_AS), operator= false;
     if (value)
         words[n++] = "a value or column";
     for (int token = 0; token < (int)grammar_ntokens() && n <= EXPECTED_MAX; token++) {
         if (token == TK_SEMI || !could_stand(s, token) || (value && starts_value(token)))
             continue;
         if (is_operator(token) && !(token == TK_STAR && value)) {
-            operator = true;
+            operator= true;
             continue;
         }
         const char *word = alias && token == TK_ID ? NULL : token_words(token);
         if (word)
             words[n++] = word;
     }
-    if (operator && n < EXPECTED_MAX)
+    if (operator&& n<EXPECTED_MAX)
         words[n++] = "an operator";
     size_t len = 0;
     out[0] = 0;
     for (unsigned i = 0; i < n && i < EXPECTED_MAX && len < size; i++)
         len += (size_t)snprintf(out + len, size - len, "%s%s",
-                                i == 0 ? "" : i + 1 == n || i + 1 == EXPECTED_MAX ? " or " : ", ", words[i]);
+                                i == 0                                ? ""
+                                : i + 1 == n || i + 1 == EXPECTED_MAX ? " or "
+                                                                      : ", ",
+                                words[i]);
 }
 
 static bool clause_order(struct syntax *s)
 {
-    static const int clauses[] = {TK_WINDOW, TK_WHERE, TK_GROUP, TK_PARTITION, TK_HAVING, TK_ORDER, TK_EMIT, TK_LIMIT, TK_JOIN};
+    static const int clauses[] = {TK_WINDOW, TK_WHERE, TK_GROUP, TK_PARTITION, TK_HAVING,
+                                  TK_ORDER,  TK_EMIT,  TK_LIMIT, TK_JOIN};
     for (unsigned i = 0; i < ARRAY_LEN(clauses); i++)
         if (clauses[i] == s->tokens[s->at].kind && s->tokens[0].kind != TK_PRINT && s->at > 3)
             return true;
@@ -289,7 +303,8 @@ static int report_expected(struct syntax *s)
     bool end = s->tokens[s->at].cls == LEX_END || s->tokens[s->at].cls == LEX_SEMICOLON;
     if (s->at == 0) {
         report(s, 0, "a statement cannot start with %s", shown_word(s, 0).text);
-        diag_hint(s->p->diag, "statements start with SELECT, CREATE, DROP, INSERT, SHOW, DESCRIBE, EXPLAIN, PRINT, ...");
+        diag_hint(s->p->diag,
+                  "statements start with SELECT, CREATE, DROP, INSERT, SHOW, DESCRIBE, EXPLAIN, PRINT, ...");
         return E_SQL;
     }
     if (end)

@@ -10,7 +10,8 @@ static int try_out(struct stmt *st, const struct function *f)
         *null = (struct expr){.kind = EX_CONST, .type = f->args[i], .value = value_null(f->args[i])};
         args[i] = null;
     }
-    struct expr call = {.kind = EX_UDF, .type = f->result, .nargs = f->nargs, .args = args, .udf = {f->name, f->library, f->symbol}};
+    struct expr call = {
+        .kind = EX_UDF, .type = f->result, .nargs = f->nargs, .args = args, .udf = {f->name, f->library, f->symbol}};
     const struct expr *root = &call;
     struct schema none = {0};
     struct prog *prog;
@@ -36,7 +37,8 @@ static int read_types(struct stmt *st, struct function *f)
         if (err)
             return err;
         if (!passes(*to))
-            return bind_error(&st->b, t->place, "0A000", "DECIMAL cannot be passed to C functions; use DOUBLE or BIGINT");
+            return bind_error(&st->b, t->place, "0A000",
+                              "DECIMAL cannot be passed to C functions; use DOUBLE or BIGINT");
     }
     return 0;
 }
@@ -56,15 +58,19 @@ int prepare_create_function(struct stmt *st)
     if (old && ast->if_clause)
         return stmt_nothing(st, "function \"%s\" exists already; nothing changed", old->name);
     if (old && !ast->or_replace)
-        return bind_error(&st->b, ast->name.place, "42723", "a function \"%s\" exists already; write CREATE OR REPLACE, or DROP it", old->name);
+        return bind_error(&st->b, ast->name.place, "42723",
+                          "a function \"%s\" exists already; write CREATE OR REPLACE, or DROP it", old->name);
     if (func_exists(ast->name.text) || is_aggregate(ast->name.text))
-        return bind_error(&st->b, ast->name.place, "42723", "%.*s is a built-in function; choose another name", STR_ARG(ast->name.text));
+        return bind_error(&st->b, ast->name.place, "42723", "%.*s is a built-in function; choose another name",
+                          STR_ARG(ast->name.text));
     if (!str_eq_nocase(ast->language.text, STR("C"))) {
-        bind_error(&st->b, ast->language.place, "0A000", "functions are written in C; \"%.*s\" is not supported", STR_ARG(ast->language.text));
+        bind_error(&st->b, ast->language.place, "0A000", "functions are written in C; \"%.*s\" is not supported",
+                   STR_ARG(ast->language.text));
         diag_hint(st->b.diag, "write LANGUAGE C");
         return E_SQL;
     }
-    if (memchr(ast->text.ptr, 0, ast->text.len) || memchr(ast->value.ptr, 0, ast->value.len) || !ast->text.len || !ast->value.len)
+    if (memchr(ast->text.ptr, 0, ast->text.len) || memchr(ast->value.ptr, 0, ast->value.len) || !ast->text.len ||
+        !ast->value.len)
         return bind_error(&st->b, ast->text_place, "42601", "a library and a symbol are needed: AS 'lib.so', 'symbol'");
     int err = read_types(st, &f);
     if (err)
@@ -78,7 +84,8 @@ int prepare_create_function(struct stmt *st)
     function_pack(&f, &w);
     change_put_object(stmt_change(st), "function", str_of(f.name), old ? old->id : stmt_uuid(st), wbuf_view(&w), !old);
     wbuf_fini(&w);
-    stmt_message(st, "function \"%s\" %s", f.name, old ? "replaced; running jobs keep the one they began with" : "created");
+    stmt_message(st, "function \"%s\" %s", f.name,
+                 old ? "replaced; running jobs keep the one they began with" : "created");
     return 0;
 }
 

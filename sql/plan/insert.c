@@ -23,13 +23,14 @@ static int find_target(struct insert *in, const struct ast_name *name, int *out)
     }
     for (unsigned i = 0; i < in->rel->ncols; i++) {
         nearest_add(&near, str_of(in->rel->cols[i].name));
-        if (name->quoted ? str_eq(name->text, str_of(in->rel->cols[i].name)) : str_eq_nocase(name->text, str_of(in->rel->cols[i].name))) {
+        if (name->quoted ? str_eq(name->text, str_of(in->rel->cols[i].name))
+                         : str_eq_nocase(name->text, str_of(in->rel->cols[i].name))) {
             *out = (int)i;
             return 0;
         }
     }
-    bind_error(b, name->place, "42703", "no column \"%.*s\" in %s \"%s\"", STR_ARG(name->text), in->rel->table ? "table" : "stream",
-               in->rel->name);
+    bind_error(b, name->place, "42703", "no column \"%.*s\" in %s \"%s\"", STR_ARG(name->text),
+               in->rel->table ? "table" : "stream", in->rel->name);
     if (nearest_get(&near).ptr)
         diag_hint(b->diag, "did you mean \"%.*s\"?", STR_ARG(nearest_get(&near)));
     return E_SQL;
@@ -45,7 +46,8 @@ static int read_targets(struct insert *in)
         int err = names->n ? find_target(in, &names->items[i], &in->targets[i]) : 0;
         for (unsigned k = 0; k < i && !err; k++)
             if (in->targets[k] == in->targets[i])
-                err = bind_error(&in->st->b, names->items[i].place, "42701", "column \"%.*s\" is there twice", STR_ARG(names->items[i].text));
+                err = bind_error(&in->st->b, names->items[i].place, "42701", "column \"%.*s\" is there twice",
+                                 STR_ARG(names->items[i].text));
         if (err)
             return err;
     }
@@ -83,8 +85,9 @@ static int read_row(struct insert *in, const struct ast_exprs *row, int64_t *ts_
         batch_set_value(in->batch, c, 0, &null, 1);
     }
     if (row->n != in->ntargets)
-        return bind_error(b, row->items[MIN(row->n - 1, in->ntargets)]->place, "42601", "this row has %u value%s, but there are %u columns",
-                          row->n, row->n == 1 ? "" : "s", in->ntargets);
+        return bind_error(b, row->items[MIN(row->n - 1, in->ntargets)]->place, "42601",
+                          "this row has %u value%s, but there are %u columns", row->n, row->n == 1 ? "" : "s",
+                          in->ntargets);
     for (unsigned i = 0; i < row->n; i++) {
         struct value v;
         bool time = in->targets[i] == ROWTIME_TARGET;
@@ -161,10 +164,12 @@ int prepare_insert(struct stmt *st)
         return diag_place(st->b.diag, E_SQL, st->b.text, name->place);
     }
     if (in.rel->table && (!uuid_is_zero(in.rel->job) || in.rel->windowed))
-        return bind_error(&st->b, name->place, "42809", "table \"%s\" is the result of a query; rows cannot be inserted", in.rel->name);
+        return bind_error(&st->b, name->place, "42809",
+                          "table \"%s\" is the result of a query; rows cannot be inserted", in.rel->name);
     const struct topic *t = image_topic_by_id(st->b.image, in.rel->topic);
     if (!t)
-        return bind_error(&st->b, name->place, "42P01", "topic \"%s\" of \"%s\" does not exist any more", in.rel->topic_name, in.rel->name);
+        return bind_error(&st->b, name->place, "42P01", "topic \"%s\" of \"%s\" does not exist any more",
+                          in.rel->topic_name, in.rel->name);
     int err = read_targets(&in);
     if (!err && in.rel->table && !lists_key(&in, &missing))
         err = bind_error(&st->b, name->place, "23502", "the primary key \"%s\" needs a value", missing);
@@ -176,6 +181,7 @@ int prepare_insert(struct stmt *st)
     st->out->topic_name = t->name;
     if ((err = encode_rows(&in)) != 0)
         return err;
-    stmt_message(st, "%u row%s inserted into \"%s\"", st->out->nrecords, st->out->nrecords == 1 ? "" : "s", in.rel->name);
+    stmt_message(st, "%u row%s inserted into \"%s\"", st->out->nrecords, st->out->nrecords == 1 ? "" : "s",
+                 in.rel->name);
     return 0;
 }

@@ -1,13 +1,13 @@
-/* Jobs: CREATE ... AS SELECT makes one, with its relation, its topics and its plan, in one change; DROP and TERMINATE end
- * it, PAUSE and RESUME say whether it shall run. A job has the name of the relation that it fills. */
+/* Jobs: CREATE ... AS SELECT makes one, with its relation, its topics and its plan, in one change; DROP and TERMINATE
+ * end it, PAUSE and RESUME say whether it shall run. A job has the name of the relation that it fills. */
 #include <stdio.h>
 
 #include "sql/plan/statement.h"
 
 /* ---- What jobs there are */
 
-void job_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct object *o, const struct job_def *j),
-              void *arg)
+void job_each(const struct image *im, struct arena *a,
+              void (*each_cb)(void *arg, const struct object *o, const struct job_def *j), void *arg)
 {
     for (unsigned i = 0; i < im->nobjects; i++) {
         struct job_def j;
@@ -101,7 +101,8 @@ int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr)
     return 0;
 }
 
-int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions, struct plan **out)
+int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions,
+             struct plan **out)
 {
     int window_start;
     struct plan_node *input;
@@ -132,10 +133,12 @@ static int check_output(struct stmt *st, const struct query *q, const struct rel
     struct place place = st->ast->name.place;
     for (unsigned i = 0; i < q->nsources; i++)
         if (uuid_eq(q->sources[i].rel->topic, rel->topic))
-            return bind_error(&st->b, place, "42P07", "the result would be written to topic \"%s\", which the query reads", rel->topic_name);
+            return bind_error(&st->b, place, "42P07",
+                              "the result would be written to topic \"%s\", which the query reads", rel->topic_name);
     job_each(st->b.image, st->arena, find_writer, &w);
     if (w.name)
-        return bind_error(&st->b, place, "42P07", "topic \"%s\" is already written by job \"%s\"", rel->topic_name, w.name);
+        return bind_error(&st->b, place, "42P07", "topic \"%s\" is already written by job \"%s\"", rel->topic_name,
+                          w.name);
     return 0;
 }
 
@@ -144,11 +147,15 @@ static int put_job(struct stmt *st, const struct query *q, const struct relation
     char id[UUID_TEXT];
     struct wbuf packed, body;
     struct topic_config config = {"cleanup.policy", "compact"};
-    struct job_def j = {.name = rel->name, .sql = rel->sql, .output = rel->topic, .changelog = stmt_uuid(st), .relation = rel->id,
+    struct job_def j = {.name = rel->name,
+                        .sql = rel->sql,
+                        .output = rel->topic,
+                        .changelog = stmt_uuid(st),
+                        .relation = rel->id,
                         .created_ms = st->env->now_ms};
     uuid_format(rel->job, id);
-    int err = change_create_topic(stmt_change(st), str_of(arena_printf(st->arena, "__job_%s_changelog", id)), &j.changelog,
-                                  (int32_t)plan->parallelism, &config, 1, st->b.diag);
+    int err = change_create_topic(stmt_change(st), str_of(arena_printf(st->arena, "__job_%s_changelog", id)),
+                                  &j.changelog, (int32_t)plan->parallelism, &config, 1, st->b.diag);
     if (err)
         return err;
     j.reads = ARENA_ARRAY(st->arena, struct uuid, q->nsources);
@@ -176,7 +183,8 @@ int prepare_create_as(struct stmt *st)
     if (err)
         return err > 0 ? 0 : err;
     if (old)
-        return bind_error(&st->b, st->ast->name.place, "0A000", "a declared relation cannot be replaced by a job's; DROP it first");
+        return bind_error(&st->b, st->ast->name.place, "0A000",
+                          "a declared relation cannot be replaced by a job's; DROP it first");
     err = bind_create_as(st, &q, &dr);
     if (!err)
         err = relation_finish(st, &dr, &partitions);
@@ -193,8 +201,9 @@ int prepare_create_as(struct stmt *st)
     if ((err = put_job(st, &q, rel, plan)) != 0)
         return err;
     st->out->job = rel->job;
-    stmt_message(st, "%s \"%s\" created; job \"%s\" fills it and topic \"%s\" (%d partition%s)", rel->table ? "table" : "stream",
-                 rel->name, rel->name, rel->topic_name, partitions, partitions == 1 ? "" : "s");
+    stmt_message(st, "%s \"%s\" created; job \"%s\" fills it and topic \"%s\" (%d partition%s)",
+                 rel->table ? "table" : "stream", rel->name, rel->name, rel->topic_name, partitions,
+                 partitions == 1 ? "" : "s");
     return 0;
 }
 
@@ -246,7 +255,8 @@ int prepare_drop(struct stmt *st)
         return E_SQL;
     }
     if (ast->delete_topic && sharing.name)
-        return bind_error(&st->b, ast->name.place, "2BP01", "topic \"%s\" cannot be deleted: \"%s\" lies on it too", rel->topic_name, sharing.name);
+        return bind_error(&st->b, ast->name.place, "2BP01", "topic \"%s\" cannot be deleted: \"%s\" lies on it too",
+                          rel->topic_name, sharing.name);
     const struct object *job = uuid_is_zero(rel->job) ? NULL : image_object_by_id(st->b.image, rel->job);
     if (job)
         remove_job(st, job);
@@ -254,7 +264,8 @@ int prepare_drop(struct stmt *st)
     bool topic = ast->delete_topic && image_topic_by_id(st->b.image, rel->topic);
     if (topic)
         change_delete_topic(stmt_change(st), rel->topic);
-    stmt_message(st, "%s \"%s\" dropped%s%s", kind, rel->name, job ? ", with its job" : "", topic ? ", with its topic" : "");
+    stmt_message(st, "%s \"%s\" dropped%s%s", kind, rel->name, job ? ", with its job" : "",
+                 topic ? ", with its topic" : "");
     return 0;
 }
 
@@ -315,7 +326,8 @@ static const struct object *find_job(struct stmt *st, const struct ast_name *nam
 
 int prepare_job_state(struct stmt *st)
 {
-    static const char *const done[] = {[AST_TERMINATE] = "terminated", [AST_PAUSE] = "paused", [AST_RESUME] = "resumed"};
+    static const char *const done[] = {
+        [AST_TERMINATE] = "terminated", [AST_PAUSE] = "paused", [AST_RESUME] = "resumed"};
     const char *word = done[st->ast->kind];
     struct job_action ja = {st, 0};
     struct job_def j;
@@ -330,7 +342,8 @@ int prepare_job_state(struct stmt *st)
     if (!o)
         return E_SQL;
     if (job_def_unpack(&j, o->body, st->arena) != 0)
-        return bind_error(&st->b, st->ast->name.place, "58030", "the stored description of job \"%s\" cannot be read", o->name);
+        return bind_error(&st->b, st->ast->name.place, "58030", "the stored description of job \"%s\" cannot be read",
+                          o->name);
     act(&ja, o, &j);
     if (!ja.n)
         return stmt_nothing(st, "job \"%s\" is %s already; nothing changed", o->name, word);

@@ -168,7 +168,8 @@ static struct logical *aggregate(struct build *bd, struct logical *input)
     unsigned n = 0;
     for (; n < q->ngroup; n++) {
         p->exprs[n] = here(bd, q->group[n]);
-        p->out.cols[n] = (struct column){q->group_names[n] ? q->group_names[n] : arena_printf(bd->a, "group_%u", n), p->exprs[n]->type};
+        p->out.cols[n] = (struct column){q->group_names[n] ? q->group_names[n] : arena_printf(bd->a, "group_%u", n),
+                                         p->exprs[n]->type};
     }
     struct agg *aggs = ARENA_ARRAY(bd->a, struct agg, naggs);
     aggs[0] = (struct agg){AGG_COUNT_STAR, NULL, TYPE(T_BIGINT)}; /* groups without aggregates are still counted */
@@ -183,7 +184,8 @@ static struct logical *aggregate(struct build *bd, struct logical *input)
         if (at == n) {
             p->exprs[n] = arg;
             p->out.cols[n++] = (struct column){arg->kind == EX_COLUMN ? input->out.cols[arg->column].name
-                                                                      : arena_printf(bd->a, "value_%u", i), arg->type};
+                                                                      : arena_printf(bd->a, "value_%u", i),
+                                               arg->type};
         }
         aggs[i].arg = expr_of_column(at, arg->type, bd->a);
     }

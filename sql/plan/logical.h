@@ -1,5 +1,5 @@
-/* The logical tree: what a query computes, before it is decided how. Made from a bound query, changed by rules, lowered to
- * the engine's plan. Expressions refer to columns of the node's input (JOIN has none: it equates columns). */
+/* The logical tree: what a query computes, before it is decided how. Made from a bound query, changed by rules, lowered
+ * to the engine's plan. Expressions refer to columns of the node's input (JOIN has none: it equates columns). */
 #ifndef PLAN_LOGICAL_H
 #define PLAN_LOGICAL_H
 #include "sql/plan/plan.h"

@@ -1,10 +1,10 @@
-/* Lowering: which of the engine's operators compute a logical tree, over edges of which mode, and where rows must change
- * tasks.
+/* Lowering: which of the engine's operators compute a logical tree, over edges of which mode, and where rows must
+ * change tasks.
  *
  * Modes: a stream is append, a table upsert. What needs to know the row that goes (aggregates, table joins, sorting,
- * projections that lose the key) takes retract: NORMALIZE makes it of upsert. Exchange: keyed operators need all rows of a
- * key in one task; `spread` remembers what rows are already spread by, so that none is moved twice. Aggregates over append
- * are folded before their rows move. */
+ * projections that lose the key) takes retract: NORMALIZE makes it of upsert. Exchange: keyed operators need all rows
+ * of a key in one task; `spread` remembers what rows are already spread by, so that none is moved twice. Aggregates
+ * over append are folded before their rows move. */
 #include "sql/plan/logical.h"
 
 #define SPREAD_COLUMNS 16
@@ -47,8 +47,9 @@ static void set_key(struct lowering *lo, struct plan_node *n, const unsigned *co
 /* Rows of a scan only come; taken as a changelog they are one too, so it is enough to say so along the way. */
 static bool relabel_scan(struct plan_node *n)
 {
-    bool scan = n->kind == PLAN_SCAN || ((n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER || n->kind == PLAN_EXCHANGE) &&
-                                         relabel_scan(n->inputs[0]));
+    bool scan =
+        n->kind == PLAN_SCAN ||
+        ((n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER || n->kind == PLAN_EXCHANGE) && relabel_scan(n->inputs[0]));
     if (scan)
         n->mode = MODE_RETRACT;
     return scan;
@@ -143,7 +144,8 @@ static int lower_scan(struct lowering *lo, const struct logical *n, struct lower
     for (unsigned i = 0; i < n->out.n; i++) {
         unsigned at;
         if (scan_column(n->rel, n->wants[i], &at) != 0) {
-            diag_set(lo->diag, E_SQL, "%s is not kept with the rows of table \"%s\"", n->out.cols[i].name, n->rel->name);
+            diag_set(lo->diag, E_SQL, "%s is not kept with the rows of table \"%s\"", n->out.cols[i].name,
+                     n->rel->name);
             if (lo->diag)
                 memcpy(lo->diag->code, "0A000", 6);
             diag_hint(lo->diag, "with EMIT CHANGES the table's changes are read from its topic, where it is known");
@@ -250,8 +252,8 @@ static void sort(struct lowering *lo, const struct logical *n, struct lowered *l
 
 /* ---- Aggregates */
 
-static struct plan_node *aggregate_node(struct lowering *lo, const struct logical *n, struct plan_node *input, enum agg_phase phase,
-                                        const unsigned *group_cols)
+static struct plan_node *aggregate_node(struct lowering *lo, const struct logical *n, struct plan_node *input,
+                                        enum agg_phase phase, const unsigned *group_cols)
 {
     struct plan_node *g = physical_node(lo->arena, PLAN_AGGREGATE, input);
     g->phase = phase;
@@ -281,7 +283,8 @@ static struct schema partial_schema(struct lowering *lo, const struct logical *n
         sc.cols[sc.n] = n->out.cols[sc.n];
     for (unsigned i = 0; i < n->naggs; i++) {
         struct type types[4];
-        unsigned count = agg_partial_columns(&n->aggs[i], n->aggs[i].arg ? n->aggs[i].arg->type : TYPE(T_BIGINT), types);
+        unsigned count =
+            agg_partial_columns(&n->aggs[i], n->aggs[i].arg ? n->aggs[i].arg->type : TYPE(T_BIGINT), types);
         for (unsigned k = 0; k < count; k++)
             sc.cols[sc.n++] = (struct column){arena_printf(lo->arena, "partial_%u_%u", i, k), types[k]};
     }

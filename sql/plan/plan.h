@@ -1,9 +1,9 @@
 /* From one SQL statement to what a session has to do: the front door of the SQL compiler.
  *
- * statement_prepare parses, checks and plans one statement against one metadata image. It does no I/O, changes nothing and
- * waits for nothing (CREATE FUNCTION alone opens the library it names, to refuse a missing symbol at once). What must be
- * done is data: a change to commit, a plan to run, records to append, rows to print, a setting to assign.
- * Texts with several statements are cut by lex_split (sql/parse/parse.h) first, each piece is prepared after the one before
+ * statement_prepare parses, checks and plans one statement against one metadata image. It does no I/O, changes nothing
+ * and waits for nothing (CREATE FUNCTION alone opens the library it names, to refuse a missing symbol at once). What
+ * must be done is data: a change to commit, a plan to run, records to append, rows to print, a setting to assign. Texts
+ * with several statements are cut by lex_split (sql/parse/parse.h) first, each piece is prepared after the one before
  * has been carried out. Thread: pure, any; the image is borrowed until prepared_fini. */
 #ifndef SQL_PLAN_H
 #define SQL_PLAN_H
@@ -15,15 +15,16 @@ struct random;
 /* What a session brings. */
 struct statement_env {
     const struct image *image;
-    const struct settings *props;  /* SET 'name' = 'value'; see property_known */
-    const struct settings *vars;   /* DEFINE name = 'value' */
-    struct random *random;         /* makes the ids of new objects */
-    int64_t now_ms;                /* event time of INSERT without ROWTIME; created_ms of jobs */
-    int32_t default_partitions;    /* of a topic that does not say: num.partitions */
+    const struct settings *props; /* SET 'name' = 'value'; see property_known */
+    const struct settings *vars;  /* DEFINE name = 'value' */
+    struct random *random;        /* makes the ids of new objects */
+    int64_t now_ms;               /* event time of INSERT without ROWTIME; created_ms of jobs */
+    int32_t default_partitions;   /* of a topic that does not say: num.partitions */
 };
 
 enum prepared_kind {
-    PREPARED_CHANGE, /* DDL, TERMINATE, PAUSE, RESUME: commit `change`, print `message`; then engine_job_await(job) if set */
+    PREPARED_CHANGE, /* DDL, TERMINATE, PAUSE, RESUME: commit `change`, print `message`; then engine_job_await(job) if
+                        set */
     PREPARED_QUERY,  /* SELECT: run `plan` by query_start */
     PREPARED_INSERT, /* append `records` to `topic` */
     PREPARED_ROWS,   /* SHOW, DESCRIBE, EXPLAIN: print `rows` */
@@ -39,7 +40,8 @@ struct insert_record {
 };
 
 /* Rows to show. Cells are VARCHAR, BIGINT or BOOLEAN. row_jobs: per row the job it speaks of (zero: none), so that the
- * session can fill the columns that only a running job knows: "state", "rows_per_s", "lag" where the schema has them. */
+ * session can fill the columns that only a running job knows: "state", "rows_per_s", "lag" where the schema has them.
+ */
 struct row_table {
     struct schema schema;
     unsigned nrows, cap;
@@ -55,7 +57,7 @@ struct prepared {
     /* CHANGE. The change is owned by this struct. */
     bool has_change;
     struct change change;
-    struct uuid job;     /* the job created or resumed; for ROWS: the one described (DESCRIBE, EXPLAIN job); zero: none */
+    struct uuid job; /* the job created or resumed; for ROWS: the one described (DESCRIBE, EXPLAIN job); zero: none */
 
     /* QUERY: result columns in order; push: lives until closed or LIMIT, rows carry weights if changes is true. */
     const struct plan *plan;
@@ -72,7 +74,7 @@ struct prepared {
 
     /* ROWS */
     struct row_table rows;
-    bool vertical;       /* one wide row or text: better shown as lines than as a box */
+    bool vertical; /* one wide row or text: better shown as lines than as a box */
 
     /* SET, DEFINE: value null takes the setting away */
     struct str name, value;

@@ -43,7 +43,8 @@ static int check_topics(struct stmt *st, const struct ast_select *s, const struc
         if (!image_topic_by_id(st->b.image, q->sources[i].rel->topic)) {
             bind_error(&st->b, s->from.items[i].name.place, "42P01", "topic \"%s\" of \"%s\" does not exist any more",
                        q->sources[i].rel->topic_name, q->sources[i].rel->name);
-            diag_hint(st->b.diag, "DROP %s %s; and create it again", q->sources[i].rel->table ? "TABLE" : "STREAM", q->sources[i].rel->name);
+            diag_hint(st->b.diag, "DROP %s %s; and create it again", q->sources[i].rel->table ? "TABLE" : "STREAM",
+                      q->sources[i].rel->name);
             return E_SQL;
         }
     return 0;
@@ -139,7 +140,8 @@ int prepare_explain(struct stmt *st)
     struct plan *plan;
     if (!st->ast->inner)
         return explain_job(st);
-    int err = st->ast->inner->kind == AST_SELECT ? query_plan(st, st->ast->inner->select, &q, &plan) : explain_create(st, &plan);
+    int err = st->ast->inner->kind == AST_SELECT ? query_plan(st, st->ast->inner->select, &q, &plan)
+                                                 : explain_create(st, &plan);
     if (!err)
         show_plan(st, plan);
     return err;

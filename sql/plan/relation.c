@@ -27,9 +27,12 @@ int relation_name_free(struct stmt *st, struct relation **old)
     }
     const char *users = job_users(st, rel, (struct uuid){{0}});
     if (!uuid_is_zero(rel->job))
-        return bind_error(&st->b, ast->name.place, "0A000", "\"%s\" is filled by a job; it cannot be replaced, only dropped and created again", rel->name);
+        return bind_error(&st->b, ast->name.place, "0A000",
+                          "\"%s\" is filled by a job; it cannot be replaced, only dropped and created again",
+                          rel->name);
     if (users)
-        return bind_error(&st->b, ast->name.place, "2BP01", "\"%s\" cannot be replaced: it is used by %s", rel->name, users);
+        return bind_error(&st->b, ast->name.place, "2BP01", "\"%s\" cannot be replaced: it is used by %s", rel->name,
+                          users);
     *old = rel;
     return 0;
 }
@@ -39,9 +42,11 @@ static int check_column_name(struct stmt *st, const struct ast_column *c)
     static const char *const pseudo[] = {"ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"};
     for (unsigned k = 0; k < ARRAY_LEN(pseudo); k++)
         if (str_eq_nocase(c->name.text, str_of(pseudo[k])))
-            return bind_error(&st->b, c->name.place, "42601", "every relation has a column %s already; choose another name", pseudo[k]);
+            return bind_error(&st->b, c->name.place, "42601",
+                              "every relation has a column %s already; choose another name", pseudo[k]);
     for (const struct ast_column *o = st->ast->columns.items; o < c; o++)
-        if (c->name.quoted || o->name.quoted ? str_eq(o->name.text, c->name.text) : str_eq_nocase(o->name.text, c->name.text))
+        if (c->name.quoted || o->name.quoted ? str_eq(o->name.text, c->name.text)
+                                             : str_eq_nocase(o->name.text, c->name.text))
             return bind_error(&st->b, c->name.place, "42701", "column \"%.*s\" is there twice", STR_ARG(c->name.text));
     return 0;
 }
@@ -54,7 +59,8 @@ static int check_key(struct stmt *st, const struct ast_column *c)
         return E_SQL;
     }
     if (c->primary && !st->ast->table) {
-        bind_error(&st->b, c->key_place, "42601", "a stream has no PRIMARY KEY: several of its records may have the same key");
+        bind_error(&st->b, c->key_place, "42601",
+                   "a stream has no PRIMARY KEY: several of its records may have the same key");
         diag_hint(st->b.diag, "write %.*s %.*s KEY", STR_ARG(c->name.text), STR_ARG(c->type.name));
         return E_SQL;
     }
@@ -68,7 +74,8 @@ static int read_columns(struct stmt *st, struct relation *rel)
     const struct ast_columns *cols = &st->ast->columns;
     struct row_format *f = &rel->format;
     if (cols->n > SQL_COLUMNS)
-        return bind_error(&st->b, cols->items[SQL_COLUMNS].name.place, "54011", "a relation has at most %d columns", SQL_COLUMNS);
+        return bind_error(&st->b, cols->items[SQL_COLUMNS].name.place, "54011", "a relation has at most %d columns",
+                          SQL_COLUMNS);
     rel->cols = ARENA_ARRAY(st->arena, struct relation_column, cols->n);
     f->key_cols = ARENA_ARRAY(st->arena, struct column, cols->n);
     f->value_cols = ARENA_ARRAY(st->arena, struct column, cols->n);
@@ -93,7 +100,8 @@ static int read_columns(struct stmt *st, struct relation *rel)
         return E_SQL;
     }
     if (!f->nvalue)
-        return bind_error(&st->b, st->ast->name.place, "42601", "at least one column must be part of the value, not the key");
+        return bind_error(&st->b, st->ast->name.place, "42601",
+                          "at least one column must be part of the value, not the key");
     return 0;
 }
 
@@ -113,8 +121,8 @@ static bool holds(enum format_kind kind, const struct column *cols, unsigned n, 
 }
 
 /* What was said; else what the session prefers; else as the source; else the default. */
-static enum format_kind choose(struct stmt *st, int said, const char *property, int like, const struct column *cols, unsigned n,
-                               bool key, enum format_kind dflt)
+static enum format_kind choose(struct stmt *st, int said, const char *property, int like, const struct column *cols,
+                               unsigned n, bool key, enum format_kind dflt)
 {
     enum format_kind kind;
     if (said >= 0)
@@ -124,7 +132,8 @@ static enum format_kind choose(struct stmt *st, int said, const char *property, 
     return like > FORMAT_NONE && holds((enum format_kind)like, cols, n, key) ? (enum format_kind)like : dflt;
 }
 
-static int check_format(struct stmt *st, const struct format *f, const struct column *cols, unsigned n, bool key, struct place place)
+static int check_format(struct stmt *st, const struct format *f, const struct column *cols, unsigned n, bool key,
+                        struct place place)
 {
     if (format_check(f, cols, n, key, st->b.diag) == 0)
         return 0;
@@ -137,11 +146,11 @@ static int set_formats(struct stmt *st, struct draft_relation *dr)
 {
     struct row_format *f = &dr->rel.format;
     const struct with *w = &dr->with;
-    f->key.kind = f->nkey ? choose(st, w->key_format, "ksql.persistence.default.format.key", dr->key_like, f->key_cols, f->nkey,
-                                   true, simple_key(f) ? FORMAT_KAFKA : FORMAT_JSON)
+    f->key.kind = f->nkey ? choose(st, w->key_format, "ksql.persistence.default.format.key", dr->key_like, f->key_cols,
+                                   f->nkey, true, simple_key(f) ? FORMAT_KAFKA : FORMAT_JSON)
                           : FORMAT_NONE;
-    f->value.kind = choose(st, w->value_format, "ksql.persistence.default.format.value", dr->value_like, f->value_cols, f->nvalue,
-                           false, FORMAT_JSON);
+    f->value.kind = choose(st, w->value_format, "ksql.persistence.default.format.value", dr->value_like, f->value_cols,
+                           f->nvalue, false, FORMAT_JSON);
     f->key.delimiter = w->key_delimiter ? w->key_delimiter : ',';
     f->value.delimiter = w->value_delimiter ? w->value_delimiter : ',';
     f->key.wrapped = f->nkey != 1;
@@ -170,12 +179,14 @@ static int set_timestamp(struct stmt *st, struct draft_relation *dr)
         if (w->timestamp_format.ptr && c->type.id != T_VARCHAR)
             return bind_error(&st->b, w->place_timestamp, "42804", "TIMESTAMP_FORMAT is for a column of type VARCHAR");
         if (c->type.id != T_BIGINT && c->type.id != T_TIMESTAMP && c->type.id != T_VARCHAR)
-            return bind_error(&st->b, w->place_timestamp, "42804", "event time comes from a column of type TIMESTAMP, BIGINT (ms) or VARCHAR");
+            return bind_error(&st->b, w->place_timestamp, "42804",
+                              "event time comes from a column of type TIMESTAMP, BIGINT (ms) or VARCHAR");
         rel->format.ts_pattern = w->timestamp_format.ptr ? arena_dup(st->arena, w->timestamp_format).ptr : NULL;
     }
     if (!w->timestamp.ptr || rel->format.ts_column >= 0)
         return 0;
-    bind_error(&st->b, w->place_timestamp, "42703", "no column \"%.*s\" to take event time from", STR_ARG(w->timestamp));
+    bind_error(&st->b, w->place_timestamp, "42703", "no column \"%.*s\" to take event time from",
+               STR_ARG(w->timestamp));
     if (nearest_get(&near).ptr)
         diag_hint(st->b.diag, "did you mean '%.*s'?", STR_ARG(nearest_get(&near)));
     return E_SQL;
@@ -211,7 +222,9 @@ static int set_topic(struct stmt *st, struct draft_relation *dr, int32_t *partit
     const struct topic *t = image_topic(st->b.image, name);
     struct topic_config configs[2];
     if (dr->with.retention_ms > 0 && dr->rel.table && !dr->windowed)
-        return bind_error(&st->b, w->place_retention, "42601", "the topic of a table keeps the last record of each key; RETENTION_MS is for streams and windows");
+        return bind_error(
+            &st->b, w->place_retention, "42601",
+            "the topic of a table keeps the last record of each key; RETENTION_MS is for streams and windows");
     dr->rel.topic_name = arena_dup(st->arena, name).ptr;
     if (str_starts(name, STR("__")))
         return bind_error(&st->b, w->topic.ptr ? w->place_topic : st->ast->name.place, "42602",
@@ -220,8 +233,8 @@ static int set_topic(struct stmt *st, struct draft_relation *dr, int32_t *partit
         dr->rel.topic = t->id;
         *partitions = t->nparts;
         if (w->partitions >= 0 && w->partitions != t->nparts) {
-            bind_error(&st->b, w->place_partitions, "42601", "topic \"%s\" exists and has %d partition%s", t->name, t->nparts,
-                       t->nparts == 1 ? "" : "s");
+            bind_error(&st->b, w->place_partitions, "42601", "topic \"%s\" exists and has %d partition%s", t->name,
+                       t->nparts, t->nparts == 1 ? "" : "s");
             diag_hint(st->b.diag, "leave out PARTITIONS to use the topic as it is");
             return E_SQL;
         }
@@ -275,6 +288,7 @@ int prepare_create(struct stmt *st)
     dr.rel.id = old ? old->id : stmt_uuid(st);
     relation_put(st, &dr.rel, !old);
     stmt_message(st, "%s \"%s\" %s over %s topic \"%s\" (%d partition%s)", ast->table ? "table" : "stream", dr.rel.name,
-                 old ? "replaced" : "created", created ? "new" : "existing", dr.rel.topic_name, partitions, partitions == 1 ? "" : "s");
+                 old ? "replaced" : "created", created ? "new" : "existing", dr.rel.topic_name, partitions,
+                 partitions == 1 ? "" : "s");
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Rewriting the logical tree, one rule a function. A rule keeps the meaning and the output columns of the tree's root. To
- * add one: write it, name it in logical.h, put it into rules_apply, and give it a case in tests/sql. */
+/* Rewriting the logical tree, one rule a function. A rule keeps the meaning and the output columns of the tree's root.
+ * To add one: write it, name it in logical.h, put it into rules_apply, and give it a case in tests/sql. */
 #include "sql/plan/logical.h"
 
 typedef struct logical *(*rule)(struct logical *n, struct arena *a);
@@ -43,7 +43,8 @@ struct logical *rule_fold_constants(struct logical *n, struct arena *a)
         n->predicate = fold(n->predicate, a);
     for (unsigned i = 0; n->kind == L_PROJECT && i < n->out.n; i++)
         n->exprs[i] = fold(n->exprs[i], a);
-    bool always = n->kind == L_FILTER && n->predicate->kind == EX_CONST && !n->predicate->value.null && n->predicate->value.i;
+    bool always =
+        n->kind == L_FILTER && n->predicate->kind == EX_CONST && !n->predicate->value.null && n->predicate->value.i;
     return always ? n->inputs[0] : n;
 }
 
@@ -67,8 +68,13 @@ static const struct expr *both(const struct expr *x, const struct expr *y, struc
 static struct logical *filtered(struct logical *n, const struct expr *predicate, struct arena *a)
 {
     struct logical *f = ARENA_NEW(a, struct logical);
-    *f = (struct logical){.kind = L_FILTER, .out = n->out, .ninputs = 1, .inputs = {n}, .predicate = predicate,
-                          .limit = -1, .retention_ms = -1};
+    *f = (struct logical){.kind = L_FILTER,
+                          .out = n->out,
+                          .ninputs = 1,
+                          .inputs = {n},
+                          .predicate = predicate,
+                          .limit = -1,
+                          .retention_ms = -1};
     return f;
 }
 
@@ -210,8 +216,8 @@ static void prune_source(struct logical *n, const bool *needed, unsigned *map, s
     unsigned old = n->out.n, k = 0;
     bool *use = ARENA_ARRAY(a, bool, old + 1), any = false;
     for (unsigned i = 0; i < old; i++) {
-        use[i] = needed[i] || (n->rel->table && !n->scan &&
-                               (n->wants[i].from == WANT_KEY || n->wants[i].from == WANT_WINDOWSTART));
+        use[i] = needed[i] ||
+                 (n->rel->table && !n->scan && (n->wants[i].from == WANT_KEY || n->wants[i].from == WANT_WINDOWSTART));
         any |= use[i];
     }
     for (unsigned i = 0; i < old && !any; i++)
@@ -380,7 +386,8 @@ static bool rename_columns(struct logical *n, const struct schema *names)
 struct logical *rule_drop_projections(struct logical *n, struct arena *a)
 {
     apply_below(n, rule_drop_projections, a);
-    bool drop = changes_nothing(n) && (same_names(&n->out, &n->inputs[0]->out) || rename_columns(n->inputs[0], &n->out));
+    bool drop =
+        changes_nothing(n) && (same_names(&n->out, &n->inputs[0]->out) || rename_columns(n->inputs[0], &n->out));
     return drop ? n->inputs[0] : n;
 }
 

@@ -70,7 +70,8 @@ static void add_relation(void *arg, const struct relation *r)
     if (r->table != tables)
         return;
     const char *name = job_name(st, r->job);
-    const char *cells[] = {r->name, r->topic_name, formats_of(st, r), tables ? (r->windowed ? "yes" : "no") : name, name};
+    const char *cells[] = {r->name, r->topic_name, formats_of(st, r), tables ? (r->windowed ? "yes" : "no") : name,
+                           name};
     rows_add(st, cells, r->job);
 }
 
@@ -129,7 +130,8 @@ static void add_job(void *arg, const struct object *o, const struct job_def *j)
 
 static void show_jobs(struct stmt *st)
 {
-    static const char *const columns[] = {"name", "state", "lag", "rows_per_s", "rows_in", "rows_out", "relation", "statement"};
+    static const char *const columns[] = {"name",    "state",    "lag",      "rows_per_s",
+                                          "rows_in", "rows_out", "relation", "statement"};
     rows_columns(st, columns, ARRAY_LEN(columns));
     job_each(st->b.image, st->arena, add_job, st);
 }
@@ -159,7 +161,10 @@ static void add_function(void *arg, const struct function *f)
     rows_add(st, cells, no_job);
 }
 
-static bool is_operator(const char *name) { return lex_next(str_of(name), 0).place.len != strlen(name) || !((name[0] | 32) >= 'a' && (name[0] | 32) <= 'z'); }
+static bool is_operator(const char *name)
+{
+    return lex_next(str_of(name), 0).place.len != strlen(name) || !((name[0] | 32) >= 'a' && (name[0] | 32) <= 'z');
+}
 
 static const struct {
     const char *name, *signature, *doc;
@@ -215,8 +220,8 @@ int prepare_show(struct stmt *st)
     static const struct {
         const char *what;
         void (*show)(struct stmt *st);
-    } table[] = {{"STREAMS", show_streams},     {"TABLES", show_tables},         {"TOPICS", show_topics},
-                 {"QUERIES", show_jobs},        {"JOBS", show_jobs},             {"FUNCTIONS", show_functions},
+    } table[] = {{"STREAMS", show_streams},       {"TABLES", show_tables},      {"TOPICS", show_topics},
+                 {"QUERIES", show_jobs},          {"JOBS", show_jobs},          {"FUNCTIONS", show_functions},
                  {"PROPERTIES", show_properties}, {"VARIABLES", show_variables}};
     for (unsigned i = 0; i < ARRAY_LEN(table); i++)
         if (str_eq_nocase(st->ast->text, str_of(table[i].what)))
@@ -256,7 +261,8 @@ static void describe_extended(struct stmt *st, const struct relation *rel)
     const char *users = job_users(st, rel, rel->job), *ts = "the record's timestamp";
     int c = rel->format.ts_column;
     if (c >= 0)
-        ts = c < (int)rel->format.nkey ? rel->format.key_cols[c].name : rel->format.value_cols[c - (int)rel->format.nkey].name;
+        ts = c < (int)rel->format.nkey ? rel->format.key_cols[c].name
+                                       : rel->format.value_cols[c - (int)rel->format.nkey].name;
     rows_columns(st, columns, ARRAY_LEN(columns));
     add_line(st, "name", rel->name);
     add_line(st, "kind", rel->windowed ? "windowed table" : rel->table ? "table" : "stream");
@@ -265,13 +271,18 @@ static void describe_extended(struct stmt *st, const struct relation *rel)
         type_format(rel->cols[i].type, type);
         add_line(st, i ? "" : "columns",
                  arena_printf(st->arena, "%s %s%s", rel->cols[i].name, type,
-                              !rel->cols[i].key ? "" : rel->table ? " PRIMARY KEY" : " KEY"));
+                              !rel->cols[i].key ? ""
+                              : rel->table      ? " PRIMARY KEY"
+                                                : " KEY"));
     }
-    add_line(st, "topic", t ? arena_printf(st->arena, "%s, %d partition%s", t->name, t->nparts, t->nparts == 1 ? "" : "s")
-                            : arena_printf(st->arena, "%s, which does not exist any more", rel->topic_name));
+    add_line(st, "topic",
+             t ? arena_printf(st->arena, "%s, %d partition%s", t->name, t->nparts, t->nparts == 1 ? "" : "s")
+               : arena_printf(st->arena, "%s, which does not exist any more", rel->topic_name));
     add_line(st, "format", formats_of(st, rel));
     add_line(st, "event time", ts);
-    add_line(st, "filled by", job_name(st, rel->job) ? arena_printf(st->arena, "job %s", job_name(st, rel->job)) : "whoever produces to the topic");
+    add_line(st, "filled by",
+             job_name(st, rel->job) ? arena_printf(st->arena, "job %s", job_name(st, rel->job))
+                                    : "whoever produces to the topic");
     add_line(st, "used by", users ? users : "no job");
     add_line(st, "statement", rel->sql);
     st->out->vertical = true;

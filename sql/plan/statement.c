@@ -72,11 +72,13 @@ static int prepare_set(struct stmt *st)
         }
         if (ast->kind == AST_UNSET || st->out->value.ptr)
             return 0;
-        bind_error(&st->b, ast->text_place, "22023", "%s cannot be '%.*s'", p->name, (int)MIN(ast->value.len, 60), ast->value.ptr);
+        bind_error(&st->b, ast->text_place, "22023", "%s cannot be '%.*s'", p->name, (int)MIN(ast->value.len, 60),
+                   ast->value.ptr);
         diag_hint(st->b.diag, "it is one of %s", list);
         return E_SQL;
     }
-    bind_error(&st->b, ast->text_place, "42704", "there is no property '%.*s'", (int)MIN(ast->text.len, 60), ast->text.ptr);
+    bind_error(&st->b, ast->text_place, "42704", "there is no property '%.*s'", (int)MIN(ast->text.len, 60),
+               ast->text.ptr);
     struct str best = nearest_get(&near);
     if (best.ptr)
         diag_hint(st->b.diag, "did you mean '%.*s'?", STR_ARG(best));
@@ -164,7 +166,8 @@ static int prepare(struct stmt *st)
 
 static struct str variable(void *arg, struct str name) { return settings_get(arg, name); }
 
-int statement_prepare(struct prepared *out, struct str text, const struct statement_env *env, struct arena *a, struct diag *d)
+int statement_prepare(struct prepared *out, struct str text, const struct statement_env *env, struct arena *a,
+                      struct diag *d)
 {
     struct stmt st = {.env = env, .arena = a, .out = out};
     struct ast_statement *ast;

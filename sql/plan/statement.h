@@ -24,14 +24,14 @@ int prepare_explain(struct stmt *st);         /* query.c */
 int prepare_show(struct stmt *st);            /* show.c */
 int prepare_describe(struct stmt *st);        /* show.c */
 int prepare_describe_function(struct stmt *st);
-int prepare_print(struct stmt *st);           /* statement.c */
+int prepare_print(struct stmt *st); /* statement.c */
 
 /* ---- Helpers */
 struct uuid stmt_uuid(const struct stmt *st); /* a new one */
 struct change *stmt_change(struct stmt *st);  /* the statement's change, begun at the first call */
 int stmt_nothing(struct stmt *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void stmt_message(struct stmt *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
-struct str stmt_sql(const struct stmt *st);   /* the text without blanks and ';' at its end */
+struct str stmt_sql(const struct stmt *st); /* the text without blanks and ';' at its end */
 
 /* ---- relation.c: making relations and their topics */
 struct draft_relation { /* a relation to be, while it is found out what it is */
@@ -44,18 +44,20 @@ struct draft_relation { /* a relation to be, while it is found out what it is */
 };
 /* May the name be taken? 0 yes; 1: IF NOT EXISTS found it, st->out says so; *old: what OR REPLACE replaces, or NULL. */
 int relation_name_free(struct stmt *st, struct relation **old);
-/* Formats, timestamp column, topic (found or created in the change), object. cols and format's columns are set before. */
+/* Formats, timestamp column, topic (found or created in the change), object. cols and format's columns are set before.
+ */
 int relation_finish(struct stmt *st, struct draft_relation *dr, int32_t *partitions);
 void relation_put(struct stmt *st, const struct relation *rel, bool must_be_new);
 
 /* ---- job.c */
 /* Every job: each_cb with its object and definition. */
-void job_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct object *o, const struct job_def *j),
-              void *arg);
+void job_each(const struct image *im, struct arena *a,
+              void (*each_cb)(void *arg, const struct object *o, const struct job_def *j), void *arg);
 /* "a", "b" and 3 more: names of the jobs that read (and, except for `but`, write) a relation; NULL: none. */
 const char *job_users(const struct stmt *st, const struct relation *rel, struct uuid but);
 /* The plan of CREATE ... AS SELECT. dr->rel.topic need not exist yet. */
-int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions, struct plan **out);
+int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions,
+             struct plan **out);
 int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr);
 
 /* ---- query.c */

@@ -121,7 +121,8 @@ void sqlworld_show(struct sqlworld *w, int err, struct str sql, struct wbuf *out
     if (p->kind == PREPARED_INSERT)
         show_records(p, out);
     if (p->kind == PREPARED_PRINT)
-        wbuf_printf(out, "print %s%s, limit %" PRId64 "\n", p->topic_name, p->from_beginning ? " from beginning" : "", p->limit);
+        wbuf_printf(out, "print %s%s, limit %" PRId64 "\n", p->topic_name, p->from_beginning ? " from beginning" : "",
+                    p->limit);
     if (p->message)
         wbuf_printf(out, "%s\n", p->message);
 }

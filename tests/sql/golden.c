@@ -1,5 +1,6 @@
-/* Golden tests of the SQL compiler: golden DIR... runs every DIR/x.sql on an empty catalog and compares with DIR/x.out: each
- * statement after "> ", then what it gave. UPDATE=1 writes the .out files instead: look at the difference before you commit. */
+/* Golden tests of the SQL compiler: golden DIR... runs every DIR/x.sql on an empty catalog and compares with DIR/x.out:
+ * each statement after "> ", then what it gave. UPDATE=1 writes the .out files instead: look at the difference before
+ * you commit. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -102,9 +102,11 @@ static void other_spellings(void **state)
         {"/* x ; */ select a -- it's\n b from s t where `q q` = 1;;", "SELECT a AS b FROM s AS t WHERE \"q q\" = 1;"},
         {"LIST STREAMS", "SHOW STREAMS;"},
         {"SELECT a FROM s WINDOW TUMBLING (SIZE 90 second, GRACE PERIOD 0 minutes, RETENTION 1 day) GROUP BY (a, b)",
-         "SELECT a FROM s WINDOW TUMBLING (SIZE 90 SECONDS, RETENTION 1 DAYS, GRACE PERIOD 0 MILLISECONDS) GROUP BY a, b;"},
+         "SELECT a FROM s WINDOW TUMBLING (SIZE 90 SECONDS, RETENTION 1 DAYS, GRACE PERIOD 0 MILLISECONDS) GROUP BY a, "
+         "b;"},
         {"SELECT key, source, size FROM changes emit changes", "SELECT key, source, size FROM changes EMIT CHANGES;"},
-        {"CREATE TABLE t AS SELECT * FROM a INNER JOIN b ON a.x = b.x", "CREATE TABLE t AS SELECT * FROM a JOIN b ON a.x = b.x;"},
+        {"CREATE TABLE t AS SELECT * FROM a INNER JOIN b ON a.x = b.x",
+         "CREATE TABLE t AS SELECT * FROM a JOIN b ON a.x = b.x;"},
         {"SELECT Straße, 2nd_try FROM été", "SELECT Straße, 2nd_try FROM été;"},
     };
     for (unsigned i = 0; i < ARRAY_LEN(same); i++)
@@ -160,7 +162,8 @@ static void errors_have_places(void **state)
         {"SELECT DISTINCT a FROM s", 1, 8, 8, "GROUP BY the columns", ""},
         {"SELECT a->b FROM s", 1, 9, 2, "nested types", ""},
         {"SELECT a FROM s, t", 1, 16, 1, "found", "JOIN ... ON"},
-        {"SELECT a FROM s WHERE a > 1 WINDOW TUMBLING (SIZE 1 HOUR)", 1, 29, 6, "found \"WINDOW\"", "clauses come in this order"},
+        {"SELECT a FROM s WHERE a > 1 WINDOW TUMBLING (SIZE 1 HOUR)", 1, 29, 6, "found \"WINDOW\"",
+         "clauses come in this order"},
         {"CREATE STREAM s (a ARRAY<INT>)", 1, 25, 1, "nested types", ""},
         {"ALTER STREAM s ADD COLUMN b INT", 1, 1, 5, "ALTER is not supported", ""},
         {"CREATE TYPE t AS STRUCT<a INT>", 1, 8, 4, "named types", ""},
@@ -193,7 +196,8 @@ static void errors_are_shown(void **state)
     wbuf_init(&w);
     diag_show(&diag, str_of(sql), &w);
     wbuf_u8(&w, 0);
-    assert_string_equal((char *)w.data, "ERROR 42601: \"FORM\" does not fit here\n  2 | FORM s\n      ^^^^ did you mean FROM?\n");
+    assert_string_equal((char *)w.data,
+                        "ERROR 42601: \"FORM\" does not fit here\n  2 | FORM s\n      ^^^^ did you mean FROM?\n");
     wbuf_reset(&w);
     diag_set(&diag, E_SQL, "wrong");
     diag_place(&diag, 0, STR("SELECT ß, x"), (struct place){11, 1});
@@ -301,9 +305,15 @@ static void variables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(statements_round_trip), cmocka_unit_test(operators_bind),   cmocka_unit_test(other_spellings),
-        cmocka_unit_test(keywords_as_names),     cmocka_unit_test(errors_have_places), cmocka_unit_test(errors_are_shown),
-        cmocka_unit_test(bounds_hold),           cmocka_unit_test(completeness),     cmocka_unit_test(splitting),
+        cmocka_unit_test(statements_round_trip),
+        cmocka_unit_test(operators_bind),
+        cmocka_unit_test(other_spellings),
+        cmocka_unit_test(keywords_as_names),
+        cmocka_unit_test(errors_have_places),
+        cmocka_unit_test(errors_are_shown),
+        cmocka_unit_test(bounds_hold),
+        cmocka_unit_test(completeness),
+        cmocka_unit_test(splitting),
         cmocka_unit_test(variables),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
