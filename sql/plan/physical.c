@@ -37,11 +37,19 @@ static int lower(struct lowering *lo, const struct logical *n, struct lowered *o
 
 /* ---- Helpers between operators */
 
+/* cols may be NULL if n is 0 */
+static unsigned *copy_columns(struct lowering *lo, const unsigned *cols, unsigned n)
+{
+    unsigned *copy = ARENA_ARRAY(lo->arena, unsigned, n + 1);
+    for (unsigned i = 0; i < n; i++)
+        copy[i] = cols[i];
+    return copy;
+}
+
 static void set_key(struct lowering *lo, struct plan_node *n, const unsigned *cols, unsigned count)
 {
     n->nkey = count;
-    n->key = ARENA_ARRAY(lo->arena, unsigned, count);
-    memcpy(n->key, cols, count * sizeof *cols);
+    n->key = copy_columns(lo, cols, count);
 }
 
 /* Rows of a scan only come; taken as a changelog they are one too, so it is enough to say so along the way. */
@@ -74,7 +82,8 @@ static void set_spread(struct lowered *l, const unsigned *cols, unsigned n)
 {
     l->spread = n <= SPREAD_COLUMNS;
     l->n = l->spread ? n : 0;
-    memcpy(l->cols, cols, l->n * sizeof *cols);
+    for (unsigned i = 0; i < l->n; i++)
+        l->cols[i] = cols[i];
 }
 
 /* Rows to the tasks that own their hash of cols; none: all to one task. */
@@ -84,8 +93,7 @@ static void exchange(struct lowering *lo, struct lowered *l, const unsigned *col
         return;
     struct plan_node *x = physical_node(lo->arena, PLAN_EXCHANGE, l->node);
     x->nexchange = n;
-    x->exchange_cols = ARENA_ARRAY(lo->arena, unsigned, n);
-    memcpy(x->exchange_cols, cols, n * sizeof *cols);
+    x->exchange_cols = copy_columns(lo, cols, n);
     x->drop_null_key = drop_null;
     l->node = x;
     set_spread(l, cols, n);
@@ -258,8 +266,7 @@ static struct plan_node *aggregate_node(struct lowering *lo, const struct logica
     struct plan_node *g = physical_node(lo->arena, PLAN_AGGREGATE, input);
     g->phase = phase;
     g->ngroup = n->ngroup;
-    g->group_cols = ARENA_ARRAY(lo->arena, unsigned, n->ngroup);
-    memcpy(g->group_cols, group_cols, n->ngroup * sizeof *group_cols);
+    g->group_cols = copy_columns(lo, group_cols, n->ngroup);
     g->naggs = n->naggs;
     g->aggs = n->aggs;
     g->window_size_ms = n->size_ms;

@@ -7,8 +7,8 @@ static struct sqlworld world;
 static void set_up(void)
 {
     static const char *const catalog[] = {
-        "CREATE STREAM s (k VARCHAR KEY, a INT, b BIGINT, c DOUBLE, d DECIMAL(10, 2), e VARCHAR, t TIMESTAMP, o "
-        "BOOLEAN);",
+        ("CREATE STREAM s (k VARCHAR KEY, a INT, b BIGINT, c DOUBLE, d DECIMAL(10, 2), e VARCHAR, t TIMESTAMP, o "
+        "BOOLEAN);"),
         "CREATE TABLE t (k VARCHAR PRIMARY KEY, a INT, e VARCHAR);",
         "CREATE TABLE w AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY k;",
         "CREATE TABLE g AS SELECT a, SUM(c) AS n FROM s GROUP BY a;",

@@ -1,16 +1,16 @@
 /* Correct statements of every kind: each must parse, print and parse again to the same tree. Also the corpus that the
  * error test damages. Canonical form as the printer gives it; written in other ways in test_parse.c. */
 static const char *const statements[] = {
-    "CREATE STREAM flights (origin VARCHAR KEY, dest VARCHAR, delay INT, at TIMESTAMP) WITH (TOPIC = 'flights', "
-    "VALUE_FORMAT = 'JSON', PARTITIONS = 4, TIMESTAMP = 'at');",
-    "CREATE OR REPLACE TABLE IF NOT EXISTS airports (iata VARCHAR PRIMARY KEY, name VARCHAR, state VARCHAR, "
-    "lat DECIMAL(9, 6)) WITH (KAFKA_TOPIC = 'airports', FORMAT = JSON, WRAP_SINGLE_VALUE = FALSE);",
-    "CREATE TABLE by_hour WITH (PARTITIONS = 8) AS SELECT origin, COUNT(*) AS n, AVG(delay) AS avg_delay FROM flights "
+    ("CREATE STREAM flights (origin VARCHAR KEY, dest VARCHAR, delay INT, at TIMESTAMP) WITH (TOPIC = 'flights', "
+    "VALUE_FORMAT = 'JSON', PARTITIONS = 4, TIMESTAMP = 'at');"),
+    ("CREATE OR REPLACE TABLE IF NOT EXISTS airports (iata VARCHAR PRIMARY KEY, name VARCHAR, state VARCHAR, "
+    "lat DECIMAL(9, 6)) WITH (KAFKA_TOPIC = 'airports', FORMAT = JSON, WRAP_SINGLE_VALUE = FALSE);"),
+    ("CREATE TABLE by_hour WITH (PARTITIONS = 8) AS SELECT origin, COUNT(*) AS n, AVG(delay) AS avg_delay FROM flights "
     "WINDOW TUMBLING (SIZE 1 HOURS, RETENTION 7 DAYS, GRACE PERIOD 10 MINUTES) WHERE delay IS NOT NULL GROUP BY origin "
-    "HAVING COUNT(*) > 10 EMIT CHANGES;",
+    "HAVING COUNT(*) > 10 EMIT CHANGES;"),
     "CREATE STREAM late AS SELECT * FROM flights WHERE delay > 15 AND NOT cancelled PARTITION BY dest EMIT CHANGES;",
-    "CREATE STREAM joined AS SELECT f.origin, a.name AS airport, f.delay FROM flights AS f LEFT JOIN airports AS a ON "
-    "f.dest = a.iata EMIT CHANGES;",
+    ("CREATE STREAM joined AS SELECT f.origin, a.name AS airport, f.delay FROM flights AS f LEFT JOIN airports AS a ON "
+    "f.dest = a.iata EMIT CHANGES;"),
     "CREATE TABLE both AS SELECT l.id, l.v, r.v AS w FROM lefts AS l FULL JOIN rights AS r ON l.id = r.id;",
     "CREATE FUNCTION score(INT, VARCHAR) RETURNS DOUBLE LANGUAGE C AS 'libscore.so', 'score';",
     "DROP FUNCTION IF EXISTS score;",
@@ -18,15 +18,15 @@ static const char *const statements[] = {
     "DROP STREAM flights;",
     "INSERT INTO flights (origin, dest, delay) VALUES ('SFO', 'JFK', 12), ('LAX', 'it''s', -3);",
     "INSERT INTO airports VALUES ('SFO', 'San Francisco', NULL, 37.61);",
-    "SELECT origin, delay * 2 + 1 AS twice FROM flights WHERE dest IN ('JFK', 'LAX') AND delay BETWEEN 1 AND 10 EMIT "
-    "CHANGES LIMIT 10;",
+    ("SELECT origin, delay * 2 + 1 AS twice FROM flights WHERE dest IN ('JFK', 'LAX') AND delay BETWEEN 1 AND 10 EMIT "
+    "CHANGES LIMIT 10;"),
     "SELECT origin, COUNT(*) AS n FROM flights GROUP BY origin ORDER BY n DESC, origin LIMIT 5 OFFSET 10;",
     "SELECT * FROM by_hour WHERE origin = 'SFO' AND WINDOWSTART >= TIMESTAMP '2024-01-01T00:00:00';",
-    "SELECT f.*, CASE WHEN delay > 60 THEN 'very' WHEN delay > 15 THEN 'late' ELSE 'ok' END AS how FROM flights AS f "
-    "EMIT FINAL;",
+    ("SELECT f.*, CASE WHEN delay > 60 THEN 'very' WHEN delay > 15 THEN 'late' ELSE 'ok' END AS how FROM flights AS f "
+    "EMIT FINAL;"),
     "SELECT CASE origin WHEN 'SFO' THEN 1 END, CAST(delay AS DECIMAL(10, 2)), name LIKE '%x!%' ESCAPE '!' FROM flights;",
-    "SELECT a IS DISTINCT FROM b, a IS NOT DISTINCT FROM b, a NOT LIKE 'x%', a NOT IN (1, 2.5, 1E3), a || 'x' || b, "
-    "-a - -b, \"Mixed Case\", \"select\" FROM s;",
+    ("SELECT a IS DISTINCT FROM b, a IS NOT DISTINCT FROM b, a NOT LIKE 'x%', a NOT IN (1, 2.5, 1E3), a || 'x' || b, "
+    "-a - -b, \"Mixed Case\", \"select\" FROM s;"),
     "TERMINATE by_hour;",
     "TERMINATE ALL;",
     "PAUSE by_hour;",

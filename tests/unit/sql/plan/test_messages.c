@@ -9,8 +9,8 @@
 #include "tests/unit/unit.h"
 
 static const char *const catalog[] = {
-    "CREATE STREAM flights (origin VARCHAR KEY, dest VARCHAR, delay INT, distance DOUBLE, departed TIMESTAMP, carrier "
-    "VARCHAR);",
+    ("CREATE STREAM flights (origin VARCHAR KEY, dest VARCHAR, delay INT, distance DOUBLE, departed TIMESTAMP, carrier "
+     "VARCHAR);"),
     "CREATE TABLE airports (iata VARCHAR PRIMARY KEY, name VARCHAR, state VARCHAR, latitude DOUBLE);",
     "CREATE TABLE states (code VARCHAR PRIMARY KEY, title VARCHAR, people BIGINT);",
     "CREATE TABLE totals AS SELECT origin, COUNT(*) AS amount, SUM(distance) AS miles FROM flights GROUP BY origin;",
@@ -18,28 +18,28 @@ static const char *const catalog[] = {
 static const char *const corpus[] = {
     "SELECT origin, dest, delay FROM flights WHERE delay > 15 AND carrier = 'UA' EMIT CHANGES LIMIT 10;",
     "SELECT carrier, COUNT(*) AS amount, AVG(delay) FROM flights GROUP BY carrier HAVING COUNT(*) > 100 EMIT CHANGES;",
-    "SELECT origin, WINDOWSTART, MAX(delay) FROM flights WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 10 MINUTES) WHERE "
-    "distance BETWEEN 100 AND 500 GROUP BY origin EMIT FINAL;",
-    "SELECT flights.origin, airports.name FROM flights LEFT JOIN airports ON flights.dest = airports.iata EMIT "
-    "CHANGES;",
-    "SELECT a.name, s.title FROM airports AS a JOIN states AS s ON a.state = s.code WHERE s.people > 1000000 EMIT "
-    "CHANGES;",
+    ("SELECT origin, WINDOWSTART, MAX(delay) FROM flights WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 10 MINUTES) WHERE "
+     "distance BETWEEN 100 AND 500 GROUP BY origin EMIT FINAL;"),
+    ("SELECT flights.origin, airports.name FROM flights LEFT JOIN airports ON flights.dest = airports.iata EMIT "
+     "CHANGES;"),
+    ("SELECT a.name, s.title FROM airports AS a JOIN states AS s ON a.state = s.code WHERE s.people > 1000000 EMIT "
+     "CHANGES;"),
     "SELECT state, COUNT(*) AS amount FROM airports GROUP BY state ORDER BY amount DESC LIMIT 5;",
-    "SELECT CASE WHEN delay > 60 THEN 'very late' WHEN delay > 15 THEN 'late' ELSE 'fine' END AS grade, origin\n"
-    "FROM flights\nWHERE carrier IN ('UA', 'AA', 'DL')\nEMIT CHANGES;",
+    ("SELECT CASE WHEN delay > 60 THEN 'very late' WHEN delay > 15 THEN 'late' ELSE 'fine' END AS grade, origin\n"
+     "FROM flights\nWHERE carrier IN ('UA', 'AA', 'DL')\nEMIT CHANGES;"),
     "SELECT UCASE(name), SUBSTRING(name, 1, 3), ROUND(latitude, 2), CAST(latitude AS DECIMAL(9, 4)) FROM airports;",
     "SELECT origin, amount FROM totals WHERE miles > 5000 ORDER BY miles DESC, origin;",
-    "CREATE TABLE busy WITH (PARTITIONS = 2, VALUE_FORMAT = 'JSON') AS SELECT dest, COUNT(*) AS amount FROM flights "
-    "WHERE "
-    "delay IS NOT NULL GROUP BY dest HAVING COUNT(*) > 10;",
-    "CREATE STREAM late AS SELECT origin, dest, delay * 60 AS seconds FROM flights WHERE NOT carrier LIKE 'U%' "
-    "PARTITION BY "
-    "dest EMIT CHANGES;",
-    "CREATE STREAM orders (id BIGINT KEY, customer VARCHAR, amount DECIMAL(10, 2), placed TIMESTAMP) WITH (TOPIC = "
-    "'orders', "
-    "PARTITIONS = 8, TIMESTAMP = 'placed');",
-    "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR, city VARCHAR) WITH (FORMAT = 'JSON', PARTITIONS = "
-    "4);",
+    ("CREATE TABLE busy WITH (PARTITIONS = 2, VALUE_FORMAT = 'JSON') AS SELECT dest, COUNT(*) AS amount FROM flights "
+     "WHERE "
+     "delay IS NOT NULL GROUP BY dest HAVING COUNT(*) > 10;"),
+    ("CREATE STREAM late AS SELECT origin, dest, delay * 60 AS seconds FROM flights WHERE NOT carrier LIKE 'U%' "
+     "PARTITION BY "
+     "dest EMIT CHANGES;"),
+    ("CREATE STREAM orders (id BIGINT KEY, customer VARCHAR, amount DECIMAL(10, 2), placed TIMESTAMP) WITH (TOPIC = "
+     "'orders', "
+     "PARTITIONS = 8, TIMESTAMP = 'placed');"),
+    ("CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR, city VARCHAR) WITH (FORMAT = 'JSON', PARTITIONS = "
+     "4);"),
     "INSERT INTO flights (origin, dest, delay, carrier) VALUES ('SFO', 'JFK', 12, 'UA'), ('LAX', 'ORD', -3, 'AA');",
     "INSERT INTO states VALUES ('CA', 'California', 39000000);",
     "EXPLAIN SELECT origin, SUM(distance) AS miles FROM flights GROUP BY origin EMIT CHANGES;",
