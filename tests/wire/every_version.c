@@ -1,5 +1,6 @@
 /* Every (API, version) that a server offers, with sensible content, over a socket: the answer decodes with the schema's
  * decoder to the last byte and says what must be said. */
+#include "log/base/clock.h"
 #include "log/client/remote.h"
 #include "tests/lib/server.h"
 #include "tests/unit/unit.h"
@@ -367,6 +368,74 @@ static void test_bad_software_name(void **state)
     assert_int_equal(out->error_code, 42);
 }
 
+static struct fetch_request fetch_of(struct fetch_request_topic *t, int32_t session, int32_t epoch, int32_t wait_ms)
+{
+    struct fetch_request in;
+    fetch_request_init(&in);
+    in.session_id = session;
+    in.session_epoch = epoch;
+    in.max_wait_ms = wait_ms;
+    in.min_bytes = 1;
+    in.topics = t;
+    in.topics_n = t ? 1 : 0;
+    return in;
+}
+
+/* A fetch session over the wire: the first answer tells all partitions, an incremental one waits for news and tells only
+ * the partition that has some (KIP-227). */
+static void test_fetch_session(void **state)
+{
+    (void)state;
+    struct fetch_request_partition p[2];
+    struct fetch_request_topic t = {.topic = STR("every"), .partitions = p, .partitions_n = 2};
+    for (int i = 0; i < 2; i++) {
+        fetch_request_partition_init(&p[i]);
+        p[i].partition = i;
+        p[i].fetch_offset = i == 0 ? produced : 0; /* both at their end */
+        p[i].partition_max_bytes = 1 << 20;
+    }
+    struct fetch_request in = fetch_of(&t, 0, 0, 0);
+    const struct fetch_response *out = call(1, 12, &in);
+    assert_int_equal(out->error_code, 0);
+    assert_int_equal(out->responses[0].partitions_n, 2);
+    int32_t session = out->session_id;
+    assert_true(session > 0);
+
+    int64_t before_us = clock_mono_us();
+    in = fetch_of(NULL, session, 1, 200);
+    out = call(1, 12, &in);
+    assert_int_equal(out->session_id, session);
+    assert_int_equal(out->responses_n, 0);
+    assert_true(clock_mono_us() - before_us >= 190000);
+
+    struct diag d;
+    struct remote *other = rm;
+    assert_int_equal(remote_open(&other, server.address, 5000, &d), 0);
+    in = fetch_of(NULL, session, 2, 10000);
+    /* The session lives on the shard of its connection: the same one must ask. */
+    assert_int_equal(remote_send(rm, 1, 12, &in, &d), 0);
+    struct remote *asking = rm;
+    rm = other;
+    do_produce(9);
+    rm = asking;
+    struct fetch_response woken;
+    before_us = clock_mono_us();
+    assert_int_equal(remote_receive(rm, 1, 12, &woken, &arena, &d), 0);
+    assert_true(clock_mono_us() - before_us < 5000000);
+    assert_int_equal(woken.responses_n, 1);
+    assert_int_equal(woken.responses[0].partitions_n, 1);
+    assert_int_equal(woken.responses[0].partitions[0].partition_index, 0);
+    assert_true(woken.responses[0].partitions[0].records.len > 0);
+    remote_close(other);
+
+    in = fetch_of(NULL, session, 9, 0);
+    out = call(1, 12, &in);
+    assert_int_equal(out->error_code, 71);
+    in = fetch_of(NULL, session ^ 0x1000, 3, 0);
+    out = call(1, 12, &in);
+    assert_int_equal(out->error_code, 70);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -405,6 +474,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_version),
+        cmocka_unit_test(test_fetch_session),
         cmocka_unit_test(test_newer_api_versions),
         cmocka_unit_test(test_bad_software_name),
     };
