@@ -53,18 +53,6 @@ void agg_save_count(struct op *op, struct str key, struct changes *out)
 
 /* ---- Back again. */
 
-static int restore_count(struct aggregate *a, struct str key, struct str value)
-{
-    if (!value.ptr) {
-        kv_remove(a->counts, key);
-        return 0;
-    }
-    if (value.len != 9 || value.ptr[0] != OP_LAYOUT)
-        return E_CORRUPT;
-    kv_put(a->counts, key, (struct str){value.ptr + 1, 8});
-    return 0;
-}
-
 /* Takes a state key apart; the group's key borrows from `bytes` or the arena. */
 static int parse_key(struct op *op, struct str bytes, int64_t *start, struct group_key *key)
 {
@@ -88,7 +76,9 @@ static int parse_key(struct op *op, struct str bytes, int64_t *start, struct gro
     }
     *key = (struct group_key){.len = GROUP_NULL_KEY};
     if (a->how == KEY_TEXT && !v.null)
-        *key = (struct group_key){.bytes = v.s, .len = (uint32_t)v.s.len, .hash = group_hash_bytes(v.s)};
+        *key = (struct group_key){.bytes = {v.s.ptr ? v.s.ptr : "", v.s.len},
+                                  .len = (uint32_t)v.s.len,
+                                  .hash = group_hash_bytes(v.s)};
     else if (a->how == KEY_NUMBER && !v.null)
         *key = (struct group_key){.number = v.type.id == T_BOOLEAN ? v.b : v.i, .len = 8};
     if (a->how == KEY_NUMBER)
@@ -132,6 +122,36 @@ static int restore_group(struct op *op, struct str bytes, struct str value)
     return ok ? 0 : E_CORRUPT;
 }
 
+/* Is it (aggregate, group, value), as count_values writes it? */
+static bool count_key_fits(struct op *op, struct str key)
+{
+    struct aggregate *a = op->state;
+    if (!a->best || key.len < 2 || be16(key.ptr) >= op->node->naggs)
+        return false;
+    unsigned agg = be16(key.ptr);
+    struct str rest = {key.ptr + 2, key.len - 2};
+    struct value v;
+    bool ok = !a->windowed || key_decode(&rest, TYPE(T_BIGINT), &v, &a->epoch) == 0;
+    for (unsigned c = 0; ok && c < a->nkey; c++)
+        ok = key_decode(&rest, op->node->out.cols[c].type, &v, &a->epoch) == 0;
+    return ok && key_decode(&rest, a->accs[agg].arg, &v, &a->epoch) == 0 && rest.len == 0;
+}
+
+static int restore_count(struct op *op, struct str key, struct str value)
+{
+    struct aggregate *a = op->state;
+    if (!count_key_fits(op, key))
+        return E_CORRUPT;
+    if (!value.ptr) {
+        kv_remove(a->counts, key);
+        return 0;
+    }
+    if (value.len != 9 || value.ptr[0] != OP_LAYOUT)
+        return E_CORRUPT;
+    kv_put(a->counts, key, (struct str){value.ptr + 1, 8});
+    return 0;
+}
+
 int aggregate_restore(struct op *op, unsigned store, struct str key, struct str value)
 {
     struct aggregate *a = op->state;
@@ -139,10 +159,9 @@ int aggregate_restore(struct op *op, unsigned store, struct str key, struct str 
     switch (store % OP_STORES) {
     case STORE_GROUPS:
         err = restore_group(op, key, value);
-        arena_reset(&a->epoch);
         break;
     case STORE_COUNTS:
-        err = restore_count(a, key, value);
+        err = restore_count(op, key, value);
         break;
     case STORE_CLOSED:
         if (value.len == 9 && value.ptr[0] == OP_LAYOUT && key.len == 0) {
@@ -150,5 +169,6 @@ int aggregate_restore(struct op *op, unsigned store, struct str key, struct str 
             err = 0;
         }
     }
+    arena_reset(&a->epoch);
     return err;
 }

@@ -345,6 +345,51 @@ void rig_crash(struct rig *rig)
     restore_all(rig);
 }
 
+size_t rig_live(const struct rig *rig, const struct plan_node *n, unsigned k)
+{
+    struct kv *last = kv_new(false, NULL);
+    for (size_t i = 0; i < rig->committed_changes; i++) {
+        const struct rig_change *c = &rig->changes[i];
+        if (c->store != n->id * 8 + k)
+            continue;
+        if (c->value.ptr)
+            kv_put(last, c->key, c->value);
+        else
+            kv_remove(last, c->key);
+    }
+    size_t live = kv_count(last);
+    kv_free(last);
+    return live;
+}
+
+/* Not numbers of 17 bytes, a join's weights: a huge one is no crash but a huge result. */
+static struct str damaged(struct rig *rig, struct str s)
+{
+    if (!s.ptr || s.len == 17 || random_chance(&rig->r, 0.7))
+        return s;
+    s = arena_dup(&rig->arena, s);
+    if (s.len && random_chance(&rig->r, 0.7))
+        ((char *)s.ptr)[random_below(&rig->r, s.len)] ^= (char)(1 << random_below(&rig->r, 8));
+    else
+        s.len = random_below(&rig->r, s.len + 1);
+    return s;
+}
+
+void rig_restore_damaged(struct rig *rig)
+{
+    close_ops(rig);
+    rig_start(rig);
+    for (size_t i = 0; i < rig->committed_changes; i++) {
+        const struct rig_change *c = &rig->changes[i];
+        for (unsigned k = 0; k < rig->nops; k++) {
+            if (rig->nodes[k]->id != c->store / 8)
+                continue;
+            int err = rig->ops[k]->cls->restore(rig->ops[k], c->store, damaged(rig, c->key), damaged(rig, c->value));
+            assert_true(err == 0 || err == E_CORRUPT);
+        }
+    }
+}
+
 /* ---- The batch database. */
 
 void rig_exec(struct rig *rig, const char *sql)

@@ -69,6 +69,10 @@ void rig_watermark(struct rig *rig, int64_t wm_ms);
 void rig_marker(struct rig *rig);
 void rig_commit(struct rig *rig);
 void rig_crash(struct rig *rig);
+/* Keys that the changelog still holds of a node's k-th store. */
+size_t rig_live(const struct rig *rig, const struct plan_node *n, unsigned k);
+/* Gives every committed change, some with a flipped bit or cut short, to new operators. */
+void rig_restore_damaged(struct rig *rig);
 void rig_exec(struct rig *rig, const char *sql);
 /* The bag shown at the last commit is what the database answers. */
 void rig_expect(struct rig *rig, const char *sql);

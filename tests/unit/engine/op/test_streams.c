@@ -112,6 +112,7 @@ static void run_windows(uint64_t seed, bool final)
     rig_commit(&rig);
     rig_expect(&rig, sql);
     assert_int_equal(rig.ops[at]->stats.state_rows, 0);
+    assert_int_equal(rig_live(&rig, group, 0), 0);
     rig_crash(&rig);
     rig_marker(&rig);
     assert_int_equal(rig.ops[at]->stats.state_rows, 0);
@@ -163,6 +164,47 @@ static void test_late_at_aggregate(void **state)
     rig_marker(&rig);
     rig_commit(&rig);
     rig_expect(&rig, "SELECT 5, 0, 1000, 2, 12, 6");
+    rig_fini(&rig);
+}
+
+/* A closed window leaves nothing, whatever its aggregates keep; rows may go again, and decimals may be large. */
+static void test_closed_window_leaves_nothing(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, 1);
+    struct plan_node *src = rig_node(&rig, PLAN_SOURCE, MODE_RETRACT, "K BIGINT,WS BIGINT,WE BIGINT,D BIGINT", NULL, NULL);
+    src->out.cols[3].type = (struct type){T_DECIMAL, 38, 0};
+    struct plan_node *n = rig_node(&rig, PLAN_AGGREGATE, MODE_RETRACT, "K BIGINT,WS BIGINT,WE BIGINT,S BIGINT,M BIGINT", src, NULL);
+    n->ngroup = 3;
+    n->group_cols = rig_cols(&rig, 3, (unsigned[]){0, 1, 2});
+    n->window_size_ms = SIZE;
+    n->naggs = 2;
+    n->aggs = (struct agg[]){rig_agg(&rig, AGG_SUM, src, 3), rig_agg(&rig, AGG_MIN, src, 3)};
+    n->out.cols[3].type = n->aggs[0].type;
+    n->out.cols[4].type = n->aggs[1].type;
+    rig_op(&rig, n, -1, 0);
+    rig_start(&rig);
+    struct rig_row row = {.weight = 1, .v = {rig_int(1), rig_int(0), rig_int(SIZE)}};
+    row.v[3] = (struct value){.type = src->out.cols[3].type, .d = decimal_pow10(37) * 9};
+    for (int i = 0; i < 30; i++) /* wraps 128 bits, more than once */
+        rig_push(&rig, &row, 1);
+    rig_marker(&rig);
+    rig_commit(&rig);
+    rig_expect(&rig, "SELECT 1, 0, 1000, NULL, '90000000000000000000000000000000000000'");
+    assert_int_equal(rig.nerrors, 1);
+    rig_crash(&rig);
+    row.weight = -1;
+    for (int i = 0; i < 29; i++)
+        rig_push(&rig, &row, 1);
+    rig_marker(&rig);
+    rig_commit(&rig);
+    rig_expect(&rig, "SELECT 1, 0, 1000, '90000000000000000000000000000000000000', '90000000000000000000000000000000000000'");
+    assert_int_equal(rig_live(&rig, n, 0) + rig_live(&rig, n, 1), 2);
+    rig_watermark(&rig, SIZE);
+    rig_marker(&rig);
+    rig_commit(&rig);
+    assert_int_equal(rig_live(&rig, n, 0) + rig_live(&rig, n, 1), 0);
     rig_fini(&rig);
 }
 
@@ -537,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_final_windows),
         cmocka_unit_test(test_late_at_aggregate),
+        cmocka_unit_test(test_closed_window_leaves_nothing),
         cmocka_unit_test(test_lookup_join),
         cmocka_unit_test(test_filter_and_project_of_table),
         cmocka_unit_test(test_having),
