@@ -34,12 +34,13 @@ static void gather(struct call *c, unsigned arg, struct weir_column *to)
     *to = (struct weir_column){.type = (enum weir_type)udf_types[from->type.id], .data = data, .valid = bits_new(c->arena, c->nsel)};
     uint32_t i = 0;
     ROWS (c, r) {
-        if (arg_null(c, arg, r)) {
+        bool null = arg_null(c, arg, r);
+        if (null)
             bit_clear(to->valid, i);
-        } else if (text) {
-            struct str s = arg_str(c, arg, r);
+        if (text) {
+            struct str s = null ? STR("") : arg_str(c, arg, r);
             ((struct weir_text *)(void *)data)[i] = (struct weir_text){s.ptr, (uint32_t)s.len};
-        } else {
+        } else if (!null) {
             memcpy(data + i * w, (const char *)from->data + (r & c->mask[arg]) * w, w);
         }
         i++;

@@ -1,4 +1,5 @@
 #include "engine/expr/kernel.h"
+#include "log/base/map.h"
 
 /* Comparisons, which also order GREATEST and LEAST; IN; LIKE lives in fn_like.c. NaN equals itself and is above all
  * other numbers, as in keys. Texts compare by their bytes. */
@@ -152,22 +153,82 @@ KERNEL(same)
 
 /* ---- args[0] IN (args[1..]): true if it equals one, else NULL if one is NULL, else false */
 
+/* Lists of constants that are longer than this are looked up by their key bytes; comparing a few is faster. */
+#define IN_COMPARED 8
+
+struct in_set {
+    struct map keys;
+    bool has_null;
+    struct wbuf key;
+};
+
+static void in_set_free(void *made)
+{
+    struct in_set *set = made;
+    map_fini(&set->keys);
+    wbuf_fini(&set->key);
+    xfree(set);
+}
+
+static struct in_set *in_set_new(const struct call *c)
+{
+    struct in_set *set = xzalloc(sizeof *set);
+    map_init(&set->keys);
+    wbuf_init(&set->key);
+    for (unsigned i = 1; i < c->nargs; i++) {
+        struct value v = arg_value(c, i, 0);
+        set->has_null |= v.null;
+        wbuf_reset(&set->key);
+        key_encode_value(&v, &set->key);
+        if (!v.null)
+            map_put(&set->keys, wbuf_view(&set->key), set);
+    }
+    return set;
+}
+
+static bool all_constant(const struct call *c)
+{
+    for (unsigned i = 1; i < c->nargs; i++)
+        if (c->mask[i])
+            return false;
+    return true;
+}
+
+/* 0 no, 1 yes, 2 unknown. */
+static unsigned in_compared(const struct call *c, uint32_t r)
+{
+    bool null = false;
+    for (unsigned i = 1; i < c->nargs; i++) {
+        if (arg_null(c, i, r))
+            null = true;
+        else if (order(c, 0, i, r) == 0)
+            return 1;
+    }
+    return null ? 2 : 0;
+}
+
+static unsigned in_looked_up(const struct call *c, struct in_set *set, uint32_t r)
+{
+    struct value v = arg_value(c, 0, r);
+    wbuf_reset(&set->key);
+    key_encode_value(&v, &set->key);
+    if (map_get(&set->keys, wbuf_view(&set->key)))
+        return 1;
+    return set->has_null ? 2 : 0;
+}
+
 KERNEL(in_list)
 {
+    struct in_set *set = NULL;
+    if (c->nargs > IN_COMPARED + 1 && all_constant(c)) {
+        if (!c->cache[0].made)
+            cached_set(&c->cache[0], STR(""), in_set_new(c), in_set_free);
+        set = c->cache[0].made;
+    }
     ROWS_VALID (c, r) {
-        if (arg_null(c, 0, r)) {
-            call_null(c, r);
-            continue;
-        }
-        bool found = false, null = false;
-        for (unsigned i = 1; i < c->nargs && !found; i++) {
-            if (arg_null(c, i, r))
-                null = true;
-            else
-                found = order(c, 0, i, r) == 0;
-        }
-        c->out->b[r] = found;
-        if (!found && null)
+        unsigned t = arg_null(c, 0, r) ? 2 : set ? in_looked_up(c, set, r) : in_compared(c, r);
+        c->out->b[r] = t == 1;
+        if (t == 2)
             call_null(c, r);
     }
 }

@@ -440,6 +440,97 @@ static void volatile_functions_draw_once(void **state)
     assert_string_equal(d.text, "division by zero");
 }
 
+static const struct expr *udf_call_of(const char *library, const char *symbol, struct type t, unsigned n,
+                                      const struct expr *const *args)
+{
+    struct expr *e = (struct expr *)(uintptr_t)make(EX_UDF, t, n, args);
+    e->udf = (struct udf_ref){symbol, library, symbol};
+    return e;
+}
+
+/* A C function sees the selected rows only, gives NULL for NULL, and its failures are the rows'; what cannot be loaded is
+ * told when the program is compiled. */
+static void c_functions_run(void **state)
+{
+    (void)state;
+    struct schema sc = {ARRAY_LEN(random_cols), random_cols};
+    const struct expr *i = column(0, random_cols[0].type), *s = column(3, random_cols[3].type);
+    const struct expr *roots[] = {udf_call_of(UDF_LIBRARY, "score", TYPE(T_DOUBLE), ARGS(i, s)),
+                                  udf_call_of(UDF_LIBRARY, "shout", TYPE(T_VARCHAR), ARGS(s)),
+                                  udf_call_of(UDF_LIBRARY, "score", TYPE(T_DOUBLE), ARGS(integer(4), s))};
+    static const struct {
+        int i;
+        const char *s;
+    } rows[] = {{10, "abc"}, {-1, "ab"}, {3, NULL}, {2, "a text that is not inline"}};
+    struct prog *p;
+    struct diag d = {0};
+    struct random r;
+    random_seed(&r, 1);
+    struct batch *b = random_batch(&r, 4, &nodes);
+    for (uint32_t row = 0; row < 4; row++) {
+        batch_set_value(b, 0, row, &(struct value){.type = TYPE(T_INT), .i = rows[row].i}, 4);
+        batch_set_value(b, 3, row, &(struct value){.type = TYPE(T_VARCHAR), .null = !rows[row].s, .s = str_of(rows[row].s)}, 4);
+    }
+    static const uint32_t sel[] = {0, 2, 3};
+    if (prog_compile(&p, roots, 3, &sc, &d))
+        fail_msg("%s", d.text);
+    struct vec out[3];
+    struct expr_errors errors = {0};
+    b->sel = sel;
+    b->nsel = 3;
+    prog_eval(p, b, out, b, &errors);
+    assert_int_equal(errors.count, 0); /* row 1 is not selected */
+    assert_true(out[0].f64[0] == 8 && out[0].f64[3] == 26);
+    assert_true(out[2].f64[0] == 5);
+    assert_false(vec_valid(&out[0], 2));
+    assert_true(str_eq(batch_str(b, &out[1], 3), STR("a text that is not inline!")));
+    b->sel = NULL;
+    b->nsel = 4;
+    prog_eval(p, b, out, b, &errors);
+    assert_int_equal(errors.count, 1);
+    assert_string_equal(errors.first, "negative minutes");
+    assert_false(vec_valid(&out[0], 1));
+    prog_free(p);
+    const struct expr *missing = udf_call_of(UDF_LIBRARY, "no_such", TYPE(T_DOUBLE), ARGS(i, s));
+    assert_int_not_equal(prog_compile(&p, &missing, 1, &sc, &d), 0);
+    assert_non_null(strstr(d.text, "no_such"));
+    missing = udf_call_of(UDF_LIBRARY, "score", random_cols[5].type, ARGS(i, s));
+    assert_int_not_equal(prog_compile(&p, &missing, 1, &sc, &d), 0);
+    assert_non_null(strstr(d.text, "DECIMAL"));
+}
+
+/* Long lists of constants are looked up, and answer as short ones do. */
+static void long_lists_are_searched(void **state)
+{
+    (void)state;
+    struct schema sc = {ARRAY_LEN(random_cols), random_cols};
+    struct random r;
+    random_seed(&r, test_seed());
+    for (unsigned c = 0; c < sc.n; c++) {
+        const struct expr *args[41] = {column(c, random_cols[c].type)}, *any[40];
+        for (unsigned i = 1; i < 41; i++) {
+            args[i] = constant(random_leaf(&r, random_cols[c].type));
+            any[i - 1] = CALL("=", args[0], args[i]);
+        }
+        unsigned n = 41;
+        const struct expr *roots[] = {make(EX_IN, TYPE(T_BOOLEAN), n, args), make(EX_OR, TYPE(T_BOOLEAN), n - 1, any)};
+        struct prog *p;
+        struct diag d;
+        assert_int_equal(prog_compile(&p, roots, 2, &sc, &d), 0);
+        for (int round = 0; round < 30; round++) {
+            uint32_t rows = MIN(40u, (uint32_t)ENGINE_BATCH_ROWS);
+            struct batch *b = random_batch(&r, rows, &nodes), view;
+            struct vec out[2];
+            prog_eval(p, b, out, b, NULL);
+            view = *b;
+            view.cols = out;
+            for (uint32_t row = 0; row < rows; row++)
+                same_value(batch_value(&view, 0, row), batch_value(&view, 1, row), roots[0]);
+        }
+        prog_free(p);
+    }
+}
+
 /* Trees print as SQL, with quotes doubled and operators in parentheses. */
 static void trees_print(void **state)
 {
@@ -664,7 +755,7 @@ int main(void)
         TEST(logic_is_three_valued), TEST(branches_are_guarded),      TEST(trees_do_not_depend_on_batches),
         TEST(texts_move),            TEST(volatile_functions_draw_once), TEST(trees_print),
         TEST(wrong_calls_are_explained), TEST(quotients_are_exact),   TEST(sums_are_exact),
-        TEST(sums_reach_the_ends),
+        TEST(sums_reach_the_ends),   TEST(c_functions_run),           TEST(long_lists_are_searched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
