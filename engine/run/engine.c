@@ -30,12 +30,18 @@ static void maybe_stopped(struct engine *e);
 struct broker *engine_broker(struct engine *e) { return e->broker; }
 struct budget *engine_memory(struct engine *e) { return &e->memory; }
 
+bool engine_memory_full(struct engine *e)
+{
+    return atomic_load(&e->memory.used) > e->memory.max - e->memory.max / 64;
+}
+
 struct sched *engine_sched(struct engine *e, struct loop *loop)
 {
-    for (unsigned i = 0; i < e->nscheds; i++)
-        if (e->scheds[i].loop == loop)
-            return &e->scheds[i];
-    CHECK(!"a task belongs to a loop of the broker");
+    unsigned i = 0;
+    while (i < e->nscheds && e->scheds[i].loop != loop)
+        i++;
+    CHECK(i < e->nscheds); /* a task belongs to a loop of the broker */
+    return &e->scheds[i];
 }
 
 /* Jobs begin at different shards, tasks of one job on shards one after the other. */

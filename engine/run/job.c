@@ -86,10 +86,11 @@ static struct job_parts parts_acquire(struct job *j, const struct topic *t)
 
 struct part *job_part(const struct job *j, struct uuid topic, unsigned partition)
 {
-    for (unsigned i = 0; i < j->ntopics; i++)
-        if (uuid_eq(j->topics[i].topic, topic))
-            return j->topics[i].parts[partition];
-    CHECK(!"a source's topic was resolved at the start");
+    unsigned i = 0;
+    while (i < j->ntopics && !uuid_eq(j->topics[i].topic, topic))
+        i++;
+    CHECK(i < j->ntopics && partition < j->topics[i].n); /* resolved at the start */
+    return j->topics[i].parts[partition];
 }
 
 struct resolving {
@@ -510,7 +511,7 @@ static void told_committed(struct job *j)
         query_committed(j->query);
     else
         checkpoint_some(j, false);
-    if (atomic_load(&engine_memory(j->engine)->used) > engine_memory(j->engine)->max)
+    if (engine_memory_full(j->engine))
         job_fail(j, E_BUDGET, "the state of all jobs takes more than weir.job.memory.bytes (%" PRId64 ")",
                  engine_memory(j->engine)->max);
 }

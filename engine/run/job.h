@@ -146,6 +146,7 @@ struct broker *engine_broker(struct engine *e);
 struct sched *engine_sched(struct engine *e, struct loop *loop);
 struct loop *engine_place(struct engine *e, struct uuid job, unsigned number);
 struct budget *engine_memory(struct engine *e);
+bool engine_memory_full(struct engine *e); /* state takes all of it, or nearly: what is over is not counted there */
 /* Finds a running job: found_cb on its home loop, or missing_cb on `back`. */
 struct job_find {
     void (*found_cb)(struct job_find *f, struct job *j);

@@ -17,7 +17,7 @@ struct query {
     struct msg begin_msg, free_msg, end_msg;
     struct timer progress;
     struct list ready;    /* struct result, committed */
-    size_t bytes;         /* in the tasks and in ready */
+    size_t bytes, paid;   /* of rows in the tasks and in ready; what of them the budget counts */
     int64_t left;         /* rows still wanted; -1: no limit */
     bool held;            /* the client is not ready for more */
     bool ended, closed, job_over, telling, freeing;
@@ -96,6 +96,7 @@ static void free_cb(struct msg *m)
 {
     struct query *q = container_of(m, struct query, free_msg);
     drop_ready(q);
+    budget_give(&q->job->memory, q->paid);
     job_free(q->job);
     xfree(q);
 }
@@ -135,6 +136,10 @@ void query_job_over(struct query *q)
 
 void query_result(struct query *q, size_t bytes)
 {
+    if (budget_take(&q->job->memory, bytes))
+        job_fail(q->job, E_BUDGET, "its result takes more memory than weir.job.memory.bytes leaves");
+    else
+        q->paid += bytes;
     q->bytes += bytes;
     if (q->bytes > ENGINE_RESULT_BYTES)
         job_hurry(q->job);
@@ -188,6 +193,9 @@ static void tell_rows(struct query *q)
     while (!q->held && !q->closed && !q->ended && !list_empty(&q->ready)) {
         struct result *r = container_of(list_pop(&q->ready), struct result, link);
         q->bytes -= r->bytes;
+        size_t back = MIN(q->paid, r->bytes);
+        budget_give(&q->job->memory, back);
+        q->paid -= back;
         tell_batch(q, r);
         arena_fini(&r->arena);
         xfree(r);

@@ -513,6 +513,27 @@ static void test_idle_partition(void **state)
     arena_fini(&a);
 }
 
+/* State that outgrows its memory fails the job with a sentence; the node lives, and with more memory the job goes on. */
+static void test_memory(void **state)
+{
+    (void)state;
+    W.conf.job_memory = 20000;
+    again(2);
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    for (int i = 0; i < 400; i++)
+        jw_row(&W, in, 0, 0, i, 1, false);
+    jw_pass_ms(&W, 1000);
+    struct answer x = await(job);
+    assert_int_equal(x.status, E_BUDGET);
+    assert_non_null(strstr(x.why, "weir.job.memory.bytes"));
+    W.conf.job_memory = 1 << 24;
+    again(2);
+    assert_int_equal(await(job).status, 0);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(KEYS - 1), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -520,7 +541,7 @@ int main(void)
         T(test_push_query_is_quick), T(test_limit),         T(test_pull_stream),    T(test_held_query),
         T(test_scan_refused),        T(test_stop_and_start), T(test_status),        T(test_topic_deleted),
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),         T(test_topic_grows),
-        T(test_idle_partition),
+        T(test_idle_partition),      T(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

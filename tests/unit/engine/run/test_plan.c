@@ -1,0 +1,137 @@
+/* Plans: packed, unpacked, checked, printed. */
+#include "log/base/random.h"
+#include "tests/lib/planlib.h"
+#include "tests/lib/seed.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static struct uuid id_of(uint8_t n) { return (struct uuid){{n}}; }
+
+/* A windowed join that has every kind of node but scan, sort and query. */
+static struct plan *big(struct arena *a)
+{
+    struct planlib pl;
+    planlib_init(&pl, a, 8);
+    struct plan_node *s = pl_source(&pl, "S", id_of(1), false), *t = pl_source(&pl, "T", id_of(2), true);
+    struct plan_node *n = pl_join(&pl, PLAN_JOIN_LOOKUP, JOIN_LEFT, pl_exchange(&pl, s, 1, (unsigned[]){0}),
+                                  pl_exchange(&pl, t, 1, (unsigned[]){0}), 0, 0);
+    n = pl_window(&pl, pl_pick(&pl, n, 2, (unsigned[]){3, 1}), 60000, 1000);
+    struct plan_node *part = pl_partial(&pl, n, 3, (unsigned[]){0, 2, 3}, AGG_AVG, 1, 60000, 1000);
+    n = pl_final(&pl, pl_exchange(&pl, part, 1, (unsigned[]){0}), part);
+    unsigned cols[] = {0, 1, 2, 0};
+    n = pl_pick(&pl, n, 4, cols);
+    struct plan_node *u = pl_normalize(&pl, pl_exchange(&pl, pl_source(&pl, "U", id_of(3), true), 1, (unsigned[]){0}));
+    n = pl_join(&pl, PLAN_JOIN_TABLE, JOIN_FULL, pl_exchange(&pl, n, 1, (unsigned[]){0}), u, 0, 0);
+    return planlib_done(&pl, pl_sink_topic(&pl, n, id_of(9), 0, 3, 1, 60000));
+}
+
+/* What was packed comes back the same: packing it again gives the same bytes, and it prints the same. */
+static void test_round_trip(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct wbuf one, two, text_one, text_two;
+    struct diag d = {0};
+    struct plan *p, *back;
+    arena_init(&a);
+    wbuf_init(&one);
+    wbuf_init(&two);
+    wbuf_init(&text_one);
+    wbuf_init(&text_two);
+    p = big(&a);
+    assert_int_equal(plan_check(p, &d), 0);
+    plan_pack(p, &one);
+    assert_int_equal(plan_unpack(&back, wbuf_view(&one), &a), 0);
+    plan_pack(back, &two);
+    assert_true(str_eq(wbuf_view(&one), wbuf_view(&two)));
+    plan_print(p, NULL, &text_one);
+    plan_print(back, NULL, &text_two);
+    assert_true(str_eq(wbuf_view(&text_one), wbuf_view(&text_two)));
+    unsigned lines = 0;
+    for (size_t i = 0; i < text_one.len; i++)
+        lines += text_one.data[i] == '\n';
+    assert_int_equal(lines, p->nnodes);
+    wbuf_fini(&one);
+    wbuf_fini(&two);
+    wbuf_fini(&text_one);
+    wbuf_fini(&text_two);
+    arena_fini(&a);
+}
+
+/* Cut or changed bytes give a plan that passes its check, or an error; never worse. */
+static void test_damaged_bytes(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct wbuf w;
+    struct random r;
+    random_seed(&r, test_seed());
+    arena_init(&a);
+    wbuf_init(&w);
+    plan_pack(big(&a), &w);
+    for (size_t n = 0; n < w.len; n++) {
+        struct plan *p;
+        assert_int_not_equal(plan_unpack(&p, (struct str){(char *)w.data, n}, &a), 0);
+    }
+    for (int64_t i = test_rounds(20000); i > 0; i--) {
+        struct plan *p;
+        arena_reset(&a);
+        size_t at = random_below(&r, w.len);
+        uint8_t old = w.data[at];
+        w.data[at] = (uint8_t)random_next(&r);
+        if (plan_unpack(&p, wbuf_view(&w), &a) == 0)
+            assert_int_equal(plan_check(p, NULL), 0);
+        w.data[at] = old;
+    }
+    wbuf_fini(&w);
+    arena_fini(&a);
+}
+
+static void refused(struct plan *p, const char *about)
+{
+    struct diag d = {0};
+    assert_int_equal(plan_check(p, &d), E_CORRUPT);
+    if (!strstr(d.text, about))
+        fail_msg("'%s' does not say '%s'", d.text, about);
+}
+
+/* Whatever does not fit is refused with a sentence: columns, types, modes, fragments. */
+static void test_check(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    struct plan *p = big(&a);
+    p->parallelism = 3;
+    refused(p, "parallelism");
+    p = big(&a);
+    p->sink->sink_cols[1] = 99;
+    refused(p, "format");
+    p = big(&a);
+    p->sink->inputs[0]->left_cols[0] = 77;
+    refused(p, "join column");
+    p = big(&a);
+    p->sink->inputs[0]->mode = MODE_APPEND;
+    refused(p, "cannot join");
+    p = big(&a);
+    p->sink->inputs[0]->id = 0;
+    refused(p, "numbered twice");
+    p = big(&a);
+    p->sink->ninputs = 0;
+    refused(p, "inputs");
+    struct planlib pl;
+    planlib_init(&pl, &a, 2);
+    struct plan_node *t = pl_source(&pl, "T", id_of(2), true), *u = pl_source(&pl, "U", id_of(3), true);
+    struct plan_node *n = pl_join(&pl, PLAN_JOIN_TABLE, JOIN_INNER, pl_normalize(&pl, t), pl_normalize(&pl, u), 0, 0);
+    refused(planlib_done(&pl, pl_sink_topic(&pl, n, id_of(9), 0, 1, -1, 0)), "different places");
+    arena_fini(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damaged_bytes),
+                                       cmocka_unit_test(test_check)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
