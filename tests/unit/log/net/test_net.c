@@ -244,6 +244,28 @@ static void test_sizes(void **state)
     close(fd);
 }
 
+/* Memory that one frame has taken is missing to another, which waits unread and goes on when the first is gone. */
+static void test_memory(void **state)
+{
+    (void)state;
+    uint32_t size;
+    uint8_t head[4];
+    int a = dial(address), b = dial(address);
+    put_frame(a, 'n', 1, 9);
+    put_frame(b, 'n', 2, 9);
+    assert_int_equal(get_frame(a, &size), 1);
+    assert_int_equal(get_frame(b, &size), 2);
+    put_be32(head, 2000000);
+    put(a, head, 4); /* the rest never comes */
+    clock_sleep_ms(50);
+    put_frame(b, 'n', 3, 510000);
+    struct pollfd pfd = {.fd = b, .events = POLLIN};
+    assert_int_equal(poll(&pfd, 1, 100), 0);
+    close(a);
+    assert_int_equal(get_frame(b, &size), 3);
+    close(b);
+}
+
 /* What comes up to `want` bytes of text until the connection falls silent. */
 static void read_text(int fd, char *out, size_t cap, const char *until, int times)
 {
@@ -387,6 +409,7 @@ static int start(void **state)
     config_init(&conf);
     conf.listeners = "PLAINTEXT://127.0.0.1:0";
     conf.request_max_bytes = 2000000;
+    conf.request_memory = 2500000;
     loops = loops_new(2);
     struct net_conf nc = {.conf = &conf, .loops = loops, .frames = &frames, .http = &http, .unix_path = unix_path};
     if (net_open(&net, &nc, &d) < 0)
@@ -419,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_order), cmocka_unit_test(test_file),         cmocka_unit_test(test_close),
         cmocka_unit_test(test_sizes), cmocka_unit_test(test_http),         cmocka_unit_test(test_http_refused),
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
