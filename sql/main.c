@@ -52,7 +52,11 @@ int main(int argc, char **argv)
     unsigned n;
     const struct shell_command *commands = shell_commands(&n);
     for (unsigned i = 0; i < n; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            char name[64]; /* as getopt's own complaints begin */
+            snprintf(name, sizeof name, "weir %s", commands[i].name);
+            argv[1] = name;
             return commands[i].run(argc - 1, argv + 1);
+        }
     return unknown(argv[1]);
 }

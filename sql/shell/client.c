@@ -152,6 +152,8 @@ struct show {
     struct live *live;
     struct arena arena;
     bool in_rows, push;
+    char why[300]; /* the last reason for there being no rows */
+    bool why_told;
     int64_t deadline_us;
     int exit_code;
     struct termios saved;
@@ -170,6 +172,18 @@ static void raw_on(struct show *s)
     s->raw = true;
 }
 
+/* Told at once to people, to others only if nothing comes at all. */
+static void keep_why(struct show *s, struct str why)
+{
+    bool news = !str_eq(why, str_of(s->why));
+    s->why_told &= !news;
+    copy_text(s->why, sizeof s->why, why);
+    if (s->why[0] && !s->why_told && isatty(STDERR_FILENO)) {
+        fprintf(stderr, "%s\n", s->why);
+        s->why_told = true;
+    }
+}
+
 static void end_rows(struct show *s)
 {
     if (s->live) {
@@ -180,8 +194,11 @@ static void end_rows(struct show *s)
         s->raw = false;
     } else if (s->in_rows) {
         render_end(&s->render);
+        if (s->push && !s->render.rows && s->why[0] && !s->why_told)
+            fprintf(stderr, "%s\n", s->why);
     }
     s->in_rows = false;
+    s->why[0] = 0;
 }
 
 static void begin_rows(struct show *s, const struct answer *an)
@@ -252,8 +269,8 @@ static void show_answer(struct show *s, const struct answer *an)
     case ANSWER_PROGRESS:
         if (s->live)
             live_progress(s->live, an);
-        else if (s->push && !s->render.rows && an->why.len && isatty(STDERR_FILENO))
-            fprintf(stderr, "%.*s\n", STR_ARG(an->why));
+        else if (s->push && !s->render.rows)
+            keep_why(s, an->why);
         break;
     case ANSWER_RECORD:
         show_record(an);
@@ -295,16 +312,18 @@ static bool wants_to_leave(struct show *s)
     return false;
 }
 
-static void wait_for_more(struct show *s)
+/* False: nobody reads our output any more. */
+static bool wait_for_more(struct show *s)
 {
-    struct pollfd fds[2] = {{.fd = http_client_fd(s->c->http), .events = POLLIN},
-                            {.fd = s->raw ? STDIN_FILENO : -1, .events = POLLIN}};
+    struct pollfd fds[3] = {{.fd = http_client_fd(s->c->http), .events = POLLIN},
+                            {.fd = s->raw ? STDIN_FILENO : -1, .events = POLLIN},
+                            {.fd = STDOUT_FILENO}};
     int timeout = s->live ? live_paint(s->live, clock_mono_us(), clock_wall_ms()) : -1;
     if (s->deadline_us) {
         int64_t left = (s->deadline_us - clock_mono_us()) / 1000 + 1;
         timeout = timeout < 0 || left < timeout ? (int)MAX(left, 0) : timeout;
     }
-    poll(fds, 2, timeout);
+    return poll(fds, 3, timeout) <= 0 || !(fds[2].revents & POLLERR);
 }
 
 static int lost(struct show *s, int err)
@@ -335,11 +354,10 @@ static int read_answers(struct show *s, bool *ended)
             show_answer(s, &an);
             continue;
         }
-        if (wants_to_leave(s)) {
+        if (wants_to_leave(s) || !wait_for_more(s)) {
             *ended = true;
             return s->exit_code;
         }
-        wait_for_more(s);
     }
 }
 
@@ -352,11 +370,13 @@ int client_run(struct client *c, struct str sql)
     struct show s = {.c = c, .sql = sql};
     arena_init(&s.arena);
     render_init(&s.render, c->mode, &c->screen);
-    int code = read_answers(&s, &c->left);
+    bool ended = false;
+    int code = read_answers(&s, &ended);
+    c->left = ended && !(s.deadline_us && clock_mono_us() >= s.deadline_us); /* its time is over: what follows is run */
     end_rows(&s);
     render_fini(&s.render);
     arena_fini(&s.arena);
-    if (c->left || code == EXIT_CONNECTION) { /* closing the connection is how a query is ended */
+    if (ended || code == EXIT_CONNECTION) { /* closing the connection is how a query is ended */
         http_client_close(c->http);
         c->http = NULL;
     }

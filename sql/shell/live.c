@@ -21,7 +21,7 @@ struct live_row {
 enum live_mode { LIVE_TABLE, LIVE_CHANGES };
 
 struct live {
-    const struct screen *screen;
+    struct screen *screen;
     struct arena arena;
     struct columns cols;
     bool keyed, paused, dirty, typing;
@@ -40,10 +40,10 @@ struct live {
     char why[300];
     /* The frame on the screen, line by line. */
     struct wbuf frame, old_frame;
-    unsigned old_lines;
+    int columns; /* of the screen when old_frame was painted */
 };
 
-struct live *live_new(const struct screen *screen, const struct answer *columns, int64_t now_us)
+struct live *live_new(struct screen *screen, const struct answer *columns, int64_t now_us)
 {
     struct live *l = xzalloc(sizeof *l);
     l->screen = screen;
@@ -148,13 +148,26 @@ static bool table_sweep(struct live *l, int64_t now_us)
 }
 
 /* ---- Rows told one by one. */
+static size_t usual_width(struct str type)
+{
+    static const struct {
+        struct str type;
+        size_t width;
+    } usual[] = {{STR("BOOLEAN"), 5},  {STR("INT"), 6},   {STR("BIGINT"), 10}, {STR("DOUBLE"), 12},
+                 {STR("VARCHAR"), 12}, {STR("DATE"), 10}, {STR("TIME"), 12},   {STR("TIMESTAMP"), 23}};
+    for (size_t i = 0; i < ARRAY_LEN(usual); i++)
+        if (str_eq(type, usual[i].type))
+            return usual[i].width;
+    return 8;
+}
+
 static void flow_row(struct live *l, const struct answer *an, unsigned i)
 {
     struct row row = {.cells = &an->cells[i * an->ncells], .op = i < an->ops.len ? an->ops.ptr[i] : '+'};
     if (!l->flow_header) {
         box_widths(&l->cols, &row, 1, l->screen->columns - 2, l->flow_widths);
         for (unsigned c = 0; c < l->cols.n; c++) /* room for what will be longer than the first row */
-            l->flow_widths[c] += l->cols.cols[c].right ? 2 : 0;
+            l->flow_widths[c] = MAX(l->flow_widths[c], usual_width(l->cols.cols[c].type));
         wbuf_str(&l->flow, l->cols.updates ? STR("  ") : STR(""));
         box_header(&l->flow, &l->cols, l->flow_widths, l->screen);
         l->flow_header = true;
@@ -213,7 +226,9 @@ bool live_key(struct live *l, char key)
         return false;
     }
     bool table = l->cols.updates && l->mode == LIVE_TABLE;
-    if (key == 'p')
+    if (key == 27)
+        l->filter[0] = 0;
+    else if (key == 'p')
         l->paused = !l->paused;
     else if (key == 'c' && l->cols.updates)
         l->mode = l->mode == LIVE_TABLE ? LIVE_CHANGES : LIVE_TABLE;
@@ -244,12 +259,20 @@ static int cmp_rows(const void *pa, const void *pb, void *arg)
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
+static bool has_text(struct str in, struct str what)
+{
+    for (size_t i = 0; i + what.len <= in.len; i++)
+        if (str_eq_nocase((struct str){in.ptr + i, what.len}, what))
+            return true;
+    return false;
+}
+
 static bool row_matches(const struct live *l, const struct row *row)
 {
     if (!l->filter[0])
         return true;
     for (unsigned c = 0; c < l->cols.n; c++)
-        if (row->cells[c].text.len && memmem(row->cells[c].text.ptr, row->cells[c].text.len, l->filter, strlen(l->filter)))
+        if (has_text(row->cells[c].text, str_of(l->filter)))
             return true;
     return false;
 }
@@ -296,7 +319,8 @@ static void put_status(struct live *l, struct wbuf *w, int64_t now_us, int64_t w
     wbuf_str(w, STR("  lag "));
     put_count(w, (double)l->progress.lag);
     if (l->progress.state_bytes)
-        wbuf_printf(w, "  state %.1fMB", (double)l->progress.state_bytes / 1e6);
+        wbuf_printf(w, l->progress.state_bytes < 1000000 ? "  state %.1fkB" : "  state %.1fMB",
+                    (double)l->progress.state_bytes / (l->progress.state_bytes < 1000000 ? 1e3 : 1e6));
     wbuf_printf(w, "  %sq quit  p pause", paint(l->screen, DIM));
     if (l->cols.updates)
         wbuf_str(w, l->mode == LIVE_TABLE ? STR("  c changes  s sort  / filter") : STR("  c table"));
@@ -338,36 +362,57 @@ static struct str cut_line(struct str *s)
     return line;
 }
 
+/* Rows of the screen that the old frame takes now: a terminal that became narrower has wrapped its lines. */
+static unsigned old_rows(const struct live *l)
+{
+    unsigned rows = 0;
+    for (struct str s = wbuf_view(&l->old_frame); s.len;) {
+        size_t width = line_width(cut_line(&s));
+        rows += 1 + (unsigned)(width ? (width - 1) / (size_t)MAX(l->screen->columns, 1) : 0);
+    }
+    return rows;
+}
+
+static void put_line(struct live *l, struct wbuf *w, struct str line)
+{
+    wbuf_str(w, STR("\033[K"));
+    line_cut(w, line, (size_t)l->screen->columns);
+    wbuf_u8(w, '\n');
+}
+
 /* Brings the screen from the old frame to the new one: flow lines push it down, equal lines are stepped over. */
 static void swap_frame(struct live *l)
 {
-    struct wbuf w;
+    struct wbuf w, cut;
     wbuf_init(&w);
+    wbuf_init(&cut);
     wbuf_str(&w, STR("\033[?2026h"));
-    if (l->old_lines)
-        wbuf_printf(&w, "\033[%uA\r", l->old_lines);
-    bool moved = l->flow.len > 0;
-    for (struct str s = wbuf_view(&l->flow); s.len;) {
-        struct str line = cut_line(&s);
-        wbuf_printf(&w, "\033[K%.*s\n", STR_ARG(line));
-    }
+    unsigned up = old_rows(l);
+    if (up)
+        wbuf_printf(&w, "\033[%uA\r", up);
+    bool moved = l->flow.len > 0 || l->columns != l->screen->columns;
+    if (l->columns != l->screen->columns)
+        wbuf_str(&w, STR("\033[J"));
+    l->columns = l->screen->columns;
+    for (struct str s = wbuf_view(&l->flow); s.len;)
+        put_line(l, &w, cut_line(&s));
     wbuf_reset(&l->flow);
     struct str old = moved ? (struct str){"", 0} : wbuf_view(&l->old_frame);
-    unsigned lines = 0;
-    for (struct str s = wbuf_view(&l->frame); s.len; lines++) {
-        struct str line = cut_line(&s), before = old.len ? cut_line(&old) : STR_NULL;
+    for (struct str s = wbuf_view(&l->frame); s.len;) {
+        size_t at = cut.len;
+        line_cut(&cut, cut_line(&s), (size_t)l->screen->columns);
+        struct str line = {(const char *)cut.data + at, cut.len - at}, before = old.len ? cut_line(&old) : STR_NULL;
         if (before.ptr && str_eq(line, before))
             wbuf_u8(&w, '\n');
         else
-            wbuf_printf(&w, "\033[K%.*s\n", STR_ARG(line));
+            put_line(l, &w, line);
+        wbuf_u8(&cut, '\n');
     }
     wbuf_str(&w, STR("\033[J\033[?2026l"));
     stdout_flush(&w);
     wbuf_fini(&w);
-    l->old_lines = lines;
-    struct wbuf swap = l->old_frame;
-    l->old_frame = l->frame;
-    l->frame = swap;
+    wbuf_fini(&l->old_frame);
+    l->old_frame = cut;
 }
 
 static void paint_frame(struct live *l, int64_t now_us, int64_t wall_ms, bool last)
@@ -387,7 +432,8 @@ int live_paint(struct live *l, int64_t now_us, int64_t wall_ms)
     int64_t due = l->painted_us + FRAME_US;
     if (now_us < due)
         return (int)((due - now_us) / 1000) + 1;
-    bool second = now_us / 1000000 != l->painted_us / 1000000;
+    screen_resize(l->screen);
+    bool second = l->columns != l->screen->columns || now_us / 1000000 != l->painted_us / 1000000;
     if (l->paused && !l->dirty)
         return 100;
     if (table_sweep(l, now_us) || l->dirty || second || now_us - l->last_row_us < 2 * BRIGHT_US)

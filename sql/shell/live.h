@@ -6,7 +6,8 @@
 #include "sql/shell/render.h"
 
 struct live;
-struct live *live_new(const struct screen *screen, const struct answer *columns, int64_t now_us);
+/* Borrows screen, whose size it follows. */
+struct live *live_new(struct screen *screen, const struct answer *columns, int64_t now_us);
 void live_rows(struct live *l, const struct answer *rows, int64_t now_us);
 void live_progress(struct live *l, const struct answer *progress);
 /* A key was pressed; true: the user wants to leave. */

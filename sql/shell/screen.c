@@ -86,3 +86,52 @@ void text_put(struct wbuf *out, struct str s, size_t width, bool right)
     if (!right || full > width)
         put_spaces(out, width > used ? width - used : 0);
 }
+
+/* Bytes of the escape sequence that s begins with: ESC [ ... letter; 0: none. */
+static size_t escape_len(struct str s)
+{
+    if (s.len < 2 || s.ptr[0] != '\033' || s.ptr[1] != '[')
+        return 0;
+    size_t n = 2;
+    while (n < s.len && !((s.ptr[n] | 32) >= 'a' && (s.ptr[n] | 32) <= 'z'))
+        n++;
+    return MIN(n + 1, s.len);
+}
+
+void line_cut(struct wbuf *out, struct str line, size_t width)
+{
+    size_t used = 0;
+    bool colours = false;
+    while (line.len) {
+        utf8proc_int32_t cp;
+        int w = 0;
+        size_t n = escape_len(line);
+        colours |= n > 0;
+        if (!n)
+            n = next_char(line, &cp, &w);
+        if (used + (size_t)w > width)
+            break;
+        wbuf_put(out, line.ptr, n);
+        used += (size_t)w;
+        line.ptr += n;
+        line.len -= n;
+    }
+    if (line.len && colours)
+        wbuf_str(out, STR(PLAIN));
+}
+
+size_t line_width(struct str line)
+{
+    size_t used = 0;
+    while (line.len) {
+        utf8proc_int32_t cp;
+        int w = 0;
+        size_t n = escape_len(line);
+        if (!n)
+            n = next_char(line, &cp, &w);
+        used += (size_t)w;
+        line.ptr += n;
+        line.len -= n;
+    }
+    return used;
+}

@@ -16,6 +16,10 @@ size_t text_width(struct str s);
 /* Text cut or padded to exactly width cells; a cut text ends in "…". */
 void text_put(struct wbuf *out, struct str s, size_t width, bool right);
 
+/* The part of a line that fits width cells, colours kept and ended; and the cells that a line with colours takes. */
+void line_cut(struct wbuf *out, struct str line, size_t width);
+size_t line_width(struct str line);
+
 #define DIM "\033[2m"
 #define BOLD "\033[1m"
 #define RED "\033[31m"
