@@ -114,7 +114,7 @@ static void patterns_round_trip(void **state)
 {
     (void)state;
     static const char *const patterns[] = {"yyyy-MM-dd'T'HH:mm:ss.SSS", "yyyyMMddHHmmssSSS", "d/M/yyyy h:m:s.SSS a",
-                                           "EEEE, d MMMM uuuu HH:mm:ss.SSS XX" "X", "yyyy D A", "MMM dd yyyy KK:mm:ss.SSS a Z",
+                                           "EEEE, d MMMM uuuu HH:mm:ss.SSS xxx", "yyyy D A", "MMM dd yyyy KK:mm:ss.SSS a Z",
                                            "yyyy-MM-dd[' at 'HH:mm:ss.SSS]", "kk:mm:ss.SSS, yyyy.MM.dd"};
     struct random r;
     random_seed(&r, test_seed());
