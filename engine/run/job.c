@@ -316,8 +316,8 @@ void job_task_started(struct job *j, struct task *t)
     if (j->starting || !sm_is(&j->sm, J_OPENING))
         return;
     sm_move(&j->sm, J_RUNNING);
-    trace(INFO, "run", "job_running name=%s tasks=%u epoch=%" PRId64, j->query ? "query" : j->def.name, j->ntasks,
-          j->last.epoch);
+    if (!j->query)
+        trace(INFO, "run", "job_running name=%s tasks=%u epoch=%" PRId64, j->def.name, j->ntasks, j->last.epoch);
     if (j->last.epoch > 0)
         open_gate(j);
     if (j->query)
@@ -616,6 +616,7 @@ void job_task_failed(struct job *j, struct task *t)
 static void begin_closing(struct job *j)
 {
     sm_move(&j->sm, J_CLOSING);
+    atomic_store(&j->canceled, true);
     timer_stop(&j->tick);
     for (unsigned i = 0; i < j->nwatches; i++)
         if (j->watches[i].pending)

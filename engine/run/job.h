@@ -52,7 +52,8 @@ struct job {
     unsigned starting, closing; /* tasks */
     unsigned checkpoints;    /* at work */
     struct restore *restore;
-    bool restoring;          /* workers of restore.c are at work */
+    bool restoring;          /* workers of restore.c are at work, */
+    _Atomic bool canceled;   /* and shall give up */
     struct work close_work;
     bool closing_ops;
     _Atomic uint64_t restored, to_restore; /* records */

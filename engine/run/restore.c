@@ -306,7 +306,7 @@ int task_restore_value(struct task *t, uint32_t store, struct str key, struct st
 static int loaded_cb(void *arg, uint32_t store, struct str key, struct str value)
 {
     struct task_restore *tr = arg;
-    return task_restore_value(tr->t, store, key, value);
+    return atomic_load(&tr->r->j->canceled) ? E_CANCELED : task_restore_value(tr->t, store, key, value);
 }
 
 static int changed_cb(void *arg, const struct record *rec)
@@ -314,6 +314,8 @@ static int changed_cb(void *arg, const struct record *rec)
     struct task_restore *tr = arg;
     struct changelog_key k;
     atomic_fetch_add_explicit(&tr->r->j->restored, 1, memory_order_relaxed);
+    if (atomic_load(&tr->r->j->canceled))
+        return E_CANCELED;
     if (changelog_key_parse(&k, rec->key) != 0)
         return E_CORRUPT;
     if (k.commit || k.task != tr->t->id)
@@ -385,7 +387,9 @@ static void task_work(struct work *w)
     tr->status = task_open_ops(tr->t, &tr->d);
     if (tr->status)
         return;
-    if (tr->has_checkpoint && load_checkpoint(tr) != 0)
+    if (tr->has_checkpoint)
+        tr->status = load_checkpoint(tr);
+    if (tr->status && tr->status != E_CANCELED)
         tr->status = begin_anew(tr);
     for (size_t i = 0; !tr->status && i < tr->nranges; i++)
         tr->status = part_scan(tr->t->changelog_part, tr->ranges[i].start, tr->ranges[i].end, changed_cb, tr);

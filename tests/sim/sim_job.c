@@ -37,7 +37,7 @@ static struct {
     enum shape shape;
     struct uuid in[3], out, changelog, job; /* in: I, T, U */
     struct writer *writers[3][PARTS];
-    bool created;
+    bool created, stopped;
     int64_t clock; /* event time of the next row */
     unsigned flying;
     unsigned checked;
@@ -460,10 +460,23 @@ static void check_status(void)
     arena_fini(&a);
 }
 
+/* Stops the job, or lets it run again. */
+static void want_stopped(bool stopped)
+{
+    struct arena a;
+    if (W.stopped == stopped)
+        return;
+    arena_init(&a);
+    W.stopped = stopped;
+    jw_put_job(&W.w, shape_names[W.shape], W.job, make_plan(&a), W.out, W.changelog, stopped);
+    arena_fini(&a);
+}
+
 /* Faults are over: the job catches up, and everything agrees with everything. */
 static void settle(void)
 {
     static struct table got, want;
+    want_stopped(false);
     jw_pass_ms(&W.w, 3000);
     MUST(W.flying == 0, "appends hang");
     check_status();
@@ -487,6 +500,8 @@ static void one_life(void)
     for (uint64_t n = roll(60); n > 0; n--) {
         if (W.flying < 8 && roll(3))
             produce();
+        if (!faults && roll(30) == 0)
+            want_stopped(!W.stopped);
         if (roll(8) == 0)
             jw_pass_ms(&W.w, (int64_t)roll(300));
         else
