@@ -63,6 +63,7 @@ struct prepared {
     const struct plan *plan;
     struct schema schema;
     bool push, changes;
+    struct batch *row_if_none; /* pull: the row to give if the query ends without one (a total of nothing); else NULL */
 
     /* INSERT, PRINT */
     struct uuid topic;

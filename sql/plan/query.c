@@ -50,6 +50,36 @@ static int check_topics(struct stmt *st, const struct ast_select *s, const struc
     return 0;
 }
 
+/* A total over no rows is a row: COUNT 0, all else NULL. The engine knows groups by their rows, so this one is made
+ * here. NULL: the query has groups, or even this row does not pass. */
+static struct batch *row_of_nothing(struct stmt *st, const struct query *q, const struct schema *shown)
+{
+    if (!q->aggregates || q->ngroup || q->limit == 0 || q->offset > 0)
+        return NULL;
+    const struct expr **by = (const struct expr **)ARENA_ARRAY(st->arena, const struct expr *, q->naggs);
+    struct batch *row = batch_new(st->arena, shown, 1);
+    struct value v;
+    row->n = row->nsel = 1;
+    row->ts[0] = st->env->now_ms;
+    for (unsigned i = 0; i < q->naggs; i++) {
+        bool count = q->aggs[i].kind == AGG_COUNT || q->aggs[i].kind == AGG_COUNT_STAR;
+        struct expr *e = ARENA_NEW(st->arena, struct expr);
+        *e = (struct expr){.kind = EX_CONST, .type = q->aggs[i].type, .value = value_null(q->aggs[i].type)};
+        e->value.null = !count;
+        by[i] = e;
+    }
+    struct diag ignored;
+    if (q->having &&
+        (expr_const(expr_replace(q->having, by, st->arena), &v, st->arena, &ignored) != 0 || v.null || !v.i))
+        return NULL;
+    for (unsigned i = 0; i < shown->n; i++) {
+        if (expr_const(expr_replace(q->items[i].expr, by, st->arena), &v, st->arena, &ignored) != 0)
+            v = value_null(shown->cols[i].type);
+        batch_set_value(row, i, 0, &v, 1);
+    }
+    return row;
+}
+
 int prepare_select(struct stmt *st)
 {
     struct query q;
@@ -63,6 +93,7 @@ int prepare_select(struct stmt *st)
     st->out->plan = plan;
     st->out->schema = plan->sink->inputs[0]->out;
     st->out->push = !is_pull(st->ast->select);
+    st->out->row_if_none = st->out->push ? NULL : row_of_nothing(st, &q, &st->out->schema);
     st->out->changes = plan->sink->inputs[0]->mode != MODE_APPEND && st->out->push;
     return 0;
 }

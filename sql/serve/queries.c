@@ -49,9 +49,13 @@ static void end_cb(void *arg, int status, const char *why)
     if (status) {
         session_error(s, status, "XX000", "the query ended: %s", why && *why ? why : err_text(status));
         session_fail(s);
-    } else {
-        session_done(s);
+        return;
     }
+    if (s->rows == 0 && s->p.row_if_none) {
+        tell_rows(s, s->p.row_if_none, s->p.schema.n, 1);
+        s->rows = 1;
+    }
+    session_done(s);
 }
 
 static const struct query_class push_class = {.rows = rows_cb, .progress = progress_cb, .end = end_cb};
