@@ -401,6 +401,29 @@ static void test_damaged_plan(void **state)
     assert_int_equal(await(job).status, 0);
 }
 
+/* A C function whose library is missing fails the job that calls it, and nothing else. */
+static void test_udf_missing(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct planlib pl;
+    arena_init(&a);
+    planlib_init(&pl, &a, TASKS);
+    struct plan_node *n = pl_pick(&pl, pl_source(&pl, "I", in, false), 2, (unsigned[]){0, 1});
+    struct expr *call = ARENA_NEW(&a, struct expr);
+    *call = (struct expr){.kind = EX_UDF, .type = TYPE(T_BIGINT), .nargs = 1, .args = n->exprs,
+                          .udf = {"F", "/nowhere/libf.so", "f"}};
+    const struct expr *exprs[] = {n->exprs[0], call};
+    n->exprs = exprs;
+    jw_put_job(&W, "calls", id_of(60), planlib_done(&pl, pl_sink_topic(&pl, n, out, 0, 1, -1, 0)), out, changelog, false);
+    struct answer x = await(id_of(60));
+    assert_int_not_equal(x.status, 0);
+    assert_non_null(strstr(x.why, "libf.so"));
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    arena_fini(&a);
+}
+
 static char *state_path(struct arena *a, const char *file)
 {
     char id[UUID_TEXT];
@@ -541,7 +564,7 @@ int main(void)
         T(test_push_query_is_quick), T(test_limit),         T(test_pull_stream),    T(test_held_query),
         T(test_scan_refused),        T(test_stop_and_start), T(test_status),        T(test_topic_deleted),
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),         T(test_topic_grows),
-        T(test_idle_partition),      T(test_memory),
+        T(test_idle_partition),      T(test_memory),        T(test_udf_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
