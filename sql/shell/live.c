@@ -7,6 +7,7 @@
 #define FRAME_US 100000    /* between two frames */
 #define BRIGHT_US 1000000  /* a new row is bright, a retracted one fades, for this long */
 #define SILENT_US 2000000  /* without a row for this long, say why */
+#define LEAVING_MAX 200    /* rows that new ones are compared with */
 #define ROWS_MAX 100000    /* rows of the live table kept; more are counted only */
 
 struct live_row {
@@ -30,6 +31,8 @@ struct live {
     char filter[64];
     struct live_row **rows;
     unsigned nrows, rows_cap, gone;
+    struct live_row **leaving; /* without keys: gone by the answer at work, and no new row has taken their place */
+    unsigned nleaving, leaving_cap;
     struct map by_identity;
     uint64_t order, told, dropped;
     struct wbuf flow; /* lines to print above the status line */
@@ -107,6 +110,42 @@ static void table_set(struct live *l, struct live_row *lr)
     xfree(lr);
 }
 
+static unsigned equal_cells(const struct live *l, const struct row *a, const struct row *b)
+{
+    unsigned n = 0;
+    for (unsigned c = 0; c < l->cols.n; c++)
+        n += a->cells[c].kind == b->cells[c].kind && str_eq(a->cells[c].text, b->cells[c].text);
+    return n;
+}
+
+/* A result without keys tells an update as a row that goes and a row that comes: the new one takes the line of the one
+ * that is most like it, so that the table stands still. */
+static bool take_place(struct live *l, struct live_row *lr)
+{
+    unsigned best = 0, most = 0;
+    if (l->keyed || map_get(&l->by_identity, lr->identity))
+        return false;
+    for (unsigned i = 0; i < l->nleaving; i++) {
+        unsigned n = equal_cells(l, &l->leaving[i]->row, &lr->row);
+        if (n > most) {
+            most = n;
+            best = i;
+        }
+    }
+    if (!most)
+        return false;
+    struct live_row *old = l->leaving[best], keep = *old;
+    l->leaving[best] = l->leaving[--l->nleaving];
+    map_remove(&l->by_identity, keep.identity);
+    *old = *lr;
+    old->order = keep.order;
+    map_put(&l->by_identity, old->identity, old);
+    arena_fini(&keep.arena);
+    xfree(lr);
+    l->gone--;
+    return true;
+}
+
 static void table_change(struct live *l, const struct answer *an, unsigned i, int64_t now_us)
 {
     struct live_row *lr = xzalloc(sizeof *lr);
@@ -115,7 +154,8 @@ static void table_change(struct live *l, const struct answer *an, unsigned i, in
     lr->row.seen_us = (uint64_t)now_us;
     lr->identity = identity_of(l, &lr->row, &lr->arena);
     if (lr->row.op == '+') {
-        table_set(l, lr);
+        if (!take_place(l, lr))
+            table_set(l, lr);
         return;
     }
     struct live_row *old = map_get(&l->by_identity, lr->identity);
@@ -123,6 +163,8 @@ static void table_change(struct live *l, const struct answer *an, unsigned i, in
         old->gone = true;
         old->row.seen_us = (uint64_t)now_us;
         l->gone++;
+        if (!l->keyed && l->nleaving < LEAVING_MAX)
+            VEC_PUSH(l->leaving, l->nleaving, l->leaving_cap) = old;
     }
     free_row(lr);
 }
@@ -191,6 +233,7 @@ void live_rows(struct live *l, const struct answer *an, int64_t now_us)
         if (l->mode == LIVE_CHANGES)
             flow_row(l, an, i);
     }
+    l->nleaving = 0;
     l->last_row_us = now_us;
     l->dirty |= !l->paused;
 }
@@ -454,6 +497,7 @@ void live_end(struct live *l, int64_t now_us)
     for (unsigned i = 0; i < l->nrows; i++)
         free_row(l->rows[i]);
     xfree(l->rows);
+    xfree(l->leaving);
     map_fini(&l->by_identity);
     wbuf_fini(&l->flow);
     wbuf_fini(&l->frame);
