@@ -1,5 +1,5 @@
-/* Taking checkpoints: a worker folds the committed part of a task's changelog, from where its checkpoint ends, to the last
- * value of every key and writes that in one transaction. Live operators are never touched.
+/* Taking checkpoints: a worker folds the committed part of a task's changelog, from where its checkpoint ends, to the
+ * last value of every key and writes that in one transaction. Live operators are never touched.
  *
  * A checkpoint that cannot be taken (disk full, damaged file) is tried again after the next commit that is due; the
  * changelog has everything meanwhile. */

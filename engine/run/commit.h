@@ -1,4 +1,5 @@
-/* What a job has committed: the records of its changelog topic, as bytes. Pure. Layout: engine/README.md, "Changelog". */
+/* What a job has committed: the records of its changelog topic, as bytes. Pure. Layout: engine/README.md, "Changelog".
+ */
 #ifndef RUN_COMMIT_H
 #define RUN_COMMIT_H
 #include "log/base/alloc.h"
@@ -6,9 +7,9 @@
 #include "log/base/err.h"
 
 struct commit_source {
-    unsigned node;     /* plan_node.id */
+    unsigned node; /* plan_node.id */
     int32_t partition;
-    int64_t offset;    /* next to read */
+    int64_t offset; /* next to read */
     int64_t watermark_ms;
     bool idle;
 };
@@ -16,11 +17,11 @@ struct commit_task {
     uint32_t task;
     int64_t start, end; /* its changes of this epoch, in its changelog partition; equal: none */
     int64_t watermark_ms;
-    int64_t changed;    /* the last epoch with changes of it; 0: none yet */
+    int64_t changed; /* the last epoch with changes of it; 0: none yet */
 };
 struct commit_output {
     int32_t partition;
-    int64_t end;        /* offset after the last record written */
+    int64_t end; /* offset after the last record written */
 };
 /* One epoch. Offsets, watermarks and output ends are complete in every record; changelog ranges are this epoch's. */
 struct commit_record {
@@ -39,10 +40,10 @@ bool commit_same(const struct commit_record *a, const struct commit_record *b);
 /* ---- Keys of the changelog: a commit, or a value that a task's operator remembers. */
 struct changelog_key {
     bool commit;
-    int64_t epoch;        /* of a commit */
-    uint32_t task;        /* fragment << 16 | index */
-    uint32_t store;       /* node id << 16 | the operator's own store number */
-    struct str key;       /* borrowed */
+    int64_t epoch;  /* of a commit */
+    uint32_t task;  /* fragment << 16 | index */
+    uint32_t store; /* node id << 16 | the operator's own store number */
+    struct str key; /* borrowed */
 };
 void changelog_key_commit(int64_t epoch, struct wbuf *out);
 void changelog_key_state(uint32_t task, uint32_t store, struct str key, struct wbuf *out);
@@ -50,8 +51,8 @@ int changelog_key_parse(struct changelog_key *out, struct str bytes); /* E_CORRU
 
 /* ---- What a checkpoint knows of itself: its note. */
 struct checkpoint_note {
-    int64_t epoch;      /* last commit it holds */
-    int64_t commit_at;  /* offset of that commit's record in partition 0 */
+    int64_t epoch;     /* last commit it holds */
+    int64_t commit_at; /* offset of that commit's record in partition 0 */
 };
 void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out);
 int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes);

@@ -13,8 +13,8 @@
 
 struct engine {
     struct broker *broker;
-    unsigned nscheds;
-    struct sched *scheds;
+    unsigned nloops;
+    struct turns *turns;
     struct budget memory;
     struct map jobs; /* id -> struct job; loop 0 */
     struct cluster_sub sub;
@@ -30,24 +30,21 @@ static void maybe_stopped(struct engine *e);
 struct broker *engine_broker(struct engine *e) { return e->broker; }
 struct budget *engine_memory(struct engine *e) { return &e->memory; }
 
-bool engine_memory_full(struct engine *e)
-{
-    return atomic_load(&e->memory.used) > e->memory.max - e->memory.max / 64;
-}
+bool engine_memory_full(struct engine *e) { return atomic_load(&e->memory.used) > e->memory.max - e->memory.max / 64; }
 
-struct sched *engine_sched(struct engine *e, struct loop *loop)
+struct turns *engine_turns(struct engine *e, struct loop *loop)
 {
     unsigned i = 0;
-    while (i < e->nscheds && e->scheds[i].loop != loop)
+    while (i < e->nloops && e->turns[i].loop != loop)
         i++;
-    CHECK(i < e->nscheds); /* a task belongs to a loop of the broker */
-    return &e->scheds[i];
+    CHECK(i < e->nloops); /* a task belongs to a loop of the broker */
+    return &e->turns[i];
 }
 
 /* Jobs begin at different shards, tasks of one job on shards one after the other. */
 struct loop *engine_place(struct engine *e, struct uuid job, unsigned number)
 {
-    return e->scheds[(hash_bytes(job.b, sizeof job.b, 0) + number) % e->nscheds].loop;
+    return e->turns[(hash_bytes(job.b, sizeof job.b, 0) + number) % e->nloops].loop;
 }
 
 int engine_open(struct engine **out, struct broker *b, struct diag *d)
@@ -55,10 +52,10 @@ int engine_open(struct engine **out, struct broker *b, struct diag *d)
     (void)d;
     struct engine *e = xzalloc(sizeof *e);
     e->broker = b;
-    e->nscheds = broker_nloops(b);
-    e->scheds = xzalloc(e->nscheds * sizeof *e->scheds);
-    for (unsigned i = 0; i < e->nscheds; i++)
-        sched_init(&e->scheds[i], broker_loop(b, i));
+    e->nloops = broker_nloops(b);
+    e->turns = xzalloc(e->nloops * sizeof *e->turns);
+    for (unsigned i = 0; i < e->nloops; i++)
+        turns_init(&e->turns[i], broker_loop(b, i));
     budget_init(&e->memory, broker_config(b)->job_memory, NULL);
     map_init(&e->jobs);
     *out = e;
@@ -72,13 +69,13 @@ void engine_free(struct engine *e)
         if (job_is_over(j))
             job_free(j);
     map_fini(&e->jobs);
-    xfree(e->scheds);
+    xfree(e->turns);
     xfree(e);
 }
 
 static struct str id_str(const struct uuid *id) { return (struct str){(const char *)id->b, sizeof id->b}; }
 
-static struct loop *loop0(struct engine *e) { return e->scheds[0].loop; }
+static struct loop *loop0(struct engine *e) { return e->turns[0].loop; }
 
 static const struct object *job_object(const struct image *im, struct uuid id)
 {
@@ -461,8 +458,8 @@ static void status_missing(struct call *c)
     c->status = E_NOT_FOUND;
     if (o && job_def_unpack(&def, arena_dup(c->arena, o->body), c->arena) == 0) {
         c->st = ARENA_NEW(c->arena, struct job_status);
-        *c->st = (struct job_status){.id = c->id, .name = def.name, .sql = def.sql, .state = JOB_STOPPED,
-                                     .watermark_ms = WATERMARK_NONE};
+        *c->st = (struct job_status){
+            .id = c->id, .name = def.name, .sql = def.sql, .state = JOB_STOPPED, .watermark_ms = WATERMARK_NONE};
         c->status = 0;
     }
     counted_release(&im->c);

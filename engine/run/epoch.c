@@ -1,6 +1,7 @@
 #include "engine/run/epoch.h"
 
-static const struct sm_state phases[] = { /* idle -> aligning -> committing -> idle; idle -> over */
+static const struct sm_state phases[] = {
+    /* idle -> aligning -> committing -> idle; idle -> over */
     [EPOCH_IDLE] = {"idle", TO(EPOCH_ALIGNING) | TO(EPOCH_OVER)},
     [EPOCH_ALIGNING] = {"aligning", TO(EPOCH_COMMITTING)},
     [EPOCH_COMMITTING] = {"committing", TO(EPOCH_IDLE)},

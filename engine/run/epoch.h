@@ -25,10 +25,10 @@ struct epoch_event {
     int64_t epoch;
 };
 struct epoch_effects {
-    bool open;      /* markers of `number` to all sources */
-    bool write;     /* all tasks are done: write the commit record of `number` */
-    bool committed; /* tell tasks and queries: `number` is committed */
-    bool over;      /* stopped: nothing will open any more */
+    bool open;        /* markers of `number` to all sources */
+    bool write;       /* all tasks are done: write the commit record of `number` */
+    bool committed;   /* tell tasks and queries: `number` is committed */
+    bool over;        /* stopped: nothing will open any more */
     int64_t timer_us; /* tick at this time; -1: none */
 };
 struct epochs {
@@ -37,7 +37,7 @@ struct epochs {
     int64_t committed; /* last committed */
     int64_t interval_us, spacing_us, opened_us;
     unsigned ntasks, ndone;
-    bool *done;        /* by task; the owner's memory */
+    bool *done; /* by task; the owner's memory */
     bool rows, hurry, forced, busy, stopping;
 };
 void epochs_init(struct epochs *e, unsigned ntasks, bool *done, int64_t interval_us, int64_t spacing_us,

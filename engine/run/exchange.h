@@ -15,30 +15,30 @@ struct plan_node;
 enum parcel_kind { PARCEL_BATCH, PARCEL_WATERMARK, PARCEL_MARKER };
 struct parcel {
     struct msg msg;
-    struct list link;      /* consumer's inbox; then the sender's spares */
+    struct list link; /* consumer's inbox; then the sender's spares */
     struct channel *ch;
     enum parcel_kind kind;
-    struct batch *batch;   /* lives in arena */
+    struct batch *batch; /* lives in arena */
     struct arena arena;
-    size_t bytes;          /* of credit */
-    int64_t epoch;         /* MARKER */
-    int64_t watermark_ms;  /* holds after the batch */
+    size_t bytes;         /* of credit */
+    int64_t epoch;        /* MARKER */
+    int64_t watermark_ms; /* holds after the batch */
     bool idle;
 };
 
 struct channel {
     struct task *from, *to;
-    size_t flying; /* sender's: bytes not yet returned */
+    size_t flying;       /* sender's: bytes not yet returned */
     char apart[48];      /* the two sides write to lines of their own */
-    unsigned inlet; /* receiver's: its number at `to` */
+    unsigned inlet;      /* receiver's: its number at `to` */
     bool held;           /* its marker has come, others' have not */
     struct list waiting; /* parcels that came while it was held */
 };
 
 void channel_init(struct channel *ch, struct task *from, struct task *to, unsigned inlet);
 
-/* Sends the selected rows of b to their owners; rows with a NULL key are dropped if the exchange says so (their number is
- * the answer). Borrows b. */
+/* Sends the selected rows of b to their owners; rows with a NULL key are dropped if the exchange says so (their number
+ * is the answer). Borrows b. */
 uint32_t exchange_rows(struct task *t, const struct plan_node *exchange, const struct batch *b);
 /* The same to every channel of the task. */
 void exchange_watermark(struct task *t); /* what the task holds of it now */

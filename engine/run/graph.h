@@ -4,19 +4,19 @@
 #include "engine/run/plan.h"
 
 struct frag {
-    unsigned index;                  /* 0: the sink's; numbered from the root, so the same for every run of the plan */
-    const struct plan_node *exit;    /* the exchange it feeds; NULL: it ends in the sink */
-    struct frag *to;                 /* whose exchange that is */
-    unsigned first_inlet;            /* number of its task 0 among the inlets of to's tasks */
+    unsigned index;               /* 0: the sink's; numbered from the root, so the same for every run of the plan */
+    const struct plan_node *exit; /* the exchange it feeds; NULL: it ends in the sink */
+    struct frag *to;              /* whose exchange that is */
+    unsigned first_inlet;         /* number of its task 0 among the inlets of to's tasks */
     unsigned nops;
-    const struct plan_node **ops;    /* inputs before consumers */
+    const struct plan_node **ops; /* inputs before consumers */
     unsigned nsources;
     const struct plan_node **sources; /* of one topic */
     const struct plan_node *scan;
     unsigned nfrom;
     struct frag **from;
-    unsigned ntasks, first_task;     /* first_task: number of its task 0 within the job */
-    unsigned ninlets;                /* tasks that feed each of its tasks */
+    unsigned ntasks, first_task; /* first_task: number of its task 0 within the job */
+    unsigned ninlets;            /* tasks that feed each of its tasks */
 };
 
 struct graph {

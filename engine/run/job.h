@@ -3,8 +3,8 @@
  *     starting -> restoring -> opening -> running -> stopping -> closing -> stopped
  *         every state but the last two -> closing -> failed
  *
- * starting: waits until its partitions are open. restoring: workers rebuild the operators. opening: tasks open sources and
- * writers. stopping: the last epoch is committed, then checkpointed. closing: tasks let go of all they hold. */
+ * starting: waits until its partitions are open. restoring: workers rebuild the operators. opening: tasks open sources
+ * and writers. stopping: the last epoch is committed, then checkpointed. closing: tasks let go of all they hold. */
 #ifndef RUN_JOB_H
 #define RUN_JOB_H
 #include "engine/run/epoch.h"
@@ -31,7 +31,7 @@ struct job {
     struct engine *engine;
     struct uuid id;
     struct loop *home;
-    struct query *query;     /* NULL: a persistent job */
+    struct query *query; /* NULL: a persistent job */
     struct arena arena;
     struct job_def def;
     struct plan *plan;
@@ -40,7 +40,7 @@ struct job {
     struct sm sm;
     int fail_status;
     char why[400];
-    unsigned ntasks;         /* made */
+    unsigned ntasks; /* made */
     struct task *tasks;
     unsigned ntopics;
     struct job_parts *topics; /* sources */
@@ -50,10 +50,10 @@ struct job {
     struct job_watch *watches; /* partitions that are being opened */
     unsigned nwatches, watching;
     unsigned starting, closing; /* tasks */
-    unsigned checkpoints;    /* at work */
+    unsigned checkpoints;       /* at work */
     struct restore *restore;
-    bool restoring;          /* workers of restore.c are at work, */
-    _Atomic bool canceled;   /* and shall give up */
+    bool restoring;        /* workers of restore.c are at work, */
+    _Atomic bool canceled; /* and shall give up */
     struct work close_work;
     bool closing_ops;
     _Atomic uint64_t restored, to_restore; /* records */
@@ -67,15 +67,15 @@ struct job {
     bool gate_open;          /* all sources may read */
     int64_t bootstrap_epoch; /* the first epoch that holds the tables whole; INT64_MAX: not yet known */
     unsigned tables_left, sources_left, scans_left; /* tasks that have not yet reached the end they look for */
-    bool dirty;              /* an epoch is due at the start: keys of the output must be written again */
+    bool dirty; /* an epoch is due at the start: keys of the output must be written again */
     struct writer *commits;
     struct wbuf record, key;
     bool commit_flying;
     _Atomic bool rows_told, hurry_told; /* since the home loop last looked */
     struct msg rows_msg, hurry_msg;
 
-    struct list awaiting;    /* engine.c: calls that wait until it runs or has ended */
-    int64_t rate_us;         /* rows per second are measured from here */
+    struct list awaiting; /* engine.c: calls that wait until it runs or has ended */
+    int64_t rate_us;      /* rows per second are measured from here */
     uint64_t rate_rows;
     double rate;
 
@@ -86,15 +86,18 @@ struct job {
 };
 
 struct job *job_new(struct engine *e, struct uuid id, struct loop *home);
-void job_free(struct job *j);     /* home loop, after its end */
-void job_discard(struct job *j);  /* a job that never began */
+void job_free(struct job *j);    /* home loop, after its end */
+void job_discard(struct job *j); /* a job that never began */
 
 /* ---- home loop */
-void job_begin(struct job *j);    /* def (or query's plan) is set; lies in j->arena */
-void job_stop(struct job *j);     /* last epoch, checkpoints, closed */
-void job_abort(struct job *j);    /* closed at once: it is being dropped, or its query was closed */
-void job_scanned(struct job *j);  /* a scan of a query has given all its rows */
-void job_end(struct job *j);      /* a query whose input has been read: last epoch, closed */
+void job_restore(struct job *j);      /* all partitions are open */
+void job_maybe_closed(struct job *j); /* something that closing waits for is over */
+void job_parts_release(struct job_parts *p);
+void job_begin(struct job *j);   /* def (or query's plan) is set; lies in j->arena */
+void job_stop(struct job *j);    /* last epoch, checkpoints, closed */
+void job_abort(struct job *j);   /* closed at once: it is being dropped, or its query was closed */
+void job_scanned(struct job *j); /* a scan of a query has given all its rows */
+void job_end(struct job *j);     /* a query whose input has been read: last epoch, closed */
 PRINTF_LIKE(3, 4) void job_fail(struct job *j, int status, const char *fmt, ...);
 bool job_is_over(const struct job *j);
 enum job_state job_state(const struct job *j);
@@ -137,14 +140,14 @@ bool checkpointing_ahead(const struct checkpointing *c);
 char *job_state_path(const struct job *j, const struct task *t, struct arena *a);
 
 /* ---- query.c */
-void query_result(struct query *q, size_t bytes);       /* a task has collected rows */
-void query_committed(struct query *q);                  /* the rows collected in the tasks are committed */
-void query_running(struct query *q);                    /* tasks are open; scans may begin */
+void query_result(struct query *q, size_t bytes); /* a task has collected rows */
+void query_committed(struct query *q);            /* the rows collected in the tasks are committed */
+void query_running(struct query *q);              /* tasks are open; scans may begin */
 bool query_paused(const struct query *q);
 
 /* ---- engine.c: what the others need of the engine */
 struct broker *engine_broker(struct engine *e);
-struct sched *engine_sched(struct engine *e, struct loop *loop);
+struct turns *engine_turns(struct engine *e, struct loop *loop);
 struct loop *engine_place(struct engine *e, struct uuid job, unsigned number);
 struct budget *engine_memory(struct engine *e);
 bool engine_memory_full(struct engine *e); /* state takes all of it, or nearly: what is over is not counted there */

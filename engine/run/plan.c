@@ -1,8 +1,8 @@
 /* Packing and unpacking of plans.
  *
- * Bytes: msgpack, one array [version, parallelism, number of nodes, node]; a node is [kind, id, mode, columns, key, body,
- * inputs], its body the fields of its kind in the order of plan.h. What comes out of plan_unpack has passed plan_check,
- * so the engine may index columns without looking again. */
+ * Bytes: msgpack, one array [version, parallelism, number of nodes, node]; a node is [kind, id, mode, columns, key,
+ * body, inputs], its body the fields of its kind in the order of plan.h. What comes out of plan_unpack has passed
+ * plan_check, so the engine may index columns without looking again. */
 #include "engine/run/plan.h"
 #include "log/base/limits.h"
 

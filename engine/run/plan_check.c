@@ -1,5 +1,5 @@
-/* What must hold in a plan: columns exist and have the types that are read from them, modes of edges fit, fragments draw
- * from one kind of input. A plan comes from disk, so nothing in it is believed. */
+/* What must hold in a plan: columns exist and have the types that are read from them, modes of edges fit, fragments
+ * draw from one kind of input. A plan comes from disk, so nothing in it is believed. */
 #include "engine/run/plan.h"
 #include "log/base/limits.h"
 #include <stdio.h>
@@ -8,12 +8,10 @@ static const struct kind_info {
     const char *name;
     unsigned inputs;
 } kinds[] = {
-    [PLAN_SOURCE] = {"SOURCE", 0},           [PLAN_FILTER] = {"FILTER", 1},
-    [PLAN_PROJECT] = {"PROJECT", 1},         [PLAN_WINDOW] = {"WINDOW", 1},
-    [PLAN_NORMALIZE] = {"NORMALIZE", 1},     [PLAN_EXCHANGE] = {"EXCHANGE", 1},
-    [PLAN_AGGREGATE] = {"AGGREGATE", 1},     [PLAN_JOIN_LOOKUP] = {"LOOKUP JOIN", 2},
-    [PLAN_JOIN_TABLE] = {"TABLE JOIN", 2},   [PLAN_SINK_TOPIC] = {"SINK", 1},
-    [PLAN_SINK_QUERY] = {"RESULT", 1},       [PLAN_SCAN] = {"SCAN", 0},
+    [PLAN_SOURCE] = {"SOURCE", 0},       [PLAN_FILTER] = {"FILTER", 1},           [PLAN_PROJECT] = {"PROJECT", 1},
+    [PLAN_WINDOW] = {"WINDOW", 1},       [PLAN_NORMALIZE] = {"NORMALIZE", 1},     [PLAN_EXCHANGE] = {"EXCHANGE", 1},
+    [PLAN_AGGREGATE] = {"AGGREGATE", 1}, [PLAN_JOIN_LOOKUP] = {"LOOKUP JOIN", 2}, [PLAN_JOIN_TABLE] = {"TABLE JOIN", 2},
+    [PLAN_SINK_TOPIC] = {"SINK", 1},     [PLAN_SINK_QUERY] = {"RESULT", 1},       [PLAN_SCAN] = {"SCAN", 0},
     [PLAN_SORT] = {"SORT", 1},
 };
 

@@ -1,8 +1,9 @@
 /* Push and pull queries: a job without anything on disk, all of whose tasks live on the query's loop.
  *
- * Rows collect in the tasks and are told when their epoch is committed, which for a query is when all tasks have reached
- * its marker. A client that answers "wait" stops the sources, and so does too much that waits for a commit. A scan is a
- * source of another kind: the rows of a running job's table, copied on the shards of its sinks at one committed epoch. */
+ * Rows collect in the tasks and are told when their epoch is committed, which for a query is when all tasks have
+ * reached its marker. A client that answers "wait" stops the sources, and so does too much that waits for a commit. A
+ * scan is a source of another kind: the rows of a running job's table, copied on the shards of its sinks at one
+ * committed epoch. */
 #include "engine/run/job.h"
 #include "engine/run/status.h"
 #include "log/base/limits.h"
@@ -16,12 +17,12 @@ struct query {
     void *arg;
     struct msg begin_msg, free_msg, end_msg;
     struct timer progress;
-    struct list ready;    /* struct result, committed */
-    size_t bytes, paid;   /* of rows in the tasks and in ready; what of them the budget counts */
-    int64_t left;         /* rows still wanted; -1: no limit */
-    bool held;            /* the client is not ready for more */
+    struct list ready;  /* struct result, committed */
+    size_t bytes, paid; /* of rows in the tasks and in ready; what of them the budget counts */
+    int64_t left;       /* rows still wanted; -1: no limit */
+    bool held;          /* the client is not ready for more */
     bool ended, closed, job_over, telling, freeing;
-    unsigned scans;       /* under way */
+    unsigned scans; /* under way */
     int status;
     char why[400];
 };

@@ -1,12 +1,13 @@
 /* Bringing a job back to its last commit.
  *
  * 1. One worker looks at the notes of all checkpoints and for the last commit record in partition 0 of the changelog,
- *    which gives offsets and watermarks. The commits from the oldest note on that lacks anything say which ranges of the
- *    changelog were committed. Whatever lies between was written by an epoch that never committed, and is skipped.
- * 2. A worker per task loads the checkpoint and then the committed ranges after it into the operators. A checkpoint that
- *    cannot be read, or knows of a commit that the changelog does not hold, is deleted: the changelog alone is enough.
- * 3. The output of a table may hold records of an uncommitted epoch. One worker reads them back: keys that a sink knows are
- *    written again in the next epoch; for the others a tombstone is written before the job runs. */
+ *    which gives offsets and watermarks. The commits from the oldest note on that lacks anything say which ranges of
+ * the changelog were committed. Whatever lies between was written by an epoch that never committed, and is skipped.
+ * 2. A worker per task loads the checkpoint and then the committed ranges after it into the operators. A checkpoint
+ * that cannot be read, or knows of a commit that the changelog does not hold, is deleted: the changelog alone is
+ * enough.
+ * 3. The output of a table may hold records of an uncommitted epoch. One worker reads them back: keys that a sink knows
+ * are written again in the next epoch; for the others a tombstone is written before the job runs. */
 #include "engine/run/job.h"
 #include "log/base/map.h"
 #include "log/base/trace.h"
@@ -42,7 +43,7 @@ struct restore {
     struct arena arena;
     struct task_restore *tasks;
     unsigned ntasks, left;
-    int64_t last_at; /* offset of the last commit record; -1: none */
+    int64_t last_at;  /* offset of the last commit record; -1: none */
     struct wbuf last; /* its bytes */
     int status;
     char why[400];
@@ -113,7 +114,9 @@ int part_scan(struct part *p, int64_t from, int64_t to, int (*each_cb)(void *arg
         int64_t got = slice_read(&s, 0, wbuf_room(&bytes, s.len), s.len, true);
         slice_release(&s);
         int64_t next = from;
-        err = got < 0 ? (int)got : scan_bytes((struct str){(char *)bytes.data, (size_t)got}, from, to, c, &room, &next, each_cb, arg);
+        err = got < 0
+                  ? (int)got
+                  : scan_bytes((struct str){(char *)bytes.data, (size_t)got}, from, to, c, &room, &next, each_cb, arg);
         if (!err && next <= from)
             err = E_CORRUPT;
         from = next;
@@ -148,7 +151,8 @@ static int64_t part_end(struct part *p)
 static void drop_checkpoint(struct task_restore *tr, const char *why)
 {
     struct job *j = tr->r->j;
-    trace(WARN, "run", "checkpoint_dropped job=%s task=%u-%u why=\"%s\"", j->def.name, tr->t->frag->index, tr->t->index, why);
+    trace(WARN, "run", "checkpoint_dropped job=%s task=%u-%u why=\"%s\"", j->def.name, tr->t->frag->index, tr->t->index,
+          why);
     struct arena a;
     arena_init(&a);
     (void)checkpoint_delete(job_disk(j), job_state_path(j, tr->t, &a));
@@ -266,7 +270,8 @@ static int find_ranges(struct restore *r)
     for (unsigned i = 0; i < r->ntasks; i++) {
         struct task_restore *tr = &r->tasks[i];
         int64_t changed = last_change(j, tr->t->id);
-        bool ahead = tr->note.epoch > j->last.epoch || tr->note.commit_at >= end || tr->offset > part_end(tr->t->changelog_part);
+        bool ahead =
+            tr->note.epoch > j->last.epoch || tr->note.commit_at >= end || tr->offset > part_end(tr->t->changelog_part);
         if (tr->has_checkpoint && (ahead || !changed))
             drop_checkpoint(tr, "the changelog does not know what it holds");
         if (changed > tr->note.epoch)
@@ -465,7 +470,8 @@ static int tombstone(struct restore *r, const struct orphan *o)
 {
     struct job *j = r->j;
     if (!r->writers[o->part]) {
-        int err = writer_open(&r->writers[o->part], broker_store(engine_broker(j->engine)), j->output.parts[o->part], j->home);
+        int err = writer_open(&r->writers[o->part], broker_store(engine_broker(j->engine)), j->output.parts[o->part],
+                              j->home);
         if (err)
             return err;
     }

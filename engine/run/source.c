@@ -5,10 +5,7 @@
 #include "log/wire/recbatch.h"
 #include <stdio.h>
 
-static bool keeps_time(const struct source *s)
-{
-    return job_graph(s->task->job)->timed && !s->node->table;
-}
+static bool keeps_time(const struct source *s) { return job_graph(s->task->job)->timed && !s->node->table; }
 
 static void ready_cb(void *arg)
 {
@@ -67,10 +64,7 @@ void source_close(struct source *s)
     s->task = NULL;
 }
 
-bool source_ready(const struct source *s)
-{
-    return !s->shut && !s->waiting && !(s->node->until_end && s->reached);
-}
+bool source_ready(const struct source *s) { return !s->shut && !s->waiting && !(s->node->until_end && s->reached); }
 
 void source_position(const struct source *s, struct commit_source *out)
 {
@@ -186,7 +180,8 @@ enum source_turn source_turn(struct source *s)
     int64_t next = s->offset;
     struct str piece = next_piece(s);
     arena_reset(&s->arena);
-    struct batch *b = decoder_run(s->decoder, piece, s->offset, s->partition, &s->arena, &used, &next, decode_error_cb, s);
+    struct batch *b =
+        decoder_run(s->decoder, piece, s->offset, s->partition, &s->arena, &used, &next, decode_error_cb, s);
     if (used == 0 && next <= s->offset)
         return read_failed(s, E_CORRUPT);
     s->bytes += used;

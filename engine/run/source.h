@@ -16,16 +16,16 @@ struct source {
     struct part *part;
     struct reader *reader;
     struct decoder *decoder;
-    struct op *op;         /* who takes the rows; NULL: the task's exchange */
+    struct op *op; /* who takes the rows; NULL: the task's exchange */
     unsigned input;
-    unsigned mark;         /* its number in the task's watermarks */
+    unsigned mark; /* its number in the task's watermarks */
 
-    int64_t offset;        /* next record to process */
-    int64_t stop_at;       /* reaching this is told; INT64_MAX: no end */
-    bool reached, shut;    /* shut: nothing is read until the gate opens */
-    bool waiting;          /* reader gave nothing; ready_cb will come */
-    struct str chunk;      /* rest of the reader's bytes */
-    struct arena arena;    /* of the batch in hand */
+    int64_t offset;     /* next record to process */
+    int64_t stop_at;    /* reaching this is told; INT64_MAX: no end */
+    bool reached, shut; /* shut: nothing is read until the gate opens */
+    bool waiting;       /* reader gave nothing; ready_cb will come */
+    struct str chunk;   /* rest of the reader's bytes */
+    struct arena arena; /* of the batch in hand */
 
     int64_t watermark_ms;
     bool idle;
@@ -33,7 +33,7 @@ struct source {
     uint64_t rows, bytes, decode_errors;
     char first_error[200];
     int64_t first_error_offset;
-    int64_t began;         /* offset where this run began */
+    int64_t began; /* offset where this run began */
 };
 enum source_turn { SOURCE_MORE, SOURCE_WAITS };
 

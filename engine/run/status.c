@@ -173,7 +173,9 @@ static struct gathering *prepare(struct job *j, struct arena *a)
         g->asks[i].nodes = ARENA_ARRAY(a, struct node_stats, j->plan->nnodes);
         for (unsigned k = 0; k < j->tasks[i].nsources; k++, s++)
             *s = (struct job_source_status){.topic = j->tasks[i].frag->sources[k]->topic_name,
-                                            .partition = (int32_t)j->tasks[i].index, .end = -1, .idle = true,
+                                            .partition = (int32_t)j->tasks[i].index,
+                                            .end = -1,
+                                            .idle = true,
                                             .watermark_ms = WATERMARK_NONE};
     }
     return g;

@@ -3,7 +3,8 @@
 #include "log/base/limits.h"
 #include <stdio.h>
 
-static const struct sm_state task_states[] = { /* new -> open -> closing -> closed */
+static const struct sm_state task_states[] = {
+    /* new -> open -> closing -> closed */
     [TASK_NEW] = {"new", TO(TASK_OPEN)},
     [TASK_OPEN] = {"open", TO(TASK_CLOSING)},
     [TASK_CLOSING] = {"closing", TO(TASK_CLOSED)},
@@ -91,7 +92,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     unsigned nnodes = job->plan->nnodes;
     *t = (struct task){.job = job, .frag = f, .index = index, .number = number, .id = frag_task_id(f, index)};
     t->loop = job->query ? job->home : engine_place(job->engine, job->id, number);
-    t->sched = engine_sched(job->engine, t->loop);
+    t->turns = engine_turns(job->engine, t->loop);
     sm_init(&t->sm, task_states, "run.task", TASK_NEW);
     list_init(&t->run_link);
     list_init(&t->inbox);
@@ -111,8 +112,13 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     t->ranges.task = t->id;
     t->ranges.watermark_ms = WATERMARK_NONE;
     wbuf_init(&t->key);
-    t->env = (struct op_env){.task = t, .output = env_output, .result = env_result, .error = env_error,
-                             .task_index = index, .ntasks = f->ntasks, .memory = &job->memory,
+    t->env = (struct op_env){.task = t,
+                             .output = env_output,
+                             .result = env_result,
+                             .error = env_error,
+                             .task_index = index,
+                             .ntasks = f->ntasks,
+                             .memory = &job->memory,
                              .context = &t->context};
     if (!f->to && !job->query) {
         t->noutputs = job->output.n;
@@ -401,17 +407,14 @@ static void mark(struct task *t, int64_t epoch)
 
 bool task_blocked(const struct task *t) { return t->nfull > 0 || t->unflushed > ENGINE_UNFLUSHED_BYTES; }
 
-static bool sources_blocked(const struct task *t)
-{
-    return t->job->query && query_paused(t->job->query);
-}
+static bool sources_blocked(const struct task *t) { return t->job->query && query_paused(t->job->query); }
 
 void task_wake(struct task *t)
 {
     if (!sm_is(&t->sm, TASK_OPEN) || t->run_link.next != &t->run_link)
         return;
-    list_add_tail(&t->sched->ready, &t->run_link);
-    sched_wake(t->sched);
+    list_add_tail(&t->turns->ready, &t->run_link);
+    turns_wake(t->turns);
 }
 
 void task_receive(struct task *t, struct parcel *p)
@@ -512,8 +515,7 @@ static bool read_some(struct task *t)
     return false;
 }
 
-/* True: there is more to do. */
-static bool task_turn(struct task *t)
+bool task_turn(struct task *t)
 {
     int64_t until = loop_fresh_us(t->loop) + ENGINE_TURN_US;
     t->context.now_ms = loop_wall_ms(t->loop);
@@ -524,37 +526,6 @@ static bool task_turn(struct task *t)
             return false;
     } while (loop_fresh_us(t->loop) < until);
     return true;
-}
-
-/* ---- shards */
-
-static void sched_run(struct msg *m)
-{
-    struct sched *sh = container_of(m, struct sched, msg);
-    sh->posted = false;
-    struct list *l = list_pop(&sh->ready);
-    if (!l)
-        return;
-    struct task *t = container_of(l, struct task, run_link);
-    if (task_turn(t))
-        task_wake(t);
-    if (!list_empty(&sh->ready))
-        sched_wake(sh);
-}
-
-void sched_init(struct sched *sh, struct loop *loop)
-{
-    *sh = (struct sched){.loop = loop};
-    sh->msg.run_cb = sched_run;
-    list_init(&sh->ready);
-}
-
-void sched_wake(struct sched *sh)
-{
-    if (sh->posted)
-        return;
-    sh->posted = true;
-    loop_post(sh->loop, &sh->msg);
 }
 
 /* ---- orders from home */
@@ -574,8 +545,8 @@ static void open_sources(struct task *t)
         struct diag d = {0};
         s->op = taker_of(t, n, &s->input);
         s->mark = t->ninlets + i;
-        int err = source_open(s, t, n, job_part(t->job, n->topic, t->index), job_source_pos(t->job, n->id, (int32_t)t->index),
-                              &d);
+        int err = source_open(s, t, n, job_part(t->job, n->topic, t->index),
+                              job_source_pos(t->job, n->id, (int32_t)t->index), &d);
         if (err)
             task_fail(t, err, "%s", d.text);
         else

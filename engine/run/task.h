@@ -2,21 +2,21 @@
  *
  *     new -> open -> closing -> closed
  *
- * Made by the job on its home loop; operators are opened and restored by a worker while nobody runs them; from task_start
- * on everything happens on the task's loop, until the task reports closed. Home and task talk by the messages in here:
- * each is in flight at most once, because every order is answered before it is given again. */
+ * Made by the job on its home loop; operators are opened and restored by a worker while nobody runs them; from
+ * task_start on everything happens on the task's loop, until the task reports closed. Home and task talk by the
+ * messages in here: each is in flight at most once, because every order is answered before it is given again. */
 #ifndef RUN_TASK_H
 #define RUN_TASK_H
 #include "engine/op/op.h"
 #include "engine/run/commit.h"
 #include "engine/run/exchange.h"
 #include "engine/run/graph.h"
+#include "engine/run/turns.h"
 #include "engine/run/source.h"
 #include "engine/run/watermark.h"
 #include "log/base/sm.h"
 
 struct job;
-struct sched;
 
 enum task_state { TASK_NEW, TASK_OPEN, TASK_CLOSING, TASK_CLOSED };
 
@@ -49,14 +49,14 @@ struct task {
     unsigned index, number;
     uint32_t id;
     struct loop *loop;
-    struct sched *sched;
+    struct turns *turns;
     struct list run_link; /* in the shard's queue of tasks with work */
     struct sm sm;
 
     struct op_env env;
     struct expr_context context; /* the time of this turn, and chance */
-    struct op **ops; /* as frag->ops */
-    struct node_stats *foreign; /* by plan node id: counters of sources and exchanges */
+    struct op **ops;             /* as frag->ops */
+    struct node_stats *foreign;  /* by plan node id: counters of sources and exchanges */
 
     unsigned nsources;
     struct source *sources;
@@ -86,12 +86,12 @@ struct task {
     struct list results; /* of a query: struct result */
 
     /* epochs */
-    int64_t epoch;        /* last marker seen */
-    int64_t filling;      /* the epoch that rows go to now */
-    int64_t committed;    /* last one the operators were told of */
-    int64_t heard;        /* last one home told of */
-    bool reporting;       /* of `epoch`: writes are not yet durable */
-    bool dirty;           /* has gone past its last cut */
+    int64_t epoch;     /* last marker seen */
+    int64_t filling;   /* the epoch that rows go to now */
+    int64_t committed; /* last one the operators were told of */
+    int64_t heard;     /* last one home told of */
+    bool reporting;    /* of `epoch`: writes are not yet durable */
+    bool dirty;        /* has gone past its last cut */
     struct commit_task ranges;
     struct commit_source *cut; /* by source */
     int64_t *cut_ends;         /* by output partition */
@@ -99,7 +99,7 @@ struct task {
     struct op *marker_op;      /* whose marker runs, for the changelog's keys */
     struct wbuf key;
 
-    uint64_t rows_out;    /* records to topics, rows to clients */
+    uint64_t rows_out; /* records to topics, rows to clients */
     char first_error[160];
     int fail_status;
     char fail_text[300];
@@ -108,7 +108,7 @@ struct task {
     struct checkpointing *checkpointing;
 
     struct task_msg to_start, to_gate, to_open, to_committed, to_shut, to_close; /* home -> task */
-    struct task_msg is_started, is_done, has_failed, has_reached, is_closed; /* task -> home */
+    struct task_msg is_started, is_done, has_failed, has_reached, is_closed;     /* task -> home */
     enum task_gate new_gate;
     int64_t new_epoch, new_committed;
     bool started; /* home's: task_start was called */
@@ -126,15 +126,16 @@ void task_start(struct task *t);
 void task_gate(struct task *t, enum task_gate gate);
 void task_open_epoch(struct task *t, int64_t epoch); /* to tasks with sources: cut and send the marker */
 void task_committed(struct task *t, int64_t epoch);
-void task_shut(struct task *t);                      /* sources read no more */
-void task_close(struct task *t);                     /* at once, whatever is in flight; answered by job_task_closed */
+void task_shut(struct task *t);  /* sources read no more */
+void task_close(struct task *t); /* at once, whatever is in flight; answered by job_task_closed */
 
 /* Task's loop. */
+bool task_turn(struct task *t); /* at most ENGINE_TURN_US; true: there is more to do */
 void task_wake(struct task *t);
 bool task_blocked(const struct task *t);
 void task_receive(struct task *t, struct parcel *p);
 void task_credit(struct task *t, struct channel *ch, bool was_full); /* a parcel has come back */
-void task_rows(struct task *t);  /* a source went past its cut */
+void task_rows(struct task *t);                                      /* a source went past its cut */
 void task_source_watermark(struct task *t, unsigned mark, int64_t ms, bool idle);
 void task_source_reached(struct task *t);
 PRINTF_LIKE(3, 4) void task_fail(struct task *t, int status, const char *fmt, ...);
@@ -150,14 +151,4 @@ int64_t task_idle_timeout_ms(const struct task *t);
 /* Operator of a plan node in this task, or NULL. */
 struct op *task_op(struct task *t, const struct plan_node *n);
 struct op *task_sink(struct task *t); /* the sink if this is a task of the sink's fragment, else NULL */
-
-/* ---- Shards: which tasks of a loop have work; each turn runs one of them. */
-struct sched {
-    struct loop *loop;
-    struct list ready;
-    struct msg msg;
-    bool posted;
-};
-void sched_init(struct sched *sh, struct loop *loop);
-void sched_wake(struct sched *sh);
 #endif

@@ -1,6 +1,6 @@
 /* What a job costs end to end: JSON records of 200 bytes and 5 fields, preloaded, through a filter that passes half of
- * them to an output topic, or into a windowed count per user. Prints events per second and per second of CPU time of all
- * threads. Usage: bench_job filter|count [records] [shards] [rounds] */
+ * them to an output topic, or into a windowed count per user. Prints events per second and per second of CPU time of
+ * all threads. Usage: bench_job filter|count [records] [shards] [rounds] */
 #include "engine/run/run.h"
 #include "log/base/clock.h"
 #include "log/base/metrics.h"
@@ -69,10 +69,9 @@ static int64_t made;
 static void make_record(struct writer *w)
 {
     char text[256];
-    int n = snprintf(text, sizeof text,
-                     "{\"id\":%" PRId64 ",\"user\":\"user-%04u\",\"amount\":%u,\"kind\":\"%s\",\"note\":\"", made,
-                     (unsigned)random_below(&dice, USERS), (unsigned)random_below(&dice, 1000),
-                     made & 1 ? "purchase" : "refund..");
+    int n = snprintf(
+        text, sizeof text, "{\"id\":%" PRId64 ",\"user\":\"user-%04u\",\"amount\":%u,\"kind\":\"%s\",\"note\":\"", made,
+        (unsigned)random_below(&dice, USERS), (unsigned)random_below(&dice, 1000), made & 1 ? "purchase" : "refund..");
     for (; n < 198; n++)
         text[n] = (char)('a' + n % 26);
     text[n++] = '"';
@@ -147,14 +146,22 @@ static struct plan_node *node(struct arena *a, enum plan_kind kind, struct plan_
 
 static struct row_format json_format(struct column *cols, unsigned nkey, unsigned n)
 {
-    return (struct row_format){.key = {.kind = nkey ? FORMAT_KAFKA : FORMAT_NONE}, .value = {.kind = FORMAT_JSON, .wrapped = true},
-                               .nkey = nkey, .nvalue = n - nkey, .key_cols = cols, .value_cols = cols + nkey, .ts_column = -1};
+    return (struct row_format){.key = {.kind = nkey ? FORMAT_KAFKA : FORMAT_NONE},
+                               .value = {.kind = FORMAT_JSON, .wrapped = true},
+                               .nkey = nkey,
+                               .nvalue = n - nkey,
+                               .key_cols = cols,
+                               .value_cols = cols + nkey,
+                               .ts_column = -1};
 }
 
 static struct plan_node *source(struct arena *a, const unsigned *fields, unsigned n)
 {
-    static const struct column all[] = {{"id", {T_BIGINT, 0, 0}}, {"user", {T_VARCHAR, 0, 0}}, {"amount", {T_BIGINT, 0, 0}},
-                                        {"kind", {T_VARCHAR, 0, 0}}, {"note", {T_VARCHAR, 0, 0}}};
+    static const struct column all[] = {{"id", {T_BIGINT, 0, 0}},
+                                        {"user", {T_VARCHAR, 0, 0}},
+                                        {"amount", {T_BIGINT, 0, 0}},
+                                        {"kind", {T_VARCHAR, 0, 0}},
+                                        {"note", {T_VARCHAR, 0, 0}}};
     struct plan_node *s = node(a, PLAN_SOURCE, NULL);
     struct column *cols = ARENA_ARRAY(a, struct column, 5);
     memcpy(cols, all, sizeof all);
@@ -238,7 +245,8 @@ static void put_job(const struct plan *plan)
     wbuf_init(&body);
     change_init(&ch);
     plan_pack(plan, &bytes);
-    struct job_def def = {.name = "bench", .sql = "", .plan = wbuf_view(&bytes), .output = B.out, .changelog = B.changelog};
+    struct job_def def = {
+        .name = "bench", .sql = "", .plan = wbuf_view(&bytes), .output = B.out, .changelog = B.changelog};
     job_def_pack(&def, &body);
     change_put_object(&ch, "job", STR("bench"), B.job, wbuf_view(&body), true);
     commit_change(&ch);
@@ -309,7 +317,8 @@ static void one_round(bool count)
     clock_sleep_ms(3 * B.conf.commit_interval_ms); /* the last epochs are part of the price */
     cpu = clock_cpu_us() - cpu;
     (void)caught_up();
-    printf("%s records=%" PRId64 " shards=%u wall_s=%.3f cpu_s=%.3f per_s=%.0f per_cpu_s=%.0f out=%" PRIu64 " epochs=%" PRId64 "\n",
+    printf("%s records=%" PRId64 " shards=%u wall_s=%.3f cpu_s=%.3f per_s=%.0f per_cpu_s=%.0f out=%" PRIu64
+           " epochs=%" PRId64 "\n",
            count ? "count" : "filter", B.records, B.nloops, (double)wall / 1e6, (double)cpu / 1e6,
            (double)B.records * 1e6 / (double)wall, (double)B.records * 1e6 / (double)cpu, now->rows_out, now->epoch);
     on_loop(stop_engine);

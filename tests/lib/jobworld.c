@@ -181,7 +181,11 @@ void jw_put_job(struct jobworld *w, const char *name, struct uuid id, const stru
     wbuf_init(&bytes);
     wbuf_init(&body);
     plan_pack(plan, &bytes);
-    struct job_def def = {.name = name, .sql = "", .plan = wbuf_view(&bytes), .output = output, .changelog = changelog,
+    struct job_def def = {.name = name,
+                          .sql = "",
+                          .plan = wbuf_view(&bytes),
+                          .output = output,
+                          .changelog = changelog,
                           .stopped = stopped};
     job_def_pack(&def, &body);
     change_put_object(&ch, "job", str_of(name), id, wbuf_view(&body), false);

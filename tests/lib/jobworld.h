@@ -22,17 +22,17 @@ void jw_must(bool ok, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 void jw_init(struct jobworld *w, uint64_t seed);
 void jw_fini(struct jobworld *w);
-void jw_open(struct jobworld *w, unsigned nloops);           /* the broker */
-void jw_start(struct jobworld *w);                           /* the engine */
-void jw_stop(struct jobworld *w);                            /* both, cleanly */
+void jw_open(struct jobworld *w, unsigned nloops); /* the broker */
+void jw_start(struct jobworld *w);                 /* the engine */
+void jw_stop(struct jobworld *w);                  /* both, cleanly */
 void jw_crash(struct jobworld *w, enum simdisk_end how);
 
-void jw_pass_ms(struct jobworld *w, int64_t ms);             /* virtual time */
+void jw_pass_ms(struct jobworld *w, int64_t ms);                      /* virtual time */
 void jw_wait(struct jobworld *w, const bool *flag, const char *what); /* two virtual minutes at most */
 int jw_try(struct jobworld *w, struct change *ch, struct diag *d);
-void jw_commit(struct jobworld *w, struct change *ch);       /* which must succeed */
+void jw_commit(struct jobworld *w, struct change *ch);                      /* which must succeed */
 struct part *jw_part(struct jobworld *w, struct uuid topic, int32_t index); /* opened; the image's reference */
-int64_t jw_end(struct part *p);                              /* its high watermark */
+int64_t jw_end(struct part *p);                                             /* its high watermark */
 /* Writes a KAFKA-format record (BIGINT key and value; null value if gone) and waits until it is durable. */
 void jw_row(struct jobworld *w, struct uuid topic, int32_t index, int64_t ts_ms, int64_t key, int64_t value, bool gone);
 /* Puts a job object. */

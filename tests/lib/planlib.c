@@ -63,8 +63,13 @@ static unsigned *uints(struct planlib *pl, unsigned n, const unsigned *v)
 static struct row_format kafka_format(struct planlib *pl)
 {
     struct schema sc = bigints(pl, 2);
-    return (struct row_format){.key = {.kind = FORMAT_KAFKA}, .value = {.kind = FORMAT_KAFKA}, .nkey = 1, .nvalue = 1,
-                               .key_cols = sc.cols, .value_cols = sc.cols + 1, .ts_column = -1};
+    return (struct row_format){.key = {.kind = FORMAT_KAFKA},
+                               .value = {.kind = FORMAT_KAFKA},
+                               .nkey = 1,
+                               .nvalue = 1,
+                               .key_cols = sc.cols,
+                               .value_cols = sc.cols + 1,
+                               .ts_column = -1};
 }
 
 struct plan_node *pl_source(struct planlib *pl, const char *name, struct uuid topic, bool table)

@@ -28,7 +28,8 @@ struct plan_node *pl_join(struct planlib *pl, enum plan_kind kind, enum join_kin
                           struct plan_node *right, unsigned left_col, unsigned right_col);
 /* Keeps some columns, in this order. */
 struct plan_node *pl_pick(struct planlib *pl, struct plan_node *in, unsigned n, const unsigned *cols);
-/* KAFKA format again: one BIGINT key column and one BIGINT value column of in; window_col: WINDOWSTART's column, or -1. */
+/* KAFKA format again: one BIGINT key column and one BIGINT value column of in; window_col: WINDOWSTART's column, or -1.
+ */
 struct plan_node *pl_sink_topic(struct planlib *pl, struct plan_node *in, struct uuid topic, unsigned key_col,
                                 unsigned value_col, int window_col, int64_t window_ms);
 struct plan_node *pl_sink_query(struct planlib *pl, struct plan_node *in, int64_t limit);

@@ -1,7 +1,7 @@
 /* A job under random input, crashes, faults and restarts with another number of shards, all from one seed. Whatever
- * happened: at the last committed epoch the table in the output topic equals SQLite's answer over the input rows up to the
- * offsets of that commit; and once the job has caught up, the whole topic does, and so does a query that looks at the
- * table. WEIR_SEED=n build/sim_job runs one seed again, WEIR_TRACE=1 shows what the server says. */
+ * happened: at the last committed epoch the table in the output topic equals SQLite's answer over the input rows up to
+ * the offsets of that commit; and once the job has caught up, the whole topic does, and so does a query that looks at
+ * the table. WEIR_SEED=n build/sim_job runs one seed again, WEIR_TRACE=1 shows what the server says. */
 #include "engine/run/job.h"
 #include "log/base/trace.h"
 #include "log/wire/recbatch.h"
@@ -20,13 +20,13 @@ enum { WINDOW_MS = 10000, GRACE_MS = 2000 };
 
 /* What the job computes. Inputs: I, a stream; T and U, tables. All are BIGINT K -> BIGINT V. */
 enum shape {
-    SUMS,      /* SELECT K, SUM(V) FROM I GROUP BY K */
-    PARTIALS,  /* the same, added up before the exchange */
-    WINDOWED,  /* SELECT K, COUNT(*) FROM I WINDOW TUMBLING (10 s, GRACE 2 s) GROUP BY K */
-    LOOKUP,    /* SELECT T.V, SUM(I.V) FROM I JOIN T ON I.K = T.K GROUP BY T.V; T is whole before the job begins */
-    TABLES,    /* SELECT T.K, U.V FROM T JOIN U ON T.K = U.K */
-    GROUPED,   /* SELECT V % 24, COUNT(*) of table T: rows leave their group when they change */
-    COPY,      /* CREATE STREAM AS SELECT * FROM I: no row is lost, and rows repeat only after a crash */
+    SUMS,     /* SELECT K, SUM(V) FROM I GROUP BY K */
+    PARTIALS, /* the same, added up before the exchange */
+    WINDOWED, /* SELECT K, COUNT(*) FROM I WINDOW TUMBLING (10 s, GRACE 2 s) GROUP BY K */
+    LOOKUP,   /* SELECT T.V, SUM(I.V) FROM I JOIN T ON I.K = T.K GROUP BY T.V; T is whole before the job begins */
+    TABLES,   /* SELECT T.K, U.V FROM T JOIN U ON T.K = U.K */
+    GROUPED,  /* SELECT V % 24, COUNT(*) of table T: rows leave their group when they change */
+    COPY,     /* CREATE STREAM AS SELECT * FROM I: no row is lost, and rows repeat only after a crash */
     SHAPES
 };
 static const char *const shape_names[] = {"sums", "partials", "windowed", "lookup", "tables", "grouped", "copy"};
@@ -40,7 +40,7 @@ static struct {
     struct writer *writers[3][PARTS];
     bool created, stopped, crashed;
     uint64_t serial; /* of the next copied row */
-    int64_t clock; /* event time of the next row */
+    int64_t clock;   /* event time of the next row */
     unsigned flying;
     unsigned checked;
 } W;
@@ -165,7 +165,8 @@ struct table {
 static void set(struct table *t, int64_t k, int64_t window_ms, bool there, int64_t value)
 {
     int64_t w = W.shape == WINDOWED ? window_ms / WINDOW_MS : 0;
-    MUST(k >= 0 && k < KEYS && w >= 0 && w < WINDOWS && window_ms == w * WINDOW_MS, "key %" PRId64 " %" PRId64, k, window_ms);
+    MUST(k >= 0 && k < KEYS && w >= 0 && w < WINDOWS && window_ms == w * WINDOW_MS, "key %" PRId64 " %" PRId64, k,
+         window_ms);
     t->there[k][w] = there;
     t->value[k][w] = there ? value : 0;
 }
@@ -265,10 +266,11 @@ static void oracle(struct table *t, const struct commit_record *c)
     arena_init(&a);
     const struct plan *plan = make_plan(&a);
     MUST(sqlite3_open(":memory:", &db) == 0, "SQLite");
-    MUST(sqlite3_exec(db,
-                      "CREATE TABLE i(k INTEGER, v INTEGER, w INTEGER); CREATE TABLE t(k INTEGER PRIMARY KEY, v INTEGER, w "
-                      "INTEGER); CREATE TABLE u(k INTEGER PRIMARY KEY, v INTEGER, w INTEGER); BEGIN",
-                      NULL, NULL, NULL) == 0,
+    MUST(sqlite3_exec(
+             db,
+             "CREATE TABLE i(k INTEGER, v INTEGER, w INTEGER); CREATE TABLE t(k INTEGER PRIMARY KEY, v INTEGER, w "
+             "INTEGER); CREATE TABLE u(k INTEGER PRIMARY KEY, v INTEGER, w INTEGER); BEGIN",
+             NULL, NULL, NULL) == 0,
          "SQLite");
     for (unsigned i = 0; i < 3; i++)
         feed(db, i, plan, c);
@@ -286,7 +288,8 @@ static void same(const struct table *got, const struct table *want, const char *
         for (unsigned w = 0; w < WINDOWS; w++)
             MUST(got->there[k][w] == want->there[k][w] && got->value[k][w] == want->value[k][w],
                  "%s, %s: key %u, window %u is %s%" PRId64 ", must be %s%" PRId64, what, shape_names[W.shape], k, w,
-                 got->there[k][w] ? "" : "absent ", got->value[k][w], want->there[k][w] ? "" : "absent ", want->value[k][w]);
+                 got->there[k][w] ? "" : "absent ", got->value[k][w], want->there[k][w] ? "" : "absent ",
+                 want->value[k][w]);
 }
 
 /* ---- the copied stream: every value is there once in the input */
@@ -383,7 +386,8 @@ static void boot(void)
     jw_start(&W.w);
     for (unsigned in = 0; in < 3; in++)
         for (int32_t i = 0; i < PARTS; i++)
-            MUST(writer_open(&W.writers[in][i], broker_store(W.w.b), open_part(W.in[in], i), W.w.loops[0]) == 0, "writer");
+            MUST(writer_open(&W.writers[in][i], broker_store(W.w.b), open_part(W.in[in], i), W.w.loops[0]) == 0,
+                 "writer");
     W.flying = 0;
 }
 
@@ -422,8 +426,7 @@ static void produce(void)
         W.clock += (int64_t)roll(50);
         bool ends = table && roll(5) == 0;
         int64_t ts = W.clock - (int64_t)roll(3000);
-        writer_record(W.writers[in][part], MAX(0, ts), (struct str){k, 8},
-                      ends ? STR_NULL : (struct str){v, 8});
+        writer_record(W.writers[in][part], MAX(0, ts), (struct str){k, 8}, ends ? STR_NULL : (struct str){v, 8});
     }
     W.flying++;
     writer_flush(W.writers[in][part], flushed_cb, NULL);
@@ -470,7 +473,8 @@ static void ask_table(struct table *out)
     struct diag d = {0};
     arena_init(&a);
     planlib_init(&pl, &a, 1);
-    struct plan *plan = planlib_done(&pl, pl_sink_query(&pl, pl_scan(&pl, "TABLE", W.job, W.shape == WINDOWED ? 4 : 2), -1));
+    struct plan *plan =
+        planlib_done(&pl, pl_sink_query(&pl, pl_scan(&pl, "TABLE", W.job, W.shape == WINDOWED ? 4 : 2), -1));
     MUST(query_start(&q, W.w.e, W.w.loops[roll(W.w.nloops)], plan, &cls, &x, &d) == 0, "query: %s", d.text);
     jw_wait(&W.w, &x.done, "an answer");
     MUST(x.status == 0, "query: %s", x.why);

@@ -151,8 +151,11 @@ static void test_epoch_random(void **state)
                 assert_true(fx.committed);
                 flying = writing = false;
             } else {
-                enum epoch_event_kind k = pick == 7 && i > 100 ? EV_STOP : pick == 6 ? EV_HURRY : pick == 5 ? EV_FORCE
-                                          : pick == 4 ? EV_ROWS : EV_TICK;
+                enum epoch_event_kind k = pick == 7 && i > 100 ? EV_STOP
+                                          : pick == 6          ? EV_HURRY
+                                          : pick == 5          ? EV_FORCE
+                                          : pick == 4          ? EV_ROWS
+                                                               : EV_TICK;
                 fx = step(&e, k, 0, now);
                 assert_false(fx.write || fx.committed);
             }
@@ -244,10 +247,14 @@ static void test_changelog_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_watermark_is_live_minimum), cmocka_unit_test(test_epoch_spacing),
-        cmocka_unit_test(test_epoch_idle),                cmocka_unit_test(test_epoch_stop),
-        cmocka_unit_test(test_epoch_random),              cmocka_unit_test(test_commit_round_trip),
-        cmocka_unit_test(test_commit_same),               cmocka_unit_test(test_changelog_keys),
+        cmocka_unit_test(test_watermark_is_live_minimum),
+        cmocka_unit_test(test_epoch_spacing),
+        cmocka_unit_test(test_epoch_idle),
+        cmocka_unit_test(test_epoch_stop),
+        cmocka_unit_test(test_epoch_random),
+        cmocka_unit_test(test_commit_round_trip),
+        cmocka_unit_test(test_commit_same),
+        cmocka_unit_test(test_changelog_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

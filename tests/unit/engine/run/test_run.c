@@ -386,7 +386,8 @@ static void test_damaged_plan(void **state)
     (void)state;
     struct change ch;
     struct wbuf body;
-    struct job_def def = {.name = "bad", .sql = "", .plan = STR("\x94\x01nonsense"), .output = out, .changelog = changelog};
+    struct job_def def = {
+        .name = "bad", .sql = "", .plan = STR("\x94\x01nonsense"), .output = out, .changelog = changelog};
     change_init(&ch);
     wbuf_init(&body);
     job_def_pack(&def, &body);
@@ -411,11 +412,12 @@ static void test_udf_missing(void **state)
     planlib_init(&pl, &a, TASKS);
     struct plan_node *n = pl_pick(&pl, pl_source(&pl, "I", in, false), 2, (unsigned[]){0, 1});
     struct expr *call = ARENA_NEW(&a, struct expr);
-    *call = (struct expr){.kind = EX_UDF, .type = TYPE(T_BIGINT), .nargs = 1, .args = n->exprs,
-                          .udf = {"F", "/nowhere/libf.so", "f"}};
+    *call = (struct expr){
+        .kind = EX_UDF, .type = TYPE(T_BIGINT), .nargs = 1, .args = n->exprs, .udf = {"F", "/nowhere/libf.so", "f"}};
     const struct expr *exprs[] = {n->exprs[0], call};
     n->exprs = exprs;
-    jw_put_job(&W, "calls", id_of(60), planlib_done(&pl, pl_sink_topic(&pl, n, out, 0, 1, -1, 0)), out, changelog, false);
+    jw_put_job(&W, "calls", id_of(60), planlib_done(&pl, pl_sink_topic(&pl, n, out, 0, 1, -1, 0)), out, changelog,
+               false);
     struct answer x = await(id_of(60));
     assert_int_not_equal(x.status, 0);
     assert_non_null(strstr(x.why, "libf.so"));
@@ -536,7 +538,8 @@ static void test_idle_partition(void **state)
     arena_fini(&a);
 }
 
-/* State that outgrows its memory fails the job with a sentence; the node lives, and with more memory the job goes on. */
+/* State that outgrows its memory fails the job with a sentence; the node lives, and with more memory the job goes on.
+ */
 static void test_memory(void **state)
 {
     (void)state;
@@ -561,10 +564,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_push_query_is_quick), T(test_limit),         T(test_pull_stream),    T(test_held_query),
-        T(test_scan_refused),        T(test_stop_and_start), T(test_status),        T(test_topic_deleted),
-        T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),         T(test_topic_grows),
-        T(test_idle_partition),      T(test_memory),        T(test_udf_missing),
+        T(test_push_query_is_quick), T(test_limit),           T(test_pull_stream), T(test_held_query),
+        T(test_scan_refused),        T(test_stop_and_start),  T(test_status),      T(test_topic_deleted),
+        T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
+        T(test_idle_partition),      T(test_memory),          T(test_udf_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
