@@ -17,8 +17,8 @@ static char data[5000], shadow[5000];
 
 static const char *in(const char *name)
 {
-    static char path[2][6000];
-    static int turn;
+    static _Thread_local char path[2][6000]; /* cases use threads */
+    static _Thread_local int turn;
     turn = !turn;
     snprintf(path[turn], sizeof path[turn], "%s/%s", getenv("WEIR_LOSSY_DIR"), name);
     return path[turn];
