@@ -1,7 +1,7 @@
 /* Taking checkpoints: a worker folds the committed part of a task's changelog, from where its checkpoint ends, to the
  * last value of every key and writes that in one transaction. Live operators are never touched.
  *
- * A checkpoint that cannot be taken (disk full, damaged file) is tried again after the next commit that is due; the
+ * A checkpoint that cannot be taken (disk full, damaged file) is tried again when as much again has been committed; the
  * changelog has everything meanwhile. */
 #include "engine/run/job.h"
 #include "log/base/map.h"
@@ -19,7 +19,7 @@ struct checkpointing {
     uint64_t bytes;
     struct checkpoint_note note; /* of the last commit among them */
     /* of the one at work */
-    bool busy;
+    bool busy, failed; /* failed: the last one */
     struct work work;
     size_t taken;
     uint64_t taken_bytes;
@@ -48,7 +48,7 @@ void checkpointing_free(struct checkpointing *c)
 }
 
 bool checkpointing_busy(const struct checkpointing *c) { return c->busy; }
-bool checkpointing_ahead(const struct checkpointing *c) { return c->n > 0; }
+bool checkpointing_ahead(const struct checkpointing *c) { return c->n > 0 && !c->failed; }
 bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max) { return c->bytes > bytes_max && !c->busy; }
 
 void checkpointing_add(struct checkpointing *c, int64_t start, int64_t end, uint64_t bytes)
@@ -131,6 +131,7 @@ static void fold_done(struct work *w)
 {
     struct checkpointing *c = container_of(w, struct checkpointing, work);
     c->busy = false;
+    c->failed = c->status != 0;
     c->bytes -= c->taken_bytes;
     if (c->status) {
         trace(WARN, "run", "checkpoint_failed job=%s task=%u-%u status=%s", c->t->job->def.name, c->t->frag->index,

@@ -135,7 +135,7 @@ void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note 
 bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max); /* and none is at work */
 void checkpointing_start(struct checkpointing *c);
 bool checkpointing_busy(const struct checkpointing *c);
-bool checkpointing_ahead(const struct checkpointing *c);
+bool checkpointing_ahead(const struct checkpointing *c); /* something to take, and no failure just before */
 /* DIR/state/<job>/<task>.db, or DIR/state/<job> for task NULL. */
 char *job_state_path(const struct job *j, const struct task *t, struct arena *a);
 

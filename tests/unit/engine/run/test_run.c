@@ -467,6 +467,25 @@ static void test_checkpoint_lost(void **state)
     arena_fini(&a);
 }
 
+/* A checkpoint that cannot be written does not keep a job from stopping, nor from coming back. */
+static void test_checkpoint_refused(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    struct disk *disk = simdisk_disk(W.sd);
+    put_sums(false);
+    fill(20);
+    assert_int_equal(disk_mkdir(disk, "/data/state"), 0);
+    assert_int_equal(disk_mkdir(disk, state_path(&a, "")), 0);
+    assert_int_equal(disk_mkdir(disk, state_path(&a, "/0-0.db")), 0);
+    again(1);
+    fill(20);
+    for (int k = 0; k < 20; k++)
+        assert_int_equal(output_value(k), 2);
+    arena_fini(&a);
+}
+
 /* A dropped job leaves no state behind, and neither does one that was dropped while nobody ran it. */
 static void test_drop(void **state)
 {
@@ -567,7 +586,7 @@ int main(void)
         T(test_push_query_is_quick), T(test_limit),           T(test_pull_stream), T(test_held_query),
         T(test_scan_refused),        T(test_stop_and_start),  T(test_status),      T(test_topic_deleted),
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
-        T(test_idle_partition),      T(test_memory),          T(test_udf_missing),
+        T(test_idle_partition),      T(test_memory),          T(test_udf_missing), T(test_checkpoint_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
