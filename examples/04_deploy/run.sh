@@ -2,6 +2,7 @@
 . "$(dirname "$0")/../common.sh"
 
 start() {
+    : >ready # not the line of the server before
     "$WEIR" server --data data --listen "${WEIR_SERVER:-127.0.0.1:0}" >ready 2>trace &
     server=$!
     until grep -q '^weir ready' ready; do

@@ -2,7 +2,13 @@
 # Jobs of a node inside a shell stop with it, are named, and go on at the next open; a second shell joins; a server on the
 # same folder goes on with them too, also after kill -9.
 set -u
-fail() { echo "FAILED: $*"; exit 1; }
+fail() {
+    echo "FAILED: $*"
+    [ -e trace ] && cat trace
+    [ -n "${WEIR_SERVER-}" ] && "$WEIR" job list && "$WEIR" sql -e "PRINT s FROM BEGINNING;" --until-caught-up
+    exit 1
+}
+put() { printf 'a\t{"v":%d}\n' "$1" | "$WEIR" produce s -K $'\t' --quiet || fail "produce"; }
 sql() { "$WEIR" sql --data data "$@"; }
 cat >jobs.sql <<'SQL'
 CREATE STREAM s (k VARCHAR KEY, v INT) WITH (TOPIC='s', PARTITIONS=2);
@@ -31,6 +37,7 @@ sql --quiet -e "INSERT INTO s VALUES ('a', 10);" -e '\wait' || fail "reopen"
 [ "$(sql -e 'SELECT total FROM t WHERE k = '"'a'"';')" = '{"total":14}' ] || fail "state after a reopen"
 
 start() {
+    : >ready # not the line of the server before
     "$WEIR" server --data data --listen 127.0.0.1:0 >ready 2>trace &
     server=$!
     until grep -q ready ready; do kill -0 "$server" || fail "$(cat trace)"; sleep 0.02; done
@@ -39,7 +46,7 @@ start() {
 total() { "$WEIR" sql -e "SELECT total FROM t WHERE k = 'a';"; }
 for round in 1 2 3; do
     start
-    printf 'a\t{"v":100}\n' | "$WEIR" produce s -K $'\t' --quiet
+    put 100
     [ "$round" = 2 ] && "$WEIR" job wait
     { kill -KILL "$server" && wait "$server"; } 2>/dev/null
     unset WEIR_SERVER
@@ -48,7 +55,7 @@ start
 "$WEIR" job wait || fail "wait"
 [ "$(total)" = '{"total":314}' ] || fail "after kill -9: $(total)"
 "$WEIR" job stop t 2>/dev/null || fail "stop"
-printf 'a\t{"v":1000}\n' | "$WEIR" produce s -K $'\t' --quiet
+put 1000
 "$WEIR" job list | grep -q '"state":"stopped"' || fail "not stopped"
 kill "$server"
 wait "$server" || fail "the server did not stop cleanly"
