@@ -125,7 +125,7 @@ static void sort_marker(struct op *op, struct changes *out)
         kv_clear(s->bag);
     }
     s->cols = all_columns(&s->arena, node->out.n);
-    if (node->nsort)
+    if (node->nsort && s->n)
         qsort_r(s->rows, s->n, sizeof *s->rows, row_cmp, op);
     size_t from = MIN(s->n, (size_t)MAX(node->offset, 0));
     size_t to = node->limit < 0 ? s->n : from + MIN(s->n - from, (size_t)node->limit);
