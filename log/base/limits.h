@@ -139,6 +139,12 @@
 
 /* ---- cluster */
 
+/* Segment of the metadata log: one statement is one recbatch, with a job's whole plan in it, and must fit. */
+#ifdef TINY
+#define METADATA_SEGMENT_BYTES (256 << 10)
+#else
+#define METADATA_SEGMENT_BYTES (64 << 20)
+#endif
 #define CLUSTER_PARTS_MAX 10000 /* partitions of one topic: each costs memory and, once written, a folder */
 /* Records of the metadata log after which a snapshot is written, so that a start never replays more than a moment. */
 #ifdef TINY

@@ -409,6 +409,7 @@ int cluster_open(struct cluster **out, struct store *st, struct loop *loop0, con
     pc.keep = true;
     pc.retention_ms = pc.retention_bytes = -1;
     pc.max_message_bytes = INT32_MAX;
+    pc.segment_bytes = METADATA_SEGMENT_BYTES;
     pc.compression = -1;
     cl->part = part_new(st, metadata_id, 0, "__cluster_metadata", &pc);
     int rc = cluster_replay(cl, d);
