@@ -20,7 +20,7 @@ class Server:
     def start(self):
         listen = self.address or '127.0.0.1:0'
         self.process = subprocess.Popen([WEIR, 'server', '--data', self.folder, '--listen', listen,
-                                         '--set', f'weir.shards={self.shards}'], stdout=subprocess.PIPE, text=True)
+                                         '--set', f'weir.shards={self.shards}', '--set', 'log.segment.bytes=268435456'], stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if 'ready' not in line:
             sys.exit(f'the server did not start: {line}')
