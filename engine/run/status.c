@@ -145,8 +145,6 @@ static struct job_status *facts(struct job *j, struct arena *a)
     st->sql = j->def.sql ? arena_strdup(a, j->def.sql) : "";
     st->state = job_state(j);
     st->why = j->fail_status ? arena_strdup(a, j->why) : NULL;
-    st->epoch = j->last.epoch;
-    st->committed_ms = j->last.wall_ms;
     uint64_t all = atomic_load(&j->to_restore), done = atomic_load(&j->restored);
     st->restored = st->state != JOB_RESTORING ? 1.0 : all ? (double)MIN(done, all) / (double)all : 0.0;
     st->watermark_ms = WATERMARK_NONE;
@@ -159,8 +157,10 @@ static struct gathering *prepare(struct job *j, struct arena *a)
     g->j = j;
     g->st = facts(j, a);
     bool open = sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING);
-    if (!open)
+    if (!open) /* workers of a restore may be writing what was committed last */
         return g;
+    g->st->epoch = j->last.epoch;
+    g->st->committed_ms = j->last.wall_ms;
     g->left = j->ntasks;
     g->asks = ARENA_ARRAY(a, struct ask, j->ntasks);
     for (unsigned i = 0; i < j->ntasks; i++)
