@@ -55,10 +55,10 @@ static void put_target(struct figure *f, struct wbuf *out)
 void report_text(struct report *r, struct wbuf *out)
 {
     char min[32], mid[32], max[32];
-    wbuf_printf(out, "%s\n%-42s %12s %12s %12s  %-8s %s\n", r->machine, "", "median", "min", "max", "unit", "target");
+    wbuf_printf(out, "%s\n%-52s %12s %12s %12s  %-8s %s\n", r->machine, "", "median", "min", "max", "unit", "target");
     for (unsigned i = 0; i < r->n; i++) {
         struct figure *f = &r->figures[i];
-        wbuf_printf(out, "%-42s %12s %12s %12s  %-8s", f->name, number(mid, sizeof mid, samples_median(&f->samples)),
+        wbuf_printf(out, "%-52s %12s %12s %12s  %-8s", f->name, number(mid, sizeof mid, samples_median(&f->samples)),
                     number(min, sizeof min, samples_rank(&f->samples, 0)),
                     number(max, sizeof max, samples_rank(&f->samples, 1)), f->unit);
         put_target(f, out);
