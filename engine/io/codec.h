@@ -62,12 +62,13 @@ struct json_shape *json_shape_new(const struct fieldset *fs);
 void json_shape_free(struct json_shape *s);
 
 /* ---- encoding: one side of a row format, with what can be written beforehand */
+#define FRAGMENT_PAD 32
 struct side {
     struct format format;
     bool bare;
     unsigned n;
     const struct column *cols;
-    struct str *fragments; /* JSON: {"name": or ,"name": */
+    struct str *fragments; /* JSON: {"name": or ,"name": ; FRAGMENT_PAD bytes may be read of each */
     size_t fixed;          /* bytes that a row of it takes at most, besides texts */
 };
 void json_encode(const struct side *s, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out);

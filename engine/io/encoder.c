@@ -14,7 +14,10 @@ static void put_fragment(struct side *s, unsigned i, struct arena *a)
     wbuf_u8(&w, i ? ',' : '{');
     json_put_str(&w, str_of(s->cols[i].name));
     wbuf_u8(&w, ':');
-    s->fragments[i] = arena_dup(a, wbuf_view(&w));
+    size_t len = w.len;
+    memset(wbuf_room(&w, FRAGMENT_PAD), 0, FRAGMENT_PAD);
+    w.len += FRAGMENT_PAD;
+    s->fragments[i] = (struct str){arena_dup(a, wbuf_view(&w)).ptr, len};
     s->fixed += w.len + DOUBLE_TEXT + 48; /* a decimal takes 41 bytes */
     wbuf_fini(&w);
 }

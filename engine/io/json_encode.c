@@ -6,43 +6,65 @@
 /* Rows as JSON objects: names were quoted beforehand, room is asked for once a row, and texts are copied and looked
  * through in the same step. Times are numbers, BYTES are Base64, NaN and infinities are texts, as the decoder takes them. */
 
-/* Copies s, quoted; what must be escaped goes to the general writer. at has room for 16 bytes more than s and quotes. */
-static uint8_t *put_plain(uint8_t *at, struct str s, bool *plain)
-{
-    const char *p = s.ptr, *end = p + s.len;
-    *at++ = '"';
 #if defined(__SSE2__)
+/* A byte of v must be escaped: a quote, a backslash or a control character. */
+static inline bool must_escape(__m128i v)
+{
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
-    for (; end - p >= 16; p += 16, at += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
-                                   _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
-        _mm_storeu_si128((__m128i *)(void *)at, v);
-        if (_mm_movemask_epi8(hit)) {
-            *plain = false;
-            return at;
-        }
+    __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
+                               _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
+    return _mm_movemask_epi8(hit) != 0;
+}
+
+static inline bool copy_long(uint8_t *at, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        size_t from = MIN(i, n - 16); /* the last piece overlaps the one before */
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + from));
+        _mm_storeu_si128((__m128i *)(void *)(at + from), v);
+        if (must_escape(v))
+            return false;
     }
+    return true;
+}
+
+/* 8 to 15 bytes: two halves that overlap. */
+static inline bool copy_short(uint8_t *at, const char *p, size_t n)
+{
+    __m128i a = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)(p + n - 8));
+    _mm_storel_epi64((__m128i *)(void *)at, a);
+    _mm_storel_epi64((__m128i *)(void *)(at + n - 8), b);
+    return !must_escape(_mm_unpacklo_epi64(a, b));
+}
 #endif
-    for (; p < end; p++) {
-        if ((uint8_t)*p <= 0x1f || *p == '"' || *p == '\\') {
-            *plain = false;
-            return at;
-        }
-        *at++ = (uint8_t)*p;
+
+/* Copies n bytes of text to at, where as many are free; false: some of them must be escaped. */
+static inline bool copy_plain(uint8_t *at, const char *p, size_t n)
+{
+#if defined(__SSE2__)
+    if (n >= 16)
+        return copy_long(at, p, n);
+    if (n >= 8)
+        return copy_short(at, p, n);
+#endif
+    for (size_t i = 0; i < n; i++) {
+        if ((uint8_t)p[i] <= 0x1f || p[i] == '"' || p[i] == '\\')
+            return false;
+        at[i] = (uint8_t)p[i];
     }
-    *at++ = '"';
-    return at;
+    return true;
 }
 
 static void put_text(struct wbuf *out, struct str s)
 {
-    bool plain = true;
-    uint8_t *end = put_plain(wbuf_room(out, s.len + 32), s, &plain);
-    if (plain)
-        out->len = (size_t)(end - out->data);
-    else
+    uint8_t *at = wbuf_room(out, s.len + 2);
+    if (UNLIKELY(!copy_plain(at + 1, s.ptr, s.len))) {
         json_put_str(out, s);
+        return;
+    }
+    at[0] = at[s.len + 1] = '"';
+    out->len += s.len + 2;
 }
 
 static void put_quoted(struct wbuf *out, struct str s, bool base64)
@@ -99,6 +121,18 @@ static void put_value(struct wbuf *out, const struct batch *b, const struct vec 
     }
 }
 
+/* Short ones, and they nearly always are, are copied with what pads them: a fixed size costs no call. */
+static inline void put_fragment(struct wbuf *out, struct str f)
+{
+    size_t n = f.len <= FRAGMENT_PAD ? FRAGMENT_PAD : f.len;
+    uint8_t *at = wbuf_room(out, n);
+    if (LIKELY(n == FRAGMENT_PAD))
+        memcpy(at, f.ptr, FRAGMENT_PAD);
+    else
+        memcpy(at, f.ptr, n);
+    out->len += f.len;
+}
+
 void json_encode(const struct side *s, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out)
 {
     if (s->bare) {
@@ -109,7 +143,7 @@ void json_encode(const struct side *s, const struct batch *b, const unsigned *co
     if (!s->n)
         wbuf_u8(out, '{');
     for (unsigned i = 0; i < s->n; i++) {
-        wbuf_str(out, s->fragments[i]);
+        put_fragment(out, s->fragments[i]);
         put_value(out, b, &b->cols[cols[i]], row);
     }
     wbuf_u8(out, '}');
