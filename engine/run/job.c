@@ -154,6 +154,7 @@ void job_task_started(struct job *j, struct task *t)
     if (j->starting || !sm_is(&j->sm, J_OPENING))
         return;
     sm_move(&j->sm, J_RUNNING);
+    j->rate_us = loop_now_us(j->home); /* the first who asks hears the mean since now */
     if (!j->query)
         trace(INFO, "run", "job_running name=%s tasks=%u epoch=%" PRId64, j->def.name, j->ntasks, j->last.epoch);
     if (j->last.epoch > 0)
