@@ -22,9 +22,24 @@ static void conn_check(const struct conn *conn)
     CHECK(conn->out_n <= conn->out_cap);
 }
 
+void conn_hold(struct conn *conn, int64_t bytes)
+{
+    conn->held += bytes;
+    atomic_fetch_add_explicit(&conn->shard->net->held, bytes, memory_order_relaxed);
+}
+
+/* Answers that nobody takes, or that wait for an earlier one, are bounded per connection; and when all connections
+ * together hold too much, each gets its next answer only after the peer has taken the one before. */
+static bool conn_is_full(const struct conn *conn)
+{
+    const struct net *net = conn->shard->net;
+    return conn->out_bytes > CONN_OUT_MAX || conn->held > CONN_OUT_MAX ||
+           (conn->held > 0 && atomic_load_explicit(&net->held, memory_order_relaxed) > net->memory.max);
+}
+
 static bool conn_may_read(const struct conn *conn)
 {
-    if (conn->closing || conn->draining || conn->hungry || conn->out_bytes > CONN_OUT_MAX || conn->mute_until_ms)
+    if (conn->closing || conn->draining || conn->hungry || conn->mute_until_ms || conn_is_full(conn))
         return false;
     if (conn->mode == CONN_HTTP)
         return !http_full(conn);
@@ -62,7 +77,7 @@ static void closed_cb(uv_handle_t *h)
         struct answer *an = &conn->slots[s & (conn->slot_cap - 1)];
         budget_give(&sh->net->memory, an->charge);
         for (unsigned i = 0; an->pieces && i < an->n; i++)
-            piece_release(&an->pieces[i]);
+            piece_release(conn, &an->pieces[i]);
         xfree(an->pieces);
     }
     budget_give(&sh->net->memory, conn->charge);
@@ -334,6 +349,8 @@ void conn_answer(struct conn *conn, uint64_t seq, const struct piece *pieces, un
     an->ready = true;
     an->close_after = close_after;
     an->n = n;
+    for (unsigned i = 0; i < n; i++)
+        conn_hold(conn, pieces[i].buf ? pieces[i].len : 0);
     if (conn->closing || seq != conn->send_seq) {
         an->pieces = n ? xalloc(n * sizeof *pieces) : NULL;
         for (unsigned i = 0; i < n; i++)

@@ -181,6 +181,7 @@ static void http_push(struct http *h, const void *p, size_t n, bool close_after)
     struct buf *b = buf_new(n);
     memcpy(b->data, p, n);
     b->len = (uint32_t)n;
+    conn_hold(h->conn, b->len);
     out_push(h->conn, &(struct piece){.buf = b, .len = b->len}, false, 0, close_after);
     conn_ask_flush(h->conn);
 }
@@ -335,6 +336,7 @@ size_t http_write(struct http_req *req, struct str bytes)
         if (h->conn->closing) {
             buf_release(b);
         } else {
+            conn_hold(h->conn, b->len);
             out_push(h->conn, &(struct piece){.buf = b, .len = b->len}, false, 0, false);
             conn_ask_flush(h->conn);
         }

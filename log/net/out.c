@@ -6,8 +6,9 @@
 
 enum { IOV_MAX_OUT = 64 };
 
-void piece_release(const struct piece *p)
+void piece_release(struct conn *conn, const struct piece *p)
 {
+    conn_hold(conn, p->buf ? -(int64_t)p->len : 0);
     if (p->buf)
         buf_release(p->buf);
     else if (p->release_cb)
@@ -43,7 +44,7 @@ void out_push(struct conn *conn, const struct piece *p, bool with_head, uint32_t
 
 static void out_pop(struct conn *conn)
 {
-    piece_release(&out_at(conn, 0)->p);
+    piece_release(conn, &out_at(conn, 0)->p);
     conn->out_head = (conn->out_head + 1) & (conn->out_cap - 1);
     conn->out_n--;
 }

@@ -38,6 +38,7 @@ struct net {
     struct net_shard *shards;
     unsigned nshards, next_shard;
     struct budget memory;
+    _Atomic int64_t held; /* bytes of memory in answers that are not sent, all connections together */
     _Atomic int nconns;
     int conns_max;
     uv_sem_t stopped;
@@ -87,6 +88,7 @@ struct conn {
     struct out_piece *out;
     unsigned out_cap, out_head, out_n;
     size_t out_bytes;
+    int64_t held; /* of net->held */
     struct http *http;
 };
 
@@ -96,11 +98,12 @@ void conn_tick(struct conn *conn, int64_t now_ms);
 void conn_hungry_retry(struct conn *conn);
 void conn_update(struct conn *conn); /* asks the poll for what the connection can do now */
 void conn_ask_flush(struct conn *conn);
+void conn_hold(struct conn *conn, int64_t bytes); /* answers in memory have grown; < 0: they are sent or dropped */
 /* out.c */
 void out_push(struct conn *conn, const struct piece *p, bool with_head, uint32_t head, bool close_after); /* takes p */
 int out_flush(struct conn *conn); /* 0 or an error that ends the connection */
 void out_fini(struct conn *conn);
-void piece_release(const struct piece *p);
+void piece_release(struct conn *conn, const struct piece *p); /* one that conn held */
 /* http.c */
 bool http_sniff(const uint8_t head[4]);
 void http_begin(struct conn *conn);                            /* head holds the first four bytes */

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A server whose frames say how they are answered: byte 8 is 'n' now, 'l' later, 'f' from a file, 'x' not at all, 'c' now
+/* A server whose frames say how they are answered: byte 8 is 'n' now, 'l' later, 'w' later still, 'f' from a file, 'x' not at all, 'c' now
  * and then the connection closes, 'e' an error. The answer is the frame itself; from a file, the file's first bytes. */
 static struct loops *loops;
 static struct net *net;
@@ -20,6 +20,7 @@ static struct config conf;
 static char address[64], *scratch, unix_path[4096];
 static int file_fd;
 static _Atomic int opened, closed, released;
+static _Atomic int64_t frame_bytes;
 
 struct later {
     struct timer timer;
@@ -45,16 +46,17 @@ static int on_frame(void *arg, struct conn *conn, struct buf *buf)
 {
     (void)arg;
     char how = buf->len > 8 ? (char)buf->data[8] : 'n';
+    atomic_fetch_add(&frame_bytes, buf->len);
     if (how == 'e') {
         buf_release(buf);
         return E_SYNTAX;
     }
     uint64_t seq = conn_reserve(conn);
-    if (how == 'l') {
+    if (how == 'l' || how == 'w') {
         struct later *l = xzalloc(sizeof *l);
         *l = (struct later){.conn = conn, .seq = seq, .buf = buf};
         timer_init(&l->timer, conn_loop(conn), later_fired);
-        timer_start(&l->timer, 20);
+        timer_start(&l->timer, how == 'w' ? 400 : 20);
     } else if (how == 'f') {
         struct piece pieces[] = {{.buf = buf, .len = 9},
                                  {.fd = file_fd, .pos = 100, .len = 300000, .release_cb = on_release}};
@@ -266,6 +268,47 @@ static void test_memory(void **state)
     close(b);
 }
 
+/* Answers that wait for an earlier one are memory too: it is bounded, over all connections; nothing is lost by that. */
+static void test_waiting_answers(void **state)
+{
+    (void)state;
+    enum { CONNS = 4, SIZE = 60000, FRAMES = 60 };
+    int fds[CONNS];
+    size_t sent[CONNS] = {0};
+    uint32_t size;
+    uint8_t *frames = xzalloc((size_t)FRAMES * (SIZE + 4));
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        put_be32(frames + i * (SIZE + 4), SIZE);
+        put_be32(frames + i * (SIZE + 4) + 4, i);
+        frames[i * (SIZE + 4) + 12] = 'n';
+    }
+    for (int c = 0; c < CONNS; c++) {
+        fds[c] = dial(address);
+        put_frame(fds[c], 'n', 1000, 9);
+        assert_int_equal(get_frame(fds[c], &size), 1000);
+    }
+    int64_t before = atomic_load(&frame_bytes), total = (int64_t)FRAMES * (SIZE + 4);
+    for (int c = 0; c < CONNS; c++)
+        put_frame(fds[c], 'w', 1000, 9);
+    for (int turn = 0; turn < 20; turn++, clock_sleep_ms(10))
+        for (int c = 0; c < CONNS; c++) {
+            ssize_t n = send(fds[c], frames + sent[c], (size_t)total - sent[c], MSG_NOSIGNAL | MSG_DONTWAIT);
+            sent[c] += n > 0 ? (size_t)n : 0;
+        }
+    int64_t held = atomic_load(&frame_bytes) - before;
+    assert_true(held <= conf.request_memory + CONNS * SIZE + 100);
+    for (int c = 0; c < CONNS; c++) {
+        assert_int_equal(get_frame(fds[c], &size), 1000);
+        for (uint32_t i = 0; i < FRAMES; i++) {
+            ssize_t n = send(fds[c], frames + sent[c], (size_t)total - sent[c], MSG_NOSIGNAL | MSG_DONTWAIT);
+            sent[c] += n > 0 ? (size_t)n : 0;
+            assert_int_equal(get_frame(fds[c], &size), i);
+        }
+        close(fds[c]);
+    }
+    xfree(frames);
+}
+
 /* What comes up to `want` bytes of text until the connection falls silent. */
 static void read_text(int fd, char *out, size_t cap, const char *until, int times)
 {
@@ -442,7 +485,7 @@ int main(void)
         cmocka_unit_test(test_order), cmocka_unit_test(test_file),         cmocka_unit_test(test_close),
         cmocka_unit_test(test_sizes), cmocka_unit_test(test_http),         cmocka_unit_test(test_http_refused),
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),   cmocka_unit_test(test_waiting_answers),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
