@@ -220,7 +220,6 @@ static void fetch_answer(struct fetch *f)
     struct fetch_response out;
     struct wire_gaps gaps = {.arena = &r->arena};
     struct slice *slices = NULL;
-    timer_stop(&f->timer);
     fetch_response_init(&out);
     out.error_code = f->error;
     out.session_id = f->sc.session_id;
@@ -243,6 +242,7 @@ static void wait_leave(struct fetch *f)
         return;
     f->fw = NULL;
     fw->f = NULL;
+    timer_stop(&f->timer); /* the next step may take a worker's time, and must not be stepped into */
     for (unsigned i = 0; i < fw->n; i++)
         if (fw->ones[i].fw)
             part_unwatch(&fw->ones[i].w);

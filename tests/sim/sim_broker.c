@@ -10,7 +10,7 @@
 #include "tests/unit/unit.h"
 #include <stdio.h>
 
-enum { PRODUCERS = 3, PARTS = 2, CRASHES = 4, STEPS = 400 };
+enum { PRODUCERS = 3, CONSUMERS = 3, PARTS = 2, CRASHES = 4, STEPS = 400 };
 
 /* One idempotent producer: one batch on its way at a time, sent again until it is acknowledged. */
 struct producer {
@@ -22,6 +22,12 @@ struct producer {
     struct broker_call call;
     struct wbuf frame;
 };
+/* Waits for more than there is, so that appends and the end of its time come in each other's way. */
+struct consumer {
+    bool busy;
+    struct broker_call call;
+    struct wbuf frame;
+};
 struct world {
     struct sim *sim;
     struct simdisk *sd;
@@ -29,6 +35,7 @@ struct world {
     struct broker *b;
     unsigned nloops;
     struct producer producers[PRODUCERS];
+    struct consumer consumers[CONSUMERS];
     struct wbuf answer;
     int status;
     bool answered;
@@ -61,6 +68,8 @@ static void crash(struct world *w)
     w->b = NULL; /* a dead process's memory: nobody frees it */
     for (int i = 0; i < PRODUCERS; i++)
         w->producers[i].busy = false;
+    for (int i = 0; i < CONSUMERS; i++)
+        w->consumers[i].busy = false;
     open_broker(w);
 }
 
@@ -188,6 +197,45 @@ static void produce(struct world *w, struct producer *p)
     wbuf_fini(&batch);
 }
 
+/* ---- waiting */
+
+static void on_fetched(struct broker_call *call, int status, struct str answer)
+{
+    struct consumer *c = container_of(call, struct consumer, call);
+    struct fetch_response out;
+    assert_true(c->busy);
+    assert_int_equal(status, 0);
+    answer_of(call->impl, answer, 1, 12, &out);
+    assert_int_equal(out.error_code, 0);
+    for (int i = 0; i < PARTS; i++)
+        assert_int_equal(out.responses[0].partitions[i].error_code, 0);
+    c->busy = false;
+}
+
+static void consume(struct world *w, struct consumer *c)
+{
+    struct random *rnd = sim_random(w->sim);
+    struct fetch_request in;
+    struct fetch_request_partition parts[PARTS];
+    struct fetch_request_topic t = {.topic = STR("t"), .partitions = parts, .partitions_n = PARTS};
+    fetch_request_init(&in);
+    for (int i = 0; i < PARTS; i++) {
+        fetch_request_partition_init(&parts[i]);
+        parts[i].partition = i;
+        parts[i].partition_max_bytes = 100000;
+    }
+    in.topics = &t;
+    in.topics_n = 1;
+    in.min_bytes = 1 << 20;
+    in.max_wait_ms = (int32_t)random_below(rnd, 20);
+    frame_of(&c->frame, 1, 12, &in);
+    unsigned i = (unsigned)random_below(rnd, w->nloops);
+    c->call = (struct broker_call){.loop = sim_loop(w->sim, i), .frame = wbuf_view(&c->frame), .answer_cb = on_fetched,
+                                   .impl = w};
+    c->busy = true;
+    broker_request(w->b, &c->call);
+}
+
 /* ---- checking */
 
 /* Reads a partition from its start; every producer's numbers must rise by one, and reach what was acknowledged. */
@@ -243,6 +291,9 @@ static void run_steps(struct world *w)
         struct producer *p = &w->producers[random_below(sim_random(w->sim), PRODUCERS)];
         if (!p->busy && random_chance(sim_random(w->sim), 0.3))
             produce(w, p);
+        struct consumer *c = &w->consumers[random_below(sim_random(w->sim), CONSUMERS)];
+        if (!c->busy && random_chance(sim_random(w->sim), 0.1))
+            consume(w, c);
         if (!sim_step(w->sim))
             return;
         arena_reset(&w->arena);
@@ -264,6 +315,8 @@ static void run_seed(uint64_t seed)
         w.producers[i].pid = -1;
         wbuf_init(&w.producers[i].frame);
     }
+    for (int i = 0; i < CONSUMERS; i++)
+        wbuf_init(&w.consumers[i].frame);
     for (int i = 0; i < PRODUCERS; i++)
         begin_producer(&w, &w.producers[i], i % PARTS);
     for (int c = 0; c < CRASHES; c++) {
@@ -280,6 +333,8 @@ static void run_seed(uint64_t seed)
     broker_close(w.b);
     for (int i = 0; i < PRODUCERS; i++)
         wbuf_fini(&w.producers[i].frame);
+    for (int i = 0; i < CONSUMERS; i++)
+        wbuf_fini(&w.consumers[i].frame);
     sim_free(w.sim);
     simdisk_free(w.sd);
     wbuf_fini(&w.answer);
