@@ -136,6 +136,7 @@ static void item_warm(struct fetch_item *it, uint8_t *scratch)
         uint32_t n = MIN(it->slice.len - at, (uint32_t)FETCH_PROBE_BYTES);
         if (slice_read(&it->slice, at, scratch, n, true) < 0) {
             it->error = K_STORAGE;
+            slice_release(&it->slice); /* an error comes without records */
             break;
         }
     }
@@ -246,6 +247,8 @@ static void wait_leave(struct fetch *f)
     for (unsigned i = 0; i < fw->n; i++)
         if (fw->ones[i].fw)
             part_unwatch(&fw->ones[i].w);
+    if (fw->left == 0)
+        xfree(fw);
 }
 
 static void wait_fired(struct watch *w, int status)
@@ -255,13 +258,15 @@ static void wait_fired(struct watch *w, int status)
     struct fetch *f = fw->f;
     one->fw = NULL;
     part_release(w->part);
-    if (f) {
+    /* A part whose disk has failed gets no more records, but is read on: the wait lasts as long as the client asked for,
+     * else consumers at its end would ask again and again without a pause. */
+    if (f && status != E_STORAGE) {
         if (status < 0)
             f->deadline_ms = 0; /* waiting on is of no use: the next step finds out why, and answers */
         wait_leave(f);
         fetch_step(f);
     }
-    if (--fw->left == 0)
+    if (--fw->left == 0 && !fw->f)
         xfree(fw);
 }
 

@@ -19,6 +19,7 @@ struct producer {
     int32_t part;
     uint64_t acked;  /* batches acknowledged */
     bool busy;
+    bool refused;    /* the disk fails: no batch will be acknowledged */
     struct broker_call call;
     struct wbuf frame;
 };
@@ -104,8 +105,8 @@ static void answer_of(struct world *w, struct str bytes, int16_t key, int versio
     assert_int_equal(wire_decode_done(&r), 0);
 }
 
-/* Asks and steps until the answer is there. The answer borrows w->answer. */
-static void ask(struct world *w, int16_t key, int version, const void *request, void *response)
+/* Asks and steps until the answer is there; gives its status. The answer borrows w->answer. */
+static int try_ask(struct world *w, int16_t key, int version, const void *request, void *response)
 {
     struct wbuf frame;
     wbuf_init(&frame);
@@ -116,9 +117,15 @@ static void ask(struct world *w, int16_t key, int version, const void *request, 
     broker_request(w->b, &call);
     while (!w->answered)
         assert_true(sim_step(w->sim));
-    assert_int_equal(w->status, 0);
-    answer_of(w, wbuf_view(&w->answer), key, version, response);
     wbuf_fini(&frame);
+    if (w->status == 0)
+        answer_of(w, wbuf_view(&w->answer), key, version, response);
+    return w->status;
+}
+
+static void ask(struct world *w, int16_t key, int version, const void *request, void *response)
+{
+    assert_int_equal(try_ask(w, key, version, request, response), 0);
 }
 
 static int16_t create_topic(struct world *w, const char *name)
@@ -160,10 +167,14 @@ static void on_produced(struct broker_call *call, int status, struct str answer)
     struct produce_response out;
     assert_int_equal(status, 0);
     answer_of(w, answer, 0, 9, &out);
+    p->busy = false;
+    if (p->refused) {
+        assert_int_equal(out.responses[0].partition_responses[0].error_code, err_kafka(E_STORAGE));
+        return;
+    }
     assert_int_equal(out.responses[0].partition_responses[0].error_code, 0);
     p->acked++;
     p->seq++;
-    p->busy = false;
 }
 
 static void produce(struct world *w, struct producer *p)
@@ -300,25 +311,46 @@ static void run_steps(struct world *w)
     }
 }
 
-static void run_seed(uint64_t seed)
+static void world_open(struct world *w, uint64_t seed)
 {
-    struct world w = {.sim = sim_new(seed), .sd = simdisk_new(seed ^ 77), .nloops = 1u << seed % 3};
-    config_init(&w.conf);
-    arena_init(&w.arena);
-    wbuf_init(&w.answer);
-    w.conf.wal_bytes = 65536;
-    w.conf.log_segment_bytes = 2048;
-    w.conf.log_retention_ms = -1;
-    open_broker(&w);
-    assert_int_equal(create_topic(&w, "t"), 0);
+    *w = (struct world){.sim = sim_new(seed), .sd = simdisk_new(seed ^ 77), .nloops = 1u << seed % 3};
+    config_init(&w->conf);
+    arena_init(&w->arena);
+    wbuf_init(&w->answer);
+    w->conf.wal_bytes = 65536;
+    w->conf.log_segment_bytes = 2048;
+    w->conf.log_retention_ms = -1;
+    open_broker(w);
+    assert_int_equal(create_topic(w, "t"), 0);
     for (int i = 0; i < PRODUCERS; i++) {
-        w.producers[i].pid = -1;
-        wbuf_init(&w.producers[i].frame);
+        w->producers[i].pid = -1;
+        wbuf_init(&w->producers[i].frame);
     }
     for (int i = 0; i < CONSUMERS; i++)
-        wbuf_init(&w.consumers[i].frame);
+        wbuf_init(&w->consumers[i].frame);
     for (int i = 0; i < PRODUCERS; i++)
-        begin_producer(&w, &w.producers[i], i % PARTS);
+        begin_producer(w, &w->producers[i], i % PARTS);
+}
+
+static void world_close(struct world *w)
+{
+    sim_run_idle(w->sim);
+    broker_close(w->b);
+    for (int i = 0; i < PRODUCERS; i++)
+        wbuf_fini(&w->producers[i].frame);
+    for (int i = 0; i < CONSUMERS; i++)
+        wbuf_fini(&w->consumers[i].frame);
+    sim_free(w->sim);
+    simdisk_free(w->sd);
+    wbuf_fini(&w->answer);
+    arena_fini(&w->arena);
+    config_fini(&w->conf);
+}
+
+static void run_seed(uint64_t seed)
+{
+    struct world w;
+    world_open(&w, seed);
     for (int c = 0; c < CRASHES; c++) {
         char name[32];
         run_steps(&w);
@@ -329,17 +361,82 @@ static void run_seed(uint64_t seed)
         for (int32_t i = 0; i < PARTS; i++)
             check_part(&w, i);
     }
-    sim_run_idle(w.sim);
-    broker_close(w.b);
-    for (int i = 0; i < PRODUCERS; i++)
-        wbuf_fini(&w.producers[i].frame);
-    for (int i = 0; i < CONSUMERS; i++)
-        wbuf_fini(&w.consumers[i].frame);
-    sim_free(w.sim);
-    simdisk_free(w.sd);
-    wbuf_fini(&w.answer);
-    arena_fini(&w.arena);
-    config_fini(&w.conf);
+    world_close(&w);
+}
+
+/* One fetch of partition 0; gives its status, and what came. */
+static int fetch_one(struct world *w, int64_t offset, int32_t wait_ms, struct fetch_response_partition *out)
+{
+    struct fetch_request in;
+    struct fetch_request_partition p;
+    struct fetch_request_topic t = {.topic = STR("t"), .partitions = &p, .partitions_n = 1};
+    struct fetch_response answer;
+    fetch_request_init(&in);
+    fetch_request_partition_init(&p);
+    in.topics = &t;
+    in.topics_n = 1;
+    in.min_bytes = 1;
+    in.max_wait_ms = wait_ms;
+    p.fetch_offset = offset;
+    p.partition_max_bytes = 100000;
+    int rc = try_ask(w, 1, 12, &in, &answer);
+    if (rc == 0)
+        *out = answer.responses[0].partitions[0];
+    return rc;
+}
+
+/* A disk that does not read: the answer is an error without records, or none; afterwards all is there again. */
+static void test_read_errors(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w, test_seed());
+    for (int i = 0; i < 5; i++) {
+        produce(&w, &w.producers[0]);
+        while (w.producers[0].busy)
+            assert_true(sim_step(w.sim));
+    }
+    int refused = 0;
+    struct fetch_response_partition p;
+    for (int i = 0; i < 300; i++) {
+        simdisk_set_fault(w.sd, SIMDISK_EIO_READ, 0.3);
+        int rc = fetch_one(&w, 0, 0, &p);
+        simdisk_set_fault(w.sd, SIMDISK_EIO_READ, 0);
+        if (rc == 0 && p.error_code) {
+            refused++;
+            assert_int_equal(p.records.len, 0);
+        }
+        arena_reset(&w.arena);
+    }
+    assert_true(refused > 0);
+    check_part(&w, 0);
+    world_close(&w);
+}
+
+/* Who waits at the end of a partition whose disk has failed waits as long as he asked for. */
+static void test_failed_part_waits(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w, test_seed());
+    produce(&w, &w.producers[0]);
+    while (w.producers[0].busy)
+        assert_true(sim_step(w.sim));
+    simdisk_set_fault(w.sd, SIMDISK_EIO_WRITE, 1);
+    w.producers[0].refused = true;
+    produce(&w, &w.producers[0]);
+    while (w.producers[0].busy)
+        assert_true(sim_step(w.sim));
+    simdisk_set_fault(w.sd, SIMDISK_EIO_WRITE, 0);
+    for (int i = 0; i < 3; i++) {
+        struct fetch_response_partition p;
+        int64_t before_us = sim_now_us(w.sim);
+        assert_int_equal(fetch_one(&w, 1, 500, &p), 0);
+        assert_int_equal(p.error_code, 0);
+        assert_int_equal(p.high_watermark, 1);
+        assert_true(sim_now_us(w.sim) - before_us >= 490000);
+    }
+    world_close(&w);
 }
 
 static void test_seeds(void **state)
@@ -355,6 +452,7 @@ static void test_seeds(void **state)
 int main(void)
 {
     trace_level = ERROR;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_seeds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_seeds), cmocka_unit_test(test_read_errors),
+                                       cmocka_unit_test(test_failed_part_waits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
