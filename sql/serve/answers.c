@@ -30,7 +30,10 @@ static void put(struct session *s, const char *name, struct str text)
         wbuf_str(&s->out, STR("null"));
 }
 
-static void put_number(struct session *s, const char *name, int64_t v) { wbuf_printf(&s->out, ",\"%s\":%" PRId64, name, v); }
+static void put_number(struct session *s, const char *name, int64_t v)
+{
+    wbuf_printf(&s->out, ",\"%s\":%" PRId64, name, v);
+}
 
 size_t tell_statement(struct session *s)
 {
@@ -54,7 +57,8 @@ size_t tell_text(struct session *s, struct str text)
     return end(s);
 }
 
-size_t tell_columns(struct session *s, const char *query, bool updates, bool latest, const struct schema *sc, const bool *keys)
+size_t tell_columns(struct session *s, const char *query, bool updates, bool latest, const struct schema *sc,
+                    const bool *keys)
 {
     begin(s, "columns");
     wbuf_str(&s->out, STR(",\"columns\":["));

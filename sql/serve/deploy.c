@@ -21,7 +21,8 @@ static bool says_the_same(struct ast_statement *new, const char *old_text, struc
 }
 
 /* The statement that made the thing of this name; NULL: there is none. */
-static const char *existing(struct session *s, const struct image *im, const struct ast_statement *st, const char **what)
+static const char *existing(struct session *s, const struct image *im, const struct ast_statement *st,
+                            const char **what)
 {
     if (st->kind == AST_CREATE_FUNCTION) {
         const struct object *obj = image_object(im, "function", st->name.text);

@@ -70,8 +70,8 @@ static void put_sources(const struct job_status *st, struct wbuf *out)
                     src->watermark_ms == INT64_MIN ? "none yet" : time_text(src->watermark_ms, time),
                     src->idle ? ", idle" : "");
         if (src->decode_errors)
-            wbuf_printf(out, ", %llu not decoded (the first at offset %lld: %s)", (unsigned long long)src->decode_errors,
-                        (long long)src->first_error_offset, src->first_error);
+            wbuf_printf(out, ", %llu not decoded (the first at offset %lld: %s)",
+                        (unsigned long long)src->decode_errors, (long long)src->first_error_offset, src->first_error);
         wbuf_u8(out, '\n');
     }
 }
@@ -87,18 +87,18 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
     wbuf_u8(out, '\n');
     if (st->state == JOB_STOPPED)
         return;
-    wbuf_printf(out, "lag %lld, %.0f rows/s, %llu rows in, %llu rows out, %llu late, watermark %s\n", (long long)st->lag,
-                st->rows_per_s, (unsigned long long)st->rows_in, (unsigned long long)st->rows_out,
+    wbuf_printf(out, "lag %lld, %.0f rows/s, %llu rows in, %llu rows out, %llu late, watermark %s\n",
+                (long long)st->lag, st->rows_per_s, (unsigned long long)st->rows_in, (unsigned long long)st->rows_out,
                 (unsigned long long)st->late_rows,
                 st->watermark_ms == INT64_MIN ? "none yet" : time_text(st->watermark_ms, time));
-    wbuf_printf(out, "state %llu rows, %.1f MB; epoch %lld", (unsigned long long)st->state_rows, (double)st->state_bytes / 1e6,
-                (long long)st->epoch);
+    wbuf_printf(out, "state %llu rows, %.1f MB; epoch %lld", (unsigned long long)st->state_rows,
+                (double)st->state_bytes / 1e6, (long long)st->epoch);
     if (st->committed_ms > 0)
         wbuf_printf(out, ", committed %.1f s ago", (double)MAX(now_ms - st->committed_ms, 0) / 1000);
     wbuf_u8(out, '\n');
     if (st->row_errors)
-        wbuf_printf(out, "%llu values could not be computed and are NULL (the first: %s)\n", (unsigned long long)st->row_errors,
-                    st->first_row_error);
+        wbuf_printf(out, "%llu values could not be computed and are NULL (the first: %s)\n",
+                    (unsigned long long)st->row_errors, st->first_row_error);
     if (st->null_keys)
         wbuf_printf(out, "%llu rows had NULL in the key they are grouped or joined by and were left out\n",
                     (unsigned long long)st->null_keys);

@@ -50,8 +50,8 @@ static int node_open_parts(struct node *n, const struct node_conf *nc, struct di
     int rc = disk_mkdir(disk, nc->data_dir);
     if (rc < 0)
         return diag_set(d, rc, "cannot make the folder %s: %s", nc->data_dir, err_text(rc));
-    struct broker_conf bc = {.conf = &n->conf, .disk = disk, .data_dir = nc->data_dir, .loops = n->shards,
-                             .nloops = n->nshards};
+    struct broker_conf bc = {
+        .conf = &n->conf, .disk = disk, .data_dir = nc->data_dir, .loops = n->shards, .nloops = n->nshards};
     rc = broker_open(&n->broker, &bc, d);
     if (rc == 0)
         rc = engine_open(&n->engine, n->broker, d);
@@ -61,8 +61,13 @@ static int node_open_parts(struct node *n, const struct node_conf *nc, struct di
         return rc;
     char path[4096];
     node_socket_path(nc->data_dir, path, sizeof path);
-    struct net_conf net = {.conf = &n->conf, .loops = n->loops, .frames = broker_frames(), .frames_arg = n->broker,
-                           .http = serve_http(), .http_arg = n->serve, .unix_path = path};
+    struct net_conf net = {.conf = &n->conf,
+                           .loops = n->loops,
+                           .frames = broker_frames(),
+                           .frames_arg = n->broker,
+                           .http = serve_http(),
+                           .http_arg = n->serve,
+                           .unix_path = path};
     rc = net_open(&n->net, &net, d);
     if (rc == 0)
         broker_set_net(n->broker, n->net);
@@ -165,8 +170,8 @@ void node_addresses(const struct node *n, char *out, size_t cap)
     out[0] = 0;
     for (unsigned i = 0; i < k && at < cap; i++) {
         const char *host = *li[i].host ? li[i].host : "0.0.0.0";
-        int wrote = snprintf(out + at, cap - at, strchr(host, ':') ? "%s[%s]:%d" : "%s%s:%d", i ? "," : "", host,
-                             li[i].port);
+        int wrote =
+            snprintf(out + at, cap - at, strchr(host, ':') ? "%s[%s]:%d" : "%s%s:%d", i ? "," : "", host, li[i].port);
         at += (size_t)MAX(wrote, 0);
     }
 }

@@ -113,7 +113,8 @@ static size_t tell_record(struct session *s, struct record *rec, int32_t partiti
 {
     const char *key = guess(rec->key), *value = guess(rec->value);
     wbuf_reset(&s->out);
-    wbuf_printf(&s->out, "{\"kind\":\"record\",\"partition\":%" PRId32 ",\"offset\":%" PRId64 ",\"timestamp_ms\":%" PRId64,
+    wbuf_printf(&s->out,
+                "{\"kind\":\"record\",\"partition\":%" PRId32 ",\"offset\":%" PRId64 ",\"timestamp_ms\":%" PRId64,
                 partition, rec->offset, rec->ts_ms);
     put_bytes(s, "key", rec->key, key);
     put_bytes(s, "value", rec->value, value);

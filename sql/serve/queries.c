@@ -61,7 +61,8 @@ static void end_cb(void *arg, int status, const char *why)
 static const struct query_class push_class = {.rows = rows_cb, .progress = progress_cb, .end = end_cb};
 static const struct query_class pull_class = {.rows = rows_cb, .end = end_cb};
 
-/* What the sources of a plan say: whether one begins at the end, and, for a query that is to end there, when to stop. */
+/* What the sources of a plan say: whether one begins at the end, and, for a query that is to end there, when to stop.
+ */
 static bool visit_sources(struct plan_node *n, bool until_end)
 {
     bool latest = n->kind == PLAN_SOURCE && n->from_latest;
@@ -89,6 +90,7 @@ void query_begin(struct session *s)
         return;
     }
     s->query_full = false;
-    if (query_start(&s->query, s->serve->engine, s->loop, plan, s->p.push ? &push_class : &pull_class, s, &s->diag) != 0)
+    if (query_start(&s->query, s->serve->engine, s->loop, plan, s->p.push ? &push_class : &pull_class, s, &s->diag) !=
+        0)
         session_fail(s);
 }

@@ -444,7 +444,8 @@ static int check_properties(const struct settings *props, struct diag *d)
         for (unsigned k = 0; (p = property_at(k)) != NULL && !str_eq_nocase(str_of(p->name), name);)
             k++;
         if (!p)
-            return diag_set(d, E_BAD_REQUEST, "there is no property \"%.*s\"; SHOW PROPERTIES lists them", STR_ARG(name));
+            return diag_set(d, E_BAD_REQUEST, "there is no property \"%.*s\"; SHOW PROPERTIES lists them",
+                            STR_ARG(name));
         bool good = !p->values;
         for (unsigned k = 0; !good && p->values[k]; k++)
             good = str_eq_nocase(str_of(p->values[k]), value);

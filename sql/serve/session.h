@@ -1,6 +1,6 @@
-/* One request: its statements run one after the other, each prepared against the newest image. What takes time (commits,
- * appends, jobs, queries, reading) calls back on the request's loop; `held` counts what may still call back, so that a
- * session whose peer has left is freed by the last of them. Private to sql/serve. */
+/* One request: its statements run one after the other, each prepared against the newest image. What takes time
+ * (commits, appends, jobs, queries, reading) calls back on the request's loop; `held` counts what may still call back,
+ * so that a session whose peer has left is freed by the last of them. Private to sql/serve. */
 #ifndef SERVE_SESSION_H
 #define SERVE_SESSION_H
 #include "log/base/random.h"
@@ -51,7 +51,7 @@ struct session {
     struct insert *insert;
     struct print *print;
     struct query *query;
-    bool query_full; /* waits for the peer to read */
+    bool query_full;  /* waits for the peer to read */
     unsigned filling; /* row of a table whose job is being asked */
     struct wbuf out;
 };

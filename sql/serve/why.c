@@ -1,5 +1,5 @@
-/* "Why is nothing coming out?" A query's plan with its counters and sources answers: rows are followed from the sources up
- * to the node that lets none of them pass. */
+/* "Why is nothing coming out?" A query's plan with its counters and sources answers: rows are followed from the sources
+ * up to the node that lets none of them pass. */
 #include "sql/serve/session.h"
 
 struct looking {
@@ -41,16 +41,18 @@ static const char *why_source(const struct looking *l, const struct plan_node *n
 {
     struct topic_sum t = sum_topic(l, n->topic_name);
     if (t.first_bad && t.rows == 0)
-        return arena_printf(l->a, "none of %llu records of topic %s could be decoded; the first, partition %d offset %lld: %s",
-                            (unsigned long long)t.bad, n->topic_name, (int)t.first_bad->partition,
-                            (long long)t.first_bad->first_error_offset, t.first_bad->first_error);
+        return arena_printf(
+            l->a, "none of %llu records of topic %s could be decoded; the first, partition %d offset %lld: %s",
+            (unsigned long long)t.bad, n->topic_name, (int)t.first_bad->partition,
+            (long long)t.first_bad->first_error_offset, t.first_bad->first_error);
     if (t.rows)
         return NULL;
     if (t.there == 0)
         return arena_printf(l->a, "topic %s is empty: nothing has been written to it", n->topic_name);
     if (n->from_latest)
-        return arena_printf(l->a, "reading topic %s from latest, and nothing has been written since; "
-                                  "SET 'auto.offset.reset' = 'earliest' reads the %lld records from before",
+        return arena_printf(l->a,
+                            "reading topic %s from latest, and nothing has been written since; "
+                            "SET 'auto.offset.reset' = 'earliest' reads the %lld records from before",
                             n->topic_name, (long long)t.there);
     if (t.read < t.there)
         return arena_printf(l->a, "still reading topic %s: %lld of %lld records", n->topic_name, (long long)t.read,
@@ -82,8 +84,8 @@ static const char *why_not_closed(const struct looking *l)
         return arena_printf(l->a, "no window has closed yet: partition %d of topic %s has brought no row",
                             (int)slow->partition, slow->topic);
     time[timestamp_format(slow->watermark_ms, time)] = 0;
-    return arena_printf(l->a, "no window has closed yet: event time stands at %s, held by partition %d of topic %s", time,
-                        (int)slow->partition, slow->topic);
+    return arena_printf(l->a, "no window has closed yet: event time stands at %s, held by partition %d of topic %s",
+                        time, (int)slow->partition, slow->topic);
 }
 
 static const char *why_join(const struct looking *l, const struct plan_node *n, uint64_t left, uint64_t right)
@@ -92,7 +94,8 @@ static const char *why_join(const struct looking *l, const struct plan_node *n, 
     while (empty && empty->ninputs)
         empty = empty->inputs[0];
     if (empty)
-        return arena_printf(l->a, "the join finds nothing: %s has no rows", empty->relation ? empty->relation : "one side");
+        return arena_printf(l->a, "the join finds nothing: %s has no rows",
+                            empty->relation ? empty->relation : "one side");
     return arena_printf(l->a, "none of %llu rows found a row with an equal key on the other side of the join",
                         (unsigned long long)left);
 }

@@ -7,8 +7,16 @@
 
 enum answer_kind {
     ANSWER_OTHER, /* a kind this shell does not know: passed over */
-    ANSWER_STATEMENT, ANSWER_MESSAGE, ANSWER_COLUMNS, ANSWER_ROWS, ANSWER_PROGRESS, ANSWER_TEXT, ANSWER_RECORD,
-    ANSWER_SET, ANSWER_DONE, ANSWER_ERROR
+    ANSWER_STATEMENT,
+    ANSWER_MESSAGE,
+    ANSWER_COLUMNS,
+    ANSWER_ROWS,
+    ANSWER_PROGRESS,
+    ANSWER_TEXT,
+    ANSWER_RECORD,
+    ANSWER_SET,
+    ANSWER_DONE,
+    ANSWER_ERROR
 };
 /* A value as it will be shown: text, and how. */
 struct cell {

@@ -125,10 +125,7 @@ static int send_request(struct client *c, struct str sql)
 }
 
 /* ---- Errors. */
-static void copy_text(char *to, size_t cap, struct str from)
-{
-    snprintf(to, cap, "%.*s", STR_ARG(from));
-}
+static void copy_text(char *to, size_t cap, struct str from) { snprintf(to, cap, "%.*s", STR_ARG(from)); }
 
 void client_show_error(const struct screen *screen, struct str sql, const struct answer *an)
 {
@@ -210,7 +207,8 @@ static void begin_rows(struct show *s, const struct answer *an)
     if (s->push && s->c->live && s->c->mode == RENDER_BOX) {
         screen_resize(&s->c->screen);
         if (an->from_latest)
-            printf("%sreading from latest: only rows that come from now on; SET 'auto.offset.reset' = 'earliest' for all%s\n",
+            printf("%sreading from latest: only rows that come from now on; SET 'auto.offset.reset' = 'earliest' for "
+                   "all%s\n",
                    paint(&s->c->screen, DIM), paint(&s->c->screen, PLAIN));
         fflush(stdout);
         s->live = live_new(&s->c->screen, an, clock_mono_us());

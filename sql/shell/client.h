@@ -16,8 +16,8 @@ struct client {
     struct http_client *http;
     struct screen screen;
     enum render_mode mode;
-    bool echo_messages; /* "stream orders created" and the like */
-    bool timing, live;  /* live: push queries are drawn on the terminal */
+    bool echo_messages;    /* "stream orders created" and the like */
+    bool timing, live;     /* live: push queries are drawn on the terminal */
     bool echo, keep_going; /* scripts: show statements; do not stop at an error */
     int64_t limit, for_ms; /* -1: none */
     bool until_caught_up, deploy;
@@ -33,12 +33,12 @@ void client_set(struct client *c, bool variable, struct str name, const char *va
 bool client_set_pair(struct client *c, bool variable, const char *pair);
 /* Runs statements and shows their answers; an EXIT_ code. Errors go to standard error with caret and hint. */
 int client_run(struct client *c, struct str sql);
-/* Runs a query quietly and gives its rows, in a; for completion and for commands that print in their own way. The error's
- * sentence is shown on standard error unless quiet. */
+/* Runs a query quietly and gives its rows, in a; for completion and for commands that print in their own way. The
+ * error's sentence is shown on standard error unless quiet. */
 int client_rows(struct client *c, struct str sql, struct arena *a, bool quiet, struct columns *cols, struct row **rows,
                 unsigned *nrows);
-/* Waits until the jobs, or the one named, have written the results of all that there was for them to read. The EXIT_ code,
- * with a sentence where it is not good: a job has failed, or timeout_ms have passed. */
+/* Waits until the jobs, or the one named, have written the results of all that there was for them to read. The EXIT_
+ * code, with a sentence where it is not good: a job has failed, or timeout_ms have passed. */
 int client_wait(struct client *c, struct str job, int64_t timeout_ms);
 /* Ctrl-C since the last call. */
 bool client_interrupted(void);

@@ -14,8 +14,10 @@ static const char usage[] =
     "\n"
     "usage: weir deploy FILE [--server HOST:PORT | --data DIR] [--define NAME=VALUE]...\n"
     "\n"
-    "Every CREATE of the file is done once: what is there already and says the same is unchanged, what says something else\n"
-    "is refused. The jobs run when the command ends, and go on after a restart. A syntax error anywhere in the file is found\n"
+    "Every CREATE of the file is done once: what is there already and says the same is unchanged, what says something "
+    "else\n"
+    "is refused. The jobs run when the command ends, and go on after a restart. A syntax error anywhere in the file is "
+    "found\n"
     "before anything is changed. - is standard input.\n"
     "\n"
     "  --server HOST:PORT   speak to this server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
@@ -26,7 +28,8 @@ static const char usage[] =
     "  weir deploy jobs.sql\n"
     "  weir deploy jobs.sql --server log.example.com:9092 --define topic=flights\n"
     "\n"
-    "exit codes: 0 all is in place and runs, 1 a statement was refused or a job failed, 2 no connection or a lost one,\n"
+    "exit codes: 0 all is in place and runs, 1 a statement was refused or a job failed, 2 no connection or a lost "
+    "one,\n"
     "3 wrong usage\n";
 
 enum { OPT_SERVER = 256, OPT_DATA, OPT_DEFINE };
@@ -52,8 +55,12 @@ static bool parse_options(int argc, char **argv, struct deploy_options *o, struc
     *code = EXIT_GOOD;
     while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
         switch (opt) {
-        case OPT_SERVER: o->server = optarg; break;
-        case OPT_DATA: o->data = optarg; break;
+        case OPT_SERVER:
+            o->server = optarg;
+            break;
+        case OPT_DATA:
+            o->data = optarg;
+            break;
         case OPT_DEFINE:
             if (client_set_pair(c, true, optarg))
                 break;
@@ -77,7 +84,8 @@ static bool parse_options(int argc, char **argv, struct deploy_options *o, struc
     return *code == EXIT_GOOD;
 }
 
-/* The first syntax error of the text is shown. Statements with variables are left to the server, which knows them all. */
+/* The first syntax error of the text is shown. Statements with variables are left to the server, which knows them all.
+ */
 static bool check_syntax(const struct client *c, struct str text)
 {
     struct arena a;
@@ -89,8 +97,13 @@ static bool check_syntax(const struct client *c, struct str text)
         struct diag d = {.line = 0};
         if (memmem(statement.ptr, statement.len, "${", 2) || parse_statement(&st, statement, &a, &d) == 0)
             continue;
-        struct answer an = {.kind = ANSWER_ERROR, .code = str_of(d.code), .text = str_of(d.text), .hint = str_of(d.hint),
-                            .line = d.line, .column = d.column, .length = d.length};
+        struct answer an = {.kind = ANSWER_ERROR,
+                            .code = str_of(d.code),
+                            .text = str_of(d.text),
+                            .hint = str_of(d.hint),
+                            .line = d.line,
+                            .column = d.column,
+                            .length = d.length};
         for (const char *p = statement.ptr; d.line > 0 && p > text.ptr; p--) {
             if (p[-1] == '\n')
                 an.line++;
@@ -120,8 +133,10 @@ static int check_jobs(struct client *c, struct str text)
         for (size_t pos = 0; lex_split(text, &pos, &statement);) {
             struct ast_statement *st;
             struct diag d;
-            if (parse_statement(&st, statement, &a, &d) == 0 && st && st->kind == AST_CREATE_AS && str_eq_nocase(st->name.text, name)) {
-                fprintf(stderr, "job %.*s has failed: weir job describe %.*s tells why\n", STR_ARG(name), STR_ARG(name));
+            if (parse_statement(&st, statement, &a, &d) == 0 && st && st->kind == AST_CREATE_AS &&
+                str_eq_nocase(st->name.text, name)) {
+                fprintf(stderr, "job %.*s has failed: weir job describe %.*s tells why\n", STR_ARG(name),
+                        STR_ARG(name));
                 code = EXIT_STATEMENT;
             }
         }

@@ -91,7 +91,8 @@ static int stop(struct client *c, struct str name, const struct job_options *o)
     char state[32];
     int64_t until = clock_mono_us() + o->wait_ms * 1000;
     int code = run_on(c, "PAUSE ", name);
-    while (code == EXIT_GOOD && (code = state_of(c, name, state, sizeof state)) == EXIT_GOOD && strcmp(state, "stopped") != 0) {
+    while (code == EXIT_GOOD && (code = state_of(c, name, state, sizeof state)) == EXIT_GOOD &&
+           strcmp(state, "stopped") != 0) {
         if (clock_mono_us() > until) {
             fprintf(stderr, "job %.*s is still %s\n", STR_ARG(name), state);
             return EXIT_STATEMENT;
@@ -118,14 +119,16 @@ static int wait_for(struct client *c, struct str name, const struct job_options 
     return client_wait(c, name, o->wait_ms);
 }
 
-static const struct verb verbs[] = {{"list", false, list},   {"describe", true, describe}, {"stop", true, stop},
-                                    {"start", true, start},  {"drop", true, drop},         {"wait", false, wait_for}};
+static const struct verb verbs[] = {{"list", false, list},  {"describe", true, describe}, {"stop", true, stop},
+                                    {"start", true, start}, {"drop", true, drop},         {"wait", false, wait_for}};
 
 enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR };
-static const struct option long_options[] = {
-    {"server", required_argument, NULL, OPT_SERVER}, {"data", required_argument, NULL, OPT_DATA},
-    {"mode", required_argument, NULL, OPT_MODE},     {"for", required_argument, NULL, OPT_FOR},
-    {"help", no_argument, NULL, 'h'},                {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
+                                             {"data", required_argument, NULL, OPT_DATA},
+                                             {"mode", required_argument, NULL, OPT_MODE},
+                                             {"for", required_argument, NULL, OPT_FOR},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {NULL, 0, NULL, 0}};
 
 static int wrong(const char *sentence, const char *value)
 {
@@ -141,10 +144,18 @@ static bool parse_options(int argc, char **argv, struct job_options *o, struct c
     while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
         bool good = true;
         switch (opt) {
-        case OPT_SERVER: o->server = optarg; break;
-        case OPT_DATA: o->data = optarg; break;
-        case OPT_MODE: good = render_mode_parse(str_of(optarg), &c->mode); break;
-        case OPT_FOR: good = shell_seconds(optarg, &o->wait_ms); break;
+        case OPT_SERVER:
+            o->server = optarg;
+            break;
+        case OPT_DATA:
+            o->data = optarg;
+            break;
+        case OPT_MODE:
+            good = render_mode_parse(str_of(optarg), &c->mode);
+            break;
+        case OPT_FOR:
+            good = shell_seconds(optarg, &o->wait_ms);
+            break;
         case 'h':
             fputs(usage, stdout);
             return false;

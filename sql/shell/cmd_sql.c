@@ -12,8 +12,10 @@ static const char usage[] =
     "\n"
     "usage: weir sql [--server HOST:PORT | --data DIR] [-e STATEMENTS | -f FILE] [options]\n"
     "\n"
-    "Without --server a node runs in this process on DIR (default: weir-data in this folder) and ends with the shell; a\n"
-    "second shell on the same folder joins the first one's node. Statements come from -e, -f, standard input, or the prompt.\n"
+    "Without --server a node runs in this process on DIR (default: weir-data in this folder) and ends with the shell; "
+    "a\n"
+    "second shell on the same folder joins the first one's node. Statements come from -e, -f, standard input, or the "
+    "prompt.\n"
     "\n"
     "  --server HOST:PORT   speak to this server (or WEIR_SERVER)\n"
     "  --data DIR           folder of the node in this process\n"
@@ -50,17 +52,34 @@ static int usage_error(const char *sentence, const char *value)
     return EXIT_USAGE;
 }
 
-enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_ROWS, OPT_FOR, OPT_CAUGHT_UP, OPT_SET, OPT_DEFINE, OPT_QUIET, OPT_ECHO, OPT_KEEP_GOING };
-static const struct option long_options[] = {
-    {"server", required_argument, NULL, OPT_SERVER}, {"data", required_argument, NULL, OPT_DATA},
-    {"mode", required_argument, NULL, OPT_MODE},     {"rows", required_argument, NULL, OPT_ROWS},
-    {"for", required_argument, NULL, OPT_FOR},       {"until-caught-up", no_argument, NULL, OPT_CAUGHT_UP},
-    {"set", required_argument, NULL, OPT_SET},       {"define", required_argument, NULL, OPT_DEFINE},
-    {"quiet", no_argument, NULL, OPT_QUIET},         {"echo", no_argument, NULL, OPT_ECHO},
-    {"keep-going", no_argument, NULL, OPT_KEEP_GOING},
-           {"execute", required_argument, NULL, 'e'},
-    {"file", required_argument, NULL, 'f'},          {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0}};
+enum {
+    OPT_SERVER = 256,
+    OPT_DATA,
+    OPT_MODE,
+    OPT_ROWS,
+    OPT_FOR,
+    OPT_CAUGHT_UP,
+    OPT_SET,
+    OPT_DEFINE,
+    OPT_QUIET,
+    OPT_ECHO,
+    OPT_KEEP_GOING
+};
+static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
+                                             {"data", required_argument, NULL, OPT_DATA},
+                                             {"mode", required_argument, NULL, OPT_MODE},
+                                             {"rows", required_argument, NULL, OPT_ROWS},
+                                             {"for", required_argument, NULL, OPT_FOR},
+                                             {"until-caught-up", no_argument, NULL, OPT_CAUGHT_UP},
+                                             {"set", required_argument, NULL, OPT_SET},
+                                             {"define", required_argument, NULL, OPT_DEFINE},
+                                             {"quiet", no_argument, NULL, OPT_QUIET},
+                                             {"echo", no_argument, NULL, OPT_ECHO},
+                                             {"keep-going", no_argument, NULL, OPT_KEEP_GOING},
+                                             {"execute", required_argument, NULL, 'e'},
+                                             {"file", required_argument, NULL, 'f'},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {NULL, 0, NULL, 0}};
 
 /* 0: go on; else leave with *code. */
 static bool parse_options(int argc, char **argv, struct sql_options *o, struct client *c, int *code)
@@ -70,19 +89,45 @@ static bool parse_options(int argc, char **argv, struct sql_options *o, struct c
     while ((opt = getopt_long(argc, argv, "e:f:h", long_options, NULL)) != -1) {
         bool good = true;
         switch (opt) {
-        case OPT_SERVER: o->server = optarg; break;
-        case OPT_DATA: o->data = optarg; break;
-        case OPT_MODE: good = render_mode_parse(str_of(optarg), &c->mode); break;
-        case OPT_ROWS: good = str_to_i64(str_of(optarg), &c->limit) && c->limit >= 0; break;
-        case OPT_FOR: good = shell_seconds(optarg, &c->for_ms); break;
-        case OPT_CAUGHT_UP: c->until_caught_up = true; break;
-        case OPT_SET: good = client_set_pair(c, false, optarg); break;
-        case OPT_DEFINE: good = client_set_pair(c, true, optarg); break;
-        case OPT_QUIET: o->quiet = true; break;
-        case OPT_ECHO: c->echo = true; break;
-        case OPT_KEEP_GOING: c->keep_going = true; break;
-        case 'e': VEC_PUSH(o->statements, o->nstatements, o->statements_cap) = optarg; break;
-        case 'f': o->file = optarg; break;
+        case OPT_SERVER:
+            o->server = optarg;
+            break;
+        case OPT_DATA:
+            o->data = optarg;
+            break;
+        case OPT_MODE:
+            good = render_mode_parse(str_of(optarg), &c->mode);
+            break;
+        case OPT_ROWS:
+            good = str_to_i64(str_of(optarg), &c->limit) && c->limit >= 0;
+            break;
+        case OPT_FOR:
+            good = shell_seconds(optarg, &c->for_ms);
+            break;
+        case OPT_CAUGHT_UP:
+            c->until_caught_up = true;
+            break;
+        case OPT_SET:
+            good = client_set_pair(c, false, optarg);
+            break;
+        case OPT_DEFINE:
+            good = client_set_pair(c, true, optarg);
+            break;
+        case OPT_QUIET:
+            o->quiet = true;
+            break;
+        case OPT_ECHO:
+            c->echo = true;
+            break;
+        case OPT_KEEP_GOING:
+            c->keep_going = true;
+            break;
+        case 'e':
+            VEC_PUSH(o->statements, o->nstatements, o->statements_cap) = optarg;
+            break;
+        case 'f':
+            o->file = optarg;
+            break;
         case 'h':
             fputs(usage, stdout);
             return false;
@@ -146,7 +191,10 @@ int cmd_sql(int argc, char **argv)
     xfree(c.target);
     c.target = xstrdup(target.address);
     snprintf(banner, sizeof banner, "weir: %s %s.  \\? for help, \\q to leave.",
-             server ? "speaking to" : target.node ? "running on" : "joined the node on", server ? server : dir);
+             server        ? "speaking to"
+             : target.node ? "running on"
+                           : "joined the node on",
+             server ? server : dir);
     code = run(&c, &o, banner);
     http_client_close(c.http);
     c.http = NULL;

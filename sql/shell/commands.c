@@ -82,8 +82,10 @@ static bool help(struct client *c, const struct command *cmd, struct str arg, in
 static const struct command commands[] = {
     {"\\?", "", "this list", help, NULL, NULL},
     {"\\h", "[STATEMENT]", "SQL statements, or the shape of one", help, NULL, NULL},
-    {"\\d", "[NAME]", "streams and tables, or one of them", run_statement, "SHOW STREAMS; SHOW TABLES;", "DESCRIBE %s;"},
-    {"\\d+", "NAME", "a stream or table with its job, lag and rates", run_statement, "SHOW JOBS;", "DESCRIBE %s EXTENDED;"},
+    {"\\d", "[NAME]", "streams and tables, or one of them", run_statement, "SHOW STREAMS; SHOW TABLES;",
+     "DESCRIBE %s;"},
+    {"\\d+", "NAME", "a stream or table with its job, lag and rates", run_statement, "SHOW JOBS;",
+     "DESCRIBE %s EXTENDED;"},
     {"\\dt", "", "tables", run_statement, "SHOW TABLES;", NULL},
     {"\\ds", "", "streams", run_statement, "SHOW STREAMS;", NULL},
     {"\\dT", "", "topics", run_statement, "SHOW TOPICS;", NULL},
@@ -99,13 +101,18 @@ static const struct command commands[] = {
 static const struct {
     const char *name, *shape;
 } statements[] = {
-    {"CREATE STREAM", "CREATE STREAM name (column type [KEY], ...) WITH (TOPIC='t', FORMAT='JSON' [, TIMESTAMP='column'] ...);"},
-    {"CREATE TABLE", "CREATE TABLE name (column type PRIMARY KEY, column type, ...) WITH (TOPIC='t', FORMAT='JSON' ...);"},
-    {"CREATE STREAM AS", "CREATE STREAM name AS SELECT ... FROM stream [JOIN table ON ...] [WHERE ...] [PARTITION BY ...] EMIT CHANGES;"},
-    {"CREATE TABLE AS", "CREATE TABLE name AS SELECT key, COUNT(*), ... FROM source [WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 10 MINUTES)]\n"
+    {"CREATE STREAM",
+     "CREATE STREAM name (column type [KEY], ...) WITH (TOPIC='t', FORMAT='JSON' [, TIMESTAMP='column'] ...);"},
+    {"CREATE TABLE",
+     "CREATE TABLE name (column type PRIMARY KEY, column type, ...) WITH (TOPIC='t', FORMAT='JSON' ...);"},
+    {"CREATE STREAM AS",
+     "CREATE STREAM name AS SELECT ... FROM stream [JOIN table ON ...] [WHERE ...] [PARTITION BY ...] EMIT CHANGES;"},
+    {"CREATE TABLE AS", "CREATE TABLE name AS SELECT key, COUNT(*), ... FROM source [WINDOW TUMBLING (SIZE 1 HOUR, "
+                        "GRACE PERIOD 10 MINUTES)]\n"
                         "  [WHERE ...] GROUP BY key [HAVING ...] EMIT CHANGES;"},
-    {"SELECT", "SELECT ... FROM source [WHERE ...] [GROUP BY ...] [LIMIT n];                a pull query: what holds now\n"
-               "SELECT ... FROM source [WHERE ...] [GROUP BY ...] EMIT CHANGES [LIMIT n];   a push query: goes on"},
+    {"SELECT",
+     "SELECT ... FROM source [WHERE ...] [GROUP BY ...] [LIMIT n];                a pull query: what holds now\n"
+     "SELECT ... FROM source [WHERE ...] [GROUP BY ...] EMIT CHANGES [LIMIT n];   a push query: goes on"},
     {"INSERT", "INSERT INTO name (column, ...) VALUES (value, ...), ...;"},
     {"CREATE FUNCTION", "CREATE FUNCTION name(type, ...) RETURNS type LANGUAGE C AS 'library.so', 'symbol';"},
     {"DROP", "DROP STREAM|TABLE [IF EXISTS] name [DELETE TOPIC];   DROP FUNCTION name;"},
@@ -124,12 +131,13 @@ static bool help(struct client *c, const struct command *cmd, struct str arg, in
     if (strcmp(cmd->name, "\\?") == 0) {
         for (size_t i = 0; i < ARRAY_LEN(commands); i++)
             printf("  %-8s %-12s %s\n", commands[i].name, commands[i].args, commands[i].doc);
-        puts("  Statements end with ;   \\h lists them.   Tab completes, Ctrl-R searches the history, Ctrl-C ends a query.");
+        puts("  Statements end with ;   \\h lists them.   Tab completes, Ctrl-R searches the history, Ctrl-C ends a "
+             "query.");
         return false;
     }
     for (size_t i = 0; i < ARRAY_LEN(statements); i++)
-        if (!arg.len || (strlen(statements[i].name) >= arg.len &&
-                         str_eq_nocase((struct str){statements[i].name, arg.len}, arg)))
+        if (!arg.len ||
+            (strlen(statements[i].name) >= arg.len && str_eq_nocase((struct str){statements[i].name, arg.len}, arg)))
             puts(statements[i].shape);
     return false;
 }
@@ -137,8 +145,8 @@ static bool help(struct client *c, const struct command *cmd, struct str arg, in
 /* The words that people try first; each stands for a command. */
 static struct str alias(struct str word)
 {
-    static const char *const same[][2] = {
-        {"exit", "\\q"}, {"quit", "\\q"}, {"help", "\\?"}, {"\\help", "\\?"}, {"\\dn", "\\d"}, {"\\x", "\\mode"}};
+    static const char *const same[][2] = {{"exit", "\\q"},   {"quit", "\\q"}, {"help", "\\?"},
+                                          {"\\help", "\\?"}, {"\\dn", "\\d"}, {"\\x", "\\mode"}};
     for (size_t i = 0; i < ARRAY_LEN(same); i++)
         if (str_eq_nocase(word, str_of(same[i][0])))
             return str_of(same[i][1]);

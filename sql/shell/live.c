@@ -4,11 +4,11 @@
 
 #include "log/base/map.h"
 
-#define FRAME_US 100000    /* between two frames */
-#define BRIGHT_US 1000000  /* a new row is bright, a retracted one fades, for this long */
-#define SILENT_US 2000000  /* without a row for this long, say why */
-#define LEAVING_MAX 200    /* rows that new ones are compared with */
-#define ROWS_MAX 100000    /* rows of the live table kept; more are counted only */
+#define FRAME_US 100000   /* between two frames */
+#define BRIGHT_US 1000000 /* a new row is bright, a retracted one fades, for this long */
+#define SILENT_US 2000000 /* without a row for this long, say why */
+#define LEAVING_MAX 200   /* rows that new ones are compared with */
+#define ROWS_MAX 100000   /* rows of the live table kept; more are counted only */
 
 struct live_row {
     struct row row;
@@ -351,8 +351,8 @@ static void put_count(struct wbuf *w, double v)
 static void put_status(struct live *l, struct wbuf *w, int64_t now_us, int64_t wall_ms)
 {
     int64_t s = (now_us - l->started_us) / 1000000;
-    wbuf_printf(w, "%s%s%s %02d:%02d  ", paint(l->screen, l->paused ? YELLOW : GREEN), l->paused ? "‖ paused" : "▶ live",
-                paint(l->screen, PLAIN), (int)(s / 60), (int)(s % 60));
+    wbuf_printf(w, "%s%s%s %02d:%02d  ", paint(l->screen, l->paused ? YELLOW : GREEN),
+                l->paused ? "‖ paused" : "▶ live", paint(l->screen, PLAIN), (int)(s / 60), (int)(s % 60));
     put_count(w, l->progress.rows_per_s);
     wbuf_str(w, STR(" rows/s in  "));
     put_count(w, l->cols.updates ? (double)(l->nrows - l->gone) : (double)l->told);
@@ -387,7 +387,9 @@ static void put_table(struct live *l, struct wbuf *w, int64_t now_us)
     for (unsigned i = 0; i < n; i++) {
         bool fresh = now_us - (int64_t)rows[i].seen_us < BRIGHT_US;
         box_line(w, &l->cols, widths, &rows[i], l->screen,
-                 rows[i].op == '-' ? paint(l->screen, DIM) : fresh ? paint(l->screen, BOLD) : "");
+                 rows[i].op == '-' ? paint(l->screen, DIM)
+                 : fresh           ? paint(l->screen, BOLD)
+                                   : "");
     }
     box_ruler(w, &l->cols, widths, BOX_BOTTOM, l->screen);
     if (matching > n)

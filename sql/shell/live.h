@@ -1,6 +1,6 @@
-/* The live view of a push query on a terminal: drawn inline below the statement, at most ten times a second, changed lines
- * only; its last frame stays in the scrollback. Rows that may be retracted are a table that changes in place; rows that
- * only come scroll by above a status line. Private to sql/shell. */
+/* The live view of a push query on a terminal: drawn inline below the statement, at most ten times a second, changed
+ * lines only; its last frame stays in the scrollback. Rows that may be retracted are a table that changes in place;
+ * rows that only come scroll by above a status line. Private to sql/shell. */
 #ifndef SHELL_LIVE_H
 #define SHELL_LIVE_H
 #include "sql/shell/render.h"

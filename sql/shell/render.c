@@ -216,7 +216,9 @@ static void vertical_row(struct render *r, const struct row *row)
     for (unsigned c = 0; c < r->cols.n; c++)
         width = MAX(width, text_width(r->cols.cols[c].name));
     wbuf_printf(&r->out, "-[ row %llu%s ]-\n", (unsigned long long)r->rows,
-                !r->cols.updates ? "" : row->op == '-' ? ", gone" : ", new");
+                !r->cols.updates ? ""
+                : row->op == '-' ? ", gone"
+                                 : ", new");
     for (unsigned c = 0; c < r->cols.n; c++) {
         text_put(&r->out, r->cols.cols[c].name, width, true);
         wbuf_str(&r->out, STR(" | "));

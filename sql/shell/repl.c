@@ -91,7 +91,8 @@ static int rows_of(struct str text, int columns)
 static int rows_under(EditLine *el, int columns)
 {
     const LineInfo *li = el_line(el);
-    return rows_of(line_text(el), columns) - rows_of((struct str){li->buffer, (size_t)(li->cursor - li->buffer)}, columns);
+    return rows_of(line_text(el), columns) -
+           rows_of((struct str){li->buffer, (size_t)(li->cursor - li->buffer)}, columns);
 }
 
 static void put_token(struct wbuf *out, struct str s)
@@ -357,7 +358,8 @@ static void complete_one(void *arg, const char *word)
 
 static bool is_word_char(char ch)
 {
-    return ch == '_' || ch == '@' || (unsigned char)ch >= 0x80 || (ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'z');
+    return ch == '_' || ch == '@' || (unsigned char)ch >= 0x80 || (ch >= '0' && ch <= '9') ||
+           ((ch | 32) >= 'a' && (ch | 32) <= 'z');
 }
 
 static unsigned char on_tab(EditLine *el, int ch)
@@ -411,13 +413,20 @@ static void open_history(struct repl *r)
 
 /* What terminals send for the same key differs. */
 static const char *const keys[][2] = {
-    {"^M", "weir-enter"},      {"^J", "weir-enter"},       {"^_", "weir-newline"},      {"^I", "weir-complete"},
-    {"^R", "em-inc-search-prev"}, {"\\e[A", "weir-up"},     {"\\eOA", "weir-up"},        {"\\e[B", "weir-down"},
-    {"\\eOB", "weir-down"},    {"\\e[H", "weir-home"},     {"\\eOH", "weir-home"},      {"\\e[1~", "weir-home"},
-    {"\\e[7~", "weir-home"},   {"^A", "weir-home"},        {"\\e[F", "weir-end"},       {"\\eOF", "weir-end"},
-    {"\\e[4~", "weir-end"},    {"\\e[8~", "weir-end"},     {"^E", "weir-end"},          {"\\e[3~", "ed-delete-next-char"},
-    {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"}, {"\\e[1;3C", "em-next-word"}, {"\\e[1;3D", "ed-prev-word"},
-    {"\\e[2~", "ed-unassigned"}, {"\\e[5~", "weir-up"},   {"\\e[6~", "weir-down"},
+    {"^M", "weir-enter"},         {"^J", "weir-enter"},
+    {"^_", "weir-newline"},       {"^I", "weir-complete"},
+    {"^R", "em-inc-search-prev"}, {"\\e[A", "weir-up"},
+    {"\\eOA", "weir-up"},         {"\\e[B", "weir-down"},
+    {"\\eOB", "weir-down"},       {"\\e[H", "weir-home"},
+    {"\\eOH", "weir-home"},       {"\\e[1~", "weir-home"},
+    {"\\e[7~", "weir-home"},      {"^A", "weir-home"},
+    {"\\e[F", "weir-end"},        {"\\eOF", "weir-end"},
+    {"\\e[4~", "weir-end"},       {"\\e[8~", "weir-end"},
+    {"^E", "weir-end"},           {"\\e[3~", "ed-delete-next-char"},
+    {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"},
+    {"\\e[1;3C", "em-next-word"}, {"\\e[1;3D", "ed-prev-word"},
+    {"\\e[2~", "ed-unassigned"},  {"\\e[5~", "weir-up"},
+    {"\\e[6~", "weir-down"},
 };
 
 static void open_editor(struct repl *r)

@@ -1,5 +1,5 @@
-/* The prompt: libedit with SQL's words in colour, statements of several lines edited as one, history, completion, and the
- * commands that start with a backslash. Private to sql/shell; the only user of libedit. */
+/* The prompt: libedit with SQL's words in colour, statements of several lines edited as one, history, completion, and
+ * the commands that start with a backslash. Private to sql/shell; the only user of libedit. */
 #ifndef SHELL_REPL_H
 #define SHELL_REPL_H
 #include "sql/shell/client.h"

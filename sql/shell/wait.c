@@ -16,7 +16,8 @@ static struct str cell_of_column(const struct columns *cols, const struct row *r
 
 enum look { LOOK_BUSY, LOOK_DONE, LOOK_FAILED, LOOK_LOST };
 
-/* One look at all jobs. `mark` sums up how far they are: two equal ones in a row, and nothing is on its way between jobs. */
+/* One look at all jobs. `mark` sums up how far they are: two equal ones in a row, and nothing is on its way between
+ * jobs. */
 static enum look look(struct client *c, struct str job, int64_t *mark)
 {
     struct arena a;

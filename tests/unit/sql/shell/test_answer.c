@@ -35,9 +35,10 @@ static void assert_text(struct str got, const char *wanted)
 static void reads_columns(void **state)
 {
     (void)state;
-    struct answer an = read_good("{\"kind\":\"columns\",\"columns\":[{\"name\":\"who\",\"type\":\"VARCHAR\",\"key\":true},"
-                                 "{\"name\":\"n\",\"type\":\"DECIMAL(10,2)\",\"key\":false}],\"query\":\"push\","
-                                 "\"updates\":true,\"from\":\"latest\"}");
+    struct answer an =
+        read_good("{\"kind\":\"columns\",\"columns\":[{\"name\":\"who\",\"type\":\"VARCHAR\",\"key\":true},"
+                  "{\"name\":\"n\",\"type\":\"DECIMAL(10,2)\",\"key\":false}],\"query\":\"push\","
+                  "\"updates\":true,\"from\":\"latest\"}");
     assert_int_equal(an.kind, ANSWER_COLUMNS);
     assert_int_equal(an.ncols, 2);
     assert_text(an.cols[0].name, "who");
@@ -91,8 +92,15 @@ static void reads_progress(void **state)
 static void refuses_others(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "x", "[]", "{}", "{\"rows\":1,\"kind\":\"done\"}", "nothing is served here", "{\"kind\"",
-                                      "{\"kind\":\"done\",", "{\"kind\":\"rows\",\"rows\":[[1,2"};
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "[]",
+                                      "{}",
+                                      "{\"rows\":1,\"kind\":\"done\"}",
+                                      "nothing is served here",
+                                      "{\"kind\"",
+                                      "{\"kind\":\"done\",",
+                                      "{\"kind\":\"rows\",\"rows\":[[1,2"};
     struct answer an;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(answer_read(&an, str_of(bad[i]), &arena), E_SYNTAX);

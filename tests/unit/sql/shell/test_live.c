@@ -48,11 +48,11 @@ static const char *last_frame(const char *out)
     return at;
 }
 
-#define KEYED                                                                                                           \
-    "{\"kind\":\"columns\",\"columns\":[{\"name\":\"k\",\"type\":\"VARCHAR\",\"key\":true},"                              \
+#define KEYED                                                                                                          \
+    "{\"kind\":\"columns\",\"columns\":[{\"name\":\"k\",\"type\":\"VARCHAR\",\"key\":true},"                           \
     "{\"name\":\"n\",\"type\":\"INT\",\"key\":false}],\"query\":\"push\",\"updates\":true}"
-#define UNKEYED                                                                                                         \
-    "{\"kind\":\"columns\",\"columns\":[{\"name\":\"k\",\"type\":\"VARCHAR\",\"key\":false},"                             \
+#define UNKEYED                                                                                                        \
+    "{\"kind\":\"columns\",\"columns\":[{\"name\":\"k\",\"type\":\"VARCHAR\",\"key\":false},"                          \
     "{\"name\":\"n\",\"type\":\"INT\",\"key\":false}],\"query\":\"push\",\"updates\":true}"
 
 /* A row with a key is replaced where it stands; one that is taken back is gone at the end. */
@@ -137,7 +137,9 @@ static void fits_the_screen(void **state)
     struct view v;
     view_open(&v, KEYED);
     v.screen.columns = 30;
-    view_rows(&v, "{\"kind\":\"rows\",\"rows\":[[\"a very long text that cannot fit the screen at all\",1]],\"ops\":\"+\"}", S);
+    view_rows(&v,
+              "{\"kind\":\"rows\",\"rows\":[[\"a very long text that cannot fit the screen at all\",1]],\"ops\":\"+\"}",
+              S);
     live_paint(v.live, 2 * S, 0);
     view_close(&v, 3 * S);
     for (char *line = strtok(v.out, "\n"); line; line = strtok(NULL, "\n"))
@@ -147,7 +149,8 @@ static void fits_the_screen(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(replaces_rows), cmocka_unit_test(keeps_places), cmocka_unit_test(obeys_keys),
-                                       cmocka_unit_test(paints_seldom), cmocka_unit_test(fits_the_screen)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(replaces_rows), cmocka_unit_test(keeps_places),
+                                       cmocka_unit_test(obeys_keys), cmocka_unit_test(paints_seldom),
+                                       cmocka_unit_test(fits_the_screen)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,9 @@
 
 static const struct screen plain = {.columns = 80, .rows = 24};
 
-static const char *columns_line = "{\"kind\":\"columns\",\"columns\":[{\"name\":\"k\",\"type\":\"VARCHAR\",\"key\":true},"
-                                  "{\"name\":\"n\",\"type\":\"BIGINT\",\"key\":false}],\"query\":\"%s\",\"updates\":%s}";
+static const char *columns_line =
+    "{\"kind\":\"columns\",\"columns\":[{\"name\":\"k\",\"type\":\"VARCHAR\",\"key\":true},"
+    "{\"name\":\"n\",\"type\":\"BIGINT\",\"key\":false}],\"query\":\"%s\",\"updates\":%s}";
 
 static const char *rendered(enum render_mode mode, bool updates, const char *rows)
 {
@@ -67,12 +68,14 @@ static void json(void **state)
 static void box(void **state)
 {
     (void)state;
-    assert_string_equal(rendered(RENDER_BOX, false, "{\"kind\":\"rows\",\"rows\":[[\"東京\",1],[null,-20]]}"),
-                        "┌──────┬─────┐\n│ k    │   n │\n├──────┼─────┤\n│ 東京 │   1 │\n│ NULL │ -20 │\n└──────┴─────┘\n");
+    assert_string_equal(
+        rendered(RENDER_BOX, false, "{\"kind\":\"rows\",\"rows\":[[\"東京\",1],[null,-20]]}"),
+        "┌──────┬─────┐\n│ k    │   n │\n├──────┼─────┤\n│ 東京 │   1 │\n│ NULL │ -20 │\n└──────┴─────┘\n");
     assert_string_equal(rendered(RENDER_BOX, true, CHANGES),
                         "┌─────┬─────┬─────┐\n│ op  │ k   │   n │\n├─────┼─────┼─────┤\n"
                         "│ -   │ a   │   1 │\n│ +   │ a   │   2 │\n└─────┴─────┴─────┘\n");
-    assert_string_equal(rendered(RENDER_BOX, false, NULL), "┌─────┬─────┐\n│ k   │   n │\n├─────┼─────┤\n└─────┴─────┘\n");
+    assert_string_equal(rendered(RENDER_BOX, false, NULL),
+                        "┌─────┬─────┐\n│ k   │   n │\n├─────┼─────┤\n└─────┴─────┘\n");
 }
 
 static struct str cut(const char *line, size_t width, struct wbuf *w)
@@ -98,7 +101,8 @@ static void cuts_lines(void **state)
     wbuf_fini(&w);
 }
 
-/* Text is cut or padded to its width exactly, a cut one ends in an ellipsis; control characters cannot reach the screen. */
+/* Text is cut or padded to its width exactly, a cut one ends in an ellipsis; control characters cannot reach the
+ * screen. */
 static void fits_text(void **state)
 {
     (void)state;
@@ -107,8 +111,13 @@ static void fits_text(void **state)
         size_t width;
         bool right;
         const char *wanted;
-    } cases[] = {{"ab", 4, false, "ab  "},  {"ab", 4, true, "  ab"},      {"abcdef", 4, false, "abc…"}, {"東京都", 4, false, "東… "},
-                 {"a\033[2J", 5, false, "a\xef\xbf\xbd[2J"}, {"", 2, false, "  "}, {"abc", 0, false, ""}};
+    } cases[] = {{"ab", 4, false, "ab  "},
+                 {"ab", 4, true, "  ab"},
+                 {"abcdef", 4, false, "abc…"},
+                 {"東京都", 4, false, "東… "},
+                 {"a\033[2J", 5, false, "a\xef\xbf\xbd[2J"},
+                 {"", 2, false, "  "},
+                 {"abc", 0, false, ""}};
     struct wbuf w;
     wbuf_init(&w);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -133,8 +142,8 @@ static void knows_modes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ndjson),     cmocka_unit_test(csv),       cmocka_unit_test(json),
-                                       cmocka_unit_test(box),        cmocka_unit_test(cuts_lines), cmocka_unit_test(fits_text),
-                                       cmocka_unit_test(knows_modes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ndjson),     cmocka_unit_test(csv),       cmocka_unit_test(json),       cmocka_unit_test(box),
+        cmocka_unit_test(cuts_lines), cmocka_unit_test(fits_text), cmocka_unit_test(knows_modes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
