@@ -402,6 +402,8 @@ int logical_lower(struct lowering *lo, const struct logical *n, struct plan_node
 {
     struct lowered l;
     int err = lower(lo, n, &l);
+    if (!err && lo->result && l.node->mode == MODE_UPSERT)
+        to_retract(lo, &l);
     *out = err ? NULL : l.node;
     return err;
 }

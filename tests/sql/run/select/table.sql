@@ -1,0 +1,13 @@
+-- Over a table of deletes and updates: a pull query shows what is there, a push query takes back only what it gave.
+CREATE TABLE t (k INT PRIMARY KEY, v INT) WITH (TOPIC='t', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');
+CREATE STREAM gone (k INT KEY, v INT) WITH (TOPIC='t', KEY_FORMAT='KAFKA', VALUE_FORMAT='KAFKA');
+INSERT INTO t VALUES (1, 10), (2, 20), (3, 30);
+INSERT INTO t VALUES (2, 21);
+INSERT INTO gone VALUES (1, NULL), (9, NULL);
+SELECT * FROM t;
+SELECT * FROM t WHERE v > 25;
+SELECT k FROM t WHERE v > 25;
+SELECT v FROM t ORDER BY v DESC LIMIT 1;
+SELECT COUNT(*), SUM(v) FROM t;
+SELECT * FROM t EMIT CHANGES;
+SELECT * FROM t WHERE v > 25 EMIT CHANGES;
