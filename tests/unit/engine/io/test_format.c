@@ -398,6 +398,46 @@ static void damage_is_told(void **state)
     arena_fini(&a);
 }
 
+/* A byte that must be escaped is found wherever it stands in a text of whatever length, also behind a long name. */
+static void json_escapes_are_found(void **state)
+{
+    (void)state;
+    static const char odd[] = {'"', '\\', '\n', 0x1f, 0, 'x', ' ', (char)0xc3};
+    struct column cols[] = {{"n", TYPE(T_VARCHAR)}, {"a_name_that_is_longer_than_its_padding_is", TYPE(T_VARCHAR)}};
+    struct row_format f = {.value = {.kind = FORMAT_JSON, .wrapped = true}, .nvalue = 2, .value_cols = cols, .ts_column = -1};
+    struct encoder *e;
+    struct diag dg;
+    assert_int_equal(encoder_new(&e, &f, &dg), 0);
+    for (size_t len = 0; len < 40; len++)
+        for (size_t at = 0; at < MAX(len, 1u); at++)
+            for (size_t o = 0; o < sizeof odd; o++) {
+                struct arena a;
+                struct wbuf got, want;
+                char text[40];
+                arena_init(&a);
+                wbuf_init(&got);
+                wbuf_init(&want);
+                memset(text, 'a', sizeof text);
+                text[at] = odd[o];
+                struct batch *b = batch_new(&a, &(struct schema){2, cols}, 1);
+                b->n = b->nsel = 1;
+                batch_set_str(b, &b->cols[0], 0, (struct str){text, len});
+                batch_set_str(b, &b->cols[1], 0, (struct str){text, len});
+                assert_true(encoder_value(e, b, (const unsigned[]){0, 1}, 0, &got));
+                wbuf_printf(&want, "{\"n\":");
+                json_put_str(&want, (struct str){text, len});
+                wbuf_printf(&want, ",\"%s\":", cols[1].name);
+                json_put_str(&want, (struct str){text, len});
+                wbuf_printf(&want, "}");
+                assert_int_equal(got.len, want.len);
+                assert_memory_equal(got.data, want.data, want.len);
+                wbuf_fini(&got);
+                wbuf_fini(&want);
+                arena_fini(&a);
+            }
+    encoder_free(e);
+}
+
 /* Row formats come back from plans, and cut-off ones are refused. */
 static void row_formats_come_back(void **state)
 {
@@ -432,6 +472,7 @@ int main(void)
         cmocka_unit_test(delimited_is_read),       cmocka_unit_test(delimited_comes_back), cmocka_unit_test(kafka_is_read),
         cmocka_unit_test(nulls_windows_and_times), cmocka_unit_test(wants_are_free),       cmocka_unit_test(recbatches_are_walked),
         cmocka_unit_test(damage_is_told),          cmocka_unit_test(row_formats_come_back),
+        cmocka_unit_test(json_escapes_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
