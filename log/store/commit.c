@@ -189,7 +189,9 @@ static void commit_part(struct commit *c, struct part *p)
         commit_take(c, pc, container_of(l, struct append, link), leader_epoch, now_ms);
     if (pc->nruns && leader_epoch > epochs_last(p->epochs))
         pc->epochs = epochs_with(p->epochs, leader_epoch, p->next_offset);
-    if (pc->active != seglist_last(p->list)) {
+    /* A new segment begins with what came before it. Before a partition's first record nothing did, and to write that down
+     * would only hold up the first acknowledgement by two syncs. */
+    if (pc->active != seglist_last(p->list) && p->next_offset > 0) {
         pc->snapshot_seg = pc->active;
         wbuf_reset(&pc->snapshot);
         producers_encode(p->producers, pc->next_offset, &pc->snapshot);
