@@ -54,7 +54,8 @@ class Server:
         env = dict(os.environ)
         if self.power:
             os.makedirs(self.folder, exist_ok=True)
-            env.update(LD_PRELOAD=os.path.join(BUILD, 'liblossy.so'), WEIR_LOSSY_DIR=self.folder, WEIR_LOSSY_SHADOW=self.shadow)
+            env.update(LD_PRELOAD=os.path.join(BUILD, 'liblossy.so'), WEIR_LOSSY_DIR=self.folder, WEIR_LOSSY_SHADOW=self.shadow,
+                       ASAN_OPTIONS='verify_asan_link_order=0:detect_leaks=0')  # the library comes before the sanitizer's
         self.process = subprocess.Popen(
             [WEIR, 'server', '--data', self.folder, '--listen', self.address, '--set', f'weir.shards={self.rng.choice([1, 2, 4])}',
              '--set', 'weir.wal.bytes=1048576', '--set', 'log.segment.bytes=400000', '--set', 'commit.interval.ms=20',

@@ -21,7 +21,8 @@ class Server:
         env = dict(os.environ)
         if self.power:
             os.makedirs(self.folder, exist_ok=True)
-            env.update(LD_PRELOAD=os.path.join(BUILD, 'liblossy.so'), WEIR_LOSSY_DIR=self.folder, WEIR_LOSSY_SHADOW=self.shadow)
+            env.update(LD_PRELOAD=os.path.join(BUILD, 'liblossy.so'), WEIR_LOSSY_DIR=self.folder, WEIR_LOSSY_SHADOW=self.shadow,
+                       ASAN_OPTIONS='verify_asan_link_order=0:detect_leaks=0')  # the library comes before the sanitizer's
         # Small segments and write-ahead files, so that rolls and recycling are in the middle of it.
         self.process = subprocess.Popen(
             [WEIR, 'server', '--data', self.folder, '--listen', self.address, '--set', f'weir.shards={self.rng.choice([1, 2, 4])}',
