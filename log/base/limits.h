@@ -45,6 +45,9 @@
 /* A configuration file has tens of lines; anything larger is the wrong file. */
 #define CONFIG_FILE_BYTES 1048576
 
+/* Words added to a setting that is a list: the longest sound one is "compact,delete". */
+#define CONFIG_LIST_BYTES 1024
+
 /* Lines a second of one trace event; more tells an operator nothing. */
 #define TRACE_LINES_PER_SECOND 20
 #define TRACE_LINE_BYTES 2048

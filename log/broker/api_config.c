@@ -1,5 +1,7 @@
 /* DescribeConfigs and IncrementalAlterConfigs: settings of topics, and of this node to read. */
 #include "log/broker/request.h"
+#include "log/base/limits.h"
+#include "log/base/map.h"
 #include <stdio.h>
 
 /* Kafka's numbers for types of values. */
@@ -132,6 +134,24 @@ static void describe_resource(struct req *r, const struct image *im, const struc
     }
 }
 
+/* A resource has some forty settings: said again it is refused, not answered again. */
+static void describe_once(struct req *r, const struct image *im, struct map *said,
+                          const struct describe_configs_request_resource *ri,
+                          struct describe_configs_response_resource *ro)
+{
+    struct str what = str_of(arena_printf(&r->arena, "%d %.*s", ri->resource_type, STR_ARG(ri->resource_name)));
+    said_add(said, &r->arena, what);
+    if (said_times(said, what) == 1) {
+        describe_resource(r, im, ri, ro);
+        return;
+    }
+    describe_configs_response_resource_init(ro);
+    ro->resource_type = ri->resource_type;
+    ro->resource_name = ri->resource_name;
+    ro->error_code = K_INVALID_REQUEST;
+    ro->error_message = STR("the request names this more than once");
+}
+
 void api_describe_configs(struct req *r)
 {
     if (REQ_DECODE(r, describe_configs_request) < 0)
@@ -142,9 +162,12 @@ void api_describe_configs(struct req *r)
     out.results = REQ_ARRAY(r, struct describe_configs_response_resource, in->resources_n);
     out.results_n = in->resources_n;
     struct image *im = req_image(r);
+    struct map said;
+    map_init(&said);
     for (uint32_t i = 0; i < in->resources_n; i++)
-        describe_resource(r, im, &in->resources[i], &out.results[i]);
+        describe_once(r, im, &said, &in->resources[i], &out.results[i]);
     req_reply(r, &out);
+    map_fini(&said);
     counted_release(&im->c);
 }
 
@@ -228,6 +251,10 @@ static int16_t alter_add(struct req *r, struct alter *al, const struct topic *t,
     bool append = ci->config_operation == ALTER_APPEND;
     if ((!append && ci->config_operation != ALTER_SUBTRACT) || it.type != 'c' || !ci->value.ptr) {
         diag_set(d, E_BAD_CONFIG, "%s cannot be changed by operation %d", it.key, ci->config_operation);
+        return K_INVALID_CONFIG;
+    }
+    if (ci->value.len > CONFIG_LIST_BYTES) {
+        diag_set(d, E_BAD_CONFIG, "%s: the list is too long", it.key);
         return K_INVALID_CONFIG;
     }
     change_set_config(&al->change, t->id, ci->name, alter_list(r, it.value, ci->value, append));

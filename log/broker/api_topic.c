@@ -1,5 +1,7 @@
 /* Metadata, CreateTopics, DeleteTopics, CreatePartitions, DescribeCluster. */
 #include "log/broker/request.h"
+#include "log/base/limits.h"
+#include "log/base/map.h"
 
 /* ---- changes of a request: one commit a topic, so that one refused topic does not refuse the others */
 
@@ -222,12 +224,33 @@ static void metadata_create(struct req *r, struct metadata *m)
     changes_commit(cs);
 }
 
+/* What is asked for twice is answered once, as Kafka does. */
+static void metadata_unique(struct req *r, struct metadata_request *in)
+{
+    struct map names, ids;
+    uint32_t n = 0;
+    map_init(&names);
+    map_init(&ids);
+    for (uint32_t i = 0; i < in->topics_n; i++) {
+        const struct metadata_request_topic *ti = &in->topics[i];
+        struct map *said = ti->name.ptr ? &names : &ids;
+        struct str what = ti->name.ptr ? ti->name : (struct str){(const char *)ti->topic_id.b, sizeof ti->topic_id.b};
+        said_add(said, &r->arena, what);
+        if (said_times(said, what) == 1)
+            in->topics[n++] = *ti;
+    }
+    in->topics_n = n;
+    map_fini(&names);
+    map_fini(&ids);
+}
+
 void api_metadata(struct req *r)
 {
     if (REQ_DECODE(r, metadata_request) < 0)
         return;
     struct metadata *m = REQ_NEW(r, struct metadata);
     m->in = r->own;
+    metadata_unique(r, m->in);
     metadata_response_init(&m->out);
     m->out.topics = REQ_ARRAY(r, struct metadata_response_topic, m->in->topics_n);
     m->out.topics_n = m->in->topics_n;
@@ -259,18 +282,23 @@ static int16_t create_parts(struct req *r, const struct create_topics_request_to
         diag_set(d, E_BAD_REQUEST, "with an assignment, partitions and replication factor must be -1");
         return K_INVALID_REQUEST;
     }
-    for (int32_t p = 0; p < *nparts; p++) {
-        uint32_t found = 0;
-        for (uint32_t i = 0; i < ti->assignments_n; i++)
-            found += ti->assignments[i].partition_index == p && ti->assignments[i].broker_ids_n == 1 &&
-                     ti->assignments[i].broker_ids[0] == req_broker(r)->node_id;
-        if (found != 1) {
-            diag_set(d, E_BAD_REQUEST, "partition %d must be assigned once, to node %d alone", p,
-                     req_broker(r)->node_id);
-            return K_INVALID_ASSIGNMENT;
-        }
+    if (ti->assignments_n > CLUSTER_PARTS_MAX)
+        return K_NONE; /* refused for their number */
+    bool *found = REQ_ARRAY(r, bool, ti->assignments_n);
+    int32_t good = 0;
+    for (uint32_t i = 0; i < ti->assignments_n; i++) {
+        int32_t p = ti->assignments[i].partition_index;
+        if (p < 0 || p >= *nparts || found[p] || ti->assignments[i].broker_ids_n != 1 ||
+            ti->assignments[i].broker_ids[0] != req_broker(r)->node_id)
+            break;
+        found[p] = true;
+        good++;
     }
-    return K_NONE;
+    if (good == *nparts)
+        return K_NONE;
+    diag_set(d, E_BAD_REQUEST, "each partition from 0 to %d must be assigned once, to node %d alone", *nparts - 1,
+             req_broker(r)->node_id);
+    return K_INVALID_ASSIGNMENT;
 }
 
 static void create_describe(struct req *r, const struct topic *t, struct create_topics_response_topic *to)
@@ -313,21 +341,12 @@ static void create_one(struct changes *cs, struct topic_change *tc, int status)
 
 static void create_done(struct changes *cs) { req_reply(cs->r, cs->out); }
 
-static bool create_duplicate(const struct create_topics_request *in, uint32_t i)
-{
-    for (uint32_t k = 0; k < in->topics_n; k++)
-        if (k != i && str_eq(in->topics[k].name, in->topics[i].name))
-            return true;
-    return false;
-}
-
 /* Builds the change; gives Kafka's code. */
-static int16_t create_build(struct req *r, const struct create_topics_request *in, uint32_t i, struct topic_change *tc,
-                            struct create_topics_response_topic *to, struct diag *d)
+static int16_t create_build(struct req *r, const struct create_topics_request_topic *ti, const struct map *said,
+                            struct topic_change *tc, struct create_topics_response_topic *to, struct diag *d)
 {
-    const struct create_topics_request_topic *ti = &in->topics[i];
     int32_t nparts = 0;
-    if (create_duplicate(in, i)) {
+    if (said_times(said, ti->name) > 1) {
         diag_set(d, E_BAD_REQUEST, "the request names this topic more than once");
         return K_INVALID_REQUEST;
     }
@@ -359,13 +378,17 @@ void api_create_topics(struct req *r)
     out->topics = REQ_ARRAY(r, struct create_topics_response_topic, in->topics_n);
     out->topics_n = in->topics_n;
     struct changes *cs = changes_new(r, in->topics_n, out, create_one, create_done);
+    struct map said;
+    map_init(&said);
+    for (uint32_t i = 0; i < in->topics_n; i++)
+        said_add(&said, &r->arena, in->topics[i].name);
     for (uint32_t i = 0; i < in->topics_n; i++) {
         struct create_topics_response_topic *to = &out->topics[i];
         struct diag d = {.text = ""};
         create_topics_response_topic_init(to);
         to->name = in->topics[i].name;
         struct topic_change *tc = changes_begin(cs, i);
-        to->error_code = create_build(r, in, i, tc, to, &d);
+        to->error_code = create_build(r, &in->topics[i], &said, tc, to, &d);
         if (to->error_code) {
             to->error_message = req_text(r, &d);
             to->num_partitions = -1;
@@ -375,6 +398,7 @@ void api_create_topics(struct req *r)
             changes_keep(cs);
         }
     }
+    map_fini(&said);
     if (in->validate_only)
         changes_check(cs);
     else
@@ -393,7 +417,8 @@ static void delete_one(struct changes *cs, struct topic_change *tc, int status)
 
 static void delete_done(struct changes *cs) { req_reply(cs->r, cs->out); }
 
-static void delete_find(struct changes *cs, const struct image *im, uint32_t i, struct str name, struct uuid id)
+static void delete_find(struct changes *cs, const struct image *im, struct map *said, uint32_t i, struct str name,
+                        struct uuid id)
 {
     struct delete_topics_response *out = cs->out;
     struct delete_topics_response_topic *to = &out->responses[i];
@@ -406,13 +431,14 @@ static void delete_find(struct changes *cs, const struct image *im, uint32_t i, 
         to->error_code = K_INVALID_REQUEST; /* exactly one of both */
     else
         to->error_code = req_topic(im, by_id, name, id, &t);
-    for (uint32_t k = 0; t && k < cs->n; k++)
-        if (uuid_eq(cs->items[k].id, t->id)) {
-            to->error_code = K_INVALID_REQUEST; /* named twice */
-            return;
-        }
     if (!t)
         return;
+    struct str what = {(const char *)t->id.b, sizeof t->id.b};
+    said_add(said, &cs->r->arena, what);
+    if (said_times(said, what) > 1) {
+        to->error_code = K_INVALID_REQUEST;
+        return;
+    }
     struct topic_change *tc = changes_begin(cs, i);
     tc->id = t->id;
     to->topic_id = t->id;
@@ -433,12 +459,15 @@ void api_delete_topics(struct req *r)
     out->responses_n = n;
     struct changes *cs = changes_new(r, n, out, delete_one, delete_done);
     struct image *im = req_image(r);
+    struct map said; /* by id */
+    map_init(&said);
     for (uint32_t i = 0; i < n; i++) {
         if (r->version >= 6)
-            delete_find(cs, im, i, in->topics[i].name, in->topics[i].topic_id);
+            delete_find(cs, im, &said, i, in->topics[i].name, in->topics[i].topic_id);
         else
-            delete_find(cs, im, i, in->topic_names[i], (struct uuid){{0}});
+            delete_find(cs, im, &said, i, in->topic_names[i], (struct uuid){{0}});
     }
+    map_fini(&said);
     counted_release(&im->c);
     changes_commit(cs);
 }
@@ -455,15 +484,13 @@ static void parts_one(struct changes *cs, struct topic_change *tc, int status)
 
 static void parts_done(struct changes *cs) { req_reply(cs->r, cs->out); }
 
-static int16_t parts_check(struct req *r, const struct create_partitions_request *in, uint32_t i, const struct topic *t,
-                           struct diag *d)
+static int16_t parts_check(struct req *r, const struct create_partitions_request_topic *ti, const struct map *said,
+                           const struct topic *t, struct diag *d)
 {
-    const struct create_partitions_request_topic *ti = &in->topics[i];
-    for (uint32_t k = 0; k < in->topics_n; k++)
-        if (k != i && str_eq(in->topics[k].name, ti->name)) {
-            diag_set(d, E_BAD_REQUEST, "the request names this topic more than once");
-            return K_INVALID_REQUEST;
-        }
+    if (said_times(said, ti->name) > 1) {
+        diag_set(d, E_BAD_REQUEST, "the request names this topic more than once");
+        return K_INVALID_REQUEST;
+    }
     if (!t)
         return K_UNKNOWN_TOPIC;
     if (!ti->assignments)
@@ -488,13 +515,17 @@ void api_create_partitions(struct req *r)
     out->results_n = in->topics_n;
     struct changes *cs = changes_new(r, in->topics_n, out, parts_one, parts_done);
     struct image *im = req_image(r);
+    struct map said;
+    map_init(&said);
+    for (uint32_t i = 0; i < in->topics_n; i++)
+        said_add(&said, &r->arena, in->topics[i].name);
     for (uint32_t i = 0; i < in->topics_n; i++) {
         struct create_partitions_response_topic *to = &out->results[i];
         struct diag d = {.text = ""};
         const struct topic *t = image_topic(im, in->topics[i].name);
         create_partitions_response_topic_init(to);
         to->name = in->topics[i].name;
-        to->error_code = parts_check(r, in, i, t, &d);
+        to->error_code = parts_check(r, &in->topics[i], &said, t, &d);
         to->error_message = req_text(r, &d);
         if (to->error_code)
             continue;
@@ -502,6 +533,7 @@ void api_create_partitions(struct req *r)
         change_add_parts(&tc->change, t->id, in->topics[i].count);
         changes_keep(cs);
     }
+    map_fini(&said);
     counted_release(&im->c);
     if (in->validate_only)
         changes_check(cs);

@@ -1,5 +1,6 @@
 #include "log/broker/request.h"
 #include "log/broker/session.h"
+#include "log/base/map.h"
 #include "log/base/trace.h"
 #include <stdio.h>
 
@@ -246,6 +247,22 @@ struct str req_text(struct req *r, const struct diag *d)
     if (!d->hint[0])
         return str_of(arena_strdup(&r->arena, d->text));
     return str_of(arena_printf(&r->arena, "%s (%s)", d->text, d->hint));
+}
+
+void said_add(struct map *said, struct arena *a, struct str what)
+{
+    uint32_t *times = map_get(said, what);
+    if (!times) {
+        times = ARENA_NEW(a, uint32_t);
+        map_put(said, what, times);
+    }
+    ++*times;
+}
+
+uint32_t said_times(const struct map *said, struct str what)
+{
+    const uint32_t *times = map_get(said, what);
+    return times ? *times : 0;
 }
 
 int16_t req_topic(const struct image *im, bool by_id, struct str name, struct uuid id, const struct topic **out)

@@ -57,6 +57,7 @@ enum operation {
 };
 enum listener_kind { ON_CLIENT = 1 };
 
+struct map;
 struct api {
     const char *name;
     int16_t key, min, max;
@@ -149,6 +150,10 @@ void req_address(struct req *r, struct str *host, int32_t *port);
 #define REQ_ARRAY(r, type, n) ARENA_ARRAY(&(r)->arena, type, n)
 /* The sentence of a diag in the request's arena; null if it is empty. */
 struct str req_text(struct req *r, const struct diag *d);
+
+/* How often a request names each thing: what is said twice must not make a long answer out of a short request. */
+void said_add(struct map *said, struct arena *a, struct str what);
+uint32_t said_times(const struct map *said, struct str what);
 
 /* Topic by name, or by id from the API's first version with ids. Gives Kafka's error code. */
 int16_t req_topic(const struct image *im, bool by_id, struct str name, struct uuid id, const struct topic **out);

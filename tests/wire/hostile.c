@@ -215,6 +215,89 @@ static void test_bad_batches(void **state)
     arena_fini(&a);
 }
 
+/* A short request does not make a long answer, or long work, by saying the same or listing much. */
+static void test_said_often(void **state)
+{
+    (void)state;
+    enum { WIDE = 2000, MANY = 60000, ASSIGNMENTS = 300000 };
+    struct remote *rm;
+    struct diag d = {.text = ""};
+    struct arena a;
+    arena_init(&a);
+    assert_int_equal(remote_open(&rm, server.address, 60000, &d), 0);
+    struct create_topics_request create;
+    struct create_topics_response created;
+    struct create_topics_request_topic *topics = ARENA_ARRAY(&a, struct create_topics_request_topic, MANY);
+    for (uint32_t i = 0; i < MANY; i++) {
+        create_topics_request_topic_init(&topics[i]);
+        topics[i].name = str_of(arena_printf(&a, "said-%u", i));
+        topics[i].num_partitions = WIDE;
+        topics[i].replication_factor = i ? 7 : 1; /* all but the first are refused */
+    }
+    create_topics_request_init(&create);
+    create.topics = topics;
+    create.topics_n = MANY;
+    int64_t from_us = clock_mono_us();
+    assert_int_equal(remote_call(rm, 19, 5, &create, &created, &a, &d), 0);
+    assert_int_equal(created.topics[0].error_code, 0);
+    assert_int_equal(created.topics[MANY - 1].error_code, err_kafka(E_REPLICATION));
+
+    int32_t node = 1;
+    topics[0].name = STR("assigned");
+    topics[0].num_partitions = topics[0].replication_factor = -1;
+    topics[0].assignments = ARENA_ARRAY(&a, struct create_topics_request_assignment, ASSIGNMENTS);
+    topics[0].assignments_n = ASSIGNMENTS;
+    for (int32_t i = 0; i < ASSIGNMENTS; i++)
+        topics[0].assignments[i] = (struct create_topics_request_assignment){i, &node, 1};
+    create.topics_n = 1;
+    assert_int_equal(remote_call(rm, 19, 4, &create, &created, &a, &d), 0);
+    assert_int_equal(created.topics[0].error_code, err_kafka(E_BAD_PARTITIONS));
+
+    struct metadata_request ask;
+    struct metadata_response meta;
+    metadata_request_init(&ask);
+    ask.topics = ARENA_ARRAY(&a, struct metadata_request_topic, MANY);
+    ask.topics_n = 300;
+    for (uint32_t i = 0; i < ask.topics_n; i++)
+        ask.topics[i].name = STR("said-0");
+    assert_int_equal(remote_call(rm, 3, 9, &ask, &meta, &a, &d), 0);
+    assert_int_equal(meta.topics_n, 1);
+    assert_int_equal(meta.topics[0].partitions_n, WIDE);
+
+    struct describe_configs_request describe;
+    struct describe_configs_response described;
+    describe_configs_request_init(&describe);
+    describe.resources = ARENA_ARRAY(&a, struct describe_configs_request_resource, 300);
+    describe.resources_n = 300;
+    for (uint32_t i = 0; i < describe.resources_n; i++)
+        describe.resources[i] = (struct describe_configs_request_resource){.resource_type = 2,
+                                                                          .resource_name = STR("said-0")};
+    assert_int_equal(remote_call(rm, 32, 4, &describe, &described, &a, &d), 0);
+    assert_true(described.results[0].configs_n > 10);
+    assert_int_equal(described.results[299].error_code, err_kafka(E_BAD_REQUEST));
+    assert_int_equal(described.results[299].configs_n, 0);
+
+    struct incremental_alter_configs_request alter;
+    struct incremental_alter_configs_response altered;
+    struct wbuf list;
+    wbuf_init(&list);
+    for (int i = 0; list.len < 32000; i++)
+        wbuf_str(&list, str_of(arena_printf(&a, "%d,", i)));
+    struct incremental_alter_configs_request_config ci = {.name = STR("cleanup.policy"), .config_operation = 2,
+                                                          .value = wbuf_view(&list)};
+    struct incremental_alter_configs_request_resource ri = {.resource_type = 2, .resource_name = STR("said-0"),
+                                                            .configs = &ci, .configs_n = 1};
+    incremental_alter_configs_request_init(&alter);
+    alter.resources = &ri;
+    alter.resources_n = 1;
+    assert_int_equal(remote_call(rm, 44, 1, &alter, &altered, &a, &d), 0);
+    assert_int_equal(altered.responses[0].error_code, err_kafka(E_BAD_CONFIG));
+    assert_true(clock_mono_us() - from_us < 5000000);
+    remote_close(rm);
+    wbuf_fini(&list);
+    arena_fini(&a);
+}
+
 /* A peer that asks and never reads: its questions wait, others are served. */
 static void test_never_reads(void **state)
 {
@@ -267,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_oversized_length), cmocka_unit_test(test_truncated),   cmocka_unit_test(test_unknown_api),
         cmocka_unit_test(test_garbage),          cmocka_unit_test(test_slow_writer), cmocka_unit_test(test_bad_batches),
         cmocka_unit_test(test_never_reads),      cmocka_unit_test(test_many),
+        cmocka_unit_test(test_said_often),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
