@@ -282,9 +282,38 @@ static inline struct sview view_of(const struct target *t, struct str s)
     return v;
 }
 
-/* Whole numbers of up to 18 digits; anything else goes through number_scan. */
-static inline const char *scan_int(const char *p, const char *end, int64_t *out)
+/* One to seven digits and what ends them, without a branch on how many there are: guessing that wrong is what costs. Gives
+ * their number; 0: it is another case, or there are no eight bytes to look at. */
+static inline unsigned scan_few_digits(const char *p, const char *limit, uint64_t *out)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (limit - p < 8)
+        return 0;
+    uint64_t v, zeros = 0x3030303030303030, high = 0xf0f0f0f0f0f0f0f0;
+    memcpy(&v, p, 8);
+    uint64_t others = ((v & high) ^ zeros) | (((v + 0x0606060606060606) & high) ^ zeros); /* zero bytes are digits */
+    unsigned n = others ? (unsigned)__builtin_ctzll(others) / 8 : 0;
+    if (n == 0)
+        return 0;
+    v = (v ^ zeros) << (64 - 8 * n); /* zeros in front make it eight digits */
+    v = v * 10 + (v >> 8);
+    *out = ((v & 0x000000ff000000ff) * 0x000f424000000064 + (v >> 16 & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
+    return n;
+#else
+    (void)p, (void)limit, (void)out;
+    return 0;
+#endif
+}
+
+/* Whole numbers of up to 18 digits; anything else goes through number_scan. */
+static inline const char *scan_int(const char *p, const char *end, const char *limit, int64_t *out)
+{
+    uint64_t few;
+    unsigned nfew = scan_few_digits(p, limit, &few);
+    if (LIKELY(nfew && nfew < (size_t)(end - p) && (*p != '0' || nfew == 1) && p[nfew] != '.' && (p[nfew] | 0x20) != 'e')) {
+        *out = (int64_t)few;
+        return p + nfew;
+    }
     const char *start = p;
     bool negative = *p == '-';
     p += negative;
@@ -316,7 +345,7 @@ static const char *number_value(const struct scan *sc, const struct field *f, st
     case T_DATE:
     case T_TIME:
     case T_TIMESTAMP:
-        p = scan_int(p, sc->end, &i);
+        p = scan_int(p, sc->end, sc->limit, &i);
         if (!p) {
             wrong_type(f, t, "a number that does not fit");
             return NULL;

@@ -398,6 +398,39 @@ static void damage_is_told(void **state)
     arena_fini(&a);
 }
 
+/* Whole numbers of every length are read, alone at the end of a record or before another field, as integers or as 1e0. */
+static void json_integers_are_read(void **state)
+{
+    (void)state;
+    static const char *const tails[] = {"", "}", " }", ",\"z\":1}", "\t,\"z\":1}", "e0}", ".0}", "E1}", ".5}"};
+    struct column cols[] = {{"n", TYPE(T_BIGINT)}};
+    struct row_format f = {.value = {.kind = FORMAT_JSON, .wrapped = true}, .nvalue = 1, .value_cols = cols, .ts_column = -1};
+    struct want want = {WANT_VALUE, 0};
+    struct decoder *d;
+    struct diag dg;
+    assert_int_equal(decoder_new(&d, &f, &want, 1, false, &dg), 0);
+    for (int digits = 1; digits < 18; digits++)
+        for (int sign = 0; sign < 2; sign++)
+            for (size_t t = 0; t < ARRAY_LEN(tails); t++)
+                for (int zero = 0; zero < 2; zero++) {
+                    struct arena a;
+                    char text[80];
+                    size_t used;
+                    int64_t next, v = (int64_t)(987654321012345678 / (int64_t)decimal_pow10((unsigned)(18 - digits)));
+                    int errors = 0;
+                    arena_init(&a);
+                    snprintf(text, sizeof text, "{\"n\":%s%s%" PRId64 "%s", sign ? "-" : "", zero ? "0" : "", v, tails[t]);
+                    struct batch *b = decoder_run(d, one_record(STR_NULL, str_of(text), 1, &a), 0, 0, &a, &used, &next,
+                                                  keep_error, &errors);
+                    bool good = t != 0 && t != 8 && !zero; /* cut off; a fraction; a leading zero */
+                    assert_int_equal(errors, !good);
+                    if (good)
+                        assert_int_equal(b->cols[0].i64[0], (sign ? -v : v) * (t == 7 ? 10 : 1));
+                    arena_fini(&a);
+                }
+    decoder_free(d);
+}
+
 /* A byte that must be escaped is found wherever it stands in a text of whatever length, also behind a long name. */
 static void json_escapes_are_found(void **state)
 {
@@ -472,7 +505,7 @@ int main(void)
         cmocka_unit_test(delimited_is_read),       cmocka_unit_test(delimited_comes_back), cmocka_unit_test(kafka_is_read),
         cmocka_unit_test(nulls_windows_and_times), cmocka_unit_test(wants_are_free),       cmocka_unit_test(recbatches_are_walked),
         cmocka_unit_test(damage_is_told),          cmocka_unit_test(row_formats_come_back),
-        cmocka_unit_test(json_escapes_are_found),
+        cmocka_unit_test(json_escapes_are_found),    cmocka_unit_test(json_integers_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
