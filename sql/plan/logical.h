@@ -60,6 +60,7 @@ struct lowering {
     struct diag *diag;
     bool until_end, from_latest; /* how topics are read */
     bool drop_null_groups;       /* a key in a topic is never NULL */
+    unsigned nkey;               /* of a table that is written: the first columns; 0: none */
     bool result;                 /* for a client, who hears only of rows that it had or gets */
 };
 int logical_lower(struct lowering *lo, const struct logical *n, struct plan_node **out);

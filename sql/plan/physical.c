@@ -14,6 +14,7 @@ struct lowered {
     struct plan_node *node;
     bool spread; /* by the hash of cols; false: as the topic's partitions are, or by what is no longer a column */
     unsigned n, cols[SPREAD_COLUMNS];
+    bool split;  /* the row of a unique key may go in one task and come in another */
 };
 
 struct plan_node *physical_node(struct arena *a, enum plan_kind kind, struct plan_node *input)
@@ -319,6 +320,7 @@ static void aggregate(struct lowering *lo, const struct logical *n, struct lower
         l->node = aggregate_node(lo, n, l->node, AGG_FULL, n->group_cols);
     }
     set_spread(l, groups, by);
+    l->split = false;
 }
 
 /* ---- Joins */
@@ -334,6 +336,21 @@ static void key_of_join(struct lowering *lo, const struct logical *n, struct pla
     for (unsigned i = 0; i < from->nkey; i++)
         key[i] = from->key[i] + (from == r ? l->out.n : 0);
     set_key(lo, j, key, from->nkey);
+}
+
+/* Is an equality on something else than the key? A row whose value there changes moves from one task to another. */
+static bool joined_beside_key(const struct logical *n, const struct plan_node *left, const struct plan_node *right)
+{
+    const struct plan_node *kept = n->join == JOIN_RIGHT ? right : left;
+    const unsigned *cols = n->join == JOIN_RIGHT ? n->right_cols : n->left_cols;
+    for (unsigned i = 0; i < n->njoin; i++) {
+        bool key = false;
+        for (unsigned k = 0; k < kept->nkey && !key; k++)
+            key = kept->key[k] == cols[i];
+        if (!key)
+            return true;
+    }
+    return false;
 }
 
 static int join(struct lowering *lo, const struct logical *n, struct lowered *out)
@@ -363,6 +380,7 @@ static int join(struct lowering *lo, const struct logical *n, struct lowered *ou
     key_of_join(lo, n, j);
     *out = left;
     out->node = j;
+    out->split = !n->lookup && joined_beside_key(n, left.node, right.node);
     out->spread = left.spread && n->join != JOIN_RIGHT && n->join != JOIN_FULL;
     return 0;
 }
@@ -398,12 +416,25 @@ static int lower(struct lowering *lo, const struct logical *n, struct lowered *o
     return 0;
 }
 
+/* What ends a plan nets the changes of a key, so it must see all of them. */
+static void gather_keys(struct lowering *lo, struct lowered *l)
+{
+    unsigned *key = ARENA_ARRAY(lo->arena, unsigned, lo->nkey + l->node->nkey);
+    unsigned n = lo->nkey ? lo->nkey : l->node->nkey;
+    for (unsigned i = 0; i < n; i++)
+        key[i] = lo->nkey ? i : l->node->key[i];
+    if (n)
+        exchange(lo, l, key, n, false);
+}
+
 int logical_lower(struct lowering *lo, const struct logical *n, struct plan_node **out)
 {
     struct lowered l;
     int err = lower(lo, n, &l);
     if (!err && lo->result && l.node->mode == MODE_UPSERT)
         to_retract(lo, &l);
+    if (!err && l.split && l.node->mode == MODE_RETRACT)
+        gather_keys(lo, &l);
     *out = err ? NULL : l.node;
     return err;
 }

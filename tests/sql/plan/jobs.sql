@@ -16,6 +16,7 @@ EXPLAIN CREATE TABLE two AS SELECT COUNT(*) AS n FROM flights GROUP BY origin, d
 EXPLAIN CREATE TABLE j AS SELECT a.name, m.runways FROM airports a FULL JOIN more m ON a.iata = m.iata;
 EXPLAIN CREATE TABLE j AS SELECT a.name, m.runways FROM airports a JOIN more m ON a.iata = m.iata WHERE m.runways > 2;
 EXPLAIN CREATE STREAM e AS SELECT f.*, a.name FROM flights f LEFT JOIN airports a ON f.dest = a.iata;
+EXPLAIN CREATE TABLE fk AS SELECT a.iata, m.runways FROM airports a JOIN more m ON a.name = m.iata;
 EXPLAIN CREATE TABLE west AS SELECT * FROM airports WHERE lat < 40;
 EXPLAIN CREATE STREAM p AS SELECT price * 2 AS p2 FROM nokey WHERE TRUE;
 EXPLAIN CREATE TABLE hv AS SELECT dest, MIN(delay) AS d FROM flights GROUP BY dest HAVING COUNT(*) > 1;
