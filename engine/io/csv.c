@@ -80,7 +80,7 @@ bool csv_decode(struct fieldset *fs, struct str s, struct target *t)
 
 /* ---- writing */
 
-static void put_text(struct str s, char delimiter, struct wbuf *out)
+void csv_put(struct wbuf *out, struct str s, char delimiter)
 {
     bool quote = s.len == 0;
     for (size_t i = 0; i < s.len && !quote; i++)
@@ -107,7 +107,7 @@ static void quote_tail(size_t from, char delimiter, struct wbuf *out)
     char text[64], *copy = n <= sizeof text ? text : xalloc(n);
     memcpy(copy, out->data + from, n);
     out->len = from;
-    put_text((struct str){copy, n}, delimiter, out);
+    csv_put(out, (struct str){copy, n}, delimiter);
     if (copy != text)
         xfree(copy);
 }
@@ -122,7 +122,7 @@ void csv_encode(const struct side *s, const struct batch *b, const unsigned *col
         if (v.null)
             continue;
         if (v.type.id == T_VARCHAR) {
-            put_text(v.s, s->format.delimiter, out);
+            csv_put(out, v.s, s->format.delimiter);
             continue;
         }
         if (v.type.id == T_DATE || v.type.id == T_TIME || v.type.id == T_TIMESTAMP)

@@ -15,6 +15,8 @@ struct format {
 };
 const char *format_name(enum format_kind k);
 bool format_parse(struct str name, enum format_kind *out);
+/* One field of CSV as RFC 4180 quotes it; an empty text is quoted, so that it is not an empty field (NULL). */
+void csv_put(struct wbuf *out, struct str s, char delimiter);
 /* Can this format hold these columns? The sentence says why not. */
 int format_check(const struct format *f, const struct column *cols, unsigned n, bool is_key, struct diag *d);
 

@@ -4,8 +4,6 @@
 
 #define JOB_VERSION 1
 
-static void put_uuid(struct wbuf *w, struct uuid id) { pack_bin(w, (struct str){(const char *)id.b, sizeof id.b}); }
-
 void job_def_pack(const struct job_def *j, struct wbuf *w)
 {
     pack_array(w, 10);
@@ -13,25 +11,14 @@ void job_def_pack(const struct job_def *j, struct wbuf *w)
     pack_str(w, str_of(j->name));
     pack_str(w, str_of(j->sql));
     pack_bin(w, j->plan);
-    put_uuid(w, j->output);
-    put_uuid(w, j->changelog);
-    put_uuid(w, j->relation);
+    pack_uuid(w, j->output);
+    pack_uuid(w, j->changelog);
+    pack_uuid(w, j->relation);
     pack_array(w, j->nreads);
     for (unsigned i = 0; i < j->nreads; i++)
-        put_uuid(w, j->reads[i]);
+        pack_uuid(w, j->reads[i]);
     pack_bool(w, j->stopped);
     pack_int(w, j->created_ms);
-}
-
-static struct uuid get_uuid(struct unpack *u)
-{
-    struct uuid id = {{0}};
-    struct str s = unpack_str(u);
-    if (s.len == sizeof id.b)
-        memcpy(id.b, s.ptr, sizeof id.b);
-    else if (!u->r.err)
-        u->r.err = E_SYNTAX;
-    return id;
 }
 
 int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
@@ -45,13 +32,13 @@ int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
     j->name = arena_dup(a, unpack_str(&u)).ptr;
     j->sql = arena_dup(a, unpack_str(&u)).ptr;
     j->plan = arena_dup(a, unpack_str(&u));
-    j->output = get_uuid(&u);
-    j->changelog = get_uuid(&u);
-    j->relation = get_uuid(&u);
+    j->output = unpack_uuid(&u);
+    j->changelog = unpack_uuid(&u);
+    j->relation = unpack_uuid(&u);
     j->nreads = unpack_array(&u);
     j->reads = ARENA_ARRAY(a, struct uuid, j->nreads);
     for (unsigned i = 0; i < j->nreads; i++)
-        j->reads[i] = get_uuid(&u);
+        j->reads[i] = unpack_uuid(&u);
     j->stopped = unpack_bool(&u);
     j->created_ms = unpack_int(&u);
     bool bad = unpack_err(&u) || n != 10 || rbuf_left(&u.r) || !j->name || !j->sql;

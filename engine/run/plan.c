@@ -29,8 +29,6 @@ static void put_uints(struct wbuf *w, const unsigned *v, unsigned n)
         pack_uint(w, v[i]);
 }
 
-static void put_uuid(struct wbuf *w, struct uuid id) { pack_bin(w, (struct str){(const char *)id.b, sizeof id.b}); }
-
 static void put_type(struct wbuf *w, struct type t)
 {
     pack_array(w, 3);
@@ -42,7 +40,7 @@ static void put_type(struct wbuf *w, struct type t)
 static void put_topic(struct wbuf *w, const struct plan_node *n)
 {
     pack_str(w, str_of(n->relation));
-    put_uuid(w, n->topic);
+    pack_uuid(w, n->topic);
     pack_str(w, str_of(n->topic_name));
     row_format_pack(&n->format, w);
 }
@@ -148,7 +146,7 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
     case PLAN_SCAN:
         pack_array(w, 2);
         pack_str(w, str_of(n->relation));
-        put_uuid(w, n->job);
+        pack_uuid(w, n->job);
         break;
     case PLAN_SORT:
         put_sort(w, n);
@@ -224,17 +222,6 @@ static unsigned *get_uints(struct reading *rd, unsigned *n)
 
 static const char *get_text(struct reading *rd) { return arena_dup(rd->a, unpack_str(&rd->u)).ptr; }
 
-static struct uuid get_uuid(struct reading *rd)
-{
-    struct uuid id = {{0}};
-    struct str s = unpack_str(&rd->u);
-    if (s.len == sizeof id.b)
-        memcpy(id.b, s.ptr, sizeof id.b);
-    else
-        bad(rd);
-    return id;
-}
-
 static struct type get_type_fields(struct reading *rd)
 {
     struct type t;
@@ -273,7 +260,7 @@ static const struct expr *get_expr(struct reading *rd)
 static void get_topic(struct reading *rd, struct plan_node *n)
 {
     n->relation = get_text(rd);
-    n->topic = get_uuid(rd);
+    n->topic = unpack_uuid(&rd->u);
     n->topic_name = get_text(rd);
     if (good(rd) && row_format_unpack(&rd->u, &n->format, rd->a) != 0)
         bad(rd);
@@ -411,7 +398,7 @@ static void get_body(struct reading *rd, struct plan_node *n)
     case PLAN_SCAN:
         get_fields(rd, 2);
         n->relation = get_text(rd);
-        n->job = get_uuid(rd);
+        n->job = unpack_uuid(&rd->u);
         break;
     case PLAN_SORT:
         get_sort(rd, n);

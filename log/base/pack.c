@@ -56,6 +56,8 @@ void pack_bin(struct wbuf *w, struct str s)
     wbuf_str(w, s);
 }
 
+void pack_uuid(struct wbuf *w, struct uuid id) { pack_bin(w, (struct str){(const char *)id.b, sizeof id.b}); }
+
 void pack_array(struct wbuf *w, uint32_t n) { PACK(w, msgpack_pack_array, n); }
 void pack_map(struct wbuf *w, uint32_t n) { PACK(w, msgpack_pack_map, n); }
 
@@ -256,3 +258,14 @@ static void skip(struct unpack *u, unsigned depth)
 }
 
 void unpack_skip(struct unpack *u) { skip(u, 0); }
+
+struct uuid unpack_uuid(struct unpack *u)
+{
+    struct uuid id = {{0}};
+    struct str s = unpack_str(u);
+    if (s.len == sizeof id.b)
+        memcpy(id.b, s.ptr, sizeof id.b);
+    else if (!u->r.err)
+        u->r.err = E_SYNTAX;
+    return id;
+}

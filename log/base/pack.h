@@ -12,6 +12,7 @@ void pack_uint(struct wbuf *w, uint64_t v);
 void pack_double(struct wbuf *w, double v);
 void pack_str(struct wbuf *w, struct str s); /* null gives nil */
 void pack_bin(struct wbuf *w, struct str s); /* null gives nil */
+void pack_uuid(struct wbuf *w, struct uuid id); /* a bin of 16 bytes */
 void pack_array(struct wbuf *w, uint32_t n);
 void pack_map(struct wbuf *w, uint32_t n);
 
@@ -31,6 +32,7 @@ int64_t unpack_int(struct unpack *u);
 uint64_t unpack_uint(struct unpack *u);
 double unpack_double(struct unpack *u);
 struct str unpack_str(struct unpack *u); /* str or bin; nil gives null */
+struct uuid unpack_uuid(struct unpack *u);
 uint32_t unpack_array(struct unpack *u); /* at most as many as bytes are left */
 uint32_t unpack_map(struct unpack *u);
 void unpack_skip(struct unpack *u); /* one value of any kind */

@@ -5,19 +5,6 @@
 #define RELATION_VERSION 1
 #define FUNCTION_VERSION 1
 
-static void put_uuid(struct wbuf *w, struct uuid id) { pack_bin(w, (struct str){(const char *)id.b, sizeof id.b}); }
-
-static struct uuid get_uuid(struct unpack *u)
-{
-    struct uuid id = {{0}};
-    struct str s = unpack_str(u);
-    if (s.len == sizeof id.b)
-        memcpy(id.b, s.ptr, sizeof id.b);
-    else if (!u->r.err)
-        u->r.err = E_SYNTAX;
-    return id;
-}
-
 static void put_type(struct wbuf *w, struct type t)
 {
     char text[TYPE_TEXT];
@@ -44,7 +31,7 @@ void relation_pack(const struct relation *r, struct wbuf *out)
     pack_array(out, 8);
     pack_uint(out, RELATION_VERSION);
     pack_bool(out, r->table);
-    put_uuid(out, r->topic);
+    pack_uuid(out, r->topic);
     pack_str(out, str_of(r->topic_name));
     row_format_pack(&r->format, out);
     pack_array(out, r->ncols);
@@ -53,7 +40,7 @@ void relation_pack(const struct relation *r, struct wbuf *out)
         pack_bool(out, r->cols[i].key);
         pack_uint(out, r->cols[i].index);
     }
-    put_uuid(out, r->job);
+    pack_uuid(out, r->job);
     pack_str(out, str_of(r->sql));
 }
 
@@ -88,12 +75,12 @@ int relation_unpack(struct relation *r, const struct object *obj, struct arena *
     if (version != RELATION_VERSION)
         return unpack_err(&u) || version < RELATION_VERSION ? E_CORRUPT : E_NEWER_FORMAT;
     r->table = unpack_bool(&u);
-    r->topic = get_uuid(&u);
+    r->topic = unpack_uuid(&u);
     r->topic_name = get_text(&u, a);
     if (unpack_err(&u) || row_format_unpack(&u, &r->format, a) != 0)
         return E_CORRUPT;
     get_columns(&u, r, a);
-    r->job = get_uuid(&u);
+    r->job = unpack_uuid(&u);
     r->sql = get_text(&u, a);
     r->windowed = r->format.window_size_ms > 0;
     return unpack_err(&u) ? E_CORRUPT : 0;

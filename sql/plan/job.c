@@ -308,7 +308,7 @@ static void act(void *arg, const struct object *o, const struct job_def *j)
     }
 }
 
-static const struct object *find_job(struct stmt *st, const struct ast_name *name)
+const struct object *find_job(struct stmt *st, const struct ast_name *name, const char *hint)
 {
     const struct object *o = image_object(st->b.image, "job", name->text);
     struct nearest near = nearest_of(name->text);
@@ -321,7 +321,7 @@ static const struct object *find_job(struct stmt *st, const struct ast_name *nam
     if (nearest_get(&near).ptr)
         diag_hint(st->b.diag, "did you mean \"%.*s\"?", STR_ARG(nearest_get(&near)));
     else
-        diag_hint(st->b.diag, "SHOW JOBS lists what there is");
+        diag_hint(st->b.diag, "%s", hint);
     return NULL;
 }
 
@@ -339,7 +339,7 @@ int prepare_job_state(struct stmt *st)
         stmt_message(st, "%u job%s %s", ja.n, ja.n == 1 ? "" : "s", word);
         return 0;
     }
-    const struct object *o = find_job(st, &st->ast->name);
+    const struct object *o = find_job(st, &st->ast->name, "SHOW JOBS lists what there is");
     if (!o)
         return E_SQL;
     if (job_def_unpack(&j, o->body, st->arena) != 0)

@@ -144,21 +144,11 @@ static int explain_create(struct stmt *st, struct plan **plan)
 static int explain_job(struct stmt *st)
 {
     const struct ast_name *name = &st->ast->name;
-    const struct object *o = image_object(st->b.image, "job", name->text);
+    const struct object *o = find_job(st, name, "EXPLAIN takes a SELECT, a CREATE ... AS SELECT, or the name of a job");
     struct job_def j;
     struct plan *plan;
-    if (!o) {
-        struct nearest near = nearest_of(name->text);
-        for (unsigned i = 0; i < st->b.image->nobjects; i++)
-            if (strcmp(st->b.image->objects[i]->kind, "job") == 0)
-                nearest_add(&near, str_of(st->b.image->objects[i]->name));
-        bind_error(&st->b, name->place, "42704", "there is no job \"%.*s\"", STR_ARG(name->text));
-        if (nearest_get(&near).ptr)
-            diag_hint(st->b.diag, "did you mean \"%.*s\"?", STR_ARG(nearest_get(&near)));
-        else
-            diag_hint(st->b.diag, "EXPLAIN takes a SELECT, a CREATE ... AS SELECT, or the name of a job");
+    if (!o)
         return E_SQL;
-    }
     if (job_def_unpack(&j, o->body, st->arena) != 0 || plan_unpack(&plan, j.plan, st->arena) != 0)
         return bind_error(&st->b, name->place, "58030", "the stored plan of job \"%s\" cannot be read", o->name);
     st->out->job = o->id;

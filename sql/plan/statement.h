@@ -13,6 +13,8 @@ struct stmt {
 
 /* Each prepares its statement into st->out. */
 int prepare_create(struct stmt *st);          /* relation.c */
+/* The job of this name; NULL: the error is set, with the nearest name, or hint where none is near (job.c). */
+const struct object *find_job(struct stmt *st, const struct ast_name *name, const char *hint);
 int prepare_create_as(struct stmt *st);       /* job.c */
 int prepare_drop(struct stmt *st);            /* job.c */
 int prepare_job_state(struct stmt *st);       /* job.c: TERMINATE, PAUSE, RESUME */

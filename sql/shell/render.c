@@ -159,24 +159,6 @@ static void json_row(struct render *r, const struct row *row)
     wbuf_u8(out, '}');
 }
 
-static void csv_field(struct wbuf *out, struct str s)
-{
-    bool quote = false;
-    for (size_t i = 0; i < s.len && !quote; i++)
-        quote = strchr(",\"\r\n", s.ptr[i]) != NULL;
-    if (!quote) {
-        wbuf_str(out, s);
-        return;
-    }
-    wbuf_u8(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '"')
-            wbuf_u8(out, '"');
-        wbuf_u8(out, (uint8_t)s.ptr[i]);
-    }
-    wbuf_u8(out, '"');
-}
-
 static void csv_row(struct render *r, const struct row *row)
 {
     if (r->cols.updates)
@@ -184,11 +166,8 @@ static void csv_row(struct render *r, const struct row *row)
     for (unsigned c = 0; c < r->cols.n; c++) {
         if (c)
             wbuf_u8(&r->out, ',');
-        /* NULL is an empty field, an empty string a quoted one. */
-        if (row->cells[c].kind == JSON_STRING && row->cells[c].text.len == 0)
-            wbuf_str(&r->out, STR("\"\""));
-        else if (row->cells[c].kind != JSON_NULL)
-            csv_field(&r->out, row->cells[c].text);
+        if (row->cells[c].kind != JSON_NULL) /* that is an empty field */
+            csv_put(&r->out, row->cells[c].text, ',');
     }
     wbuf_u8(&r->out, '\n');
 }
@@ -235,7 +214,7 @@ static void header(struct render *r)
         for (unsigned c = 0; c < r->cols.n; c++) {
             if (c)
                 wbuf_u8(&r->out, ',');
-            csv_field(&r->out, r->cols.cols[c].name);
+            csv_put(&r->out, r->cols.cols[c].name, ',');
         }
         wbuf_u8(&r->out, '\n');
     }

@@ -5,9 +5,9 @@ in the end every table equals SQLite's answer over the same rows, in the pull qu
     jobs.py kill|power [ROUNDS] [SEED]
 
 Some rounds also lose the state folder, a part of a checkpoint file, or one bit of it. Environment: WEIR, BUILD."""
-import json, math, os, random, shutil, signal, sqlite3, subprocess, sys, time
+import json, math, os, random, shutil, sqlite3, subprocess, sys, time
 
-WEIR, BUILD = os.environ['WEIR'], os.environ['BUILD']
+from server import WEIR, Server
 
 SETUP = """
 CREATE STREAM sales (id INT KEY, product INT, amount INT, price DOUBLE) WITH (TOPIC='sales', PARTITIONS=4);
@@ -45,33 +45,7 @@ class ExactAvg:
         return math.fsum(self.values) / len(self.values) if self.values else None
 
 
-class Server:
-    def __init__(self, folder, power, rng):
-        self.folder, self.power, self.rng, self.address = folder, power, rng, '127.0.0.1:0'
-        self.shadow = folder + '.shadow'
-
-    def start(self):
-        env = dict(os.environ)
-        if self.power:
-            os.makedirs(self.folder, exist_ok=True)
-            env.update(LD_PRELOAD=os.path.join(BUILD, 'liblossy.so'), WEIR_LOSSY_DIR=self.folder, WEIR_LOSSY_SHADOW=self.shadow,
-                       ASAN_OPTIONS='verify_asan_link_order=0:detect_leaks=0')  # the library comes before the sanitizer's
-        self.process = subprocess.Popen(
-            [WEIR, 'server', '--data', self.folder, '--listen', self.address, '--set', f'weir.shards={self.rng.choice([1, 2, 4])}',
-             '--set', 'weir.wal.bytes=1048576', '--set', 'log.segment.bytes=400000', '--set', 'commit.interval.ms=20',
-             '--set', 'weir.checkpoint.bytes=20000'], env=env, stdout=subprocess.PIPE, stderr=open('server.log', 'a'), text=True)
-        line = self.process.stdout.readline()
-        if 'ready' not in line:
-            sys.exit(f'the server did not start again: {line!r}\n' + open('server.log').read()[-2000:])
-        self.address = next(w.split('=', 1)[1] for w in line.split() if w.startswith('listen=')).split(',')[0]
-
-    def crash(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        if self.power:
-            shutil.rmtree(self.folder)
-            shutil.copytree(self.shadow, self.folder)
-
+class Jobs(Server):
     def damage_state(self):
         """The checkpoints are a copy: their loss or damage must cost time only."""
         files = [os.path.join(d, f) for d, _, fs in os.walk(os.path.join(self.folder, 'state')) for f in fs]
@@ -99,7 +73,7 @@ class Server:
         run = subprocess.run([WEIR, 'sql', '--server', self.address, '--mode', 'ndjson', '--quiet', '-e', text],
                              capture_output=True, text=True)
         if run.returncode != 0:
-            sys.exit(f'{text}\n{run.stderr}\n' + open('server.log').read()[-3000:])
+            self.fail(f'{text}\n{run.stderr}')
         return [json.loads(line) for line in run.stdout.splitlines()]
 
     def feed(self, topic, records):
@@ -136,7 +110,7 @@ def caught_up(server):
         jobs = server.sql('SHOW JOBS;')
         failed = [j for j in jobs if j['state'] == 'failed']
         if failed:
-            sys.exit(f'a job failed: {failed}\n' + open('server.log').read()[-3000:])
+            server.fail(f'a job failed: {failed}')
         if len(jobs) == len(TABLES) and all(j['state'] == 'running' and j['lag'] == 0 for j in jobs):
             time.sleep(0.1)
             return
@@ -166,7 +140,7 @@ def main():
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 31)
     print(f'{kind}, {rounds} rounds; again with: tests/crash/jobs.py {kind} {rounds} {seed}', flush=True)
     rng = random.Random(seed)
-    server = Server(os.path.join(os.environ.get('TMPDIR', '/tmp'), 'data'), kind == 'power', rng)
+    server = Jobs(kind == 'power', rng, **{'commit.interval.ms': 20, 'weir.checkpoint.bytes': 20000})
     server.start()
     db = sqlite3.connect(':memory:')
     db.create_aggregate('EXACT_AVG', 1, ExactAvg)
@@ -187,9 +161,7 @@ def main():
             compare(server, db)
     caught_up(server)
     compare(server, db)
-    server.process.send_signal(signal.SIGTERM)
-    if server.process.wait(30) != 0:
-        sys.exit('the server did not stop cleanly')
+    server.stop()
     print(f'{rounds} rounds: {len(TABLES)} tables equal SQLite\'s')
 
 

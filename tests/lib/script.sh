@@ -6,7 +6,7 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/weir-script.XXXXXX") || exit 1
 export TMPDIR=$scratch
 cd "$scratch" || exit 1
 set -m
-"$@" </dev/null &
+PYTHONDONTWRITEBYTECODE=1 "$@" </dev/null &
 group=$!
 set +m
 finish() {
