@@ -12,6 +12,7 @@ struct produce {
     struct append_set set;
     struct produce_response_partition **where; /* per append: its place in the answer */
     struct buf **built;                        /* per append: buffer of its own, or NULL */
+    size_t built_bytes;                        /* of all of them */
     bool failed;
 };
 
@@ -98,11 +99,16 @@ static bool judge(struct req *r, struct produce *pr, const struct topic *t, stru
         wbuf_init(&w);
         enum codec codec = t->conf.compression < 0 ? recbatch_codec(&v.head) : (enum codec)t->conf.compression;
         int rc = recbatch_rebuild(bytes, codec, r->desk->compress, rules.inflated_max, &w);
+        /* Few bytes may become many: what a request is rebuilt into may not be larger than a request may be. */
+        if (rc == 0 && (w.len > rules.bytes_max ||
+                        pr->built_bytes + w.len > (size_t)req_broker(r)->bc.conf->request_max_bytes))
+            rc = E_TOO_LARGE;
         if (rc < 0) {
             wbuf_fini(&w);
             refuse(r, pr, po, err_kafka(rc), err_text(rc));
             return false;
         }
+        pr->built_bytes += w.len;
         *built = buf_new(w.len);
         memcpy((*built)->data, w.data, w.len);
         (*built)->len = (uint32_t)w.len;

@@ -215,6 +215,61 @@ static void test_bad_batches(void **state)
     arena_fini(&a);
 }
 
+/* Batches that are stored uncompressed: all of a request together become no more than a request may be. */
+static void test_inflated(void **state)
+{
+    (void)state;
+    enum { PARTS = 150, RECORD = 1000000 };
+    struct remote *rm;
+    struct diag d = {.text = ""};
+    struct arena a;
+    struct wbuf w, scratch;
+    struct recbatch_builder b;
+    arena_init(&a);
+    wbuf_init(&w);
+    wbuf_init(&scratch);
+    assert_int_equal(remote_open(&rm, server.address, 60000, &d), 0);
+    struct create_topics_request create;
+    struct create_topics_response created;
+    struct create_topics_request_topic t;
+    struct create_topics_request_config config = {STR("compression.type"), STR("uncompressed")};
+    create_topics_request_init(&create);
+    create_topics_request_topic_init(&t);
+    t.name = STR("inflated");
+    t.num_partitions = PARTS;
+    t.replication_factor = 1;
+    t.configs = &config;
+    t.configs_n = 1;
+    create.topics = &t;
+    create.topics_n = 1;
+    assert_int_equal(remote_call(rm, 19, 5, &create, &created, &a, &d), 0);
+    assert_int_equal(created.topics[0].error_code, 0);
+
+    struct compress *c = compress_new();
+    char *value = arena_zalloc(&a, RECORD);
+    recbatch_build(&b, &w, CODEC_ZSTD, &scratch);
+    recbatch_add(&b, clock_wall_ms(), STR_NULL, (struct str){value, RECORD}, NULL, 0);
+    assert_true(recbatch_finish(&b, c));
+    struct produce_request in;
+    struct produce_response out;
+    struct produce_request_partition *parts = ARENA_ARRAY(&a, struct produce_request_partition, PARTS);
+    struct produce_request_topic to = {.name = t.name, .partition_data = parts, .partition_data_n = PARTS};
+    for (int32_t i = 0; i < PARTS; i++)
+        parts[i] = (struct produce_request_partition){.index = i, .records = wbuf_view(&w)};
+    produce_request_init(&in);
+    in.acks = -1;
+    in.topic_data = &to;
+    in.topic_data_n = 1;
+    assert_int_equal(remote_call(rm, 0, 9, &in, &out, &a, &d), 0);
+    assert_int_equal(out.responses[0].partition_responses[0].error_code, 0);
+    assert_int_equal(out.responses[0].partition_responses[PARTS - 1].error_code, err_kafka(E_TOO_LARGE));
+    remote_close(rm);
+    compress_free(c);
+    wbuf_fini(&w);
+    wbuf_fini(&scratch);
+    arena_fini(&a);
+}
+
 /* A short request does not make a long answer, or long work, by saying the same or listing much. */
 static void test_said_often(void **state)
 {
@@ -350,7 +405,7 @@ int main(void)
         cmocka_unit_test(test_oversized_length), cmocka_unit_test(test_truncated),   cmocka_unit_test(test_unknown_api),
         cmocka_unit_test(test_garbage),          cmocka_unit_test(test_slow_writer), cmocka_unit_test(test_bad_batches),
         cmocka_unit_test(test_never_reads),      cmocka_unit_test(test_many),
-        cmocka_unit_test(test_said_often),
+        cmocka_unit_test(test_said_often), cmocka_unit_test(test_inflated),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
