@@ -66,7 +66,7 @@ static int closed_load(struct recovery *rc, struct segment *seg, int64_t size, i
         return 0;
     }
     trace(DEBUG, "store", "index_rebuilt segment=%s", seg->stem);
-    err = segment_reindex(seg, size, rc->o->index_interval, true);
+    err = segment_reindex(seg, size, rc->o->index_interval);
     if (err == E_CORRUPT || (!err && atomic_load(&seg->end_offset) > next_base)) {
         recovery_damage(rc, seg, atomic_load(&seg->size), "batch");
         atomic_store(&seg->size, size);

@@ -244,7 +244,7 @@ int segment_floor(struct segment *seg, enum seg_floor by, int64_t key, int64_t e
     return err;
 }
 
-int segment_reindex(struct segment *seg, int64_t size, int64_t index_interval, bool check)
+int segment_reindex(struct segment *seg, int64_t size, int64_t index_interval)
 {
     struct seg_file *sf;
     int err = segment_open(seg, 0, true, &sf);
@@ -263,12 +263,7 @@ int segment_reindex(struct segment *seg, int64_t size, int64_t index_interval, b
     struct recbatch rb;
     int r;
     while ((r = scan_next(&s, &rb)) == 1) {
-        if (rb.base_offset < atomic_load(&seg->end_offset))
-            r = E_CORRUPT;
-        else if (check)
-            r = scan_check(&s, &rb);
-        else
-            r = 0;
+        r = rb.base_offset < atomic_load(&seg->end_offset) ? E_CORRUPT : scan_check(&s, &rb);
         if (r)
             break;
         segment_grow(seg, &rb, s.at, index_interval);
@@ -276,4 +271,34 @@ int segment_reindex(struct segment *seg, int64_t size, int64_t index_interval, b
     xfree(buf);
     seg_file_release(sf);
     return r;
+}
+
+int segment_replace_index(struct segment *seg, int64_t index_interval)
+{
+    struct seg_file *sf;
+    int err = segment_open(seg, 0, true, &sf);
+    if (err)
+        return err;
+    struct index *ix = index_new();
+    void *buf = xalloc(STORE_SCAN_BYTES);
+    struct scan s;
+    scan_init(&s, sf->f, 0, atomic_load(&seg->size), true, buf, STORE_SCAN_BYTES);
+    struct recbatch rb;
+    int64_t max_ts = INT64_MIN, next = seg->base, indexed = 0;
+    int r;
+    while ((r = scan_next(&s, &rb)) == 1 && rb.base_offset >= next) {
+        if (s.at - indexed >= index_interval) {
+            index_add(ix, (struct index_entry){(uint32_t)(rb.base_offset - seg->base), (uint32_t)s.at, max_ts});
+            indexed = s.at;
+        }
+        max_ts = MAX(max_ts, rb.max_ts);
+        next = recbatch_last_offset(&rb) + 1;
+    }
+    if (r == 0)
+        cell_set(&seg->index, &ix->c);
+    else
+        counted_release(&ix->c);
+    xfree(buf);
+    seg_file_release(sf);
+    return r == 1 ? E_CORRUPT : r;
 }

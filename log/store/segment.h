@@ -85,8 +85,11 @@ enum seg_floor { FLOOR_OFFSET, FLOOR_POS, FLOOR_TIME };
  * first byte. -EAGAIN if !block and not in memory. */
 int segment_floor(struct segment *seg, enum seg_floor by, int64_t key, int64_t end, bool block,
                   struct index_entry *out);
-/* Builds the index anew from the data, all checksums tested if `check`: used when the file is missing or wrong. On
- * E_CORRUPT size, end_offset, max_ts and the index cover what is good before the damage. */
-int segment_reindex(struct segment *seg, int64_t size, int64_t index_interval, bool check);
+/* While the part is opened: builds the index anew from the data, all checksums tested. On E_CORRUPT size, end_offset,
+ * max_ts and the index cover what is good before the damage. */
+int segment_reindex(struct segment *seg, int64_t size, int64_t index_interval);
+/* A reader found that the index file of a closed segment is wrong: a new index, in memory. What others read of the
+ * segment meanwhile does not change. E_CORRUPT: it is the data that is damaged; the index stays as it was. */
+int segment_replace_index(struct segment *seg, int64_t index_interval);
 
 #endif

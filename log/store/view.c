@@ -97,12 +97,12 @@ static int window_seek(struct window *w, enum seg_floor by, int64_t key, struct 
             return r;
         if (!w->block)
             return -EAGAIN;
-        if (tries > 0)
+        if (tries > 0 || !atomic_load(&w->seg->sealed)) /* only a file can be wrong */
             return window_damaged(w, e.pos);
+        err = segment_replace_index(w->seg, 4096);
+        if (err)
+            return err == E_CORRUPT ? window_damaged(w, e.pos) : err;
         trace(WARN, "store", "index_rebuilt segment=%s", w->seg->stem);
-        err = segment_reindex(w->seg, w->end, 4096, false);
-        if (err && err != E_CORRUPT)
-            return err;
     }
 }
 
