@@ -454,6 +454,8 @@ void job_task_failed(struct job *j, struct task *t)
 
 static void begin_closing(struct job *j)
 {
+    if (j->query && !j->fail_status)
+        query_closing(j->query);
     sm_move(&j->sm, J_CLOSING);
     atomic_store(&j->canceled, true);
     timer_stop(&j->tick);

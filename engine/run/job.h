@@ -159,5 +159,6 @@ struct job_find {
 void engine_find_job(struct engine *e, struct uuid id, struct loop *back, struct job_find *f);
 void engine_job_settled(struct job *j); /* home loop: it runs, or has ended: those who await it are answered */
 void engine_job_over(struct job *j);    /* home loop: it has ended; freed by message, later */
+void query_closing(struct query *q);    /* its tasks will go, their counters with them */
 void query_job_over(struct query *q);   /* the same for a query's: freed at once */
 #endif

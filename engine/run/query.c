@@ -122,6 +122,16 @@ void query_close(struct query *q)
     maybe_free(q);
 }
 
+void query_closing(struct query *q)
+{
+    struct arena a;
+    if (q->ended || q->closed || !q->cls->summary)
+        return;
+    arena_init(&a);
+    q->cls->summary(q->arg, job_status_now(q->job, &a));
+    arena_fini(&a);
+}
+
 void query_job_over(struct query *q)
 {
     q->job_over = true;

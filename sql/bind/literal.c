@@ -34,7 +34,7 @@ int bind_type(const struct binding *b, const struct ast_type *t, struct type *ou
         nearest_add(&near, str_of(names[i]));
     bind_error(b, t->place, "42704", "there is no type %s", text);
     struct str best = nearest_get(&near);
-    if (t->nparams && best.ptr && str_eq_nocase(best, t->name))
+    if (best.ptr && str_eq_nocase(best, t->name))
         diag_hint(b->diag, "%s",
                   str_eq_nocase(t->name, STR("DECIMAL"))
                       ? "DECIMAL(p, s) has 1 to 38 digits, 0 to p of them behind the point"

@@ -1,5 +1,6 @@
 /* WITH (NAME = value, ...): one table row a property. */
 #include "sql/bind/resolve.h"
+#include <stdio.h>
 
 struct reader {
     const struct binding *b;
@@ -17,7 +18,12 @@ static int read_number(const struct reader *r, int64_t min, int64_t max, int64_t
 {
     if (str_to_i64(r->text, out) && *out >= min && *out <= max)
         return 0;
-    return refuse(r, "a positive whole number");
+    char wants[80];
+    if (max == INT64_MAX)
+        snprintf(wants, sizeof wants, "a whole number from %lld", (long long)min);
+    else
+        snprintf(wants, sizeof wants, "a whole number from %lld to %lld", (long long)min, (long long)max);
+    return refuse(r, wants);
 }
 
 static int read_format(const struct reader *r, int *out)

@@ -129,8 +129,9 @@ static void encode(struct insert *in, struct insert_record *to, int64_t ts_ms)
     if (in->rel->format.nkey && encoder_key(in->encoder, in->batch, in->key_cols, 0, &w))
         to->key = arena_dup(in->st->arena, (struct str){w.data ? (const char *)w.data : "", w.len});
     wbuf_reset(&w);
-    encoder_value(in->encoder, in->batch, in->value_cols, 0, &w);
-    to->value = arena_dup(in->st->arena, (struct str){w.data ? (const char *)w.data : "", w.len});
+    to->value = STR_NULL;
+    if (encoder_value(in->encoder, in->batch, in->value_cols, 0, &w))
+        to->value = arena_dup(in->st->arena, (struct str){w.data ? (const char *)w.data : "", w.len});
     wbuf_fini(&w);
 }
 
@@ -148,6 +149,11 @@ static int encode_rows(struct insert *in)
         err = read_row(in, &st->ast->rows.items[i], &ts_ms);
         if (!err)
             encode(in, &st->out->records[st->out->nrecords++], ts_ms);
+        if (!err && in->rel->table && !st->out->records[i].value.ptr) {
+            err = bind_error(&st->b, st->ast->rows.items[i].items[0]->place, "23502",
+                             "a row of NULL cannot be written in format %s: it would delete the key",
+                             format_name(in->rel->format.value.kind));
+        }
     }
     encoder_free(in->encoder);
     return err;

@@ -41,6 +41,13 @@ static void progress_cb(void *arg, const struct job_status *st)
     arena_fini(&a);
 }
 
+/* What is not in the rows: kept for the end, behind the last of them. */
+static void summary_cb(void *arg, const struct job_status *st)
+{
+    struct session *s = arg;
+    s->left_out = why_less(s->p.plan, st, &s->memory);
+}
+
 static void end_cb(void *arg, int status, const char *why)
 {
     struct session *s = arg;
@@ -55,11 +62,14 @@ static void end_cb(void *arg, int status, const char *why)
         tell_rows(s, s->p.row_if_none, s->p.schema.n, 1);
         s->rows = 1;
     }
+    if (s->left_out)
+        tell_message(s, s->left_out);
     session_done(s);
 }
 
-static const struct query_class push_class = {.rows = rows_cb, .progress = progress_cb, .end = end_cb};
-static const struct query_class pull_class = {.rows = rows_cb, .end = end_cb};
+static const struct query_class push_class = {.rows = rows_cb, .progress = progress_cb, .summary = summary_cb,
+                                               .end = end_cb};
+static const struct query_class pull_class = {.rows = rows_cb, .summary = summary_cb, .end = end_cb};
 
 /* What the sources of a plan say: whether one begins at the end, and, for a query that is to end there, when to stop.
  */
@@ -90,6 +100,7 @@ void query_begin(struct session *s)
         return;
     }
     s->query_full = false;
+    s->left_out = NULL;
     if (query_start(&s->query, s->serve->engine, s->loop, plan, s->p.push ? &push_class : &pull_class, s, &s->diag) !=
         0)
         session_fail(s);

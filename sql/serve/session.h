@@ -51,6 +51,7 @@ struct session {
     struct insert *insert;
     struct print *print;
     struct query *query;
+    const char *left_out; /* what the query's rows do not show */
     bool query_full;  /* waits for the peer to read */
     unsigned filling; /* row of a table whose job is being asked */
     struct wbuf out;
@@ -99,6 +100,8 @@ size_t tell_line(struct session *s); /* s->out, a line without its end */
 /* ---- Words about jobs. */
 /* Why a query has told no row yet, or NULL; in a. */
 const char *why_silent(const struct plan *plan, const struct job_status *st, struct arena *a);
+/* What an answer that has ended left out, a sentence a line; NULL: nothing. */
+const char *why_less(const struct plan *plan, const struct job_status *st, struct arena *a);
 /* All that is known of a job at work, as lines. plan may be NULL. */
 void job_describe(const struct job_status *st, const struct plan *plan, int64_t now_ms, struct wbuf *out);
 /* The value of a column of SHOW JOBS or SHOW QUERIES that only a running job knows; false: none of these columns. */

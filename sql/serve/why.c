@@ -154,3 +154,41 @@ const char *why_silent(const struct plan *plan, const struct job_status *st, str
         return st->why;
     return look(&l, plan->sink, 0);
 }
+
+/* ---- What is missing from an answer that has ended. */
+
+static void add_sentence(struct wbuf *w, const char *text)
+{
+    if (w->len)
+        wbuf_u8(w, '\n');
+    wbuf_str(w, str_of(text));
+}
+
+static void less_of_source(const struct looking *l, const struct plan_node *n, struct wbuf *w)
+{
+    if (n->kind == PLAN_SOURCE) {
+        struct topic_sum t = sum_topic(l, n->topic_name);
+        if (t.first_bad)
+            add_sentence(w, arena_printf(l->a, "%llu of %llu records of topic %s could not be decoded and were left out; "
+                                         "the first, partition %d offset %lld: %s",
+                                         (unsigned long long)t.bad, (unsigned long long)(t.bad + t.rows), n->topic_name,
+                                         (int)t.first_bad->partition, (long long)t.first_bad->first_error_offset,
+                                         t.first_bad->first_error));
+    }
+    for (unsigned i = 0; i < n->ninputs; i++)
+        less_of_source(l, n->inputs[i], w);
+}
+
+const char *why_less(const struct plan *plan, const struct job_status *st, struct arena *a)
+{
+    struct looking l = {plan, st, a};
+    struct wbuf w;
+    wbuf_init(&w);
+    less_of_source(&l, plan->sink, &w);
+    if (st->row_errors)
+        add_sentence(&w, arena_printf(a, "%llu values could not be computed and are NULL; the first: %s",
+                                      (unsigned long long)st->row_errors, st->first_row_error));
+    const char *text = w.len ? arena_dup(a, wbuf_view(&w)).ptr : NULL;
+    wbuf_fini(&w);
+    return text;
+}

@@ -276,7 +276,7 @@ def join(rng, name, left, right):
             return None
         on.append(f'a.{rng.choice(own)} = b.{c}')
     kind = rng.choice(['INNER', 'LEFT'] + (['RIGHT', 'FULL'] if primary else []))
-    items = items_of(rng, cols, 1)
+    items = [(e, n.replace('v', 'y'), t) for e, n, t in items_of(rng, cols, 1)]
     if kind in ('INNER', 'LEFT') and left.table:
         items = [(f'a.{c}', f'k{i}', t) for i, (c, t) in enumerate(left.columns[:left.nkey])] + items
         nkey = left.nkey
@@ -461,9 +461,13 @@ def main():
     shutil.rmtree(folder, ignore_errors=True)
     server = Server(folder)
     end, worlds, queries, failed = time.monotonic() + seconds, 0, 0, 0
-    while worlds == 0 or time.monotonic() < end:
-        n = play(seed + worlds, server)
-        worlds, queries, failed = worlds + 1, queries + n, failed + (n == 0)
+    try:
+        while worlds == 0 or time.monotonic() < end:
+            n = play(seed + worlds, server)
+            worlds, queries, failed = worlds + 1, queries + n, failed + (n == 0)
+    except BaseException:
+        server.process.kill()
+        raise
     server.stop()
     shutil.rmtree(folder)
     print(f'{worlds} worlds, {queries} queries as job, pull and push; {failed} worlds differ')
