@@ -23,6 +23,14 @@ static void add_part(struct key_parts *ks, const struct expr *e, const struct ex
     ks->items[ks->n++] = (struct key_part){e, equal, name, place_of(e)};
 }
 
+static bool has_part(const struct key_parts *ks, const struct expr *e)
+{
+    for (unsigned i = 0; i < ks->n; i++)
+        if (expr_same(ks->items[i].expr, e))
+            return true;
+    return false;
+}
+
 static const char *column_name(const struct query *q, const struct expr *e)
 {
     return e->kind == EX_COLUMN && e->column < q->ncols ? q->cols[e->column].name : NULL;
@@ -71,8 +79,11 @@ static void join_key(const struct scope *sc, struct key_parts *ks)
         if (s->join == AST_JOIN_RIGHT)
             add_part(ks, r, NULL, right);
         else if (s->join == AST_JOIN_FULL)
-            add_part(ks, either(sc->b, l, r), NULL, left && right && strcmp(left, right) == 0 ? left : "ROWKEY");
-        else
+            add_part(ks, either(sc->b, l, r), NULL,
+                     left && right && strcmp(left, right) == 0 ? left
+                     : i == 0                                  ? "ROWKEY"
+                                                               : arena_printf(sc->b->arena, "ROWKEY_%u", i));
+        else if (!has_part(ks, l)) /* one value may be looked up in two columns */
             add_part(ks, l, s->join == AST_JOIN_INNER ? r : NULL, left ? left : right);
     }
 }

@@ -17,9 +17,13 @@ EXPLAIN CREATE TABLE j AS SELECT a.name, m.runways FROM airports a FULL JOIN mor
 EXPLAIN CREATE TABLE j AS SELECT a.name, m.runways FROM airports a JOIN more m ON a.iata = m.iata WHERE m.runways > 2;
 EXPLAIN CREATE STREAM e AS SELECT f.*, a.name FROM flights f LEFT JOIN airports a ON f.dest = a.iata;
 EXPLAIN CREATE TABLE fk AS SELECT a.iata, m.runways FROM airports a JOIN more m ON a.name = m.iata;
+CREATE TABLE pairs (p VARCHAR PRIMARY KEY, q VARCHAR PRIMARY KEY, v INT) WITH (KEY_FORMAT='JSON');
+EXPLAIN CREATE STREAM twice AS SELECT f.delay, x.v FROM flights f JOIN pairs x ON f.dest = x.p AND f.dest = x.q;
 EXPLAIN CREATE TABLE west AS SELECT * FROM airports WHERE lat < 40;
 EXPLAIN CREATE STREAM p AS SELECT price * 2 AS p2 FROM nokey WHERE TRUE;
 EXPLAIN CREATE TABLE hv AS SELECT dest, MIN(delay) AS d FROM flights GROUP BY dest HAVING COUNT(*) > 1;
 CREATE TABLE by_hour AS SELECT origin, COUNT(*) AS n FROM flights WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY origin;
 EXPLAIN by_hour;
 EXPLAIN by_huor;
+CREATE TABLE twins (r VARCHAR PRIMARY KEY, s VARCHAR PRIMARY KEY, w INT) WITH (KEY_FORMAT='JSON');
+EXPLAIN CREATE TABLE both AS SELECT v, w FROM pairs FULL JOIN twins ON p = r AND q = s;
