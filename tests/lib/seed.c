@@ -25,6 +25,8 @@ int64_t test_rounds(int64_t dflt)
     return str_to_i64(str_of(getenv("WEIR_ROUNDS")), &given) && given > 0 ? given : dflt;
 }
 
+int64_t test_seeds(int64_t dflt) { return test_rounds(getenv("WEIR_SEED") ? 1 : dflt); }
+
 char *scratch_new(void)
 {
     const char *root = getenv("TMPDIR");

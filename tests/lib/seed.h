@@ -7,6 +7,9 @@
 uint64_t test_seed(void);
 /* How many rounds a random test runs: WEIR_ROUNDS if it is set, else dflt. */
 int64_t test_rounds(int64_t dflt);
+/* How many seeds a simulation runs, from test_seed() upwards: WEIR_ROUNDS if it is set, else one if WEIR_SEED is, else
+ * dflt. */
+int64_t test_seeds(int64_t dflt);
 /* A new empty folder below TMPDIR (or /tmp); scratch_remove takes it away with all that is in it. */
 char *scratch_new(void);
 void scratch_remove(char *path);

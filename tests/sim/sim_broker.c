@@ -1,6 +1,6 @@
 /* A broker without sockets on seeded loops and a seeded disk: requests in, answers out, crashes between. From one seed:
  * what was acknowledged is there after every crash, once and in order; nothing above the high watermark is shown; topics
- * whose creation was answered exist. WEIR_SEED=n repeats a seed, WEIR_ROUNDS=n runs as many. */
+ * whose creation was answered exist. WEIR_SEED=n build/sim_broker runs one seed again. */
 #include "log/base/trace.h"
 #include "log/broker/broker.h"
 #include "log/wire/wire.h"
@@ -8,7 +8,9 @@
 #include "tests/lib/simdisk.h"
 #include "tests/lib/simloop.h"
 #include "tests/unit/unit.h"
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { PRODUCERS = 3, CONSUMERS = 3, PARTS = 2, CRASHES = 4, STEPS = 400 };
 
@@ -439,20 +441,41 @@ static void test_failed_part_waits(void **state)
     world_close(&w);
 }
 
-static void test_seeds(void **state)
+static uint64_t seed_now;
+static bool seed_runs;
+
+static int say_seed(void **state)
+{
+    (void)state;
+    if (seed_runs)
+        fprintf(stderr, "failed: repeat with WEIR_SEED=%" PRIu64 " build/sim_broker\n", seed_now);
+    return 0;
+}
+
+static void on_abort(int sig)
+{
+    (void)sig;
+    say_seed(NULL);
+    _exit(1);
+}
+
+static void test_histories(void **state)
 {
     (void)state;
     uint64_t seed = test_seed();
-    for (int64_t i = 0, n = test_rounds(20); i < n; i++) {
-        print_message("seed %llu\n", (unsigned long long)(seed + (uint64_t)i));
-        run_seed(seed + (uint64_t)i);
+    seed_runs = true;
+    for (int64_t i = 0, n = test_seeds(200); i < n; i++) {
+        seed_now = seed + (uint64_t)i;
+        run_seed(seed_now);
     }
+    seed_runs = false;
 }
 
 int main(void)
 {
     trace_level = ERROR;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_seeds), cmocka_unit_test(test_read_errors),
-                                       cmocka_unit_test(test_failed_part_waits)};
+    signal(SIGABRT, on_abort);
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, say_seed),
+                                       cmocka_unit_test(test_read_errors), cmocka_unit_test(test_failed_part_waits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

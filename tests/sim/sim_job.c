@@ -599,7 +599,7 @@ int main(void)
 {
     trace_level = getenv("WEIR_TRACE") ? DEBUG : ERROR;
     uint64_t seed = test_seed();
-    int64_t rounds = test_rounds(getenv("WEIR_SEED") ? 1 : 200);
+    int64_t rounds = test_seeds(200);
     for (int64_t i = 0; i < rounds; i++) {
         fflush(NULL);
         pid_t pid = fork();
