@@ -118,6 +118,15 @@ struct part *part_acquire(struct part *p)
     return p;
 }
 
+bool part_acquire_live(struct part *p)
+{
+    int refs = atomic_load(&p->refs);
+    while (refs > 0)
+        if (atomic_compare_exchange_weak(&p->refs, &refs, refs + 1))
+            return true;
+    return false;
+}
+
 static void dead_push(struct shard *sh, struct part *p)
 {
     struct part *top = atomic_load(&sh->dead);

@@ -65,6 +65,9 @@ struct part {
 };
 
 void part_free(struct part *p);
+/* For who comes by the shard's list: false if nobody holds the part any more. Then it waits to be taken apart and must not
+ * begin anything. */
+bool part_acquire_live(struct part *p);
 /* Brings the part in: starts opening it, if nobody has. */
 void part_need(struct part *p);
 /* Takes an append that arrived at the owner. */

@@ -139,8 +139,13 @@ static void retain_fire(struct timer *t)
 {
     struct shard *sh = container_of(t, struct shard, retain_timer);
     int64_t now_ms = loop_wall_ms(sh->loop);
-    LIST_EACH(l, &sh->parts)
-        part_retain_step(container_of(l, struct part, link), now_ms);
+    LIST_EACH(l, &sh->parts) {
+        struct part *p = container_of(l, struct part, link);
+        if (!part_acquire_live(p))
+            continue;
+        part_retain_step(p, now_ms);
+        part_release(p);
+    }
     timer_start(t, sh->store->conf->log_retention_check_ms);
 }
 
