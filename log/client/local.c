@@ -21,6 +21,7 @@ struct reader {
     struct watch watch;
     struct work work;
     struct view *work_view;
+    int64_t work_offset;
     int work_rc;
 };
 
@@ -63,11 +64,12 @@ static void reader_watch(struct reader *r, int64_t above)
     part_watch(r->part, &r->watch);
 }
 
-/* Fills buf from the view. -EAGAIN: not in memory. */
-static int reader_fill(struct reader *r, const struct view *v, bool block)
+/* Fills buf from the view. 1: it holds records, 0: there are none, -EAGAIN: not in memory. A worker may run it, so of the
+ * reader's fields it touches buf alone: that is the worker's until fill_done, all else stays the loop's. */
+static int reader_fill(struct reader *r, const struct view *v, int64_t offset, bool block)
 {
     struct slice s = {0};
-    int rc = view_read(v, r->offset, v->high_watermark, READER_BYTES, true, block, &s);
+    int rc = view_read(v, offset, v->high_watermark, READER_BYTES, true, block, &s);
     if (rc < 0 || s.len == 0)
         return rc;
     if (!r->buf || r->buf->cap < s.len || atomic_load(&r->buf->refs) > 1) {
@@ -82,14 +84,13 @@ static int reader_fill(struct reader *r, const struct view *v, bool block)
     if (n < len)
         return E_STORAGE;
     r->buf->len = len;
-    r->have = true;
-    return 0;
+    return 1;
 }
 
 static void fill_work(struct work *w)
 {
     struct reader *r = container_of(w, struct reader, work);
-    r->work_rc = reader_fill(r, r->work_view, true);
+    r->work_rc = reader_fill(r, r->work_view, r->work_offset, true);
 }
 
 static void fill_done(struct work *w)
@@ -99,10 +100,10 @@ static void fill_done(struct work *w)
     counted_release(&r->work_view->c);
     if (reader_leaving(r))
         return;
-    if (r->stale)
-        r->have = false;
-    else if (r->work_rc < 0)
+    if (!r->stale && r->work_rc < 0)
         r->status = r->work_rc;
+    else
+        r->have = !r->stale && r->work_rc > 0;
     r->stale = false;
     r->ready_cb(r->arg);
 }
@@ -111,6 +112,7 @@ static void reader_work(struct reader *r, struct view *v)
 {
     r->working = true;
     r->work_view = counted_acquire(&v->c);
+    r->work_offset = r->offset;
     r->work = (struct work){.loop = r->loop, .work_cb = fill_work, .done_cb = fill_done};
     loop_work(r->loop, LANE_DISK, &r->work);
 }
@@ -143,12 +145,13 @@ static int reader_try(struct reader *r, struct view *v)
         reader_watch(r, r->offset);
         return 0;
     }
-    int rc = reader_fill(r, v, false);
+    int rc = reader_fill(r, v, r->offset, false);
     if (rc == -EAGAIN) {
         reader_work(r, v);
         return 0;
     }
-    return rc;
+    r->have = rc > 0;
+    return MIN(rc, 0);
 }
 
 int reader_next(struct reader *r, struct str *bytes)
