@@ -12,8 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A server whose frames say how they are answered: byte 8 is 'n' now, 'l' later, 'w' later still, 'f' from a file, 'x' not at all, 'c' now
- * and then the connection closes, 'e' an error. The answer is the frame itself; from a file, the file's first bytes. */
+/* A server whose frames say how they are answered: byte 8 is 'n' now, 'l' later, 'w' when nothing is held back any more,
+ * 'f' from a file, 'x' not at all, 'c' now and then the connection closes, 'e' an error. The answer is the frame itself;
+ * from a file, the file's first bytes. */
 static struct loops *loops;
 static struct net *net;
 static struct config conf;
@@ -21,17 +22,23 @@ static char address[64], *scratch, unix_path[4096];
 static int file_fd;
 static _Atomic int opened, closed, released;
 static _Atomic int64_t frame_bytes;
+static _Atomic bool held_back; /* 'w' waits while this is set */
 
 struct later {
     struct timer timer;
     struct conn *conn;
     uint64_t seq;
     struct buf *buf;
+    bool wait;
 };
 
 static void later_fired(struct timer *t)
 {
     struct later *l = container_of(t, struct later, timer);
+    if (l->wait && atomic_load(&held_back)) {
+        timer_start(t, 20);
+        return;
+    }
     conn_answer(l->conn, l->seq, &(struct piece){.buf = l->buf, .len = l->buf->len}, 1, false);
     xfree(l);
 }
@@ -54,9 +61,9 @@ static int on_frame(void *arg, struct conn *conn, struct buf *buf)
     uint64_t seq = conn_reserve(conn);
     if (how == 'l' || how == 'w') {
         struct later *l = xzalloc(sizeof *l);
-        *l = (struct later){.conn = conn, .seq = seq, .buf = buf};
+        *l = (struct later){.conn = conn, .seq = seq, .buf = buf, .wait = how == 'w'};
         timer_init(&l->timer, conn_loop(conn), later_fired);
-        timer_start(&l->timer, how == 'w' ? 400 : 20);
+        timer_start(&l->timer, 20);
     } else if (how == 'f') {
         struct piece pieces[] = {{.buf = buf, .len = 9},
                                  {.fd = file_fd, .pos = 100, .len = 300000, .release_cb = on_release}};
@@ -288,6 +295,7 @@ static void test_waiting_answers(void **state)
         assert_int_equal(get_frame(fds[c], &size), 1000);
     }
     int64_t before = atomic_load(&frame_bytes), total = (int64_t)FRAMES * (SIZE + 4);
+    atomic_store(&held_back, true);
     for (int c = 0; c < CONNS; c++)
         put_frame(fds[c], 'w', 1000, 9);
     for (int turn = 0; turn < 20; turn++, clock_sleep_ms(10))
@@ -296,6 +304,7 @@ static void test_waiting_answers(void **state)
             sent[c] += n > 0 ? (size_t)n : 0;
         }
     int64_t held = atomic_load(&frame_bytes) - before;
+    atomic_store(&held_back, false);
     assert_true(held <= conf.request_memory + CONNS * SIZE + 100);
     for (int c = 0; c < CONNS; c++) {
         assert_int_equal(get_frame(fds[c], &size), 1000);
