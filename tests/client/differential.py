@@ -463,6 +463,10 @@ def main():
     end, worlds, queries, failed = time.monotonic() + seconds, 0, 0, 0
     try:
         while worlds == 0 or time.monotonic() < end:
+            if worlds and worlds % 40 == 0: # thousands of topics are another test
+                server.stop()
+                shutil.rmtree(folder)
+                server = Server(folder)
             n = play(seed + worlds, server)
             worlds, queries, failed = worlds + 1, queries + n, failed + (n == 0)
     except BaseException:
