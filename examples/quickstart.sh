@@ -32,9 +32,10 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 sql() { "$weir" sql --data "$scratch/data" "$@" 3>&-; }
 
-# A shell brings its own node; the ones below join it over the socket in its data folder.
+# A shell brings its own node; the ones below join it over the socket in its data folder. It is in a session of its own: a
+# Ctrl-C is for the queries, the node ends after them, in finish.
 mkfifo "$scratch/node"
-"$weir" sql --data "$scratch/data" --quiet <"$scratch/node" >/dev/null 2>"$scratch/errors" &
+setsid "$weir" sql --data "$scratch/data" --quiet <"$scratch/node" >/dev/null 2>"$scratch/errors" &
 node=$!
 exec 3>"$scratch/node"
 for _ in $(seq 100); do
