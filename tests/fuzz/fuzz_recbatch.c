@@ -45,7 +45,8 @@ static void rebuild(struct str bytes, enum codec codec)
     CHECK(recbatch_peek(&old, bytes) == 0);
     int64_t n = walk(&old, &walked);
     err = recbatch_rebuild(bytes, codec, c, INFLATED, &out);
-    CHECK(!err == (!walked && n > 0));
+    /* Consecutive offsets must have room after the first. */
+    CHECK(!err == (!walked && n > 0 && old.base_offset <= INT64_MAX - old.count));
     if (!err) {
         CHECK(recbatch_peek(&rb, wbuf_view(&out)) == 0 && rb.size == out.len);
         CHECK(recbatch_check_crc(&rb, out.data) == 0);
