@@ -178,8 +178,6 @@ static int batch(struct loop_state *s, const uint8_t *p, size_t size)
     int64_t base_ts = (int64_t)be64(p + 27), skip, ts, klen, vlen;
     int32_t count = (int32_t)be32(p + 57);
     struct fields f;
-    if (crc32c(0, p + 21, size - 21) != be32(p + 17))
-        return E_CORRUPT;
     p += HEAD;
     for (int32_t i = 0; i < count; i++) {
         p = varint(p, &skip);
