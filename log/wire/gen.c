@@ -6,9 +6,9 @@
  *     message NAME versions A-B flexible C+                 followed by fields
  * A field is a line, indented by 4 spaces for each level:
  *     name  type  [versions]  [tag N]  [rigid]  [= default]
- *     type      bool int8 int16 int32 int64 string uuid records, {s} = struct s, [t] = array of a type or of struct s;
- *               the fields of s follow, one level deeper. A `?` after the type says that it may be null, `?N+` only
- *               from version N on
+ *     type      bool int8 int16 int32 int64 string uuid bytes records, {s} = struct s, [t] = array of a type or of struct
+ *               s; the fields of s follow, one level deeper. A `?` after the type says that it may be null, `?N+` only
+ *               from version N on. Records are bytes that need not be copied when they are sent (gaps)
  *     versions  N+, N-M or N; left out: all versions of what it stands in
  *     tag N     a tagged field; left out of the bytes while it has its default
  *     rigid     never in compact form, whatever the version (client_id of the request header alone)
@@ -24,13 +24,14 @@
 
 #define FIELDS_MAX 32
 #define APIS_MAX 100
+#define HEADERS_MAX 16
 #define DEPTH_MAX 8
 #define NAME_MAX_LEN 96
 
 struct range {
     int lo, hi;
 };
-enum kind { K_BOOL, K_INT8, K_INT16, K_INT32, K_INT64, K_STRING, K_UUID, K_RECORDS, K_STRUCT };
+enum kind { K_BOOL, K_INT8, K_INT16, K_INT32, K_INT64, K_STRING, K_UUID, K_BYTES, K_RECORDS, K_STRUCT };
 /* get: a C expression, given a reader, flex, and whether null is allowed. put: a statement, given the value and those.
  */
 static const struct {
@@ -44,8 +45,8 @@ static const struct {
     [K_INT64] = {"int64", "int64_t", "(int64_t)rbuf_be64(%s)", "wbuf_be64(w, (uint64_t)%s)", 8, 8},
     [K_STRING] = {"string", "struct str", "prim_get_string(%s, %s, %s)", "prim_put_string(w, %s, %s, %s)", 2, 1},
     [K_UUID] = {"uuid", "struct uuid", "prim_get_uuid(%s)", "wbuf_put(w, %s.b, 16)", 16, 16},
-    [K_RECORDS] = {"records", "struct str", "prim_get_records(%s, %s, %s)", "prim_put_records(w, %s, %s, %s, gaps)", 4,
-                   1},
+    [K_BYTES] = {"bytes", "struct str", "prim_get_bytes(%s, %s, %s)", "prim_put_bytes(w, %s, %s, %s, NULL)", 4, 1},
+    [K_RECORDS] = {"records", "struct str", "prim_get_bytes(%s, %s, %s)", "prim_put_bytes(w, %s, %s, %s, gaps)", 4, 1},
     [K_STRUCT] = {.name = "struct"},
 };
 
@@ -76,7 +77,7 @@ struct api {
 
 static struct api apis[APIS_MAX];
 static int napis;
-static struct node *headers[4]; /* messages without a key */
+static struct node *headers[HEADERS_MAX]; /* messages without a key */
 static int nheaders;
 static FILE *out;
 
@@ -124,6 +125,9 @@ static struct node *node_new(const char *owner, const char *name, struct range v
     return n;
 }
 
+/* What C holds as struct str. */
+static bool is_text(enum kind k) { return k == K_STRING || k == K_BYTES || k == K_RECORDS; }
+
 /* "[topic]?1+" -> kind, array, sub struct, nullability. */
 static void type_parse(struct field *f, char *type, const char *message, const struct node *in)
 {
@@ -150,7 +154,7 @@ static void type_parse(struct field *f, char *type, const char *message, const s
         bad("unknown type", type);
     if (f->kind == K_STRUCT)
         f->sub = node_new(message, type, f->versions, in->flexible);
-    if (f->nullable && !f->array && f->kind != K_STRING && f->kind != K_RECORDS)
+    if (f->nullable && !f->array && !is_text(f->kind))
         bad("this type cannot be null:", type);
 }
 
@@ -250,7 +254,7 @@ static void file_parse(const char *path)
         } else if (strncmp(line, "api ", 4) == 0 && napis < APIS_MAX) {
             apis[napis] = (struct api){.stable = -1};
             head_parse(&apis[napis++], line, true);
-        } else if (strncmp(line, "message ", 8) == 0 && nheaders < 4) {
+        } else if (strncmp(line, "message ", 8) == 0 && nheaders < HEADERS_MAX) {
             head = (struct api){.stable = -1};
             head_parse(&head, line, false);
             headers[nheaders++] = stack[1] = node_new(head.name, NULL, head.versions, head.flexible);
@@ -370,7 +374,7 @@ static void write_init(const struct node *n)
             p("    m->%s = PRIM_EMPTY_ARRAY;\n", f->name);
         else if (f->sub && !f->array)
             p("    %s_init(&m->%s);\n", f->sub->cname, f->name);
-        else if ((f->kind == K_STRING || f->kind == K_RECORDS) && !null && !f->array)
+        else if (is_text(f->kind) && !null && !f->array)
             p("    m->%s = STR(\"\");\n", f->name);
         else if (f->dflt[0] && !null)
             p("    m->%s = %s%s%s;\n", f->name, f->kind == K_INT64 ? "INT64_C(" : "",
@@ -527,9 +531,9 @@ static void write_differs(const struct field *f, const char *prefix)
             write_differs(&f->sub->fields[i], deeper);
         }
         p(")");
-    } else if (f->kind == K_STRING && strcmp(f->dflt, "null") == 0)
+    } else if (is_text(f->kind) && strcmp(f->dflt, "null") == 0)
         p("%s%s.ptr != NULL", prefix, f->name);
-    else if (f->kind == K_STRING)
+    else if (is_text(f->kind))
         p("%s%s.len != 0", prefix, f->name);
     else if (f->kind == K_UUID)
         p("!uuid_is_zero(%s%s)", prefix, f->name);

@@ -10,7 +10,7 @@ extern char prim_empty[16];
 #define PRIM_EMPTY_ARRAY ((void *)prim_empty)
 
 struct str prim_get_string(struct rbuf *r, bool flex, bool null_ok);
-struct str prim_get_records(struct rbuf *r, bool flex, bool null_ok);
+struct str prim_get_bytes(struct rbuf *r, bool flex, bool null_ok);
 /* Elements of an array, PRIM_NULL for a null one; E_SHORT if so many of at least element_min bytes cannot be left. */
 uint32_t prim_get_count(struct rbuf *r, bool flex, bool null_ok, size_t element_min);
 static inline struct uuid prim_get_uuid(struct rbuf *r)
@@ -29,7 +29,7 @@ static inline void *prim_array(struct arena *a, uint32_t n, size_t size)
 }
 
 void prim_put_string(struct wbuf *w, struct str s, bool flex, bool null_ok);
-void prim_put_records(struct wbuf *w, struct str s, bool flex, bool null_ok, struct wire_gaps *gaps);
+void prim_put_bytes(struct wbuf *w, struct str s, bool flex, bool null_ok, struct wire_gaps *gaps);
 void prim_put_count(struct wbuf *w, const void *array, uint32_t n, bool flex, bool null_ok);
 
 /* Tagged fields, reading: for each, its number and a reader over its bytes alone. Numbers must rise. */

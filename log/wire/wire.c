@@ -52,7 +52,7 @@ struct str prim_get_string(struct rbuf *r, bool flex, bool null_ok)
     return get_bytes(r, check_null(r, n, null_ok));
 }
 
-struct str prim_get_records(struct rbuf *r, bool flex, bool null_ok)
+struct str prim_get_bytes(struct rbuf *r, bool flex, bool null_ok)
 {
     uint32_t n = flex ? get_compact(r) : from_signed(r, (int32_t)rbuf_be32(r));
     return get_bytes(r, check_null(r, n, null_ok));
@@ -145,7 +145,7 @@ static void add_gap(struct wire_gaps *gaps, struct wire_gap gap)
     gaps->bytes += gap.len;
 }
 
-void prim_put_records(struct wbuf *w, struct str s, bool flex, bool null_ok, struct wire_gaps *gaps)
+void prim_put_bytes(struct wbuf *w, struct str s, bool flex, bool null_ok, struct wire_gaps *gaps)
 {
     CHECK(s.len <= INT32_MAX - 1);
     put_length(w, s.ptr || !null_ok ? (uint32_t)s.len : PRIM_NULL, flex);

@@ -11,6 +11,7 @@ enum describe_kind {
     DESCRIBE_int64,
     DESCRIBE_string,
     DESCRIBE_uuid,
+    DESCRIBE_bytes,
     DESCRIBE_records,
     DESCRIBE_struct,
 };

@@ -46,6 +46,7 @@ static size_t fill_value(char *at, const struct describe_field *f, struct arena 
         memcpy(at, &v, 8);
         return 16;
     case DESCRIBE_string:
+    case DESCRIBE_bytes:
     case DESCRIBE_records:
         text = v % 8 == 0 ? STR_NULL : fill_text(a, v % 5 == 0 ? 300 : 10);
         memcpy(at, &text, sizeof text);
@@ -489,6 +490,32 @@ static void frame_lengths_are_bounded(void **state)
     wbuf_fini(&w);
 }
 
+/* A length of four bytes, not two: subscriptions and assignments may be longer than any text. */
+static void bytes_may_be_longer_than_text(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    char *big = arena_zalloc(&a, 100000);
+    memset(big, 'x', 100000);
+    for (int version = 0; version <= 9; version += 9) {
+        struct join_group_request in, back;
+        struct join_group_request_protocol proto = {STR("range"), {big, 100000}};
+        struct wbuf w;
+        join_group_request_init(&in);
+        in.protocols = &proto;
+        in.protocols_n = 1;
+        wbuf_init(&w);
+        join_group_request_encode(&in, &w, version);
+        struct rbuf r = rbuf_of(w.data, w.len);
+        assert_int_equal(join_group_request_decode(&back, &r, version, &a), 0);
+        assert_int_equal(wire_decode_done(&r), 0);
+        assert_true(str_eq(back.protocols[0].metadata, proto.metadata));
+        wbuf_fini(&w);
+    }
+    arena_fini(&a);
+}
+
 int main(void)
 {
     random_seed(&rnd, test_seed());
@@ -502,6 +529,7 @@ int main(void)
         cmocka_unit_test(null_and_empty_stay_apart),
         cmocka_unit_test(tagged_fields_are_bounded_and_in_order),
         cmocka_unit_test(a_long_tagged_field_gets_a_long_length),
+        cmocka_unit_test(bytes_may_be_longer_than_text),
         cmocka_unit_test(gaps_leave_out_the_records_and_nothing_else),
         cmocka_unit_test(request_headers_fit_the_version),
         cmocka_unit_test(unknown_requests_are_named_not_read),

@@ -87,6 +87,7 @@ static void build_value(void *at, const struct describe_field *f, const struct j
     case DESCRIBE_string:
         *(struct str *)at = j->kind == JSON_NULL ? STR_NULL : j->text;
         break;
+    case DESCRIBE_bytes:
     case DESCRIBE_records:
         *(struct str *)at = j->kind == JSON_NULL ? STR_NULL : json_unbase64(j->text, a);
         break;
@@ -104,7 +105,8 @@ static size_t value_size(const struct describe_field *f)
     static const size_t sizes[] = {[DESCRIBE_bool] = sizeof(bool), [DESCRIBE_int8] = 1,
                                    [DESCRIBE_int16] = 2,           [DESCRIBE_int32] = 4,
                                    [DESCRIBE_int64] = 8,           [DESCRIBE_string] = sizeof(struct str),
-                                   [DESCRIBE_uuid] = 16,           [DESCRIBE_records] = sizeof(struct str)};
+                                   [DESCRIBE_uuid] = 16,           [DESCRIBE_bytes] = sizeof(struct str),
+                                   [DESCRIBE_records] = sizeof(struct str)};
     return f->sub ? f->sub->size : sizes[f->kind];
 }
 
@@ -123,15 +125,20 @@ static void build_field(char *m, const struct describe_field *f, const struct js
         build_value(items, f, e, a);
 }
 
-/* ApiVersions 5 is newer than what we read; its fields stand, at their defaults, in all vectors. */
-static bool is_newer_field(struct str key) { return str_eq(key, STR("clusterId")) || str_eq(key, STR("nodeId")); }
+/* Fields of versions that are newer than what we read; they stand, at their defaults, in all vectors. */
+static bool is_newer_field(const char *name, struct str key)
+{
+    if (strcmp(name, "api_versions_request") == 0)
+        return str_eq(key, STR("clusterId")) || str_eq(key, STR("nodeId"));
+    return strncmp(name, "txn_offset_commit", 17) == 0 && str_eq(key, STR("topicId"));
+}
 
 static void build_struct(void *m, const struct describe_struct *s, const struct json *j, struct arena *a)
 {
     s->init(m);
     for (const struct json *e = j->first; e; e = e->next) {
         const struct describe_field *f = find_field(s, e->key);
-        if (!f && strcmp(s->name, "api_versions_request") == 0 && is_newer_field(e->key))
+        if (!f && is_newer_field(s->name, e->key))
             continue;
         if (!f)
             fail_msg("%s has no field %.*s", s->name, STR_ARG(e->key));
@@ -147,7 +154,7 @@ static void same_value(const char *x, const char *y, const struct describe_field
 {
     if (f->kind == DESCRIBE_struct) {
         same_struct(x, y, f->sub);
-    } else if (f->kind == DESCRIBE_string || f->kind == DESCRIBE_records) {
+    } else if (f->kind == DESCRIBE_string || f->kind == DESCRIBE_bytes || f->kind == DESCRIBE_records) {
         struct str s, t;
         memcpy(&s, x, sizeof s);
         memcpy(&t, y, sizeof t);
@@ -252,6 +259,11 @@ static void check_message(const char *folder, const char *name, struct tally *t)
     t->messages += dir != NULL;
 }
 
+/* Messages that Kafka's vectors leave out: most are records of its internal topics. */
+static const char *const without_vectors[] = {
+    "offset_delete_response", "offset_commit_key", "offset_commit_value", "group_metadata_key", "group_metadata_value",
+};
+
 static void messages_match_kafka_byte_for_byte(void **state)
 {
     (void)state;
@@ -264,7 +276,13 @@ static void messages_match_kafka_byte_for_byte(void **state)
         check_message(vectors_folder(), e->d_name, &t);
     closedir(dir);
     print_message("%u vectors of %u messages; %u of versions newer than the schema\n", t.passed, t.messages, t.newer);
-    assert_int_equal(t.messages, describe_messages_n);
+    assert_int_equal(t.messages + ARRAY_LEN(without_vectors), describe_messages_n);
+    for (size_t i = 0; i < ARRAY_LEN(without_vectors); i++) {
+        size_t k = 0;
+        while (k < describe_messages_n && strcmp(describe_messages[k].message->name, without_vectors[i]) != 0)
+            k++;
+        assert_true(k < describe_messages_n);
+    }
     assert_true(t.passed >= 290);
 }
 
