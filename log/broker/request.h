@@ -10,39 +10,11 @@ struct desk;
 struct req;
 struct sessions;
 
-/* Kafka's error codes that no error of ours stands for. */
-enum kafka_error {
-    K_NONE = 0,
-    K_OFFSET_RANGE = 1,
-    K_UNKNOWN_TOPIC = 3,
-    K_INVALID_TOPIC = 17,
-    K_NOT_ENOUGH_REPLICAS = 19,
-    K_INVALID_ACKS = 21,
-    K_CLUSTER_AUTHORIZATION = 31,
-    K_UNSUPPORTED_VERSION = 35,
-    K_INVALID_PARTITIONS = 37,
-    K_INVALID_REPLICATION = 38,
-    K_INVALID_ASSIGNMENT = 39,
-    K_INVALID_CONFIG = 40,
-    K_INVALID_REQUEST = 42,
-    K_INVALID_TXN_STATE = 48,
-    K_TRANSACTIONAL_ID_AUTHORIZATION = 53,
-    K_STORAGE = 56,
-    K_SESSION_NOT_FOUND = 70,
-    K_SESSION_EPOCH = 71,
-    K_FENCED_EPOCH = 74,
-    K_UNKNOWN_EPOCH = 75,
-    K_UNKNOWN_TOPIC_ID = 100,
-    K_SESSION_TOPIC_ID = 106,
-    K_MISMATCHED_ENDPOINT = 114,
-    K_UNSUPPORTED_ENDPOINT = 115,
-};
-
 /* Where a setting's value comes from, as Kafka numbers it. */
 enum config_source { CONFIG_TOPIC = 1, CONFIG_STATIC_BROKER = 4, CONFIG_DEFAULT = 5 };
 
 /* What an API needs: for authorisation, and for the sets of allowed operations in answers (Kafka's numbers). */
-enum resource { RES_NONE, RES_TOPIC = 2, RES_BROKER = 4, RES_CLUSTER = 5 };
+enum resource { RES_NONE, RES_TOPIC = 2, RES_GROUP = 3, RES_BROKER = 4, RES_CLUSTER = 5, RES_TRANSACTIONAL_ID = 6 };
 enum operation {
     OP_NONE = 0,
     OP_READ = 3,
