@@ -124,8 +124,8 @@ void job_restored(struct job *j, int status, const char *why)
     }
     size_record(j, &j->next);
     const struct config *conf = broker_config(engine_broker(j->engine));
-    int64_t interval_us = MAX(conf->commit_interval_ms * 1000, ENGINE_EPOCH_SPACING_US);
-    epochs_init(&j->epochs, j->ntasks, j->done, interval_us, MIN(interval_us, ENGINE_EPOCH_SPACING_US), j->last.epoch);
+    int64_t max_us = conf->commit_interval_ms * 1000, min_us = MIN(max_us, conf->commit_interval_min_ms * 1000);
+    epochs_init(&j->epochs, j->ntasks, j->task_epochs, min_us, max_us, j->last.epoch);
     sm_move(&j->sm, J_OPENING);
     j->starting = j->ntasks;
     for (unsigned i = 0; i < j->ntasks; i++) {
@@ -269,7 +269,8 @@ static void gather(struct job *j, struct commit_record *c)
     CHECK(n == c->nsources);
 }
 
-static void commit_durable(struct job *j)
+/* The epoch is committed: its record is the last one. */
+static void end_epoch(struct job *j)
 {
     struct commit_record done = j->next;
     j->next = j->last;
@@ -277,7 +278,7 @@ static void commit_durable(struct job *j)
     if (!j->next.tasks || j->next.ntasks != done.ntasks || j->next.nsources != done.nsources ||
         j->next.noutputs != done.noutputs)
         size_record(j, &j->next);
-    step(j, EV_DURABLE, 0);
+    step(j, EV_ENDED, 0);
 }
 
 static void checkpoints_add(struct job *j, int64_t commit_at)
@@ -300,7 +301,7 @@ static void commit_flushed(void *arg, int status, int64_t base_offset, int64_t e
         job_fail(j, status, "its commit cannot be written: %s", err_text(status));
     } else if (!is_closing(j)) {
         checkpoints_add(j, base_offset);
-        commit_durable(j);
+        step(j, EV_RECORD, 0);
     }
     job_maybe_closed(j);
 }
@@ -309,7 +310,7 @@ static void write_commit(struct job *j)
 {
     gather(j, &j->next);
     if (j->query || (j->last.epoch && commit_same(&j->last, &j->next))) {
-        commit_durable(j);
+        step(j, EV_RECORD, 0);
         return;
     }
     if (!j->commits) {
@@ -379,10 +380,18 @@ static void step(struct job *j, enum epoch_event_kind kind, unsigned task)
         for (unsigned i = 0; i < j->ntasks; i++)
             if (!j->tasks[i].ninlets)
                 task_open_epoch(&j->tasks[i], j->epochs.number);
-    if (fx.write)
+    if (fx.record)
         write_commit(j);
+    if (fx.commit)
+        end_epoch(j);
     if (fx.over)
         last_epoch_is_over(j);
+}
+
+void job_task_cut(struct job *j, struct task *t)
+{
+    if (is_live(j))
+        step(j, EV_CUT, t->number);
 }
 
 void job_task_done(struct job *j, struct task *t)

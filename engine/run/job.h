@@ -61,7 +61,7 @@ struct job {
     /* coordinator */
     struct epochs epochs;
     struct timer tick;
-    bool *done;
+    uint8_t *task_epochs; /* the machine's, by task */
     struct commit_record last; /* committed; arrays complete */
     struct commit_record next;
     bool gate_open;          /* all sources may read */
@@ -102,6 +102,7 @@ PRINTF_LIKE(3, 4) void job_fail(struct job *j, int status, const char *fmt, ...)
 bool job_is_over(const struct job *j);
 enum job_state job_state(const struct job *j);
 void job_task_started(struct job *j, struct task *t);
+void job_task_cut(struct job *j, struct task *t);
 void job_task_done(struct job *j, struct task *t);
 void job_task_failed(struct job *j, struct task *t);
 void job_task_reached(struct job *j, struct task *t);

@@ -99,7 +99,7 @@ static void make_tasks(struct job *j)
     const struct graph *g = j->graph;
     j->ntasks = g->ntasks;
     j->tasks = ARENA_ARRAY(&j->arena, struct task, j->ntasks);
-    j->done = ARENA_ARRAY(&j->arena, bool, j->ntasks);
+    j->task_epochs = ARENA_ARRAY(&j->arena, uint8_t, j->ntasks);
     for (unsigned i = 0; i < g->nfrags; i++)
         for (unsigned k = 0; k < g->frags[i].ntasks; k++) {
             struct task *t = &j->tasks[g->frags[i].first_task + k];

@@ -215,6 +215,11 @@ static void started_cb(struct msg *m)
     struct task *t = TASK_OF(m, is_started);
     job_task_started(t->job, t);
 }
+static void cut_cb(struct msg *m)
+{
+    struct task *t = TASK_OF(m, is_cut);
+    job_task_cut(t->job, t);
+}
 static void done_cb(struct msg *m)
 {
     struct task *t = TASK_OF(m, is_done);
@@ -301,6 +306,7 @@ static void check_done(struct task *t)
     t->reporting = false;
     for (unsigned i = 0; i < t->noutputs; i++)
         t->cut_ends[i] = t->outputs[i].end;
+    tell(&t->is_cut, t, cut_cb);
     tell(&t->is_done, t, done_cb);
 }
 

@@ -108,7 +108,7 @@ struct task {
     struct checkpointing *checkpointing;
 
     struct task_msg to_start, to_gate, to_open, to_committed, to_shut, to_close; /* home -> task */
-    struct task_msg is_started, is_done, has_failed, has_reached, is_closed;     /* task -> home */
+    struct task_msg is_started, is_cut, is_done, has_failed, has_reached, is_closed;     /* task -> home */
     enum task_gate new_gate;
     int64_t new_epoch, new_committed;
     bool started; /* home's: task_start was called */

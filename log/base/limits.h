@@ -229,8 +229,6 @@
 #endif
 /* Parcels a task keeps for reuse. */
 #define ENGINE_SPARE_PARCELS 16
-/* Least time between two epochs, microseconds: each costs two syncs. */
-#define ENGINE_EPOCH_SPACING_US 5000
 
 /* ---- sql */
 

@@ -65,25 +65,84 @@ static struct epoch_effects step(struct epochs *e, enum epoch_event_kind k, unsi
     return epochs_step(e, &(struct epoch_event){.kind = k, .task = task, .epoch = e->number}, now);
 }
 
+/* All tasks pass the marker, then all is durable, the record too, then the transaction ends. */
+static struct epoch_effects finish(struct epochs *e, int64_t now)
+{
+    for (unsigned i = 0; i < e->ntasks; i++)
+        assert_int_equal(step(e, EV_CUT, i, now).record, i + 1 == e->ntasks);
+    for (unsigned i = 0; i < e->ntasks; i++)
+        assert_false(step(e, EV_DONE, i, now).commit);
+    assert_true(step(e, EV_RECORD, 0, now).commit);
+    return step(e, EV_ENDED, 0, now);
+}
+
 /* The first row after quiet opens an epoch at once; rows while it flies make the next one wait for the interval. */
 static void test_epoch_spacing(void **state)
 {
     (void)state;
     struct epochs e;
-    bool done[2];
-    epochs_init(&e, 2, done, 100000, 5000, 7);
+    uint8_t tasks[2];
+    epochs_init(&e, 2, tasks, 5000, 1000000, 7);
     struct epoch_effects fx = step(&e, EV_ROWS, 0, 1000000);
     assert_true(fx.open && e.number == 8);
     assert_false(step(&e, EV_ROWS, 0, 1000100).open);
-    assert_false(step(&e, EV_DONE, 1, 1000200).write);
-    assert_true(step(&e, EV_DONE, 0, 1000300).write);
-    fx = step(&e, EV_DURABLE, 0, 1000400);
+    fx = finish(&e, 1001000);
     assert_true(fx.committed && !fx.open);
-    assert_int_equal(fx.timer_us, 1100000);
+    assert_int_equal(fx.timer_us, 1000000 + 1000 * EPOCH_SHARE);
     fx = step(&e, EV_HURRY, 0, 1004000);
     assert_int_equal(fx.timer_us, 1005000);
     fx = step(&e, EV_TICK, 0, 1005000);
     assert_true(fx.open && e.number == 9);
+}
+
+/* The record goes out while tasks still write; the transaction ends only when the record and all writes are durable. */
+static void test_epoch_waits_for_all(void **state)
+{
+    (void)state;
+    struct epochs e;
+    uint8_t tasks[2];
+    epochs_init(&e, 2, tasks, 5000, 100000, 0);
+    assert_true(step(&e, EV_FORCE, 0, 1000).open);
+    assert_false(step(&e, EV_CUT, 1, 1001).record);
+    assert_false(step(&e, EV_DONE, 1, 1002).commit);
+    assert_true(step(&e, EV_CUT, 0, 1003).record);
+    assert_false(step(&e, EV_RECORD, 0, 1004).commit);
+    struct epoch_effects fx = step(&e, EV_DONE, 0, 1005);
+    assert_true(fx.commit && !fx.committed && e.committed == 0);
+    assert_false(step(&e, EV_ROWS, 0, 900000).open);
+    fx = step(&e, EV_ENDED, 0, 900001);
+    assert_true(fx.committed && e.committed == 1);
+}
+
+/* A busy job's interval follows what its epochs cost, within its bounds. */
+static void test_epoch_interval_follows_cost(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t cost_us, interval_us;
+    } cases[] = {{100, 5000}, {1000, 1000 * EPOCH_SHARE}, {10000, 10000 * EPOCH_SHARE}, {2000000, 1000000}};
+    for (unsigned c = 0; c < ARRAY_LEN(cases); c++) {
+        struct epochs e;
+        uint8_t tasks[1];
+        int64_t now = 0;
+        epochs_init(&e, 1, tasks, 5000, 1000000, 0);
+        for (int i = 0; i < 20; i++) {
+            struct epoch_effects fx = step(&e, i ? EV_TICK : EV_ROWS, 0, now);
+            assert_true(fx.open);
+            step(&e, EV_ROWS, 0, now);
+            int64_t opened = now;
+            now += cases[c].cost_us;
+            fx = finish(&e, now);
+            int64_t due = MAX(now, opened + cases[c].interval_us);
+            assert_true(fx.open ? now == due : fx.timer_us == due);
+            if (fx.open)
+                finish(&e, now += cases[c].cost_us);
+            now = MAX(now, due);
+            if (fx.open)
+                break; /* it costs more than its bound: one follows the other */
+        }
+        assert_int_equal(e.interval_us, cases[c].interval_us);
+    }
 }
 
 /* An idle job opens nothing, whatever the timer says. */
@@ -91,8 +150,8 @@ static void test_epoch_idle(void **state)
 {
     (void)state;
     struct epochs e;
-    bool done[1];
-    epochs_init(&e, 1, done, 100000, 5000, 0);
+    uint8_t tasks[1];
+    epochs_init(&e, 1, tasks, 5000, 100000, 0);
     for (int i = 0; i < 5; i++) {
         struct epoch_effects fx = step(&e, EV_TICK, 0, i * 1000000);
         assert_true(!fx.open && fx.timer_us == -1);
@@ -105,21 +164,20 @@ static void test_epoch_stop(void **state)
 {
     (void)state;
     struct epochs e;
-    bool done[1];
-    epochs_init(&e, 1, done, 100000, 5000, 0);
+    uint8_t tasks[1];
+    epochs_init(&e, 1, tasks, 5000, 100000, 0);
     assert_true(step(&e, EV_ROWS, 0, 1000).open);
     assert_false(step(&e, EV_ROWS, 0, 1001).open);
     assert_false(step(&e, EV_STOP, 0, 1002).over);
-    assert_true(step(&e, EV_DONE, 0, 1003).write);
-    struct epoch_effects fx = step(&e, EV_DURABLE, 0, 1004);
+    struct epoch_effects fx = finish(&e, 1004);
     assert_true(fx.committed && fx.open && !fx.over);
-    assert_true(step(&e, EV_DONE, 0, 1005).write);
-    fx = step(&e, EV_DURABLE, 0, 1006);
+    fx = finish(&e, 1006);
     assert_true(fx.committed && fx.over && !fx.open);
     assert_false(step(&e, EV_ROWS, 0, 2000000).open);
 }
 
-/* Under any order of events: never two epochs in flight, no record before every task is done, nothing after the end. */
+/* Under any order of events: never two epochs in flight, no record before every task has passed the marker, no commit
+ * before all is durable, nothing after the end. */
 static void test_epoch_random(void **state)
 {
     (void)state;
@@ -127,29 +185,35 @@ static void test_epoch_random(void **state)
     random_seed(&r, seed());
     for (int round = 0; round < 500; round++) {
         struct epochs e;
-        bool done[4];
-        unsigned n = 1 + (unsigned)random_below(&r, 4);
-        epochs_init(&e, n, done, 100, 5, 0);
-        bool flying = false, writing = false, over = false;
-        unsigned left = 0;
+        uint8_t tasks[4], at[4] = {0};
+        unsigned n = 1 + (unsigned)random_below(&r, 4), cut = 0, done = 0;
+        epochs_init(&e, n, tasks, 5, 100, 0);
+        enum { RESTS, FLIES, RECORDS, RECORDED, COMMITS } phase = RESTS;
+        bool over = false;
         int64_t now = 0;
-        for (int i = 0; i < 200; i++) {
+        for (int i = 0; i < 300 && !over; i++) {
             now += (int64_t)random_below(&r, 20);
             struct epoch_effects fx;
-            unsigned pick = (unsigned)random_below(&r, 8);
-            if (over)
-                break;
-            if (flying && !writing && pick < 4) {
-                unsigned t = (unsigned)random_below(&r, n);
-                if (done[t])
+            unsigned pick = (unsigned)random_below(&r, 8), t = (unsigned)random_below(&r, n);
+            if (phase != RESTS && phase != COMMITS && pick < 4) {
+                bool last = phase == RECORDED && done + 1 == n;
+                if (at[t] == 2)
                     continue;
-                fx = step(&e, EV_DONE, t, now);
-                assert_int_equal(fx.write, --left == 0);
-                writing = fx.write;
-            } else if (writing && pick < 4) {
-                fx = step(&e, EV_DURABLE, 0, now);
+                fx = step(&e, at[t] ? EV_DONE : EV_CUT, t, now);
+                cut += at[t] == 0;
+                done += at[t] == 1;
+                at[t]++;
+                assert_int_equal(fx.record, phase == FLIES && cut == n);
+                assert_int_equal(fx.commit, last);
+                phase = fx.record ? RECORDS : fx.commit ? COMMITS : phase;
+            } else if (phase == RECORDS && pick == 4) {
+                fx = step(&e, EV_RECORD, 0, now);
+                assert_int_equal(fx.commit, done == n);
+                phase = fx.commit ? COMMITS : RECORDED;
+            } else if (phase == COMMITS && pick < 4) {
+                fx = step(&e, EV_ENDED, 0, now);
                 assert_true(fx.committed);
-                flying = writing = false;
+                phase = RESTS;
             } else {
                 enum epoch_event_kind k = pick == 7 && i > 100 ? EV_STOP
                                           : pick == 6          ? EV_HURRY
@@ -157,15 +221,16 @@ static void test_epoch_random(void **state)
                                           : pick == 4          ? EV_ROWS
                                                                : EV_TICK;
                 fx = step(&e, k, 0, now);
-                assert_false(fx.write || fx.committed);
+                assert_false(fx.record || fx.commit || fx.committed);
             }
             if (fx.open) {
-                assert_false(flying);
-                flying = true;
-                left = n;
+                assert_int_equal(phase, RESTS);
+                phase = FLIES;
+                cut = done = 0;
+                memset(at, 0, sizeof at);
             }
             over = fx.over;
-            assert_false(over && flying);
+            assert_false(over && phase != RESTS);
         }
     }
 }
@@ -249,6 +314,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_watermark_is_live_minimum),
         cmocka_unit_test(test_epoch_spacing),
+        cmocka_unit_test(test_epoch_waits_for_all),
+        cmocka_unit_test(test_epoch_interval_follows_cost),
         cmocka_unit_test(test_epoch_idle),
         cmocka_unit_test(test_epoch_stop),
         cmocka_unit_test(test_epoch_random),
