@@ -387,7 +387,7 @@ static void await_settle(struct call *c, struct job *j)
     snprintf(c->why, sizeof c->why, "%s", j->why);
     if (!c->status && !sm_is(&j->sm, J_RUNNING)) {
         c->status = E_CANCELED;
-        snprintf(c->why, sizeof c->why, "the job was stopped");
+        snprintf(c->why, sizeof c->why, "the job was paused");
     }
     post(c->back, &c->msg, await_answer);
 }
@@ -404,7 +404,7 @@ static void await_found(struct call *c)
 static void await_missing(struct call *c)
 {
     c->status = E_NOT_FOUND;
-    snprintf(c->why, sizeof c->why, "there is no such job, or it is stopped");
+    snprintf(c->why, sizeof c->why, "there is no such job, or it is paused");
     post(c->back, &c->msg, await_answer);
 }
 
@@ -459,7 +459,7 @@ static void status_missing(struct call *c)
     if (o && job_def_unpack(&def, arena_dup(c->arena, o->body), c->arena) == 0) {
         c->st = ARENA_NEW(c->arena, struct job_status);
         *c->st = (struct job_status){
-            .id = c->id, .name = def.name, .sql = def.sql, .state = JOB_STOPPED, .watermark_ms = WATERMARK_NONE};
+            .id = c->id, .name = def.name, .sql = def.sql, .state = JOB_PAUSED, .watermark_ms = WATERMARK_NONE};
         c->status = 0;
     }
     counted_release(&im->c);

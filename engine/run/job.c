@@ -59,11 +59,11 @@ enum job_state job_state(const struct job *j)
         return JOB_RUNNING;
     case J_CLOSING:
     case J_FAILED:
-        return j->fail_status ? JOB_FAILED : JOB_STOPPED;
+        return j->fail_status ? JOB_FAILED : JOB_PAUSED;
     case J_STOPPED:
         break;
     }
-    return JOB_STOPPED;
+    return JOB_PAUSED;
 }
 
 /* ---- opening and running */

@@ -26,14 +26,14 @@ struct job_def {
     struct uuid relation;    /* object of kind "relation" it fills; zero: INSERT INTO */
     unsigned nreads;         /* relations it reads */
     struct uuid *reads;
-    bool stopped;            /* wanted state */
+    bool stopped;            /* wanted state: PAUSE sets it */
     int64_t created_ms;
 };
 void job_def_pack(const struct job_def *j, struct wbuf *out);
 int job_def_unpack(struct job_def *j, struct str body, struct arena *a);
 
 /* ---- What a job is doing: a snapshot, gathered from its shards. */
-enum job_state { JOB_STARTING, JOB_RESTORING, JOB_RUNNING, JOB_STOPPED, JOB_FAILED };
+enum job_state { JOB_STARTING, JOB_RESTORING, JOB_RUNNING, JOB_PAUSED, JOB_FAILED };
 const char *job_state_name(enum job_state s);
 struct job_source_status {
     const char *topic;

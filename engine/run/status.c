@@ -3,7 +3,7 @@
 
 const char *job_state_name(enum job_state s)
 {
-    static const char *const names[] = {"STARTING", "RESTORING", "RUNNING", "STOPPED", "FAILED"};
+    static const char *const names[] = {"STARTING", "RESTORING", "RUNNING", "PAUSED", "FAILED"};
     return (unsigned)s < ARRAY_LEN(names) ? names[s] : "?";
 }
 

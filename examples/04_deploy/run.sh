@@ -24,14 +24,14 @@ echo "# another definition is refused"
 
 printf 'ann\t{"amount":5}\nbob\t{"amount":20}\n' | "$WEIR" produce orders -K $'\t' --quiet
 "$WEIR" job wait
-echo "# stopped"
-"$WEIR" job stop large --mode box
+echo "# paused"
+"$WEIR" job pause large --mode box
 jobs
 { kill -KILL "$server" && wait "$server"; } 2>/dev/null || true
 
 echo "# after kill -9 and a new start"
 start
-"$WEIR" job start large --mode box
+"$WEIR" job resume large --mode box
 printf 'ann\t{"amount":70}\n' | "$WEIR" produce orders -K $'\t' --quiet
 "$WEIR" job wait
 jobs

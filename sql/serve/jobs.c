@@ -85,7 +85,7 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
     if (st->why)
         wbuf_printf(out, ": %s", st->why);
     wbuf_u8(out, '\n');
-    if (st->state == JOB_STOPPED)
+    if (st->state == JOB_PAUSED)
         return;
     wbuf_printf(out, "lag %lld, %.0f rows/s, %llu rows in, %llu rows out, %llu late, watermark %s\n",
                 (long long)st->lag, st->rows_per_s, (unsigned long long)st->rows_in, (unsigned long long)st->rows_out,

@@ -12,24 +12,26 @@ static const char usage[] =
     "weir job: look at jobs and steer them\n"
     "\n"
     "usage: weir job list [options]\n"
-    "       weir job describe|stop|start|drop NAME [options]\n"
+    "       weir job describe NAME [options]\n"
+    "       weir job pause|resume|terminate NAME|--all [options]\n"
     "       weir job wait [NAME] [options]\n"
     "\n"
     "  list       every job: state, lag, rates, rows\n"
     "  describe   one job: sources, event time, state, errors, plan with its counters\n"
-    "  stop       let it commit and stop; it stays stopped over restarts\n"
-    "  start      let it go on where it stopped\n"
-    "  drop       end it for good; what it filled stays\n"
+    "  pause      let it commit and let go of all it holds; it stays paused over restarts (also: stop)\n"
+    "  resume     let it go on where it paused (also: start)\n"
+    "  terminate  end it for good, with its state; what it filled stays (also: drop)\n"
     "  wait       until the jobs have caught up with their input and committed\n"
     "\n"
     "  --server HOST:PORT   speak to this server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
     "  --data DIR           the node on this folder, of a shell or of our own\n"
+    "  --all                every job there is\n"
     "  --mode MODE          how the list is shown: box, ndjson, csv, json, markdown, vertical\n"
     "  --for SECONDS        how long to wait at most (default 60)\n"
     "\n"
     "examples\n"
     "  weir job list --mode json\n"
-    "  weir job stop hourly && weir job start hourly\n"
+    "  weir job pause hourly && weir job resume hourly\n"
     "  weir job wait --data /tmp/play --for 10\n"
     "\n"
     "exit codes: 0 good, 1 refused, failed or out of time, 2 no connection or a lost one, 3 wrong usage\n";
@@ -37,19 +39,28 @@ static const char usage[] =
 struct job_options {
     const char *server, *data;
     int64_t wait_ms;
+    bool all;
 };
+enum verb_takes { NAME_NONE, NAME_MAYBE, NAME_ONE, NAME_OR_ALL };
 struct verb {
     const char *name;
-    bool named; /* needs a NAME */
+    enum verb_takes takes;
     int (*run)(struct client *c, struct str name, const struct job_options *o);
 };
 
+/* An empty name: all of them. */
 static int run_on(struct client *c, const char *before, struct str name)
 {
     struct wbuf w;
     wbuf_init(&w);
     wbuf_str(&w, str_of(before));
-    ast_print_name(name, &w);
+    bool all = !name.len;
+    if (all)
+        name = STR("ALL");
+    if (!all && str_eq_nocase(name, STR("ALL"))) /* a job of this name, not all of them */
+        wbuf_printf(&w, "\"%.*s\"", STR_ARG(name));
+    else
+        ast_print_name(name, &w);
     wbuf_u8(&w, ';');
     int code = client_run(c, wbuf_view(&w));
     wbuf_fini(&w);
@@ -68,33 +79,33 @@ static int describe(struct client *c, struct str name, const struct job_options 
     return run_on(c, "EXPLAIN ", name);
 }
 
-/* The state of a job as SHOW JOBS has it; empty: there is none. */
-static int state_of(struct client *c, struct str name, char *state, size_t cap)
+/* The first job that is not paused yet, of all or the one named, as SHOW JOBS has it; empty: none. */
+static int not_paused(struct client *c, struct str name, char *out, size_t cap)
 {
     struct arena a;
     struct columns cols;
     struct row *rows;
     unsigned n;
     arena_init(&a);
-    state[0] = 0;
+    out[0] = 0;
     int code = client_rows(c, STR("SHOW JOBS;"), &a, false, &cols, &rows, &n);
     for (unsigned i = 0; code == EXIT_GOOD && cols.n > 1 && i < n; i++)
-        if (str_eq_nocase(rows[i].cells[0].text, name))
-            snprintf(state, cap, "%.*s", STR_ARG(rows[i].cells[1].text));
+        if ((!name.len || str_eq_nocase(rows[i].cells[0].text, name)) &&
+            !str_eq(rows[i].cells[1].text, STR("paused")))
+            snprintf(out, cap, "%.*s is still %.*s", STR_ARG(rows[i].cells[0].text), STR_ARG(rows[i].cells[1].text));
     xfree(rows);
     arena_fini(&a);
     return code;
 }
 
-static int stop(struct client *c, struct str name, const struct job_options *o)
+static int pause_job(struct client *c, struct str name, const struct job_options *o)
 {
-    char state[32];
+    char busy[200];
     int64_t until = clock_mono_us() + o->wait_ms * 1000;
     int code = run_on(c, "PAUSE ", name);
-    while (code == EXIT_GOOD && (code = state_of(c, name, state, sizeof state)) == EXIT_GOOD &&
-           strcmp(state, "stopped") != 0) {
+    while (code == EXIT_GOOD && (code = not_paused(c, name, busy, sizeof busy)) == EXIT_GOOD && busy[0]) {
         if (clock_mono_us() > until) {
-            fprintf(stderr, "job %.*s is still %s\n", STR_ARG(name), state);
+            fprintf(stderr, "job %s\n", busy);
             return EXIT_STATEMENT;
         }
         clock_sleep_ms(10);
@@ -102,13 +113,13 @@ static int stop(struct client *c, struct str name, const struct job_options *o)
     return code;
 }
 
-static int start(struct client *c, struct str name, const struct job_options *o)
+static int resume(struct client *c, struct str name, const struct job_options *o)
 {
     (void)o;
     return run_on(c, "RESUME ", name);
 }
 
-static int drop(struct client *c, struct str name, const struct job_options *o)
+static int terminate(struct client *c, struct str name, const struct job_options *o)
 {
     (void)o;
     return run_on(c, "TERMINATE ", name);
@@ -119,14 +130,18 @@ static int wait_for(struct client *c, struct str name, const struct job_options 
     return client_wait(c, name, o->wait_ms);
 }
 
-static const struct verb verbs[] = {{"list", false, list},  {"describe", true, describe}, {"stop", true, stop},
-                                    {"start", true, start}, {"drop", true, drop},         {"wait", false, wait_for}};
+/* The words of SQL, and those that people know from services. */
+static const struct verb verbs[] = {
+    {"list", NAME_NONE, list},      {"describe", NAME_ONE, describe},        {"pause", NAME_OR_ALL, pause_job},
+    {"resume", NAME_OR_ALL, resume}, {"terminate", NAME_OR_ALL, terminate}, {"wait", NAME_MAYBE, wait_for},
+    {"stop", NAME_OR_ALL, pause_job}, {"start", NAME_OR_ALL, resume},       {"drop", NAME_OR_ALL, terminate}};
 
-enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR };
+enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR, OPT_ALL };
 static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
                                              {"data", required_argument, NULL, OPT_DATA},
                                              {"mode", required_argument, NULL, OPT_MODE},
                                              {"for", required_argument, NULL, OPT_FOR},
+                                             {"all", no_argument, NULL, OPT_ALL},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
@@ -156,6 +171,9 @@ static bool parse_options(int argc, char **argv, struct job_options *o, struct c
         case OPT_FOR:
             good = shell_seconds(optarg, &o->wait_ms);
             break;
+        case OPT_ALL:
+            o->all = true;
+            break;
         case 'h':
             fputs(usage, stdout);
             return false;
@@ -174,7 +192,22 @@ static bool parse_options(int argc, char **argv, struct job_options *o, struct c
     return *code == EXIT_GOOD;
 }
 
-static const struct verb *verb_of(int argc, char **argv, int *code)
+static bool takes(const struct verb *v, int args, bool all)
+{
+    switch (v->takes) {
+    case NAME_NONE:
+        return args == 0 && !all;
+    case NAME_MAYBE:
+        return args <= 1 && !all;
+    case NAME_ONE:
+        return args == 1 && !all;
+    case NAME_OR_ALL:
+        break;
+    }
+    return args + all == 1;
+}
+
+static const struct verb *verb_of(int argc, char **argv, bool all, int *code)
 {
     const char *name = argc > optind ? argv[optind] : NULL;
     *code = EXIT_USAGE;
@@ -182,13 +215,15 @@ static const struct verb *verb_of(int argc, char **argv, int *code)
         const struct verb *v = &verbs[i];
         if (strcmp(v->name, name) != 0)
             continue;
-        int args = argc - optind - 1, most = v->named || v->run == wait_for;
-        if (args >= v->named && args <= most)
+        if (takes(v, argc - optind - 1, all))
             return v;
-        *code = wrong(v->named ? "the name of one job is needed" : "too many arguments", NULL);
+        *code = wrong(v->takes == NAME_OR_ALL ? "the name of one job is needed, or --all"
+                      : v->takes == NAME_ONE  ? "the name of one job is needed"
+                                              : "too many arguments",
+                      NULL);
         return NULL;
     }
-    *code = wrong(name ? "no such verb" : "list, describe, stop, start, drop or wait?", name);
+    *code = wrong(name ? "no such verb" : "list, describe, pause, resume, terminate or wait?", name);
     return NULL;
 }
 
@@ -199,7 +234,7 @@ int cmd_job(int argc, char **argv)
     struct target target;
     int code;
     client_init(&c, "");
-    const struct verb *v = parse_options(argc, argv, &o, &c, &code) ? verb_of(argc, argv, &code) : NULL;
+    const struct verb *v = parse_options(argc, argv, &o, &c, &code) ? verb_of(argc, argv, o.all, &code) : NULL;
     if (v && !target_open(&target, o.data ? NULL : shell_server(o.server), o.data)) {
         code = EXIT_STATEMENT;
     } else if (v) {

@@ -120,7 +120,7 @@ static const struct {
     {"DESCRIBE", "DESCRIBE name [EXTENDED];   DESCRIBE FUNCTION name;"},
     {"EXPLAIN", "EXPLAIN statement;   EXPLAIN job;"},
     {"PRINT", "PRINT topic [FROM BEGINNING] [LIMIT n];"},
-    {"PAUSE", "PAUSE job;   RESUME job;   TERMINATE job|ALL;"},
+    {"PAUSE", "PAUSE job|ALL;   RESUME job|ALL;   TERMINATE job|ALL;"},
     {"SET", "SET 'property' = 'value';   UNSET 'property';"},
     {"DEFINE", "DEFINE name = 'value';   then ${name} stands for it;   UNDEFINE name;"},
 };

@@ -43,7 +43,7 @@ static enum look look(struct client *c, struct str job, int64_t *mark)
         if (str_eq(state, STR("failed"))) {
             fprintf(stderr, "job %.*s has failed; weir job describe tells why\n", STR_ARG(name));
             seen = LOOK_FAILED;
-        } else if (!str_eq(state, STR("stopped")) && (lag || !str_eq(state, STR("running"))) && seen == LOOK_DONE) {
+        } else if (!str_eq(state, STR("paused")) && (lag || !str_eq(state, STR("running"))) && seen == LOOK_DONE) {
             seen = LOOK_BUSY;
         }
     }

@@ -54,19 +54,20 @@ done
 start
 "$WEIR" job wait || fail "wait"
 [ "$(total)" = '{"total":314}' ] || fail "after kill -9: $(total)"
-"$WEIR" job stop t 2>/dev/null || fail "stop"
+"$WEIR" job pause t 2>/dev/null || fail "pause"
 put 1000
-"$WEIR" job list | grep -q '"state":"stopped"' || fail "not stopped"
+"$WEIR" job list | grep -q '"state":"paused"' || fail "not paused"
 kill "$server"
 wait "$server" || fail "the server did not stop cleanly"
 unset WEIR_SERVER
 start
-"$WEIR" job list | grep -q '"state":"stopped"' || fail "a stopped job started by itself"
-"$WEIR" job start t 2>/dev/null && "$WEIR" job wait && [ "$(total)" = '{"total":1314}' ] || fail "after start: $(total)"
+"$WEIR" job list | grep -q '"state":"paused"' || fail "a paused job went on by itself"
+"$WEIR" job resume t 2>/dev/null && "$WEIR" job wait && [ "$(total)" = '{"total":1314}' ] || fail "after resume: $(total)"
 "$WEIR" job describe t | grep -q 'READ stream s' || fail "describe"
-"$WEIR" job drop t 2>/dev/null || fail "drop"
-[ -z "$("$WEIR" job list)" ] || fail "dropped job is listed"
+"$WEIR" job terminate t 2>/dev/null || fail "terminate"
+[ -z "$("$WEIR" job list)" ] || fail "terminated job is listed"
 "$WEIR" job stop t 2>/dev/null; [ $? = 1 ] || fail "exit code of an unknown job"
+"$WEIR" job pause 2>/dev/null; [ $? = 3 ] || fail "pause without a name"
 "$WEIR" job nonsense 2>/dev/null; [ $? = 3 ] || fail "exit code of wrong usage"
 WEIR_SERVER=127.0.0.1:1 "$WEIR" job list 2>/dev/null; [ $? = 2 ] || fail "exit code of no server"
 kill "$server"

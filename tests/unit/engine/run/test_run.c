@@ -318,7 +318,7 @@ static void test_stop_and_start(void **state)
     assert_int_equal(output_value(7), 100);
     put_sums(true);
     jw_pass_ms(&W, 1000);
-    assert_int_equal(state_of(job), JOB_STOPPED);
+    assert_int_equal(state_of(job), JOB_PAUSED);
     jw_row(&W, in, 1, 0, 7, 11, false);
     jw_pass_ms(&W, 1000);
     assert_int_equal(output_value(7), 100);
@@ -376,7 +376,7 @@ static void test_topic_deleted(void **state)
     assert_int_equal(x.status, E_NO_TOPIC);
     put_sums(true);
     jw_pass_ms(&W, 1000);
-    assert_int_equal(state_of(job), JOB_STOPPED);
+    assert_int_equal(state_of(job), JOB_PAUSED);
     arena_fini(&a);
 }
 
