@@ -157,6 +157,21 @@
 #endif
 #define CLUSTER_SNAPSHOT_BYTES 1073741824 /* a snapshot larger than this is the wrong file */
 
+/* ---- coord */
+
+/* Read at once while a coordinator's state is replayed: taken in by the loop in one turn. */
+#ifdef TINY
+#define STATELOG_READ_BYTES 512
+#else
+#define STATELOG_READ_BYTES 262144
+#endif
+/* Segments of the internal topics, as Kafka has them; a record of ours must fit one. */
+#ifdef TINY
+#define STATELOG_SEGMENT_BYTES 65536
+#else
+#define STATELOG_SEGMENT_BYTES 104857600
+#endif
+
 /* ---- state */
 
 /* Children of a node of the ordered index: the head numbers of a node fill four cache lines. */

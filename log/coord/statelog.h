@@ -58,12 +58,15 @@ struct statelog_ask {
 };
 void statelog_ask(struct statelog *sl, struct statelog_ask *ask);
 
-/* Every part whose state lives on this loop, for lists and timers; NULL at the end. *error: COORDINATOR_LOADING if one is
- * not there yet. */
+/* The states that live on this loop, one a call, *iter starting at 0; NULL at the end. *error becomes COORDINATOR_LOADING
+ * if one is not there yet, and stays as it is otherwise. */
 void *statelog_each(struct statelog *sl, struct loop *loop, int32_t *iter, int16_t *error);
 
 struct loop *statelog_part_loop(const struct statelog_part *lp);
 int32_t statelog_part_index(const struct statelog_part *lp);
+/* While it is held, close is not called: for work under way whose end looks at the state. Writes hold by themselves. */
+void statelog_hold(struct statelog_part *lp);
+void statelog_drop(struct statelog_part *lp);
 
 /* Appends records as one batch; done_cb on the part's loop, once, when they are durable (or were refused: status).
  * Appends of one part become durable in the order of these calls. A producer id (-1: none) makes the batch transactional;
@@ -77,6 +80,7 @@ struct statelog_write {
     int16_t epoch;
     struct statelog_part *lp; /* the log's own, and all below */
     struct buf *buf;
+    int32_t base_sequence;
     struct append append;
     struct append_set set;
 };
