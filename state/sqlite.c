@@ -1,24 +1,38 @@
 #include "log/base/crc32c.h"
 #include "log/base/limits.h"
+#include "state/bucket.h"
 #include "state/state.h"
 #include "state/vfs.h"
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
-/* The checkpoint of a task: one SQLite file with one table (store, key) -> value in key order, and one row of what it
- * reflects. Writes come sorted, in one transaction with a rollback journal, so each page is written once; the journal is
- * cut to nothing instead of unlinked, which saves a sync of the folder. Layout: state/README.md, "Checkpoint". */
+/* The checkpoint of a task, which is also the cold level of its stores. A directory (store, fence) -> bucket, and buckets
+ * that each fit one leaf page: a cold read costs one descent of a small tree and one page, and brings its neighbours. A
+ * fence is the least key that may be in its bucket; the first one of a store is empty. Writes come sorted, in transactions
+ * with a rollback journal, so each bucket is written once; the journal is cut to nothing instead of unlinked, which saves a
+ * sync of the folder. One row per entry was the first layout: it cost three times the bytes and a descent per entry, and
+ * neighbours came one by one. Layout: state/README.md, "Checkpoint". */
 
-enum { LAYOUT = 1, APPLICATION = 0x57454952 /* "WEIR" */ };
+enum { LAYOUT = 2, APPLICATION = 0x57454952 /* "WEIR" */ };
 
 struct checkpoint {
     struct vfs *vfs;
     sqlite3 *db;
-    sqlite3_stmt *put, *remove, *meta_put, *load;
-    int64_t offset;
+    sqlite3_stmt *seek, *next, *all, *get, *put, *remove, *dir_put, *dir_remove, *meta_put, *size_put;
+    int64_t offset, aim, last_id;
     char *note;
     size_t note_len;
+    struct checkpoint_size *sizes;
+    size_t nsizes, cap_sizes;
+    /* as they were when the transaction began */
+    struct checkpoint_size *saved;
+    size_t nsaved;
+    int64_t saved_id;
+    /* of the bucket read last */
+    struct wbuf fence, bucket, bucket_last; /* bucket_last: keys up to this one are in it, if anywhere */
+    int64_t bucket_id;                      /* -1: none */
+    uint32_t bucket_store;
 };
 
 /* SQLite's codes stop here. The disk knows better than SQLite what went wrong. */
@@ -88,13 +102,15 @@ static int configure(struct checkpoint *cp)
 
 static int create(struct checkpoint *cp)
 {
-    char sql[512];
+    char sql[1024];
     snprintf(sql, sizeof sql,
              "BEGIN IMMEDIATE; PRAGMA application_id=%d; PRAGMA user_version=%d;"
-             "CREATE TABLE pair(store INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY(store, key))"
-             " WITHOUT ROWID;"
-             "CREATE TABLE meta(id INTEGER PRIMARY KEY, offset INTEGER NOT NULL, note BLOB NOT NULL);"
-             "INSERT INTO meta VALUES(1, -1, x''); COMMIT",
+             "CREATE TABLE dir(store INTEGER NOT NULL, fence BLOB NOT NULL, id INTEGER NOT NULL,"
+             " PRIMARY KEY(store, fence)) WITHOUT ROWID;"
+             "CREATE TABLE bucket(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+             "CREATE TABLE size(store INTEGER PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL);"
+             "CREATE TABLE meta(id INTEGER PRIMARY KEY, offset INTEGER NOT NULL, aim INTEGER NOT NULL, note BLOB NOT NULL);"
+             "INSERT INTO meta VALUES(1, -1, -1, x''); COMMIT",
              APPLICATION, LAYOUT);
     return run(cp, sql);
 }
@@ -102,12 +118,13 @@ static int create(struct checkpoint *cp)
 static int read_meta(struct checkpoint *cp)
 {
     sqlite3_stmt *st;
-    int code = sqlite3_prepare_v2(cp->db, "SELECT offset, note FROM meta WHERE id = 1", -1, &st, NULL);
+    int code = sqlite3_prepare_v2(cp->db, "SELECT offset, aim, note FROM meta WHERE id = 1", -1, &st, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_step(st);
     if (code == SQLITE_ROW) {
         cp->offset = sqlite3_column_int64(st, 0);
-        note_set(cp, column_blob(st, 1));
+        cp->aim = sqlite3_column_int64(st, 1);
+        note_set(cp, column_blob(st, 2));
     }
     int err = code == SQLITE_ROW ? 0 : code == SQLITE_DONE ? E_CORRUPT : err_of(cp, code);
     sqlite3_finalize(st);
@@ -121,14 +138,39 @@ static int prepare(struct checkpoint *cp, const char *sql, sqlite3_stmt **out)
 
 static int prepare_all(struct checkpoint *cp)
 {
-    int err = prepare(cp, "INSERT INTO pair VALUES(?1, ?2, ?3) ON CONFLICT(store, key) DO UPDATE SET value = ?3", &cp->put);
-    if (!err)
-        err = prepare(cp, "DELETE FROM pair WHERE store = ?1 AND key = ?2", &cp->remove);
-    if (!err)
-        err = prepare(cp, "UPDATE meta SET offset = ?1, note = ?2 WHERE id = 1", &cp->meta_put);
-    if (!err)
-        err = prepare(cp, "SELECT store, key, value FROM pair ORDER BY store, key", &cp->load);
+    const struct {
+        sqlite3_stmt **st;
+        const char *sql;
+    } all[] = {
+        {&cp->seek, "SELECT fence, id FROM dir WHERE store = ?1 AND fence <= ?2 ORDER BY fence DESC LIMIT 1"},
+        {&cp->next, "SELECT fence, id FROM dir WHERE store = ?1 AND fence > ?2 ORDER BY fence LIMIT 1"},
+        {&cp->all, "SELECT store, fence, id FROM dir ORDER BY store, fence"},
+        {&cp->get, "SELECT data FROM bucket WHERE id = ?1"},
+        {&cp->put, "INSERT OR REPLACE INTO bucket VALUES(?1, ?2)"},
+        {&cp->remove, "DELETE FROM bucket WHERE id = ?1"},
+        {&cp->dir_put, "INSERT INTO dir VALUES(?1, ?2, ?3)"},
+        {&cp->dir_remove, "DELETE FROM dir WHERE store = ?1 AND fence = ?2"},
+        {&cp->meta_put, "UPDATE meta SET offset = ?1, aim = ?2, note = ?3 WHERE id = 1"},
+        {&cp->size_put, "INSERT OR REPLACE INTO size VALUES(?1, ?2, ?3)"},
+    };
+    int err = 0;
+    for (unsigned i = 0; !err && i < ARRAY_LEN(all); i++)
+        err = prepare(cp, all[i].sql, all[i].st);
     return err;
+}
+
+static int read_sizes(struct checkpoint *cp)
+{
+    sqlite3_stmt *st;
+    int code = sqlite3_prepare_v2(cp->db, "SELECT store, entries, bytes FROM size ORDER BY store", -1, &st, NULL);
+    while (code == SQLITE_OK && (code = sqlite3_step(st)) == SQLITE_ROW) {
+        VEC_PUSH(cp->sizes, cp->nsizes, cp->cap_sizes) = (struct checkpoint_size){
+            (uint32_t)sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1), sqlite3_column_int64(st, 2)};
+        code = SQLITE_OK;
+    }
+    int err = err_of(cp, code);
+    sqlite3_finalize(st);
+    return err ? err : number(cp, "SELECT coalesce(max(id), 0) FROM bucket", &cp->last_id);
 }
 
 static int open_tables(struct checkpoint *cp)
@@ -147,13 +189,18 @@ static int open_tables(struct checkpoint *cp)
         err = E_CORRUPT;
     if (!err)
         err = read_meta(cp);
+    if (!err)
+        err = read_sizes(cp);
     return err ? err : prepare_all(cp);
 }
 
 int checkpoint_open(struct checkpoint **out, struct disk *disk, const char *path, struct diag *d)
 {
     struct checkpoint *cp = xzalloc(sizeof *cp);
-    cp->offset = -1;
+    cp->offset = cp->aim = cp->bucket_id = -1;
+    wbuf_init(&cp->fence);
+    wbuf_init(&cp->bucket);
+    wbuf_init(&cp->bucket_last);
     int err = vfs_new(&cp->vfs, disk);
     if (!err) {
         int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
@@ -173,12 +220,17 @@ void checkpoint_close(struct checkpoint *cp)
 {
     if (!cp)
         return;
-    sqlite3_finalize(cp->put);
-    sqlite3_finalize(cp->remove);
-    sqlite3_finalize(cp->meta_put);
-    sqlite3_finalize(cp->load);
+    sqlite3_stmt *all[] = {cp->seek,   cp->next,    cp->all,        cp->get,      cp->put,
+                           cp->remove, cp->dir_put, cp->dir_remove, cp->meta_put, cp->size_put};
+    for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+        sqlite3_finalize(all[i]);
     CHECK(sqlite3_close(cp->db) == SQLITE_OK);
     vfs_free(cp->vfs);
+    wbuf_fini(&cp->fence);
+    wbuf_fini(&cp->bucket);
+    wbuf_fini(&cp->bucket_last);
+    xfree(cp->sizes);
+    xfree(cp->saved);
     xfree(cp->note);
     xfree(cp);
 }
@@ -199,7 +251,87 @@ int checkpoint_delete(struct disk *disk, const char *path)
 }
 
 int64_t checkpoint_offset(const struct checkpoint *cp) { return cp->offset; }
+int64_t checkpoint_aim(const struct checkpoint *cp) { return MAX(cp->aim, cp->offset); }
 struct str checkpoint_note(const struct checkpoint *cp) { return (struct str){cp->note, cp->note_len}; }
+
+size_t checkpoint_sizes(const struct checkpoint *cp, const struct checkpoint_size **out)
+{
+    *out = cp->sizes;
+    return cp->nsizes;
+}
+
+/* ---- Buckets of the file. */
+
+static int step_once(struct checkpoint *cp, sqlite3_stmt *st)
+{
+    int code = sqlite3_step(st);
+    sqlite3_reset(st);
+    sqlite3_clear_bindings(st);
+    return err_of(cp, code);
+}
+
+/* The bucket where key belongs; found false: the store is empty. fence: copied to cp->fence. */
+static int seek(struct checkpoint *cp, uint32_t store, struct str key, bool *found, int64_t *id)
+{
+    sqlite3_bind_int64(cp->seek, 1, store);
+    bind_blob(cp->seek, 2, key);
+    int code = sqlite3_step(cp->seek);
+    *found = code == SQLITE_ROW;
+    if (*found) {
+        wbuf_reset(&cp->fence);
+        wbuf_str(&cp->fence, column_blob(cp->seek, 0));
+        wbuf_room(&cp->fence, 1);
+        *id = sqlite3_column_int64(cp->seek, 1);
+    }
+    sqlite3_reset(cp->seek);
+    return err_of(cp, code);
+}
+
+/* The fence after the one at hand. */
+static int seek_next(struct checkpoint *cp, uint32_t store, struct str fence, bool *found, struct wbuf *out, int64_t *id)
+{
+    sqlite3_bind_int64(cp->next, 1, store);
+    bind_blob(cp->next, 2, fence);
+    int code = sqlite3_step(cp->next);
+    *found = code == SQLITE_ROW;
+    if (*found) {
+        struct str next = column_blob(cp->next, 0);
+        struct wbuf copy;
+        wbuf_init(&copy);
+        wbuf_str(&copy, next);
+        *id = sqlite3_column_int64(cp->next, 1);
+        wbuf_fini(out);
+        *out = copy;
+    }
+    sqlite3_reset(cp->next);
+    return err_of(cp, code);
+}
+
+/* The bucket's bytes into cp->bucket. */
+static int read_bucket(struct checkpoint *cp, int64_t id)
+{
+    sqlite3_bind_int64(cp->get, 1, id);
+    int code = sqlite3_step(cp->get);
+    wbuf_reset(&cp->bucket);
+    if (code == SQLITE_ROW)
+        wbuf_str(&cp->bucket, column_blob(cp->get, 0));
+    sqlite3_reset(cp->get);
+    cp->bucket_id = code == SQLITE_ROW ? id : -1;
+    return code == SQLITE_DONE ? E_CORRUPT : err_of(cp, code);
+}
+
+static struct checkpoint_size *size_of(struct checkpoint *cp, uint32_t store)
+{
+    size_t i = 0;
+    while (i < cp->nsizes && cp->sizes[i].store < store)
+        i++;
+    if (i < cp->nsizes && cp->sizes[i].store == store)
+        return &cp->sizes[i];
+    (void)VEC_PUSH(cp->sizes, cp->nsizes, cp->cap_sizes);
+    memmove(&cp->sizes[i + 1], &cp->sizes[i], (cp->nsizes - 1 - i) * sizeof *cp->sizes);
+    cp->sizes[i] = (struct checkpoint_size){.store = store};
+    return &cp->sizes[i];
+}
 
 /* ---- Writing. */
 
@@ -211,82 +343,387 @@ static int change_cmp(const void *pa, const void *pb)
     return str_cmp(a->key, b->key);
 }
 
-static int step_once(struct checkpoint *cp, sqlite3_stmt *st)
+void checkpoint_sort(struct checkpoint_change *changes, size_t n)
 {
-    int code = sqlite3_step(st);
-    sqlite3_reset(st);
-    sqlite3_clear_bindings(st);
-    return err_of(cp, code);
+    size_t i = 1;
+    while (i < n && change_cmp(&changes[i - 1], &changes[i]) < 0)
+        i++;
+    if (i < n)
+        qsort(changes, n, sizeof *changes, change_cmp);
 }
 
-static int write_change(struct checkpoint *cp, const struct checkpoint_change *c)
+/* A bucket and the changes that belong to it. */
+struct folding {
+    struct checkpoint *cp;
+    uint32_t store;
+    int64_t id;             /* of the first piece; 0: none yet */
+    struct wbuf fence;      /* its key in dir */
+    struct bucket_writer out;
+    unsigned pieces;
+    int err;
+};
+
+static int put_bucket(struct folding *f)
 {
-    sqlite3_stmt *st = c->value.ptr ? cp->put : cp->remove;
-    sqlite3_bind_int64(st, 1, c->store);
-    bind_blob(st, 2, c->key);
-    if (c->value.ptr)
-        bind_blob(st, 3, c->value);
-    return step_once(cp, st);
+    struct checkpoint *cp = f->cp;
+    int64_t id = f->pieces++ ? 0 : f->id;
+    bool is_new = id == 0;
+    if (is_new)
+        id = ++cp->last_id;
+    sqlite3_bind_int64(cp->put, 1, id);
+    bind_blob(cp->put, 2, wbuf_view(&f->out.bytes));
+    int err = step_once(cp, cp->put);
+    if (err || !is_new)
+        return err;
+    sqlite3_bind_int64(cp->dir_put, 1, f->store);
+    bind_blob(cp->dir_put, 2, wbuf_view(&f->fence));
+    sqlite3_bind_int64(cp->dir_put, 3, id);
+    return step_once(cp, cp->dir_put);
 }
 
-static int write_all(struct checkpoint *cp, const struct checkpoint_change *changes, size_t n, int64_t offset, struct str note)
+/* An entry of the new content; when the piece is full it is written first. */
+static void fold_entry(struct folding *f, struct str key, struct str value, size_t max)
+{
+    size_t more = key.len + value.len + 8;
+    if (f->out.n && f->out.bytes.len + more > max && !f->err) {
+        f->err = put_bucket(f);
+        struct str fence = bucket_fence(wbuf_view(&f->out.last), key);
+        wbuf_reset(&f->fence);
+        wbuf_str(&f->fence, fence);
+        bucket_writer_reset(&f->out);
+    }
+    bucket_add(&f->out, key, value);
+}
+
+/* Merges the old entries (in cp->bucket) with n changes. */
+static int merge(struct folding *f, const struct checkpoint_change *c, size_t n, size_t max)
+{
+    struct bucket_iter it;
+    struct checkpoint_size *size = size_of(f->cp, f->store);
+    bucket_iter_init(&it, wbuf_view(&f->cp->bucket));
+    bool more = bucket_next(&it);
+    for (size_t i = 0; more || i < n;) {
+        int cmp = !more ? 1 : i == n ? -1 : str_cmp(wbuf_view(&it.key), c[i].key);
+        if (cmp <= 0) {
+            size->entries -= cmp == 0;
+            size->bytes -= cmp == 0 ? (int64_t)(it.key.len + it.value.len) : 0;
+            if (cmp < 0)
+                fold_entry(f, wbuf_view(&it.key), it.value, max);
+            more = bucket_next(&it);
+        }
+        if (cmp < 0)
+            continue;
+        if (c[i].value.ptr) {
+            size->entries++;
+            size->bytes += (int64_t)(c[i].key.len + c[i].value.len);
+            fold_entry(f, c[i].key, c[i].value, max);
+        }
+        i++;
+    }
+    int err = it.err ? it.err : f->err;
+    bucket_iter_fini(&it);
+    return err;
+}
+
+static int drop_bucket(struct folding *f)
+{
+    struct checkpoint *cp = f->cp;
+    sqlite3_bind_int64(cp->remove, 1, f->id);
+    int err = step_once(cp, cp->remove);
+    sqlite3_bind_int64(cp->dir_remove, 1, f->store);
+    bind_blob(cp->dir_remove, 2, wbuf_view(&f->fence));
+    return err ? err : step_once(cp, cp->dir_remove);
+}
+
+/* Puts the last piece, or takes an empty bucket away; the first of a store stays, for keys below the second's fence. */
+static int finish_bucket(struct folding *f)
+{
+    if (f->out.n || f->pieces)
+        return put_bucket(f);
+    if (!f->id)
+        return 0;
+    return f->fence.len ? drop_bucket(f) : put_bucket(f);
+}
+
+/* One bucket with all its changes, which begin at c; *taken: how many. */
+static int fold_bucket(struct checkpoint *cp, const struct checkpoint_change *c, size_t n, size_t *taken)
+{
+    struct folding f = {.cp = cp, .store = c->store};
+    bool found, bounded = false;
+    int64_t unused;
+    struct wbuf bound;
+    wbuf_init(&f.fence);
+    wbuf_init(&bound);
+    bucket_writer_init(&f.out);
+    wbuf_reset(&cp->bucket);
+    int err = seek(cp, c->store, c->key, &found, &f.id);
+    if (!err && found) {
+        wbuf_str(&f.fence, wbuf_view(&cp->fence));
+        err = read_bucket(cp, f.id);
+        if (!err)
+            err = seek_next(cp, c->store, wbuf_view(&f.fence), &bounded, &bound, &unused);
+    }
+    cp->bucket_id = -1;
+    size_t k = 0;
+    while (k < n && c[k].store == c->store && (!bounded || str_cmp(c[k].key, wbuf_view(&bound)) < 0))
+        k++;
+    /* Keys that only come at the end fill buckets whole; others leave room for what comes between. */
+    size_t sum = cp->bucket.len;
+    for (size_t i = 0; i < k; i++)
+        sum += c[i].key.len + c[i].value.len + 8;
+    size_t max = !bounded || sum <= BUCKET_BYTES ? BUCKET_BYTES : BUCKET_BYTES * 3 / 4;
+    if (!err)
+        err = merge(&f, c, k, max);
+    if (!err)
+        err = finish_bucket(&f);
+    bucket_writer_fini(&f.out);
+    wbuf_fini(&f.fence);
+    wbuf_fini(&bound);
+    *taken = k;
+    return err;
+}
+
+static int write_sizes(struct checkpoint *cp)
 {
     int err = 0;
-    for (size_t i = 0; !err && i < n; i++) {
-        CHECK(i == 0 || change_cmp(&changes[i - 1], &changes[i]) < 0);
-        err = write_change(cp, &changes[i]);
+    for (size_t i = 0; !err && i < cp->nsizes; i++) {
+        sqlite3_bind_int64(cp->size_put, 1, cp->sizes[i].store);
+        sqlite3_bind_int64(cp->size_put, 2, cp->sizes[i].entries);
+        sqlite3_bind_int64(cp->size_put, 3, cp->sizes[i].bytes);
+        err = step_once(cp, cp->size_put);
     }
-    if (err)
-        return err;
-    sqlite3_bind_int64(cp->meta_put, 1, offset);
-    bind_blob(cp->meta_put, 2, note);
-    err = step_once(cp, cp->meta_put);
-    return err ? err : run(cp, "COMMIT");
+    return err;
 }
 
-int checkpoint_write(struct checkpoint *cp, struct checkpoint_change *changes, size_t n, int64_t offset, struct str note)
+static int write_meta(struct checkpoint *cp, int64_t offset, int64_t aim, struct str note)
 {
-    CHECK(offset >= cp->offset);
-    qsort(changes, n, sizeof *changes, change_cmp);
-    int err = run(cp, "BEGIN IMMEDIATE");
+    sqlite3_bind_int64(cp->meta_put, 1, offset);
+    sqlite3_bind_int64(cp->meta_put, 2, aim);
+    bind_blob(cp->meta_put, 3, note);
+    int err = step_once(cp, cp->meta_put);
+    return err ? err : write_sizes(cp);
+}
+
+static int begin(struct checkpoint *cp)
+{
+    cp->saved_id = cp->last_id;
+    cp->saved = xrealloc(cp->saved, (cp->nsizes + 1) * sizeof *cp->saved);
+    memcpy(cp->saved, cp->sizes, cp->nsizes * sizeof *cp->sizes);
+    cp->nsaved = cp->nsizes;
+    return run(cp, "BEGIN IMMEDIATE");
+}
+
+/* Ends a transaction; after an error everything is as before it. */
+static int end(struct checkpoint *cp, int err)
+{
+    if (!err)
+        err = run(cp, "COMMIT");
+    if (!err)
+        return 0;
+    /* If the rollback fails too, the journal stays and the next open rolls back. */
+    if (!sqlite3_get_autocommit(cp->db))
+        sqlite3_exec(cp->db, "ROLLBACK", NULL, NULL, NULL);
+    vfs_error_clear(cp->vfs);
+    cp->last_id = cp->saved_id;
+    memcpy(cp->sizes, cp->saved, cp->nsaved * sizeof *cp->sizes);
+    cp->nsizes = cp->nsaved;
+    return err;
+}
+
+static int put_some(struct checkpoint *cp, const struct checkpoint_change *sorted, size_t n, size_t *done, size_t buckets)
+{
+    int err = 0;
+    for (; !err && *done < n && buckets; buckets--) {
+        size_t taken;
+        err = fold_bucket(cp, sorted + *done, n - *done, &taken);
+        for (size_t i = *done; i + 1 < *done + taken; i++)
+            CHECK(change_cmp(&sorted[i], &sorted[i + 1]) < 0);
+        *done += taken;
+    }
+    return err;
+}
+
+int checkpoint_put(struct checkpoint *cp, const struct checkpoint_change *sorted, size_t n, size_t *done, size_t buckets,
+                   int64_t aim)
+{
+    size_t from = *done;
+    int64_t to = MAX(aim, checkpoint_aim(cp));
+    int err = begin(cp);
     if (err)
         return err;
-    err = write_all(cp, changes, n, offset, note);
-    if (err) {
-        /* If the rollback fails too, the journal stays and the next open rolls back. */
-        if (!sqlite3_get_autocommit(cp->db))
-            sqlite3_exec(cp->db, "ROLLBACK", NULL, NULL, NULL);
-        vfs_error_clear(cp->vfs);
+    err = put_some(cp, sorted, n, done, buckets);
+    if (!err)
+        err = write_meta(cp, cp->offset, to, checkpoint_note(cp));
+    err = end(cp, err);
+    if (err)
+        *done = from;
+    else
+        cp->aim = to;
+    return err;
+}
+
+static int seal(struct checkpoint *cp, int64_t offset, struct str note, const struct checkpoint_change *changes, size_t n)
+{
+    CHECK(offset >= cp->offset);
+    size_t done = 0;
+    int64_t aim = MAX(offset, checkpoint_aim(cp));
+    int err = begin(cp);
+    if (err)
         return err;
-    }
+    err = put_some(cp, changes, n, &done, SIZE_MAX);
+    if (!err)
+        err = write_meta(cp, offset, aim, note);
+    err = end(cp, err);
+    if (err)
+        return err;
     cp->offset = offset;
+    cp->aim = aim;
     note_set(cp, note);
     return 0;
 }
 
+int checkpoint_seal(struct checkpoint *cp, int64_t offset, struct str note) { return seal(cp, offset, note, NULL, 0); }
+
+int checkpoint_write(struct checkpoint *cp, struct checkpoint_change *changes, size_t n, int64_t offset, struct str note)
+{
+    checkpoint_sort(changes, n);
+    return seal(cp, offset, note, changes, n);
+}
+
 /* ---- Reading. */
 
-int checkpoint_load(struct checkpoint *cp, int (*each_cb)(void *arg, uint32_t store, struct str key, struct str value), void *arg)
+int checkpoint_get(struct checkpoint *cp, uint32_t store, struct str key, checkpoint_each each_cb, void *arg)
 {
-    int code, stop = 0;
-    int64_t store_before = -1;
-    struct wbuf key_before;
-    wbuf_init(&key_before);
-    while (!stop && (code = sqlite3_step(cp->load)) == SQLITE_ROW) {
-        int64_t store = sqlite3_column_int64(cp->load, 0);
-        struct str key = column_blob(cp->load, 1), value = column_blob(cp->load, 2);
-        /* Pages are checked by their sums; that they hang together is seen from the order. */
-        bool ascends = store > store_before || (store == store_before && str_cmp(wbuf_view(&key_before), key) < 0);
-        if (!ascends || store < 0 || store > UINT32_MAX) {
-            stop = E_CORRUPT;
+    bool found = true;
+    int64_t id = cp->bucket_id;
+    /* Keys come in order: often it is the bucket at hand. */
+    bool at_hand = id >= 0 && cp->bucket_store == store && str_cmp(wbuf_view(&cp->fence), key) <= 0 &&
+                   str_cmp(key, wbuf_view(&cp->bucket_last)) <= 0;
+    int err = at_hand ? 0 : seek(cp, store, key, &found, &id);
+    if (err || !found)
+        return err;
+    if (!at_hand && id != cp->bucket_id)
+        err = read_bucket(cp, id);
+    cp->bucket_store = store;
+    struct bucket_iter it;
+    bucket_iter_init(&it, wbuf_view(&cp->bucket));
+    int cmp = 0;
+    while (!err && bucket_next(&it))
+        if ((cmp = str_cmp(wbuf_view(&it.key), key)) >= 0)
+            break;
+    if (!err && it.any && cmp == 0 && !it.err)
+        err = each_cb(arg, store, wbuf_view(&it.key), it.value);
+    wbuf_reset(&cp->bucket_last);
+    wbuf_str(&cp->bucket_last, wbuf_view(&it.key)); /* up to here it is known */
+    err = err ? err : it.err;
+    bucket_iter_fini(&it);
+    return err;
+}
+
+/* Entries of one bucket. *over: the end of the range is reached. */
+struct scanning {
+    uint32_t store;
+    struct str prefix, from;
+    bool above, over;
+    size_t left;
+    checkpoint_each each_cb;
+    void *arg;
+};
+
+static int scan_bucket(struct scanning *s, struct str bytes)
+{
+    struct bucket_iter it;
+    int err = 0;
+    bucket_iter_init(&it, bytes);
+    while (!err && !s->over && bucket_next(&it)) {
+        struct str key = wbuf_view(&it.key);
+        int cmp = str_cmp(key, s->from);
+        if (cmp < 0 || (cmp == 0 && s->above))
+            continue;
+        if (!str_starts(key, s->prefix)) {
+            s->over = str_cmp(key, s->prefix) > 0;
+            continue;
+        }
+        if (s->left == 0) {
+            s->over = true;
             break;
         }
-        store_before = store;
-        wbuf_reset(&key_before);
-        wbuf_str(&key_before, key);
-        stop = each_cb(arg, (uint32_t)store, key, value);
+        s->left--;
+        err = s->each_cb(s->arg, s->store, key, it.value);
     }
-    wbuf_fini(&key_before);
-    sqlite3_reset(cp->load);
-    return stop ? stop : err_of(cp, code);
+    err = err ? err : it.err;
+    bucket_iter_fini(&it);
+    return err;
+}
+
+int checkpoint_scan(struct checkpoint *cp, uint32_t store, struct str prefix, struct str from, bool above, size_t limit,
+                    checkpoint_each each_cb, void *arg)
+{
+    struct scanning s = {store, prefix, from, above, limit == 0, limit, each_cb, arg};
+    if (str_cmp(s.from, prefix) < 0) {
+        s.from = prefix;
+        s.above = false;
+    }
+    bool found;
+    int64_t id;
+    struct wbuf fence;
+    wbuf_init(&fence);
+    int err = seek(cp, store, s.from, &found, &id);
+    if (!err && found)
+        wbuf_str(&fence, wbuf_view(&cp->fence));
+    while (!err && found && !s.over) {
+        err = read_bucket(cp, id);
+        if (!err)
+            err = scan_bucket(&s, wbuf_view(&cp->bucket));
+        if (!err && !s.over)
+            err = seek_next(cp, store, wbuf_view(&fence), &found, &fence, &id);
+    }
+    cp->bucket_id = -1;
+    wbuf_fini(&fence);
+    return err;
+}
+
+struct loading {
+    checkpoint_each each_cb;
+    void *arg;
+    int64_t store;    /* of the entry before */
+    struct wbuf last; /* its key */
+    struct wbuf fence;
+};
+
+/* Pages are checked by their sums; that they hang together is seen from the order. */
+static int load_cb(void *arg, uint32_t store, struct str key, struct str value)
+{
+    struct loading *l = arg;
+    if ((store == l->store && str_cmp(wbuf_view(&l->last), key) >= 0) || str_cmp(wbuf_view(&l->fence), key) > 0)
+        return E_CORRUPT;
+    l->store = store;
+    wbuf_reset(&l->last);
+    wbuf_str(&l->last, key);
+    return l->each_cb(l->arg, store, key, value);
+}
+
+int checkpoint_load(struct checkpoint *cp, checkpoint_each each_cb, void *arg)
+{
+    struct loading l = {.each_cb = each_cb, .arg = arg, .store = -1};
+    int code, err = 0;
+    wbuf_init(&l.last);
+    wbuf_init(&l.fence);
+    while (!err && (code = sqlite3_step(cp->all)) == SQLITE_ROW) {
+        int64_t store = sqlite3_column_int64(cp->all, 0);
+        wbuf_reset(&l.fence);
+        wbuf_str(&l.fence, column_blob(cp->all, 1));
+        err = store < 0 || store > UINT32_MAX ? E_CORRUPT : read_bucket(cp, sqlite3_column_int64(cp->all, 2));
+        struct scanning s = {.store = (uint32_t)store, .prefix = STR(""), .from = STR(""), .left = SIZE_MAX,
+                             .each_cb = load_cb, .arg = &l};
+        if (!err)
+            err = scan_bucket(&s, wbuf_view(&cp->bucket));
+    }
+    if (!err)
+        err = err_of(cp, code);
+    sqlite3_reset(cp->all);
+    cp->bucket_id = -1;
+    wbuf_fini(&l.last);
+    wbuf_fini(&l.fence);
+    return err;
 }

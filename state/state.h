@@ -48,8 +48,12 @@ static inline void changes_put(struct changes *c, unsigned store, struct str key
     c->put_cb(c->arg, store, key, value);
 }
 
-/* ---- The checkpoint of one task: (store, key) -> value, with the changelog offset it reflects and a few bytes of the
- * runner's own (the last commit it holds). One SQLite file; one transaction per checkpoint_write. Blocking: worker jobs. */
+/* ---- The checkpoint of one task, and the cold level of its stores: (store, key) -> value in sorted buckets, with the
+ * changelog offset it reflects and a few bytes of the runner's own (the last commit it holds). One SQLite file.
+ *
+ * A checkpoint may be put piece by piece (checkpoint_put, each a durable transaction) between reads; only the seal moves the
+ * offset. In between the file holds some values newer than its offset says, all of them committed: replaying the changelog
+ * from the offset gives the same, because values are absolute. Blocking: worker jobs, one at a time. */
 struct checkpoint;
 /* Opens or creates path on disk (through a VFS over it). Answers E_CORRUPT if the file is damaged or of another layout:
  * then the caller deletes it (checkpoint_delete) and rebuilds from the changelog. */
@@ -57,14 +61,33 @@ int checkpoint_open(struct checkpoint **out, struct disk *disk, const char *path
 void checkpoint_close(struct checkpoint *cp);
 int checkpoint_delete(struct disk *disk, const char *path);
 int64_t checkpoint_offset(const struct checkpoint *cp); /* -1: empty */
+int64_t checkpoint_aim(const struct checkpoint *cp);    /* no value in it is newer than this offset */
 struct str checkpoint_note(const struct checkpoint *cp); /* borrowed until the next write */
+struct checkpoint_size {
+    uint32_t store;
+    int64_t entries, bytes;
+};
+/* How much each store has, in order of stores; borrowed until the next write. */
+size_t checkpoint_sizes(const struct checkpoint *cp, const struct checkpoint_size **out);
 struct checkpoint_change {
     uint32_t store;
     struct str key, value; /* value null: gone */
 };
-/* All changes (sorted here by store and key; at most one per key), offset and note, or nothing. */
+void checkpoint_sort(struct checkpoint_change *changes, size_t n); /* by store and key; at most one per key */
+/* Some of the sorted changes, from *done on, which is moved: as many as some `buckets` take, whole, or nothing. They all
+ * belong before changelog offset `aim`. */
+int checkpoint_put(struct checkpoint *cp, const struct checkpoint_change *sorted, size_t n, size_t *done, size_t buckets,
+                   int64_t aim);
+int checkpoint_seal(struct checkpoint *cp, int64_t offset, struct str note); /* all changes before offset are in */
+/* All changes, offset and note, or nothing. Sorts. */
 int checkpoint_write(struct checkpoint *cp, struct checkpoint_change *changes, size_t n, int64_t offset, struct str note);
-/* Every pair, in order; a non-zero answer of each_cb ends it. E_CORRUPT when the file turns out damaged. */
-int checkpoint_load(struct checkpoint *cp, int (*each_cb)(void *arg, uint32_t store, struct str key, struct str value), void *arg);
+/* Every entry, in order; a non-zero answer of each_cb ends it. E_CORRUPT when the file turns out damaged. */
+typedef int (*checkpoint_each)(void *arg, uint32_t store, struct str key, struct str value);
+int checkpoint_load(struct checkpoint *cp, checkpoint_each each_cb, void *arg);
+/* The value of a key, if there is one. Ask in order of keys: neighbours come with one read. */
+int checkpoint_get(struct checkpoint *cp, uint32_t store, struct str key, checkpoint_each each_cb, void *arg);
+/* Entries of a store from key `from` on (above it, if `above`) that start with prefix, at most `limit`. */
+int checkpoint_scan(struct checkpoint *cp, uint32_t store, struct str prefix, struct str from, bool above, size_t limit,
+                    checkpoint_each each_cb, void *arg);
 
 #endif

@@ -180,8 +180,14 @@
 #else
 #define BTREE_FAN 32
 #endif
-/* Page cache of one checkpoint file: writes arrive sorted, so a few pages of every level are enough. */
-#define CHECKPOINT_CACHE_KIB 1024
+/* Page cache of one open checkpoint file: the inner pages of some gigabytes of state, so that a cold read costs one page. */
+#define CHECKPOINT_CACHE_KIB 2048
+/* A bucket and its row fit one leaf page of the file (4096 - 8 - 35 - varints). Tiny: a few entries, so that tests split. */
+#ifdef TINY
+#define BUCKET_BYTES 160
+#else
+#define BUCKET_BYTES 4000
+#endif
 
 /* ---- broker */
 

@@ -150,6 +150,130 @@ static void test_round_trip(void **state)
     simdisk_free(b.sd);
 }
 
+/* ---- Against a map in memory. */
+
+struct walk {
+    struct kv *want; /* what is left to come */
+    size_t n;
+};
+
+static void store_key(uint32_t store, struct str key, struct wbuf *out)
+{
+    wbuf_reset(out);
+    wbuf_be32(out, store);
+    wbuf_str(out, key);
+}
+
+static int take_cb(void *arg, uint32_t store, struct str key, struct str value)
+{
+    struct walk *w = arg;
+    struct wbuf k;
+    wbuf_init(&k);
+    store_key(store, key, &k);
+    assert_true(str_eq(kv_get(w->want, wbuf_view(&k)), value));
+    w->n++;
+    wbuf_fini(&k);
+    return 0;
+}
+
+static int count_cb(void *arg, struct str key, struct str value)
+{
+    (void)key, (void)value;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+/* Piece by piece, changes of random keys and values of any size: every key is found, absent ones are not, and ranges,
+ * whether by prefix, from a place on or limited, hold what a map in memory holds. */
+static void test_equals_a_map(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b, test_seed());
+    struct checkpoint *cp = open_ok(&b);
+    struct kv *model = kv_new(true, NULL);
+    struct wbuf k;
+    wbuf_init(&k);
+    static char big[9000];
+    memset(big, 'x', sizeof big);
+    for (unsigned round = 0; round < 60; round++) {
+        struct arena a;
+        arena_init(&a);
+        struct kv *fresh = kv_new(true, NULL);
+        size_t n = 0, done = 0, want = 1 + random_below(&b.r, 400);
+        struct checkpoint_change *c = arena_alloc(&a, sizeof *c * want);
+        while (n < want) {
+            uint32_t store = 1 + (uint32_t)random_below(&b.r, 2);
+            char *key = arena_printf(&a, "%s%u", random_chance(&b.r, 0.5) ? "" : "window 7/", (unsigned)random_below(&b.r, 3000));
+            size_t len = random_chance(&b.r, 0.01) ? sizeof big : random_below(&b.r, 60);
+            struct str value = random_chance(&b.r, round > 40 ? 0.8 : 0.2) ? STR_NULL : (struct str){big, len};
+            store_key(store, str_of(key), &k);
+            if (kv_get(fresh, wbuf_view(&k)).ptr) {
+                want--;
+                continue;
+            }
+            kv_put(fresh, wbuf_view(&k), STR(""));
+            c[n++] = (struct checkpoint_change){store, str_of(key), value};
+            if (value.ptr)
+                kv_put(model, wbuf_view(&k), value);
+            else
+                kv_remove(model, wbuf_view(&k));
+        }
+        checkpoint_sort(c, n);
+        while (done < n)
+            assert_int_equal(checkpoint_put(cp, c, n, &done, 1 + random_below(&b.r, 8), round + 1), 0);
+        assert_int_equal(checkpoint_aim(cp), round + 1);
+        assert_int_equal(checkpoint_offset(cp), (int64_t)round - 1);
+        assert_int_equal(checkpoint_seal(cp, round, STR("note")), 0);
+        kv_free(fresh);
+        if (random_chance(&b.r, 0.2)) {
+            checkpoint_close(cp);
+            cp = open_ok(&b);
+        }
+        struct walk w = {model, 0};
+        assert_int_equal(checkpoint_load(cp, take_cb, &w), 0);
+        assert_int_equal(w.n, kv_count(model));
+        const struct checkpoint_size *sizes;
+        size_t nsizes = checkpoint_sizes(cp, &sizes), entries = 0;
+        for (size_t i = 0; i < nsizes; i++)
+            entries += (size_t)sizes[i].entries;
+        assert_int_equal(entries, kv_count(model));
+        for (unsigned i = 0; i < 100; i++) {
+            char *key = arena_printf(&a, "%u", (unsigned)random_below(&b.r, 3000));
+            size_t before = w.n;
+            assert_int_equal(checkpoint_get(cp, 1, str_of(key), take_cb, &w), 0);
+            store_key(1, str_of(key), &k);
+            assert_int_equal(w.n - before, kv_get(model, wbuf_view(&k)).ptr != NULL);
+        }
+        static const char *const prefixes[] = {"", "1", "window 7/", "window 7/29", "x"};
+        for (unsigned i = 0; i < ARRAY_LEN(prefixes); i++) {
+            size_t all = 0;
+            store_key(2, str_of(prefixes[i]), &k);
+            kv_scan(model, wbuf_view(&k), count_cb, &all);
+            w.n = 0;
+            assert_int_equal(checkpoint_scan(cp, 2, str_of(prefixes[i]), STR(""), false, SIZE_MAX, take_cb, &w), 0);
+            assert_int_equal(w.n, all);
+            w.n = 0;
+            assert_int_equal(checkpoint_scan(cp, 2, str_of(prefixes[i]), STR(""), false, 5, take_cb, &w), 0);
+            assert_int_equal(w.n, MIN(all, 5u));
+        }
+        size_t from = 0, above = 0;
+        w.n = 0;
+        assert_int_equal(checkpoint_scan(cp, 2, STR(""), STR("2"), false, SIZE_MAX, take_cb, &w), 0);
+        from = w.n;
+        w.n = 0;
+        assert_int_equal(checkpoint_scan(cp, 2, STR(""), STR("2"), true, SIZE_MAX, take_cb, &w), 0);
+        above = w.n;
+        store_key(2, STR("2"), &k);
+        assert_int_equal(from - above, kv_get(model, wbuf_view(&k)).ptr != NULL);
+        arena_fini(&a);
+    }
+    wbuf_fini(&k);
+    kv_free(model);
+    checkpoint_close(cp);
+    simdisk_free(b.sd);
+}
+
 /* A crash or a failing disk in the middle of a checkpoint leaves the one before it or the new one, nothing in between. */
 static void test_crash_keeps_one_or_the_other(void **state)
 {
@@ -281,7 +405,8 @@ static void test_real_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_crash_keeps_one_or_the_other),
+        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_equals_a_map),
+        cmocka_unit_test(test_crash_keeps_one_or_the_other),
         cmocka_unit_test(test_full_disk),        cmocka_unit_test(test_flipped_bit),
         cmocka_unit_test(test_not_a_checkpoint), cmocka_unit_test(test_real_disk),
     };
