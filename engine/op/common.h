@@ -11,7 +11,7 @@
 #define OP_LAYOUT 1
 
 enum { OP_STORES = 8 }; /* of one node */
-static inline unsigned op_store(const struct op *op, unsigned k) { return op->node->id * OP_STORES + k; }
+static inline unsigned op_store(const struct op *op, unsigned k) { return op->node->store * OP_STORES + k; }
 
 void op_error(struct op *op, const char *text); /* one row */
 void op_errors(struct op *op, const struct expr_errors *e);

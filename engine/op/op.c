@@ -20,7 +20,7 @@ int op_open(struct op **out, const struct plan_node *node, const struct op_env *
     struct op *op = xzalloc(sizeof *op);
     op->cls = op_class_of(node);
     CHECK(op->cls);
-    CHECK(node->id <= UINT32_MAX / OP_STORES - 1);
+    CHECK(node->store < PLAN_STORES);
     op->node = node;
     op->env = env;
     op->state = xzalloc(MAX(op->cls->size, 1u));

@@ -48,7 +48,7 @@ struct op_class {
     void (*marker)(struct op *op, struct changes *out); /* the epoch ends; may be NULL */
     void (*committed)(struct op *op);               /* the last marked epoch is durable; may be NULL */
     /* A value that marker wrote, before the first push; later ones replace earlier ones. Value null: absent. E_CORRUPT:
-     * not what this version writes. May be NULL. store: as given to changes_put, node id * 8 + the operator's own. */
+     * not what this version writes. May be NULL. store: as given to changes_put, plan_node.store * 8 + the operator's own. */
     int (*restore)(struct op *op, unsigned store, struct str key, struct str value);
     void (*close)(struct op *op);                   /* frees all; once; may be NULL */
 };

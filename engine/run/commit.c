@@ -1,23 +1,27 @@
 #include "engine/run/commit.h"
 #include "log/base/pack.h"
 
-#define COMMIT_VERSION 1
+#define COMMIT_VERSION 2 /* 1 had no version of the job and no goals */
+#define NOTE_VERSION 1
 #define COMMIT_TASK UINT32_MAX /* stands where a task's number would: no task has it */
 
 void commit_pack(const struct commit_record *c, struct wbuf *w)
 {
-    pack_array(w, 7);
+    pack_array(w, 8);
     pack_uint(w, COMMIT_VERSION);
     pack_int(w, c->epoch);
     pack_int(w, c->wall_ms);
     pack_bool(w, c->bootstrapped);
-    pack_array(w, c->nsources * 5);
+    pack_uint(w, c->version);
+    pack_array(w, c->nsources * 7);
     for (unsigned i = 0; i < c->nsources; i++) {
         pack_uint(w, c->sources[i].node);
         pack_int(w, c->sources[i].partition);
         pack_int(w, c->sources[i].offset);
         pack_int(w, c->sources[i].watermark_ms);
         pack_bool(w, c->sources[i].idle);
+        pack_int(w, c->sources[i].first);
+        pack_int(w, c->sources[i].goal);
     }
     pack_array(w, c->ntasks * 5);
     for (unsigned i = 0; i < c->ntasks; i++) {
@@ -47,14 +51,17 @@ int commit_unpack(struct commit_record *c, struct str bytes, struct arena *a)
 {
     struct unpack u = unpack_of(bytes);
     *c = (struct commit_record){0};
-    if (unpack_array(&u) != 7)
-        return E_CORRUPT;
-    if (unpack_uint(&u) > COMMIT_VERSION)
+    uint32_t fields = unpack_array(&u);
+    uint64_t version = unpack_uint(&u);
+    if (version > COMMIT_VERSION)
         return E_NEWER_FORMAT;
+    if (fields != (version > 1 ? 8 : 7))
+        return E_CORRUPT;
     c->epoch = unpack_int(&u);
     c->wall_ms = unpack_int(&u);
     c->bootstrapped = unpack_bool(&u);
-    c->nsources = groups(&u, 5);
+    c->version = version > 1 ? (unsigned)unpack_uint(&u) : 0;
+    c->nsources = groups(&u, version > 1 ? 7 : 5);
     c->sources = ARENA_ARRAY(a, struct commit_source, c->nsources);
     for (unsigned i = 0; i < c->nsources; i++) {
         c->sources[i].node = (unsigned)unpack_uint(&u);
@@ -62,6 +69,8 @@ int commit_unpack(struct commit_record *c, struct str bytes, struct arena *a)
         c->sources[i].offset = unpack_int(&u);
         c->sources[i].watermark_ms = unpack_int(&u);
         c->sources[i].idle = unpack_bool(&u);
+        c->sources[i].first = version > 1 ? unpack_int(&u) : c->sources[i].offset;
+        c->sources[i].goal = version > 1 ? unpack_int(&u) : c->sources[i].offset;
     }
     c->ntasks = groups(&u, 5);
     c->tasks = ARENA_ARRAY(a, struct commit_task, c->ntasks);
@@ -91,7 +100,7 @@ static bool same_source(const struct commit_source *a, const struct commit_sourc
 
 bool commit_same(const struct commit_record *a, const struct commit_record *b)
 {
-    if (a->bootstrapped != b->bootstrapped || a->nsources != b->nsources || a->ntasks != b->ntasks ||
+    if (a->version != b->version || a->bootstrapped != b->bootstrapped || a->nsources != b->nsources || a->ntasks != b->ntasks ||
         a->noutputs != b->noutputs)
         return false;
     for (unsigned i = 0; i < a->nsources; i++)
@@ -140,7 +149,7 @@ int changelog_key_parse(struct changelog_key *out, struct str bytes)
 void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out)
 {
     pack_array(out, 3);
-    pack_uint(out, COMMIT_VERSION);
+    pack_uint(out, NOTE_VERSION);
     pack_int(out, n->epoch);
     pack_int(out, n->commit_at);
 }
@@ -148,7 +157,7 @@ void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out)
 int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes)
 {
     struct unpack u = unpack_of(bytes);
-    if (unpack_array(&u) != 3 || unpack_uint(&u) != COMMIT_VERSION)
+    if (unpack_array(&u) != 3 || unpack_uint(&u) != NOTE_VERSION)
         return E_CORRUPT;
     n->epoch = unpack_int(&u);
     n->commit_at = unpack_int(&u);

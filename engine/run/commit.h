@@ -7,11 +7,12 @@
 #include "log/base/err.h"
 
 struct commit_source {
-    unsigned node; /* plan_node.id */
+    unsigned node; /* plan_node.store of the source */
     int32_t partition;
     int64_t offset; /* next to read */
     int64_t watermark_ms;
     bool idle;
+    int64_t first, goal; /* where it began once, and where its partition ended then: how far it has caught up */
 };
 struct commit_task {
     uint32_t task;
@@ -26,6 +27,7 @@ struct commit_output {
 /* One epoch. Offsets, watermarks and output ends are complete in every record; changelog ranges are this epoch's. */
 struct commit_record {
     int64_t epoch, wall_ms;
+    unsigned version;  /* of the job's definition */
     bool bootstrapped; /* tables have been read as far as they went at the first start */
     unsigned nsources, ntasks, noutputs;
     struct commit_source *sources;

@@ -10,7 +10,8 @@ static struct frag *frag_new(struct building *b, const struct plan_node *exit, s
 {
     CHECK(b->g->nfrags < b->g->plan->nnodes);
     struct frag *f = &b->g->frags[b->g->nfrags];
-    *f = (struct frag){.index = b->g->nfrags++, .exit = exit, .to = to};
+    unsigned id = exit ? exit->frag : b->g->plan->sink->frag;
+    *f = (struct frag){.index = b->g->nfrags++, .id = id, .exit = exit, .to = to};
     f->ops = ARENA_ARRAY(b->a, const struct plan_node *, b->g->plan->nnodes);
     f->sources = ARENA_ARRAY(b->a, const struct plan_node *, b->g->plan->nnodes);
     f->from = ARENA_ARRAY(b->a, struct frag *, b->g->plan->nnodes);

@@ -5,6 +5,7 @@
 
 struct frag {
     unsigned index;               /* 0: the sink's; numbered from the root, so the same for every run of the plan */
+    unsigned id;                  /* plan_node.frag: names it on disk */
     const struct plan_node *exit; /* the exchange it feeds; NULL: it ends in the sink */
     struct frag *to;              /* whose exchange that is */
     unsigned first_inlet;         /* number of its task 0 among the inlets of to's tasks */
@@ -34,7 +35,7 @@ int graph_build(struct graph **out, const struct plan *p, int32_t (*parts_cb)(vo
                 struct arena *a, struct diag *d) MUST_USE;
 
 /* Number that names a task on disk, whatever the number of shards: fragment and index. */
-static inline uint32_t frag_task_id(const struct frag *f, unsigned index) { return f->index << 16 | index; }
+static inline uint32_t frag_task_id(const struct frag *f, unsigned index) { return f->id << 16 | index; }
 /* Changelog partition of a task. */
 static inline unsigned frag_changelog(const struct graph *g, unsigned index) { return index % g->plan->parallelism; }
 /* Which task of a keyed fragment owns a hash. */

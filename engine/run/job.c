@@ -95,6 +95,14 @@ const struct commit_source *job_source_pos(const struct job *j, unsigned node, i
     return NULL;
 }
 
+bool job_source_known(const struct job *j, unsigned node)
+{
+    for (unsigned i = 0; i < j->last.nsources; i++)
+        if (j->last.sources[i].node == node)
+            return true;
+    return false;
+}
+
 /* Where an output partition ended at the last commit; before the first one: where it ends now. */
 static int64_t output_end(const struct job *j, int32_t partition)
 {
@@ -253,6 +261,7 @@ static void gather(struct job *j, struct commit_record *c)
     unsigned n = 0;
     c->epoch = j->epochs.number;
     c->wall_ms = loop_wall_ms(j->home);
+    c->version = j->def.version;
     c->bootstrapped =
         j->last.bootstrapped || !j->graph->tables || !j->graph->streams || j->epochs.number >= j->bootstrap_epoch;
     for (unsigned i = 0; i < j->output.n; i++)

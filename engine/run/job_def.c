@@ -2,11 +2,11 @@
 #include "engine/run/run.h"
 #include "log/base/pack.h"
 
-#define JOB_VERSION 1
+#define JOB_VERSION 2 /* 1 ended with created_ms */
 
 void job_def_pack(const struct job_def *j, struct wbuf *w)
 {
-    pack_array(w, 10);
+    pack_array(w, 12);
     pack_uint(w, JOB_VERSION);
     pack_str(w, str_of(j->name));
     pack_str(w, str_of(j->sql));
@@ -19,6 +19,8 @@ void job_def_pack(const struct job_def *j, struct wbuf *w)
         pack_uuid(w, j->reads[i]);
     pack_bool(w, j->stopped);
     pack_int(w, j->created_ms);
+    pack_uint(w, j->version);
+    pack_uuid(w, j->beside);
 }
 
 int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
@@ -41,6 +43,9 @@ int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
         j->reads[i] = unpack_uuid(&u);
     j->stopped = unpack_bool(&u);
     j->created_ms = unpack_int(&u);
-    bool bad = unpack_err(&u) || n != 10 || rbuf_left(&u.r) || !j->name || !j->sql;
+    j->version = version > 1 ? (unsigned)unpack_uint(&u) : 0;
+    if (version > 1)
+        j->beside = unpack_uuid(&u);
+    bool bad = unpack_err(&u) || n != (version > 1 ? 12 : 10) || rbuf_left(&u.r) || !j->name || !j->sql;
     return bad ? E_CORRUPT : 0;
 }

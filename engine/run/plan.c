@@ -1,12 +1,39 @@
 /* Packing and unpacking of plans.
  *
- * Bytes: msgpack, one array [version, parallelism, number of nodes, node]; a node is [kind, id, mode, columns, key,
- * body, inputs], its body the fields of its kind in the order of plan.h. What comes out of plan_unpack has passed
+ * Bytes: msgpack, one array [version, parallelism, number of nodes, next store, next fragment, node]; a node is
+ * [kind, id, store, fragment, again, mode, columns, key, body, inputs], its body the fields of its kind in the order of plan.h. What comes out of plan_unpack has passed
  * plan_check, so the engine may index columns without looking again. */
 #include "engine/run/plan.h"
 #include "log/base/limits.h"
 
-#define PLAN_VERSION 1
+#define PLAN_VERSION 2 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time */
+
+/* ---- numbers */
+
+/* By a node's place in printing order: what version 1 had. */
+static void number_stores(struct plan *p, struct plan_node *n)
+{
+    n->store = n->id;
+    p->next_store = MAX(p->next_store, n->store + 1);
+    if (n == p->sink || n->kind == PLAN_EXCHANGE)
+        n->frag = p->next_frag++;
+    for (unsigned i = 0; i < n->ninputs; i++)
+        number_stores(p, n->inputs[i]);
+}
+
+static void number_nodes(struct plan *p, struct plan_node *n)
+{
+    n->id = p->nnodes++;
+    for (unsigned i = 0; i < n->ninputs; i++)
+        number_nodes(p, n->inputs[i]);
+}
+
+void plan_number(struct plan *p)
+{
+    p->nnodes = p->next_store = p->next_frag = 0;
+    number_nodes(p, p->sink);
+    number_stores(p, p->sink);
+}
 
 /* ---- packing */
 
@@ -47,7 +74,7 @@ static void put_topic(struct wbuf *w, const struct plan_node *n)
 
 static void put_source(struct wbuf *w, const struct plan_node *n)
 {
-    pack_array(w, 8);
+    pack_array(w, 9);
     put_topic(w, n);
     pack_array(w, n->nwants);
     for (unsigned i = 0; i < n->nwants; i++) {
@@ -57,6 +84,7 @@ static void put_source(struct wbuf *w, const struct plan_node *n)
     }
     pack_bool(w, n->table);
     pack_bool(w, n->from_latest);
+    pack_int(w, n->from_ms);
     pack_bool(w, n->until_end);
 }
 
@@ -159,9 +187,12 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
 
 static void put_node(struct wbuf *w, const struct plan_node *n)
 {
-    pack_array(w, 7);
+    pack_array(w, 10);
     pack_uint(w, n->kind);
     pack_uint(w, n->id);
+    pack_uint(w, n->store);
+    pack_uint(w, n->frag);
+    pack_bool(w, n->again);
     pack_uint(w, n->mode);
     put_columns(w, n->out.cols, n->out.n);
     put_uints(w, n->key, n->nkey);
@@ -173,10 +204,12 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
 
 void plan_pack(const struct plan *p, struct wbuf *out)
 {
-    pack_array(out, 4);
+    pack_array(out, 6);
     pack_uint(out, PLAN_VERSION);
     pack_uint(out, p->parallelism);
     pack_uint(out, p->nnodes);
+    pack_uint(out, p->next_store);
+    pack_uint(out, p->next_frag);
     put_node(out, p->sink);
 }
 
@@ -186,6 +219,7 @@ struct reading {
     struct unpack u;
     struct arena *a;
     unsigned depth, nodes;
+    uint64_t version;
 };
 
 static void bad(struct reading *rd)
@@ -268,7 +302,7 @@ static void get_topic(struct reading *rd, struct plan_node *n)
 
 static void get_source(struct reading *rd, struct plan_node *n)
 {
-    get_fields(rd, 8);
+    get_fields(rd, rd->version > 1 ? 9 : 8);
     get_topic(rd, n);
     n->nwants = unpack_array(&rd->u);
     n->wants = ARENA_ARRAY(rd->a, struct want, n->nwants);
@@ -279,6 +313,7 @@ static void get_source(struct reading *rd, struct plan_node *n)
     }
     n->table = unpack_bool(&rd->u);
     n->from_latest = unpack_bool(&rd->u);
+    n->from_ms = rd->version > 1 ? unpack_int(&rd->u) : 0;
     n->until_end = unpack_bool(&rd->u);
 }
 
@@ -416,9 +451,14 @@ static struct plan_node *get_node(struct reading *rd)
         bad(rd);
     if (!good(rd))
         return n;
-    get_fields(rd, 7);
+    get_fields(rd, rd->version > 1 ? 10 : 7);
     n->kind = get_uint(rd, PLAN_SORT);
     n->id = get_uint(rd, PLAN_NODES);
+    if (rd->version > 1) {
+        n->store = get_uint(rd, PLAN_STORES - 1);
+        n->frag = get_uint(rd, UINT16_MAX);
+        n->again = unpack_bool(&rd->u);
+    }
     n->mode = get_uint(rd, MODE_RETRACT);
     n->out = get_columns(rd);
     n->key = get_uints(rd, &n->nkey);
@@ -437,12 +477,19 @@ int plan_unpack(struct plan **out, struct str bytes, struct arena *a)
 {
     struct reading rd = {.u = unpack_of(bytes), .a = a};
     struct plan *p = ARENA_NEW(a, struct plan);
-    get_fields(&rd, 4);
-    if (good(&rd) && unpack_uint(&rd.u) > PLAN_VERSION)
+    uint32_t fields = unpack_array(&rd.u);
+    rd.version = unpack_uint(&rd.u);
+    if (good(&rd) && rd.version > PLAN_VERSION)
         return E_NEWER_FORMAT;
+    if (fields != (rd.version > 1 ? 6 : 4))
+        bad(&rd);
     p->parallelism = get_uint(&rd, KEY_GROUPS);
     p->nnodes = get_uint(&rd, PLAN_NODES);
+    p->next_store = rd.version > 1 ? get_uint(&rd, PLAN_STORES) : 0;
+    p->next_frag = rd.version > 1 ? get_uint(&rd, UINT16_MAX + 1) : 0;
     p->sink = good(&rd) ? get_node(&rd) : NULL;
+    if (good(&rd) && rd.version == 1)
+        number_stores(p, p->sink);
     if (!good(&rd) || rbuf_left(&rd.u.r) || plan_check(p, NULL) != 0)
         return E_CORRUPT;
     *out = p;

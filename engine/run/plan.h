@@ -46,7 +46,11 @@ struct sort_key {
 
 struct plan_node {
     enum plan_kind kind;
-    unsigned id;       /* number within the plan, 0.., in printing order; names its stores and counters */
+    unsigned id;       /* number within the plan, 0.., in printing order; names its counters */
+    unsigned store;    /* names its stores, or a source's offsets, on disk; later versions of the job keep it while what it
+                        * names stays true. Below PLAN_STORES, never given twice in a job's life */
+    unsigned frag;     /* EXCHANGE and the sink: the same for the fragment below it */
+    bool again;        /* AGGREGATE: gives all rows that it keeps once more at the first start of this version */
     enum edge_mode mode; /* of the output */
     struct schema out;
     unsigned nkey;     /* unique key of the output (upsert, keyed retract): columns of out; 0 = none */
@@ -62,6 +66,7 @@ struct plan_node {
     unsigned nwants;
     struct want *wants;        /* one per output column */
     bool table, from_latest;   /* from_latest: start at the end instead of the beginning */
+    int64_t from_ms;           /* start at the first record of this time or later; 0: no such wish */
     bool until_end;            /* pull: stop at the end offsets seen at start */
     /* FILTER */
     const struct expr *predicate;
@@ -99,6 +104,7 @@ struct plan_node {
 struct plan {
     struct plan_node *sink; /* the root */
     unsigned nnodes;
+    unsigned next_store, next_frag; /* numbers that were never given */
     unsigned parallelism;   /* tasks of keyed fragments = partitions of the changelog; power of two, at most KEY_GROUPS */
 };
 
@@ -107,6 +113,9 @@ unsigned agg_partial_columns(const struct agg *a, struct type in, struct type ou
 /* Result type of an aggregate over an argument type; false: not defined for it. */
 bool agg_result(enum agg_kind k, struct type arg, struct type *out);
 
+#define PLAN_STORES 8192 /* numbers of stores in a job's life: 16 bits with the operator's own 3 */
+/* Numbers the nodes of a new plan, which begins with no state. */
+void plan_number(struct plan *p);
 void plan_pack(const struct plan *p, struct wbuf *out);
 int plan_unpack(struct plan **out, struct str bytes, struct arena *a); /* checked: wrong columns or modes are E_CORRUPT */
 int plan_check(const struct plan *p, struct diag *d); /* modes, columns, types fit: what plan_unpack checks too */

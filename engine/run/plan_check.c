@@ -19,6 +19,7 @@ struct checking {
     struct diag *d;
     const struct plan *p;
     unsigned seen[PLAN_NODES]; /* how often an id occurs */
+    unsigned stores[PLAN_NODES], frags[PLAN_NODES], nfrags;
     unsigned count, depth;
 };
 
@@ -281,12 +282,36 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
     return REFUSE(ck, n, "unknown kind");
 }
 
+static bool is_among(unsigned v, const unsigned *among, unsigned n)
+{
+    unsigned i = 0;
+    while (i < n && among[i] != v)
+        i++;
+    return i < n;
+}
+
+/* Nothing on disk belongs to two. */
+static int check_numbers(struct checking *ck, const struct plan_node *n)
+{
+    if (n->store >= MIN(ck->p->next_store, PLAN_STORES) || is_among(n->store, ck->stores, ck->count - 1))
+        return REFUSE(ck, n, "store %u is not its own", n->store);
+    ck->stores[ck->count - 1] = n->store;
+    if (n != ck->p->sink && n->kind != PLAN_EXCHANGE)
+        return 0;
+    if (n->frag >= MIN(ck->p->next_frag, UINT16_MAX + 1u) || is_among(n->frag, ck->frags, ck->nfrags))
+        return REFUSE(ck, n, "fragment %u is not its own", n->frag);
+    ck->frags[ck->nfrags++] = n->frag;
+    return 0;
+}
+
 static int check_node(struct checking *ck, const struct plan_node *n)
 {
     if (n->kind >= ARRAY_LEN(kinds))
         return diag_set(ck->d, E_CORRUPT, "plan: unknown kind of node");
     if (++ck->depth > PLAN_DEPTH || ++ck->count > PLAN_NODES || n->id >= PLAN_NODES || ck->seen[n->id]++)
         return REFUSE(ck, n, "too deep, too large, or numbered twice");
+    if (check_numbers(ck, n) != 0)
+        return E_CORRUPT;
     if (n->ninputs != kinds[n->kind].inputs)
         return REFUSE(ck, n, "has %u inputs", n->ninputs);
     bool sink = n->kind == PLAN_SINK_TOPIC || n->kind == PLAN_SINK_QUERY;

@@ -66,6 +66,11 @@ static void put_source(struct wbuf *w, const struct plan_node *n)
     wbuf_printf(w, "READ %s %s from topic %s", n->table ? "table" : "stream", n->relation, n->topic_name);
     if (n->from_latest)
         wbuf_str(w, STR(", from its end"));
+    if (n->from_ms > 0) {
+        char time[TIMESTAMP_TEXT];
+        wbuf_str(w, STR(", from "));
+        wbuf_put(w, time, timestamp_format(n->from_ms, time));
+    }
     if (n->until_end)
         wbuf_str(w, STR(", up to its end now"));
 }

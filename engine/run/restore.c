@@ -62,7 +62,7 @@ char *job_state_path(const struct job *j, const struct task *t, struct arena *a)
     char id[UUID_TEXT];
     uuid_format(j->id, id);
     const char *dir = store_dir(broker_store(engine_broker(j->engine)));
-    return t ? arena_printf(a, "%s/state/%s/%u-%u.db", dir, id, t->frag->index, t->index)
+    return t ? arena_printf(a, "%s/state/%s/%u-%u.db", dir, id, t->frag->id, t->index)
              : arena_printf(a, "%s/state/%s", dir, id);
 }
 
@@ -280,17 +280,38 @@ static int find_ranges(struct restore *r)
     return part_scan(p, from, end, ranges_seen, r);
 }
 
+/* Sources that begin at a time: where that is. */
+static int find_starts(struct job *j)
+{
+    int err = 0;
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        struct task *t = &j->tasks[i];
+        for (unsigned k = 0; !err && k < t->nsources; k++) {
+            const struct plan_node *n = t->frag->sources[k];
+            if (n->from_ms > 0 && !job_source_known(j, n->store))
+                err = source_find_start(&t->sources[k], n, job_part(j, n->topic, t->index));
+        }
+    }
+    return err;
+}
+
 static void scan_work(struct work *w)
 {
     struct restore *r = container_of(w, struct restore, work);
     struct job *j = r->j;
-    if (j->query)
+    if (j->query) {
+        r->status = find_starts(j);
+        if (r->status)
+            snprintf(r->why, sizeof r->why, "the place to begin cannot be found: %s", err_text(r->status));
         return;
+    }
     for (unsigned i = 0; i < j->ntasks; i++)
         read_note(&r->tasks[i]);
     r->status = find_last(r);
     if (!r->status)
         r->status = find_ranges(r);
+    if (!r->status)
+        r->status = find_starts(j);
     if (r->status)
         snprintf(r->why, sizeof r->why, "its commits cannot be read back from the changelog: %s", err_text(r->status));
 }
@@ -300,7 +321,7 @@ static void scan_work(struct work *w)
 int task_restore_value(struct task *t, uint32_t store, struct str key, struct str value)
 {
     for (unsigned i = 0; i < t->frag->nops; i++)
-        if (t->frag->ops[i]->id == store >> 16) {
+        if (t->frag->ops[i]->store == store >> 16) {
             if (!t->ops[i]->cls->restore)
                 return E_CORRUPT;
             return t->ops[i]->cls->restore(t->ops[i], store & 0xffff, key, value);

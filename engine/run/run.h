@@ -28,6 +28,8 @@ struct job_def {
     struct uuid *reads;
     bool stopped;            /* wanted state: PAUSE sets it */
     int64_t created_ms;
+    unsigned version;        /* grows with each CREATE OR REPLACE; from 0 */
+    struct uuid beside;      /* relation that it is the next version of, beside the job that fills it; zero: none */
 };
 void job_def_pack(const struct job_def *j, struct wbuf *out);
 int job_def_unpack(struct job_def *j, struct str body, struct arena *a);
@@ -40,6 +42,7 @@ struct job_source_status {
     int32_t partition;
     int64_t position, end, start; /* offsets: next to read, high watermark, where it began */
     int64_t committed;            /* offset up to which the last commit reaches; of a query: position */
+    int64_t first, goal;          /* offsets: where it once began, and where the partition ended then */
     int64_t watermark_ms;         /* INT64_MIN: none yet */
     bool idle;
     uint64_t rows, bytes, decode_errors;
@@ -55,6 +58,7 @@ struct job_status {
     double rows_per_s;          /* input, over the last seconds */
     double restored;            /* 0..1 while RESTORING */
     uint64_t rows_in, rows_out, late_rows, null_keys, row_errors, state_rows, state_bytes;
+    int64_t backfill, backfilled; /* records that were there when its sources began, and how many of them are committed */
     int64_t lag;                /* records that the last commit does not hold, over all sources */
     int64_t watermark_ms;
     unsigned nsources;

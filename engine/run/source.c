@@ -22,6 +22,28 @@ static void idle_cb(struct timer *timer)
     task_rows(s->task); /* the flag is part of what a restart finds */
 }
 
+int source_find_start(struct source *s, const struct plan_node *node, struct part *part)
+{
+    struct view *v = part_view(part);
+    int64_t at, ts;
+    if (!v)
+        return E_STORAGE;
+    int err = view_find_time(v, node->from_ms, v->high_watermark, &at, &ts);
+    s->start = err || at < 0 ? v->high_watermark : at;
+    s->has_start = !err;
+    counted_release(&v->c);
+    return err;
+}
+
+static int64_t begin_of(const struct source *s, const struct view *v)
+{
+    if (job_source_known(s->task->job, s->node->store))
+        return v->log_start;
+    if (s->has_start)
+        return MAX(s->start, v->log_start);
+    return s->node->from_latest ? v->high_watermark : v->log_start;
+}
+
 int source_open(struct source *s, struct task *t, const struct plan_node *node, struct part *part,
                 const struct commit_source *pos, struct diag *d)
 {
@@ -39,8 +61,10 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     struct view *v = part_view(part);
     if (!v)
         return diag_set(d, E_STORAGE, "partition %d of topic %s cannot be opened", s->partition, node->topic_name);
-    s->offset = pos ? pos->offset : node->from_latest && t->epoch == 0 ? v->high_watermark : v->log_start;
+    s->offset = pos ? pos->offset : begin_of(s, v);
     s->began = s->offset;
+    s->first = pos ? pos->first : s->offset;
+    s->goal = pos ? pos->goal : job_source_known(t->job, node->store) ? s->offset : v->high_watermark;
     if (node->until_end || node->table)
         s->stop_at = v->high_watermark;
     counted_release(&v->c);
@@ -68,7 +92,8 @@ bool source_ready(const struct source *s) { return !s->shut && !s->waiting && !(
 
 void source_position(const struct source *s, struct commit_source *out)
 {
-    *out = (struct commit_source){s->node->id, s->partition, s->offset, s->watermark_ms, s->idle};
+    *out = (struct commit_source){s->node->store, s->partition, s->offset, s->watermark_ms, s->idle,
+                                   s->first,       s->goal};
 }
 
 static void decode_error_cb(void *arg, const struct decode_error *e)

@@ -33,15 +33,20 @@ struct source {
     uint64_t rows, bytes, decode_errors;
     char first_error[200];
     int64_t first_error_offset;
-    int64_t began; /* offset where this run began */
+    int64_t began;       /* offset where this run began */
+    int64_t first, goal; /* where it began once, and where the partition ended then */
+    bool has_start;      /* start was found by time, by a worker, */
+    int64_t start;       /* for a source that begins */
 };
 enum source_turn { SOURCE_MORE, SOURCE_WAITS };
 
-/* Where to begin comes from the commit; pos NULL: from the plan, or, if the job has run before, from the beginning: the
- * partition is new. */
+/* Where to begin comes from the commit; pos NULL: from the plan, or, if the job has read this source before, from the
+ * beginning: the partition is new. */
 int source_open(struct source *s, struct task *t, const struct plan_node *node, struct part *part,
                 const struct commit_source *pos, struct diag *d) MUST_USE;
 void source_close(struct source *s);
+/* For a source that the plan wants to begin at a time: looks up the offset. Blocking; before source_open, by a worker. */
+int source_find_start(struct source *s, const struct plan_node *node, struct part *part);
 /* Reads, decodes and pushes one batch at most. Failing, it tells the task (task_fail) and waits for ever. */
 enum source_turn source_turn(struct source *s);
 bool source_ready(const struct source *s);

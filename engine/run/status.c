@@ -32,6 +32,8 @@ static void fill_source(const struct source *s, struct job_source_status *out)
     out->partition = s->partition;
     out->position = s->offset;
     out->start = s->began;
+    out->first = s->first;
+    out->goal = s->goal;
     out->end = s->reader ? reader_end(s->reader) : -1;
     out->watermark_ms = s->watermark_ms;
     out->idle = s->idle;
@@ -75,6 +77,8 @@ static void sum_sources(struct job_status *st)
         const struct job_source_status *s = &st->sources[i];
         st->rows_in += s->rows;
         st->lag += s->end < 0 ? 1 : MAX(0, s->end - s->committed); /* not opened yet: who knows */
+        st->backfill += MAX(s->goal - s->first, 0);
+        st->backfilled += MAX(MIN(s->committed, s->goal) - s->first, 0);
         if (!s->idle)
             st->watermark_ms = MIN(st->watermark_ms, s->watermark_ms);
     }
@@ -88,7 +92,7 @@ static void fill_committed(const struct job *j, struct job_status *st)
     struct job_source_status *s = st->sources;
     for (unsigned i = 0; i < j->ntasks; i++)
         for (unsigned k = 0; k < j->tasks[i].nsources; k++, s++) {
-            const struct commit_source *pos = job_source_pos(j, j->tasks[i].frag->sources[k]->id, s->partition);
+            const struct commit_source *pos = job_source_pos(j, j->tasks[i].frag->sources[k]->store, s->partition);
             s->committed = j->query ? s->position : pos && pos->offset >= 0 ? pos->offset : s->start;
         }
 }

@@ -367,7 +367,7 @@ static void put_change(void *arg, unsigned store, struct str key, struct str val
         }
     }
     wbuf_reset(&t->key);
-    changelog_key_state(t->id, t->marker_op->node->id << 16 | store, key, &t->key);
+    changelog_key_state(t->id, t->marker_op->node->store << 16 | store, key, &t->key);
     writer_record(t->changelog, loop_wall_ms(t->loop), wbuf_view(&t->key), value);
     t->changelog_bytes += t->key.len + value.len;
 }
@@ -552,7 +552,7 @@ static void open_sources(struct task *t)
         s->op = taker_of(t, n, &s->input);
         s->mark = t->ninlets + i;
         int err = source_open(s, t, n, job_part(t->job, n->topic, t->index),
-                              job_source_pos(t->job, n->id, (int32_t)t->index), &d);
+                              job_source_pos(t->job, n->store, (int32_t)t->index), &d);
         if (err)
             task_fail(t, err, "%s", d.text);
         else

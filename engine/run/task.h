@@ -145,6 +145,8 @@ void task_take_scan(struct task *t, struct batch *b); /* rows of its fragment's 
 
 /* What a task needs to know of its job. */
 const struct graph *job_graph(const struct job *j);
+/* Has the job a committed position in any partition of the source with this plan_node.store? */
+bool job_source_known(const struct job *j, unsigned node);
 struct part *job_part(const struct job *j, struct uuid topic, unsigned partition);
 int64_t task_idle_timeout_ms(const struct task *t);
 

@@ -24,8 +24,15 @@ void settings_put(struct settings *s, struct str name, struct str value); /* nul
 /* The session properties there are: name, values, default. i from 0; NULL past the end. */
 struct property {
     const char *name, *dflt, *doc;
-    const char *const *values; /* NULL-terminated list of what is allowed */
+    const char *const *values; /* NULL-terminated list of what is allowed, */
+    bool time;                 /* and 'timestamp:' with ms or ISO 8601 */
 };
+/* The value as it is kept; null: not allowed. */
+struct str property_value(const struct property *p, struct str value);
+/* The words of a list for people: 'a', 'b'. */
+void property_list(const struct property *p, char *out, size_t cap);
+/* "timestamp:2024-01-31T12:00:00" or "timestamp:1706702400000" as ms; false: it is not that. */
+bool reset_time(struct str value, int64_t *ms);
 const struct property *property_at(unsigned i);
 /* Value in force: the session's or the default. */
 struct str property_get(const struct settings *props, const char *name);

@@ -1,5 +1,6 @@
 /* Session properties (SET) and variables (DEFINE): a short list by name. */
 #include "sql/bind/bind.h"
+#include <stdio.h>
 
 void settings_init(struct settings *s) { *s = (struct settings){0}; }
 
@@ -46,9 +47,9 @@ static const char *const resets[] = {"earliest", "latest", NULL};
 static const char *const key_formats[] = {"KAFKA", "JSON", "DELIMITED", NULL};
 static const char *const value_formats[] = {"JSON", "DELIMITED", "KAFKA", NULL};
 static const struct property properties[] = {
-    {"auto.offset.reset", "earliest", "where queries begin to read topics", resets},
-    {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats},
-    {"ksql.persistence.default.format.value", "", "VALUE_FORMAT of relations that do not say", value_formats},
+    {"auto.offset.reset", "earliest", "where queries begin to read streams", resets, true},
+    {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats, false},
+    {"ksql.persistence.default.format.value", "", "VALUE_FORMAT of relations that do not say", value_formats, false},
 };
 
 const struct property *property_at(unsigned i) { return i < ARRAY_LEN(properties) ? &properties[i] : NULL; }
@@ -60,4 +61,34 @@ struct str property_get(const struct settings *props, const char *name)
         if (strcmp(properties[i].name, name) == 0)
             return str_of(properties[i].dflt);
     return value;
+}
+
+bool reset_time(struct str value, int64_t *ms)
+{
+    struct str prefix = STR("timestamp:");
+    if (value.len <= prefix.len || !str_eq_nocase((struct str){value.ptr, prefix.len}, prefix))
+        return false;
+    struct str when = {value.ptr + prefix.len, value.len - prefix.len};
+    return (str_to_i64(when, ms) || timestamp_parse(when, ms)) && *ms > 0;
+}
+
+struct str property_value(const struct property *p, struct str value)
+{
+    int64_t ms;
+    for (unsigned i = 0; p->values[i]; i++)
+        if (str_eq_nocase(value, str_of(p->values[i])))
+            return str_of(p->values[i]);
+    return p->time && reset_time(value, &ms) ? value : STR_NULL;
+}
+
+void property_list(const struct property *p, char *out, size_t cap)
+{
+    size_t len = 0;
+    out[0] = 0;
+    for (unsigned i = 0; p->values[i]; i++) {
+        snprintf(out + len, cap - len, "%s'%s'", i ? ", " : "", p->values[i]);
+        len = strlen(out);
+    }
+    if (p->time)
+        snprintf(out + len, cap - len, ", 'timestamp:2024-01-31T12:00:00' (or ms)");
 }

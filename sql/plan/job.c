@@ -109,7 +109,7 @@ int job_plan(struct stmt *st, const struct query *q, const struct draft_relation
     struct logical *tree = rules_apply(logical_build(q, QUERY_PERSISTENT, st->arena, &window_start), st->arena);
     struct lowering lo = {.arena = st->arena, .diag = st->b.diag, .drop_null_groups = true,
                           .nkey = dr->rel.table ? q->nkey : 0};
-    lo.from_latest = str_eq(property_get(st->env->props, "auto.offset.reset"), STR("latest"));
+    lowering_start(&lo, st->env->props);
     int err = logical_lower(&lo, tree, &input);
     if (err)
         return err;

@@ -59,10 +59,13 @@ struct lowering {
     struct arena *arena;
     struct diag *diag;
     bool until_end, from_latest; /* how topics are read */
+    int64_t from_ms;
     bool drop_null_groups;       /* a key in a topic is never NULL */
     unsigned nkey;               /* of a table that is written: the first columns; 0: none */
     bool result;                 /* for a client, who hears only of rows that it had or gets */
 };
+/* Where streams begin, by the session's auto.offset.reset. */
+void lowering_start(struct lowering *lo, const struct settings *props);
 int logical_lower(struct lowering *lo, const struct logical *n, struct plan_node **out);
 /* Sinks. node ids, number of nodes and plan_check: plan_finish. */
 struct plan_node *physical_node(struct arena *a, enum plan_kind kind, struct plan_node *input);

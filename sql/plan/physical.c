@@ -190,6 +190,7 @@ static int lower_source(struct lowering *lo, const struct logical *n, struct low
     s->mode = rel->table ? MODE_UPSERT : MODE_APPEND;
     s->until_end = lo->until_end;
     s->from_latest = lo->from_latest && !rel->table; /* a table is all its rows, not only the newest */
+    s->from_ms = rel->table ? 0 : lo->from_ms;
     unsigned *key = ARENA_ARRAY(lo->arena, unsigned, n->out.n), nkey = 0;
     for (unsigned i = 0; rel->table && i < n->out.n; i++)
         if (n->wants[i].from == WANT_KEY || n->wants[i].from == WANT_WINDOWSTART)
@@ -427,6 +428,14 @@ static void gather_keys(struct lowering *lo, struct lowered *l)
         exchange(lo, l, key, n, false);
 }
 
+void lowering_start(struct lowering *lo, const struct settings *props)
+{
+    struct str reset = property_get(props, "auto.offset.reset");
+    lo->from_latest = str_eq(reset, STR("latest"));
+    if (!reset_time(reset, &lo->from_ms))
+        lo->from_ms = 0;
+}
+
 int logical_lower(struct lowering *lo, const struct logical *n, struct plan_node **out)
 {
     struct lowered l;
@@ -439,19 +448,12 @@ int logical_lower(struct lowering *lo, const struct logical *n, struct plan_node
     return err;
 }
 
-static void number_nodes(struct plan_node *n, unsigned *next)
-{
-    n->id = (*next)++;
-    for (unsigned i = 0; i < n->ninputs; i++)
-        number_nodes(n->inputs[i], next);
-}
-
 int plan_finish(struct plan_node *sink, unsigned parallelism, struct arena *a, struct plan **out, struct diag *d)
 {
     struct plan *p = ARENA_NEW(a, struct plan);
     p->sink = sink;
     p->parallelism = parallelism;
-    number_nodes(sink, &p->nnodes);
+    plan_number(p);
     *out = p;
     struct diag why;
     if (plan_check(p, &why) == 0)

@@ -28,7 +28,8 @@ int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, str
     struct logical *tree = rules_apply(logical_build(q, use, st->arena, &window_start), st->arena);
     struct lowering lo = {.arena = st->arena, .diag = st->b.diag, .until_end = use == QUERY_PULL,
                           .result = true};
-    lo.from_latest = use == QUERY_PUSH && str_eq(property_get(st->env->props, "auto.offset.reset"), STR("latest"));
+    if (use == QUERY_PUSH)
+        lowering_start(&lo, st->env->props);
     if ((err = logical_lower(&lo, tree, &input)) != 0)
         return diag_place(st->b.diag, err, st->b.text, s->place);
     struct plan_node *sink = physical_node(st->arena, PLAN_SINK_QUERY, input);

@@ -64,12 +64,9 @@ static int prepare_set(struct stmt *st)
         if (!str_eq_nocase(ast->text, str_of(p->name)))
             continue;
         st->out->name = str_of(p->name);
-        char list[120] = "";
-        for (unsigned k = 0; ast->kind == AST_SET && p->values[k]; k++) {
-            if (str_eq_nocase(ast->value, str_of(p->values[k])))
-                st->out->value = str_of(p->values[k]);
-            snprintf(list + strlen(list), sizeof list - strlen(list), "%s'%s'", k ? ", " : "", p->values[k]);
-        }
+        char list[160];
+        property_list(p, list, sizeof list);
+        st->out->value = ast->kind == AST_SET ? property_value(p, ast->value) : STR_NULL;
         if (ast->kind == AST_UNSET || st->out->value.ptr)
             return 0;
         bind_error(&st->b, ast->text_place, "22023", "%s cannot be '%.*s'", p->name, (int)MIN(ast->value.len, 60),

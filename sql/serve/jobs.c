@@ -24,6 +24,18 @@ static const char *time_text(int64_t ms, char *out)
     return out;
 }
 
+/* How much of what was there at its beginning a job has yet to take in; false: nothing. */
+static bool backfill_text(const struct job_status *st, char *out, size_t cap)
+{
+    int64_t left = st->backfill - st->backfilled;
+    if (left <= 0)
+        return false;
+    int n = snprintf(out, cap, "%.0f %%", 100.0 * (double)st->backfilled / (double)st->backfill - 0.5);
+    if (st->rows_per_s >= 1)
+        snprintf(out + n, cap - (size_t)n, ", %.0f s left", (double)left / st->rows_per_s + 0.5);
+    return true;
+}
+
 bool job_cell(const struct job_status *st, const char *column, struct arena *a, struct value *out)
 {
     char word[32], time[TIMESTAMP_TEXT + 1];
@@ -50,6 +62,8 @@ bool job_cell(const struct job_status *st, const char *column, struct arena *a, 
         }
     if (strcmp(column, "state") == 0)
         *out = text(a, state_word(st->state, word, sizeof word));
+    else if (strcmp(column, "backfill") == 0)
+        *out = backfill_text(st, word, sizeof word) ? text(a, word) : value_null(TYPE(T_VARCHAR));
     else if (strcmp(column, "watermark") == 0)
         *out = st->watermark_ms == INT64_MIN ? value_null(TYPE(T_VARCHAR)) : text(a, time_text(st->watermark_ms, time));
     else if (strcmp(column, "why") == 0)
@@ -91,6 +105,9 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
                 (long long)st->lag, st->rows_per_s, (unsigned long long)st->rows_in, (unsigned long long)st->rows_out,
                 (unsigned long long)st->late_rows,
                 st->watermark_ms == INT64_MIN ? "none yet" : time_text(st->watermark_ms, time));
+    if (backfill_text(st, word, sizeof word))
+        wbuf_printf(out, "backfill %lld of %lld records (%s)\n", (long long)st->backfilled, (long long)st->backfill,
+                    word);
     wbuf_printf(out, "state %llu rows, %.1f MB; epoch %lld", (unsigned long long)st->state_rows,
                 (double)st->state_bytes / 1e6, (long long)st->epoch);
     if (st->committed_ms > 0)

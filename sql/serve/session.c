@@ -446,10 +446,7 @@ static int check_properties(const struct settings *props, struct diag *d)
         if (!p)
             return diag_set(d, E_BAD_REQUEST, "there is no property \"%.*s\"; SHOW PROPERTIES lists them",
                             STR_ARG(name));
-        bool good = !p->values;
-        for (unsigned k = 0; !good && p->values[k]; k++)
-            good = str_eq_nocase(str_of(p->values[k]), value);
-        if (!good)
+        if (!property_value(p, value).ptr)
             return diag_set(d, E_BAD_REQUEST, "property %s does not take \"%.*s\"", p->name, STR_ARG(value));
     }
     return 0;

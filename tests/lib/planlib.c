@@ -6,18 +6,10 @@ void planlib_init(struct planlib *pl, struct arena *a, unsigned parallelism)
     pl->plan->parallelism = parallelism;
 }
 
-static unsigned number(struct plan_node *n, unsigned next)
-{
-    n->id = next++;
-    for (unsigned i = 0; i < n->ninputs; i++)
-        next = number(n->inputs[i], next);
-    return next;
-}
-
 struct plan *planlib_done(struct planlib *pl, struct plan_node *sink)
 {
     pl->plan->sink = sink;
-    pl->plan->nnodes = number(sink, 0);
+    plan_number(pl->plan);
     return pl->plan;
 }
 

@@ -91,3 +91,4 @@ CREATE FUNCTION f(INT) RETURNS INT LANGUAGE JAVA AS 'nothere.so', 'f';
 CREATE FUNCTION ucase(INT) RETURNS INT LANGUAGE C AS 'nothere.so', 'f';
 DESCRIBE FUNCTION ucase;
 DESCRIBE FUNCTION cout;
+SET 'auto.offset.reset' = 'timestamp:yesterday';

@@ -11,7 +11,7 @@ struct plan_node *rig_node(struct rig *rig, enum plan_kind kind, enum edge_mode 
                            struct plan_node *in0, struct plan_node *in1)
 {
     struct plan_node *n = ARENA_NEW(&rig->arena, struct plan_node);
-    *n = (struct plan_node){.kind = kind, .id = rig->ids++, .mode = mode, .inputs = {in0, in1}, .limit = -1};
+    *n = (struct plan_node){.kind = kind, .id = rig->ids, .store = rig->ids++, .mode = mode, .inputs = {in0, in1}, .limit = -1};
     n->ninputs = (in0 != NULL) + (in1 != NULL);
     n->retention_ms = -1;
     n->window_start_col = -1;

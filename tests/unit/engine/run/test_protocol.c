@@ -241,10 +241,10 @@ static void test_epoch_random(void **state)
 static void test_commit_round_trip(void **state)
 {
     (void)state;
-    struct commit_source s[] = {{3, 0, 17, WATERMARK_NONE, true}, {3, 1, 0, 1700000000000, false}};
+    struct commit_source s[] = {{3, 0, 17, WATERMARK_NONE, true, 4, 99}, {3, 1, 0, 1700000000000, false, 0, 0}};
     struct commit_task t[] = {{0x10002, 5, 9, 12, 9}, {0, 7, 7, WATERMARK_NONE, 0}};
     struct commit_output o[] = {{0, 44}};
-    struct commit_record c = {9, 1234, true, 2, 2, 1, s, t, o}, back;
+    struct commit_record c = {9, 1234, 7, true, 2, 2, 1, s, t, o}, back;
     struct wbuf w;
     struct arena a;
     wbuf_init(&w);
@@ -253,6 +253,7 @@ static void test_commit_round_trip(void **state)
     assert_int_equal(commit_unpack(&back, wbuf_view(&w), &a), 0);
     assert_int_equal(back.epoch, 9);
     assert_true(back.bootstrapped && back.sources[0].idle && back.sources[1].watermark_ms == 1700000000000);
+    assert_true(back.version == 7 && back.sources[0].first == 4 && back.sources[0].goal == 99);
     assert_int_equal(back.tasks[0].task, 0x10002);
     assert_int_equal(back.tasks[0].end, 9);
     assert_int_equal(back.tasks[0].changed, 9);
@@ -276,10 +277,10 @@ static void test_commit_round_trip(void **state)
 static void test_commit_same(void **state)
 {
     (void)state;
-    struct commit_source s1 = {3, 0, 17, 5, false}, s2 = s1;
+    struct commit_source s1 = {3, 0, 17, 5, false, 0, 0}, s2 = s1;
     struct commit_task t1 = {1, 5, 9, 12, 1}, t2 = {1, 9, 9, 12, 1};
     struct commit_output o1 = {0, 44}, o2 = o1;
-    struct commit_record a = {1, 1, true, 1, 1, 1, &s1, &t1, &o1}, b = {2, 2, true, 1, 1, 1, &s2, &t2, &o2};
+    struct commit_record a = {1, 1, 0, true, 1, 1, 1, &s1, &t1, &o1}, b = {2, 2, 0, true, 1, 1, 1, &s2, &t2, &o2};
     assert_true(commit_same(&a, &b));
     s2.offset++;
     assert_false(commit_same(&a, &b));

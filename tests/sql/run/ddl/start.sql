@@ -1,0 +1,29 @@
+CREATE STREAM s (k INT KEY, v INT) WITH (TOPIC='s', PARTITIONS=1);
+INSERT INTO s (ROWTIME, k, v) VALUES (1700000001000, 1, 1);
+INSERT INTO s (ROWTIME, k, v) VALUES (1700000002000, 1, 10);
+INSERT INTO s (ROWTIME, k, v) VALUES (1700000003000, 1, 100);
+SET 'auto.offset.reset' = 'timestamp:2023-11-14T22:13:22';
+CREATE TABLE late AS SELECT k, SUM(v) AS total FROM s GROUP BY k;
+EXPLAIN SELECT k, v FROM s EMIT CHANGES;
+SELECT k, v FROM s EMIT CHANGES;
+SET 'auto.offset.reset' = 'timestamp:1700000002001';
+CREATE TABLE later AS SELECT k, SUM(v) AS total FROM s GROUP BY k;
+SET 'auto.offset.reset' = 'timestamp:2100-01-01';
+CREATE TABLE future AS SELECT k, SUM(v) AS total FROM s GROUP BY k;
+SET 'auto.offset.reset' = 'latest';
+CREATE TABLE fresh AS SELECT k, SUM(v) AS total FROM s GROUP BY k;
+UNSET 'auto.offset.reset';
+CREATE TABLE whole AS SELECT k, SUM(v) AS total FROM s GROUP BY k;
+INSERT INTO s (ROWTIME, k, v) VALUES (1700000004000, 1, 1000);
+\wait
+SELECT * FROM late;
+SELECT * FROM later;
+SELECT * FROM future;
+SELECT * FROM fresh;
+SELECT * FROM whole;
+PAUSE ALL;
+INSERT INTO s (ROWTIME, k, v) VALUES (1700000005000, 1, 10000);
+RESUME ALL;
+\wait
+SELECT * FROM late;
+SELECT * FROM fresh;
