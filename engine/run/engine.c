@@ -3,7 +3,8 @@
  * Loop 0 owns the table of jobs and compares it with every new image. Each job lives on a home loop of its own; loop 0
  * and home talk by messages, which arrive in order, so a job that loop 0 has let go of is freed by the last of them.
  * A failed job stays in the table, so that its reason can be seen and it is not started again by itself: that takes a
- * stop and a start. */
+ * stop and a start. One that failed for a reason that may pass is replaced by a new one, which waits a while, then
+ * begins from the last commit. */
 #include "engine/run/job.h"
 #include "engine/run/status.h"
 #include "log/base/limits.h"
@@ -150,6 +151,7 @@ static void remove_leftovers(struct engine *e)
 /* ---- starting and stopping */
 
 static void begin_cb(struct msg *m) { job_begin(container_of(m, struct job, begin_msg)); }
+static void begin_again_cb(struct msg *m) { job_begin_again(container_of(m, struct job, begin_msg)); }
 static void stop_cb(struct msg *m) { job_stop(container_of(m, struct job, stop_msg)); }
 static void drop_cb(struct msg *m) { job_abort(container_of(m, struct job, drop_msg)); }
 static void free_cb(struct msg *m) { job_free(container_of(m, struct job, free_msg)); }
@@ -160,14 +162,30 @@ static void post(struct loop *loop, struct msg *m, void (*run_cb)(struct msg *))
     loop_post(loop, m);
 }
 
-static void start_job(struct engine *e, const struct object *o)
+static struct job *make_job(struct engine *e, const struct object *o)
 {
     struct job *j = job_new(e, o->id, engine_place(e, o->id, 0));
     struct str body = arena_dup(&j->arena, o->body);
     if (job_def_unpack(&j->def, body, &j->arena) != 0)
         j->def = (struct job_def){.name = arena_dup(&j->arena, str_of(o->name)).ptr, .sql = "", .plan = STR("")};
     map_put(&e->jobs, id_str(&o->id), j);
+    return j;
+}
+
+static void start_job(struct engine *e, const struct object *o)
+{
+    struct job *j = make_job(e, o);
     post(j->home, &j->begin_msg, begin_cb);
+}
+
+/* In place of one that has failed. */
+static void start_again(struct engine *e, const struct object *o, const struct job *old)
+{
+    struct job *j = make_job(e, o);
+    j->tries = old->tries;
+    j->delay_us = job_retry_delay_us(old->tries);
+    memcpy(j->why, old->why, sizeof j->why);
+    post(j->home, &j->begin_msg, begin_again_cb);
 }
 
 static void tell_stop(struct job *j)
@@ -302,11 +320,31 @@ void engine_stop(struct engine *e, void (*done_cb)(void *arg), void *arg)
     maybe_stopped(e);
 }
 
+/* Whoever stopped or dropped it meanwhile, or stops everything, wants no new one. */
+static bool replace_job(struct engine *e, struct job *j)
+{
+    if (!j->retry || j->told_stop || j->told_drop || e->stopping)
+        return false;
+    struct image *im = cluster_image(broker_cluster(e->broker));
+    const struct object *o = job_object(im, j->id);
+    bool unreadable, again = o && !wants_stop(o, &unreadable);
+    if (again) {
+        start_again(e, o, j);
+        post(j->home, &j->free_msg, free_cb);
+    }
+    counted_release(&im->c);
+    return again;
+}
+
 static void over_cb(struct msg *m)
 {
     struct job *j = container_of(m, struct job, over_msg);
     struct engine *e = j->engine;
     j->seen_over = true;
+    if (replace_job(e, j)) {
+        reconcile(e);
+        return;
+    }
     /* Failed: kept until somebody stops or drops it. Else nothing of it is needed any more. */
     if (!j->fail_status || j->told_stop) {
         bool dropped = j->told_drop;
@@ -395,7 +433,9 @@ static void await_settle(struct call *c, struct job *j)
 static void await_found(struct call *c)
 {
     struct job *j = c->job;
-    if (sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING) || job_is_over(j))
+    if (job_is_over(j) && j->retry)
+        post(loop0(c->e), &c->msg, call_lookup);
+    else if (sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING) || job_is_over(j))
         await_settle(c, j);
     else
         list_add_tail(&j->awaiting, &c->link);
@@ -426,10 +466,15 @@ void engine_job_settled(struct job *j)
     }
 }
 
+/* Those who wait for a job that is begun anew look for the new one, once loop 0 has put it in the old one's place. */
 void engine_job_over(struct job *j)
 {
-    engine_job_settled(j);
+    struct list *l;
+    if (!j->retry)
+        engine_job_settled(j);
     post(loop0(j->engine), &j->over_msg, over_cb);
+    while ((l = list_pop(&j->awaiting)) != NULL)
+        post(loop0(j->engine), &container_of(l, struct call, link)->msg, call_lookup);
 }
 
 /* ---- status */

@@ -1,6 +1,7 @@
 #include "engine/run/job.h"
 #include "log/base/limits.h"
 #include "log/base/trace.h"
+#include <errno.h>
 #include <stdio.h>
 
 static const struct sm_state job_phases[] = {
@@ -15,9 +16,13 @@ static const struct sm_state job_phases[] = {
     [J_FAILED] = {"failed", 0},
 };
 
+/* Waits between failures: JOB_RETRY_FIRST_US, doubling up to JOB_RETRY_MAX_US, JOB_TRIES_MAX times (about a minute). */
+enum { JOB_RETRY_FIRST_US = 100000, JOB_RETRY_MAX_US = 5000000, JOB_TRIES_MAX = 16 };
+
 static void rows_cb(struct msg *m);
 static void hurry_cb(struct msg *m);
 static void tick_cb(struct timer *t);
+static void again_cb(struct timer *t);
 static void maybe_read_all(struct job *j);
 static void step(struct job *j, enum epoch_event_kind kind, unsigned task);
 
@@ -34,6 +39,7 @@ struct job *job_new(struct engine *e, struct uuid id, struct loop *home)
     wbuf_init(&j->record);
     wbuf_init(&j->key);
     timer_init(&j->tick, home, tick_cb);
+    timer_init(&j->again, home, again_cb);
     j->rows_msg.run_cb = rows_cb;
     j->hurry_msg.run_cb = hurry_cb;
     j->bootstrap_epoch = INT64_MAX;
@@ -59,7 +65,7 @@ enum job_state job_state(const struct job *j)
         return JOB_RUNNING;
     case J_CLOSING:
     case J_FAILED:
-        return j->fail_status ? JOB_FAILED : JOB_PAUSED;
+        return j->retry ? JOB_STARTING : j->fail_status ? JOB_FAILED : JOB_PAUSED;
     case J_STOPPED:
         break;
     }
@@ -67,6 +73,21 @@ enum job_state job_state(const struct job *j)
 }
 
 /* ---- opening and running */
+
+static void again_cb(struct timer *t) { job_begin(container_of(t, struct job, again)); }
+
+void job_begin_again(struct job *j)
+{
+    if (sm_is(&j->sm, J_STARTING))
+        timer_start_us(&j->again, j->delay_us);
+}
+
+int64_t job_retry_delay_us(unsigned tries)
+{
+    if (tries > JOB_TRIES_MAX)
+        return -1;
+    return MIN((int64_t)JOB_RETRY_FIRST_US << MIN(tries - 1, 10u), (int64_t)JOB_RETRY_MAX_US);
+}
 
 void job_restore(struct job *j)
 {
@@ -162,6 +183,7 @@ void job_task_started(struct job *j, struct task *t)
     if (j->starting || !sm_is(&j->sm, J_OPENING))
         return;
     sm_move(&j->sm, J_RUNNING);
+    j->began_epoch = j->last.epoch;
     j->rate_us = loop_now_us(j->home); /* the first who asks hears the mean since now */
     if (!j->query)
         trace(INFO, "run", "job_running name=%s tasks=%u epoch=%" PRId64, j->def.name, j->ntasks, j->last.epoch);
@@ -450,6 +472,34 @@ void job_end(struct job *j)
         stop_reading(j);
 }
 
+/* What may pass by itself: room on the disk, a coordinator that is not there yet, a transaction that had to be aborted,
+ * somebody else who held this job for a while. A disk that failed for good fails the next tries too. */
+static bool may_pass(int status)
+{
+    switch (status) {
+    case E_FULL:
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EMFILE:
+    case -ENFILE:
+    case E_BUSY:
+    case E_TIMEOUT:
+    case E_STORAGE:
+    case E_PRODUCER_EPOCH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void plan_retry(struct job *j, int status)
+{
+    if (sm_is(&j->sm, J_RUNNING) && j->last.epoch > j->began_epoch)
+        j->tries = 0;
+    j->tries++;
+    j->retry = !j->query && !sm_is(&j->sm, J_STOPPING) && may_pass(status) && job_retry_delay_us(j->tries) >= 0;
+}
+
 void job_fail(struct job *j, int status, const char *fmt, ...)
 {
     if (is_closing(j))
@@ -459,8 +509,10 @@ void job_fail(struct job *j, int status, const char *fmt, ...)
     vsnprintf(j->why, sizeof j->why, fmt, ap);
     va_end(ap);
     j->fail_status = status;
+    plan_retry(j, status);
     if (!j->query)
-        trace(WARN, "run", "job_failed name=%s status=%s why=\"%s\"", j->def.name, err_name(status), j->why);
+        trace(WARN, "run", "job_failed name=%s status=%s again=%s why=\"%s\"", j->def.name, err_name(status),
+              j->retry ? "yes" : "no", j->why);
     begin_closing(j);
 }
 
@@ -477,6 +529,7 @@ static void begin_closing(struct job *j)
     sm_move(&j->sm, J_CLOSING);
     atomic_store(&j->canceled, true);
     timer_stop(&j->tick);
+    timer_stop(&j->again);
     for (unsigned i = 0; i < j->nwatches; i++)
         if (j->watches[i].pending)
             part_unwatch(&j->watches[i].watch);

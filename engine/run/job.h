@@ -3,6 +3,9 @@
  *     starting -> restoring -> opening -> running -> stopping -> closing -> stopped
  *         every state but the last two -> closing -> failed
  *
+ * A job that failed for a reason that may pass is begun anew from its last commit by the engine (engine.c): `tries` and
+ * `delay_us` say how often that was done without a commit in between, and how long the next one waits.
+ *
  * starting: waits until its partitions are open. restoring: workers rebuild the operators. opening: tasks open sources
  * and writers. stopping: the last epoch is committed, then checkpointed. closing: tasks let go of all they hold. */
 #ifndef RUN_JOB_H
@@ -40,6 +43,10 @@ struct job {
     struct sm sm;
     int fail_status;
     char why[400];
+    bool retry;        /* it has failed, and will be begun anew */
+    unsigned tries;    /* failures since its last commit */
+    int64_t delay_us;  /* from its making to its beginning */
+    int64_t began_epoch; /* last commit when it began to run */
     unsigned ntasks; /* made */
     struct task *tasks;
     unsigned ntopics;
@@ -60,7 +67,7 @@ struct job {
 
     /* coordinator */
     struct epochs epochs;
-    struct timer tick;
+    struct timer tick, again;
     uint8_t *task_epochs; /* the machine's, by task */
     struct commit_record last; /* committed; arrays complete */
     struct commit_record next;
@@ -94,6 +101,9 @@ void job_restore(struct job *j);      /* all partitions are open */
 void job_maybe_closed(struct job *j); /* something that closing waits for is over */
 void job_parts_release(struct job_parts *p);
 void job_begin(struct job *j);   /* def (or query's plan) is set; lies in j->arena */
+/* The same after a failure: the next of `tries`, with the sentence why the one before ended. */
+void job_begin_again(struct job *j);
+int64_t job_retry_delay_us(unsigned tries); /* -1: that was often enough */
 void job_stop(struct job *j);    /* last epoch, checkpoints, closed */
 void job_abort(struct job *j);   /* closed at once: it is being dropped, or its query was closed */
 void job_scanned(struct job *j); /* a scan of a query has given all its rows */

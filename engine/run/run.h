@@ -53,7 +53,7 @@ struct job_status {
     struct uuid id;
     const char *name, *sql;
     enum job_state state;
-    const char *why;            /* FAILED: the sentence; else NULL */
+    const char *why;            /* FAILED: the sentence; STARTING, RESTORING: why it is begun anew; else NULL */
     int64_t epoch, committed_ms; /* last commit: number and wall clock */
     double rows_per_s;          /* input, over the last seconds */
     double restored;            /* 0..1 while RESTORING */

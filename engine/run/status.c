@@ -148,7 +148,7 @@ static struct job_status *facts(struct job *j, struct arena *a)
     st->name = j->def.name ? arena_strdup(a, j->def.name) : "";
     st->sql = j->def.sql ? arena_strdup(a, j->def.sql) : "";
     st->state = job_state(j);
-    st->why = j->fail_status ? arena_strdup(a, j->why) : NULL;
+    st->why = j->why[0] && st->state != JOB_RUNNING ? arena_strdup(a, j->why) : NULL;
     uint64_t all = atomic_load(&j->to_restore), done = atomic_load(&j->restored);
     st->restored = st->state != JOB_RESTORING ? 1.0 : all ? (double)MIN(done, all) / (double)all : 0.0;
     st->watermark_ms = WATERMARK_NONE;

@@ -426,6 +426,55 @@ static void test_udf_missing(void **state)
     arena_fini(&a);
 }
 
+static void fill_disk_under_a_row(void)
+{
+    jw_row(&W, in, 0, 0, 7, 100, false);
+    simdisk_set_capacity(W.sd, 1);
+}
+
+/* A full disk holds a job up, with a sentence, and no longer than it is full: no row is lost or counted twice. */
+static void test_full_disk_passes(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    jw_row(&W, in, 0, 0, 7, 1, false);
+    jw_pass_ms(&W, 1000);
+    for (int round = 1; round <= 2; round++) {
+        fill_disk_under_a_row();
+        jw_pass_ms(&W, 3000);
+        struct job_status *st = status_of(job, &a);
+        assert_int_equal(st->state, JOB_STARTING);
+        assert_non_null(strstr(st->why, "disk is full"));
+        simdisk_set_capacity(W.sd, -1);
+        assert_int_equal(await(job).status, 0);
+        jw_pass_ms(&W, 1000);
+        assert_int_equal(output_value(7), 1 + 100 * round);
+    }
+    arena_fini(&a);
+}
+
+/* A disk that stays full fails the job in the end; nobody waits for ever. */
+static void test_full_disk_stays(void **state)
+{
+    (void)state;
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    fill_disk_under_a_row();
+    jw_pass_ms(&W, 100000);
+    assert_int_equal(state_of(job), JOB_FAILED);
+    assert_int_equal(await(job).status, E_FULL);
+    simdisk_set_capacity(W.sd, -1);
+    put_sums(true);
+    jw_pass_ms(&W, 1000);
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(7), 100);
+}
+
 static char *state_path(struct arena *a, const char *file)
 {
     char id[UUID_TEXT];
@@ -587,6 +636,7 @@ int main(void)
         T(test_scan_refused),        T(test_stop_and_start),  T(test_status),      T(test_topic_deleted),
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
         T(test_idle_partition),      T(test_memory),          T(test_udf_missing), T(test_checkpoint_refused),
+        T(test_full_disk_passes),    T(test_full_disk_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
