@@ -43,7 +43,11 @@
     X(E_REPLICATION, -5034, 38, "invalid replication factor")                  \
     X(E_POLICY, -5035, 44, "refused by policy")                                \
     X(E_RANGE, -5036, -1, "value out of range")                                \
-    X(E_BUSY, -5037, -1, "busy; try again")
+    X(E_BUSY, -5037, -1, "busy; try again")                                    \
+    X(E_TXN_STATE, -5038, 48, "not possible in this state of the transaction") \
+    X(E_TXN_UNVERIFIED, -5039, 48, "the transaction coordinator does not know of it") \
+    X(E_COORD_EPOCH, -5040, 52, "a newer transaction coordinator has written here") \
+    X(E_TXN_ABORTABLE, -5041, 120, "the transaction has to be aborted")
 
 enum err {
 #define X(name, num, kafka, text) name = num,

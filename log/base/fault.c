@@ -4,6 +4,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifdef MUSEUM
+#include <pthread.h>
+
+static const char *bug_name;
+
+static void bug_read(void) { bug_name = getenv("WEIR_BUG"); }
+
+bool bug_is_on(const char *name)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, bug_read);
+    return bug_name && strcmp(bug_name, name) == 0;
+}
+#endif
+
+#ifdef FAULTS
 /* The environment does not change while the process runs, so it is read at every hit: these builds need no speed. */
 void fault_hit(const char *name)
 {
@@ -17,3 +33,4 @@ void fault_hit(const char *name)
     if (atomic_fetch_add(&hits, 1) + 1 == nth)
         _exit(137);
 }
+#endif

@@ -8,4 +8,14 @@ void fault_hit(const char *name);
 #else
 #define FAULT(name) ((void)0)
 #endif
+
+/* Known bugs of other brokers, put back on purpose: BUG("lso_at_marker") is true where WEIR_BUG names it, so that the
+ * tests can show that they would find it. Only in builds with -DMUSEUM=ON, else always false. Any thread. */
+#ifdef MUSEUM
+#include <stdbool.h>
+bool bug_is_on(const char *name);
+#define BUG(name) bug_is_on(name)
+#else
+#define BUG(name) false
+#endif
 #endif

@@ -28,16 +28,19 @@ static void touched_catch(struct touched *t)
     t->head = (struct index_head){
         .count = t->ix ? index_count(t->ix) : 0,
         .sealed = seg->closed,
+        .aborted = seg->closed ? atomic_load(&seg->aborted_n) : 0,
         .data_size = atomic_load(&seg->size),
         .end_offset = atomic_load(&seg->end_offset),
         .max_ts = atomic_load(&seg->max_ts),
     };
 }
 
-/* An index that is not written is built anew at the next start. */
+/* What is not written is built anew at the next start. */
 static void touched_flush(struct touched *t)
 {
     struct seg_file *sf;
+    if (t->head.aborted && segment_write_aborted(t->seg, t->head.aborted))
+        return;
     if (!t->ix || segment_open_index(t->seg, FILE_CREATE, true, &sf))
         return;
     t->flushed = index_flush(t->ix, sf->f, &t->head, &t->seg->flushed, &t->seg->flushed_crc) == 0;
@@ -57,6 +60,7 @@ static void touched_end(struct touched *t)
         atomic_store(&t->seg->file_entries, t->head.count);
         atomic_store(&t->seg->sealed, true);
         cell_set(&t->seg->index, NULL); /* memory is for segments that grow */
+        cell_set(&t->seg->aborted, NULL);
     }
     if (t->ix)
         counted_release(&t->ix->c);

@@ -57,6 +57,10 @@ static int append_check(const struct append *a, const struct part_conf *pc)
             return E_CORRUPT;
         if (rb.size != a->len && !(a->flags & APPEND_MANY))
             return E_BAD_RECORD;
+        if (!(rb.attributes & RECBATCH_CONTROL) != !(a->flags & APPEND_MARKER))
+            return E_BAD_RECORD;
+        if (a->flags & APPEND_MARKER)
+            continue; /* however small the topic's limits are, a transaction must be able to end */
         if (rb.size > pc->max_message_bytes)
             return E_TOO_LARGE;
         if (rb.size > pc->segment_bytes)
@@ -65,20 +69,43 @@ static int append_check(const struct append *a, const struct part_conf *pc)
     return 0;
 }
 
-/* Runs every batch through the producers' state as if appended from offset on. 1: a duplicate. */
+/* Ends a transaction at offset, tentatively. */
+static int append_marker(struct part_commit *pc, const struct append *a, int64_t offset, int64_t now_ms)
+{
+    struct recbatch rb;
+    struct recbatch_marker m;
+    struct txnindex_entry aborted;
+    CHECK(recbatch_peek(&rb, rest_of(a, 0)) == 0);
+    if (recbatch_marker_read(&rb, &m))
+        return E_BAD_RECORD;
+    int err = producers_check_end(pc->part->producers, &rb, &m, a->flags);
+    if (err)
+        return err;
+    rb.base_offset = offset;
+    if (producers_end(pc->part->producers, &rb, &m, now_ms, true, &aborted))
+        VEC_PUSH(pc->aborted, pc->naborted, pc->aborted_cap) = aborted;
+    return 0;
+}
+
+/* Runs every batch through the producers' state as if appended from offset on. 1: a duplicate of what is in flight; 2: of
+ * what is durable. */
 static int append_sequence(struct part *p, struct append *a, int64_t offset, int64_t now_ms, int64_t append_ts)
 {
     size_t mark = producers_mark(p->producers);
+    struct producers_ask ask = {.now_ms = now_ms, .expire_ms = p->store->conf->producer_expiration_ms,
+                                .flags = a->flags, .guard = a->guard};
     struct recbatch rb;
     for (uint32_t at = 0; at < a->len; at += rb.size) {
         CHECK(recbatch_peek(&rb, rest_of(a, at)) == 0);
-        bool tentative;
-        int err = producers_check(p->producers, &rb, now_ms, p->store->conf->producer_expiration_ms, &a->base_offset,
-                                  &a->append_time_ms, &tentative);
-        if (err == 1 && rb.size == a->len)
-            return tentative ? 1 : 2;
+        int err = producers_check(p->producers, &rb, &ask);
+        if (err == 1 && rb.size == a->len) {
+            a->base_offset = ask.offset;
+            a->append_time_ms = ask.ts;
+            return ask.tentative ? 1 : 2;
+        }
         if (err) {
             producers_undo_to(p->producers, mark);
+            a->guard = ask.guard;
             return err == 1 ? E_SEQUENCE : err;
         }
         rb.base_offset = offset;
@@ -103,11 +130,11 @@ static bool commit_roll(struct part_commit *pc, uint32_t size)
 {
     struct segment *seg = pc->active;
     bool full = !seg || (pc->pos > 0 && (pc->pos + size > pc->conf->v.segment_bytes ||
-                                         pc->next_offset - seg->base > INT32_MAX - 1 || pc->part->roll_next));
+                                         pc->next_offset - seg->base > INT32_MAX - 1 || pc->roll_next));
     if (!full)
         return false;
     /* An empty last segment cannot be full, so names do not collide. */
-    pc->part->roll_next = false;
+    pc->roll_next = false;
     pc->active = segment_new(&pc->part->store->files, pc->part->dir, pc->next_offset);
     pc->pos = 0;
     return true;
@@ -154,7 +181,8 @@ static void commit_take(struct commit *c, struct part_commit *pc, struct append 
     a->status = commit_shard(c)->failed ? E_STORAGE : append_check(a, &pc->conf->v);
     if (!a->status) {
         int64_t append_ts = pc->conf->v.append_time ? now_ms : -1;
-        a->status = append_sequence(p, a, pc->next_offset, now_ms, append_ts);
+        a->status = a->flags & APPEND_MARKER ? append_marker(pc, a, pc->next_offset, now_ms)
+                                             : append_sequence(p, a, pc->next_offset, now_ms, append_ts);
     }
     if (a->status == 0)
         commit_append(c, pc, a, leader_epoch, now_ms);
@@ -167,16 +195,30 @@ static void commit_take(struct commit *c, struct part_commit *pc, struct append 
     }
 }
 
+/* The producers as they are once all of the commit is in, with those of its aborts that are in the new segment. */
+static void snapshot_fresh(struct part_commit *pc)
+{
+    struct txnindex *aborted = NULL;
+    for (size_t i = 0; i < pc->naborted; i++)
+        if (pc->aborted[i].last >= pc->active->base)
+            aborted = txnindex_with(aborted, pc->aborted[i]);
+    wbuf_reset(&pc->snapshot);
+    producers_encode(pc->part->producers, pc->next_offset, aborted, &pc->snapshot);
+    if (aborted)
+        counted_release(&aborted->c);
+}
+
 static void commit_part(struct commit *c, struct part *p)
 {
     struct shard *sh = commit_shard(c);
     struct part_commit *pc = &c->parts[c->nparts++];
     *pc = (struct part_commit){.part = part_acquire(p), .conf = part_conf_get(p), .run = (unsigned)c->nruns,
-                               .active = seglist_last(p->list), .next_offset = p->next_offset, .pos = p->pos};
+                               .active = seglist_last(p->list), .next_offset = p->next_offset, .pos = p->pos,
+                               .roll_next = p->roll_next};
     wbuf_init(&pc->snapshot);
     if (p->unsnapped >= STORE_PRODUCERS_BYTES && pc->active) {
         pc->snapshot_seg = pc->active;
-        producers_encode(p->producers, p->next_offset, &pc->snapshot);
+        part_snapshot(p, pc->active, &pc->snapshot);
     }
     struct list taken;
     list_init(&taken);
@@ -193,8 +235,7 @@ static void commit_part(struct commit *c, struct part *p)
      * would only hold up the first acknowledgement by two syncs. */
     if (pc->active != seglist_last(p->list) && p->next_offset > 0) {
         pc->snapshot_seg = pc->active;
-        wbuf_reset(&pc->snapshot);
-        producers_encode(p->producers, pc->next_offset, &pc->snapshot);
+        snapshot_fresh(pc);
     }
     p->committing = true;
 }
@@ -389,6 +430,9 @@ static void run_install(struct part *p, struct commit *c, struct part_commit *pc
             pos += rb.size;
         }
     }
+    for (size_t i = 0; i < pc->naborted; i++)
+        if (pc->aborted[i].last >= r->seg->base && pc->aborted[i].last < r->end_offset)
+            segment_abort(r->seg, pc->aborted[i]);
     checkpoint_touch(p->shard, r->seg, r->sf, pc->via_wal || !c->sync);
 }
 
@@ -407,6 +451,8 @@ static void part_commit_good(struct commit *c, struct part_commit *pc)
         return;
     p->next_offset = pc->next_offset;
     p->pos = pc->pos;
+    p->roll_next = pc->roll_next;
+    producers_passed(p->producers, p->next_offset);
     p->unsnapped = pc->snapshot.len ? pc->bytes : p->unsnapped + pc->bytes;
     p->point->latest = (struct mark){pc->active->base, pc->pos, pc->next_offset, p->log_start};
     p->point->changed = true;
@@ -449,6 +495,7 @@ static void part_commit_end(struct commit *c, struct part_commit *pc)
     if (pc->epochs)
         counted_release(&pc->epochs->c);
     wbuf_fini(&pc->snapshot);
+    xfree(pc->aborted);
     counted_release(&pc->conf->c);
     part_settle(p);
     part_release(p);

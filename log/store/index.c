@@ -78,6 +78,7 @@ static void head_put(uint8_t p[INDEX_HEAD], const struct index_head *h)
     put_be32(p + 8, h->crc);
     put_be32(p + 12, h->count);
     put_be32(p + 16, h->sealed);
+    put_be32(p + 20, h->aborted);
     put_be64(p + 24, (uint64_t)h->data_size);
     put_be64(p + 32, (uint64_t)h->end_offset);
     put_be64(p + 40, (uint64_t)h->max_ts);
@@ -124,6 +125,7 @@ int index_read_head(struct file *f, struct index_head *out)
         .crc = be32(p + 8),
         .count = be32(p + 12),
         .sealed = be32(p + 16) & 1,
+        .aborted = be32(p + 20),
         .data_size = (int64_t)be64(p + 24),
         .end_offset = (int64_t)be64(p + 32),
         .max_ts = (int64_t)be64(p + 40),

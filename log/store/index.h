@@ -33,6 +33,7 @@ struct index_entry index_at(const struct index *ix, uint32_t i);
 struct index_head {
     uint32_t count, crc; /* of the entries as stored */
     bool sealed;         /* the segment is closed and the index covers all of it */
+    uint32_t aborted;    /* if sealed: entries of its txnindex file; none: there is no file */
     int64_t data_size, end_offset, max_ts;
 };
 enum { INDEX_HEAD = 64, INDEX_ENTRY = 16 };

@@ -184,6 +184,14 @@ struct conf_box *part_conf_get(struct part *p)
     return container_of(cell_get(&p->conf), struct conf_box, c);
 }
 
+void part_snapshot(const struct part *p, struct segment *last, struct wbuf *out)
+{
+    struct txnindex *aborted = segment_aborted(last);
+    producers_encode(p->producers, p->next_offset, aborted, out);
+    if (aborted)
+        counted_release(&aborted->c);
+}
+
 void part_lead(struct part *p, int32_t leader_epoch) { atomic_store(&p->leader_epoch, leader_epoch); }
 
 void part_path(const struct part *p, const char *name, char *out, size_t cap)
@@ -237,7 +245,9 @@ struct view *part_view(struct part *p)
 void part_publish(struct part *p)
 {
     p->hidden = false;
-    cell_set(&p->view, &view_new(p)->c);
+    struct view *v = view_new(p);
+    p->lso = v->lso;
+    cell_set(&p->view, &v->c);
     watches_fire(p);
 }
 
@@ -279,6 +289,7 @@ static void part_install(struct part *p, struct opening *o)
     p->pos = o->pos;
     p->log_start = o->log_start;
     p->unsnapped = o->unsnapped;
+    p->known_end = o->known_end;
     p->dir_made = o->dir_found;
     p->point = points_get(&p->shard->points, p->topic, p->index);
     struct segment *last = seglist_last(p->list);
@@ -366,6 +377,16 @@ int part_open(struct part *p)
 }
 
 /* ---- events */
+
+int part_producers(struct part *p, struct producer_info **out, size_t *n)
+{
+    if (!p->producers)
+        return p->error ? p->error : E_BUSY;
+    *n = producers_count(p->producers);
+    *out = xalloc((*n + 1) * sizeof **out);
+    producers_list(p->producers, *out);
+    return 0;
+}
 
 void part_take(struct part *p, struct append *a)
 {

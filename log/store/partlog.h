@@ -54,6 +54,8 @@ struct part {
     struct seglist *list;
     int64_t next_offset, pos; /* where the next batch goes: offset, and byte of the last segment */
     int64_t log_start;
+    int64_t lso; /* as last shown */
+    int64_t known_end; /* it is not above this: see struct opening */
     struct producers *producers;
     struct epochs *epochs;
     int64_t unsnapped; /* bytes since the producers were last written down */
@@ -77,6 +79,8 @@ void part_publish(struct part *p);
 void part_fail(struct part *p, int error, const char *why);
 /* Conf as it is now; gives. */
 struct conf_box *part_conf_get(struct part *p);
+/* The snapshot of the producers as they are, to be written beside the last segment. Nothing may be tentative. */
+void part_snapshot(const struct part *p, struct segment *last, struct wbuf *out);
 /* The path of a file in the part's folder. */
 void part_path(const struct part *p, const char *name, char *out, size_t cap);
 /* Makes the part's folder, or (sync) makes its name durable and those of its files. On workers. */
@@ -103,6 +107,7 @@ struct opening {
     int damage; /* E_CORRUPT: opened, but something is missing */
     struct seglist *list;
     int64_t next_offset, pos, log_start, unsnapped;
+    int64_t known_end; /* behind a damage it is not known which transactions were aborted; else INT64_MAX */
     struct producers *producers;
     struct epochs *epochs;
     bool dir_found;

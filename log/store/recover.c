@@ -3,6 +3,7 @@
  * said loudly, and stops writes to that partition. */
 #include "log/base/alloc.h"
 #include "log/base/trace.h"
+#include "log/store/history.h"
 #include "log/store/shard.h"
 #include <errno.h>
 #include <stdio.h>
@@ -62,6 +63,7 @@ static int closed_load(struct recovery *rc, struct segment *seg, int64_t size, i
         atomic_store(&seg->end_offset, head.end_offset);
         atomic_store(&seg->max_ts, head.max_ts);
         atomic_store(&seg->file_entries, head.count);
+        atomic_store(&seg->aborted_n, head.aborted);
         atomic_store(&seg->sealed, true);
         return 0;
     }
@@ -287,73 +289,32 @@ static void recovery_list(struct recovery *rc)
     rc->o->list = seglist_of(rc->seg, (unsigned)rc->n);
 }
 
-/* ---- producers: the newest snapshot that fits, then the headers after it */
+/* ---- producers and transactions */
 
-static bool snapshot_load(struct recovery *rc, struct segment *seg, struct producers *ps, int64_t *from)
+/* Closed segments that no snapshot stands behind, of which it is not written down what was aborted in them. */
+static int aborted_load(struct recovery *rc, unsigned n)
 {
-    char path[4400], *bytes;
-    size_t len;
-    segment_path(seg, ".producers", path, sizeof path);
-    if (disk_read_file(rc->disk, path, STORE_SIDE_FILE_BYTES, &bytes, &len))
-        return false;
-    bool good = producers_decode(ps, (struct str){bytes, len}, rc->o->now_ms, from) == 0;
-    xfree(bytes);
-    if (good && *from >= seg->base && *from <= rc->end)
-        return true;
-    if (good) { /* of a history that was cut off */
-        int ignored = disk_unlink(rc->disk, path);
-        (void)ignored;
-    }
-    return false;
-}
-
-static int producers_replay(struct recovery *rc, struct segment *seg, struct producers *ps, int64_t from)
-{
-    struct seg_file *sf;
-    struct index_entry e;
-    int err = segment_open(seg, 0, true, &sf);
-    if (err)
-        return err;
-    int64_t size = atomic_load(&seg->size);
-    if (segment_floor(seg, FLOOR_OFFSET, from, size, true, &e))
-        e.pos = 0;
-    void *buf = xalloc(STORE_SCAN_BYTES);
-    struct scan s;
-    scan_init(&s, sf->f, e.pos, size, true, buf, STORE_SCAN_BYTES);
-    struct recbatch rb;
-    int r;
-    while ((r = scan_next(&s, &rb)) == 1) {
-        if (rb.base_offset < from)
+    int err = 0;
+    for (unsigned i = 0; i < n && !err; i++) {
+        if (atomic_load(&rc->seg[i]->sealed))
             continue;
-        rc->o->unsnapped += rb.size;
-        producers_add(ps, &rb, rc->o->now_ms, rb.attributes & RECBATCH_APPEND_TIME ? rb.max_ts : -1, false);
+        err = history_aborted(rc->seg, i, rc->seg[i + 1]->base);
+        if (err)
+            rc->o->known_end = rc->seg[i]->base;
     }
-    xfree(buf);
-    seg_file_release(sf);
-    return r;
+    return err;
 }
 
 static int recovery_producers(struct recovery *rc)
 {
-    struct producers *ps = NULL;
-    int64_t from = 0;
-    size_t i = rc->n;
-    bool found = false;
-    while (i > 0 && !found) {
-        producers_free(ps);
-        ps = producers_new();
-        found = snapshot_load(rc, rc->seg[--i], ps, &from);
-    }
-    if (!found) {
-        producers_free(ps);
-        ps = producers_new();
-        from = 0;
-    }
-    int err = 0;
-    for (; i < rc->n && !err; i++)
-        err = producers_replay(rc, rc->seg[i], ps, from);
-    rc->o->producers = ps;
-    return err;
+    struct history h = {.seg = rc->seg, .n = (unsigned)rc->n, .end = rc->end, .now_ms = rc->o->now_ms};
+    int err = history_read(&h);
+    rc->o->producers = h.producers;
+    rc->o->unsnapped = h.replayed;
+    if (err)
+        rc->o->known_end = h.until;
+    int other = aborted_load(rc, h.from);
+    return err ? err : other;
 }
 
 /* ---- epochs */
@@ -410,6 +371,7 @@ static int recovery_epochs(struct recovery *rc)
 void recover_part(struct opening *o)
 {
     struct recovery rc = {.o = o, .disk = o->part->store->disk};
+    o->known_end = INT64_MAX;
     o->error = recovery_segments(&rc);
     if (!o->error) {
         recovery_compare(&rc);

@@ -98,7 +98,7 @@ static void part_retire(struct part *p, unsigned n)
     p->retiring = true;
     rt->last = segment_acquire(last);
     wbuf_init(&rt->producers);
-    producers_encode(p->producers, p->next_offset, &rt->producers);
+    part_snapshot(p, last, &rt->producers);
     part_publish(p);
     rt->work.work_cb = retire_work;
     rt->work.done_cb = retire_done;

@@ -49,6 +49,15 @@ int scan_next(struct scan *s, struct recbatch *rb)
     return 1;
 }
 
+int scan_body(struct scan *s, struct recbatch *rb)
+{
+    const uint8_t *bytes = NULL;
+    int err = rb->size > s->cap ? E_TOO_LARGE : scan_need(s, s->at, rb->size, &bytes);
+    if (!err)
+        rb->payload = (struct str){(const char *)bytes + RECBATCH_HEAD, rb->size - RECBATCH_HEAD};
+    return err;
+}
+
 int scan_check(struct scan *s, const struct recbatch *rb)
 {
     uint32_t crc = 0;

@@ -21,6 +21,8 @@ void scan_init(struct scan *s, struct file *f, int64_t pos, int64_t end, bool bl
 /* 1: rb holds the header of the batch at s->at. 0: the end. E_CORRUPT: what stands at s->pos can be no batch (it may be
  * cut off). Or the read's error. rb->payload is not set. */
 int scan_next(struct scan *s, struct recbatch *rb);
+/* Makes rb->payload whole, for the batch just given. E_TOO_LARGE: the buffer does not hold it. */
+int scan_body(struct scan *s, struct recbatch *rb);
 /* Compares the checksum of the batch just given: 0, E_CORRUPT or the read's error. */
 int scan_check(struct scan *s, const struct recbatch *rb);
 

@@ -33,6 +33,7 @@ static void lease_free(struct counted *c)
     atomic_store(&seg->leased, false);
     cell_set(&seg->data_file, NULL);
     cell_set(&seg->index_file, NULL);
+    cell_set(&seg->txn_file, NULL);
     segment_release(seg);
     xfree(lease);
 }
@@ -111,6 +112,11 @@ int segment_open_index(struct segment *seg, int flags, bool block, struct seg_fi
     return seg_open(seg, &seg->index_file, ".index", flags, block, out);
 }
 
+int segment_open_aborted(struct segment *seg, bool block, struct seg_file **out)
+{
+    return seg_open(seg, &seg->txn_file, ".txn", 0, block, out);
+}
+
 void segment_close_files(struct segment *seg)
 {
     /* The slot may belong to another segment by now; then that one opens its files again when it needs them. */
@@ -125,7 +131,9 @@ static void segment_free(struct counted *c)
     struct segment *seg = container_of(c, struct segment, c);
     cell_set(&seg->data_file, NULL);
     cell_set(&seg->index_file, NULL);
+    cell_set(&seg->txn_file, NULL);
     cell_set(&seg->index, NULL);
+    cell_set(&seg->aborted, NULL);
     xfree(seg->stem);
     xfree(seg);
 }
@@ -141,7 +149,9 @@ struct segment *segment_new(struct seg_files *files, const char *dir, int64_t ba
     seg->base = base;
     cell_init(&seg->data_file, NULL);
     cell_init(&seg->index_file, NULL);
+    cell_init(&seg->txn_file, NULL);
     cell_init(&seg->index, NULL);
+    cell_init(&seg->aborted, NULL);
     atomic_init(&seg->end_offset, base);
     atomic_init(&seg->max_ts, INT64_MIN);
     return seg;
@@ -149,7 +159,7 @@ struct segment *segment_new(struct seg_files *files, const char *dir, int64_t ba
 
 int segment_unlink(struct segment *seg)
 {
-    static const char *const suffixes[] = {".log", ".index", ".producers"};
+    static const char *const suffixes[] = {".log", ".index", ".txn", ".producers"};
     int first = 0;
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
         char path[PATH_BYTES];
@@ -161,13 +171,30 @@ int segment_unlink(struct segment *seg)
     return first;
 }
 
-int segment_write_producers(struct segment *seg, const struct wbuf *bytes)
+static int side_write(struct segment *seg, const char *suffix, const struct wbuf *bytes)
 {
     char path[PATH_BYTES];
-    segment_path(seg, ".producers", path, sizeof path);
+    segment_path(seg, suffix, path, sizeof path);
     int err = disk_write_file(seg->files->disk, path, bytes->data, bytes->len);
     if (err)
-        trace(WARN, "store", "producers_not_written path=%s error=%s", path, err_name(err));
+        trace(WARN, "store", "not_written path=%s error=%s", path, err_name(err));
+    return err;
+}
+
+int segment_write_producers(struct segment *seg, const struct wbuf *bytes)
+{
+    return side_write(seg, ".producers", bytes);
+}
+
+int segment_write_aborted(struct segment *seg, uint32_t n)
+{
+    struct txnindex *tx = segment_aborted(seg);
+    struct wbuf w;
+    wbuf_init(&w);
+    txnindex_encode(tx, n, &w);
+    int err = side_write(seg, ".txn", &w);
+    wbuf_fini(&w);
+    counted_release(tx ? &tx->c : NULL);
     return err;
 }
 
@@ -186,6 +213,18 @@ void segment_grow(struct segment *seg, const struct recbatch *rb, int64_t pos, i
     atomic_store_explicit(&seg->max_ts, MAX(max_ts, rb->max_ts), memory_order_relaxed);
     atomic_store_explicit(&seg->end_offset, recbatch_last_offset(rb) + 1, memory_order_relaxed);
     atomic_store_explicit(&seg->size, pos + rb->size, memory_order_release);
+}
+
+struct txnindex *segment_aborted(struct segment *seg)
+{
+    struct counted *c = cell_get(&seg->aborted);
+    return c ? container_of(c, struct txnindex, c) : NULL;
+}
+
+void segment_abort(struct segment *seg, struct txnindex_entry e)
+{
+    cell_set(&seg->aborted, &txnindex_with(segment_aborted(seg), e)->c);
+    atomic_fetch_add(&seg->aborted_n, 1);
 }
 
 static bool floor_holds(const struct segment *seg, enum seg_floor by, int64_t key, int64_t end, struct index_entry e)

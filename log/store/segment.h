@@ -11,6 +11,7 @@
 #include "log/base/limits.h"
 #include "log/store/index.h"
 #include "log/store/scan.h"
+#include "log/store/txnindex.h"
 
 /* An open file, shared. */
 struct seg_file {
@@ -33,11 +34,13 @@ struct segment {
     struct seg_files *files;
     char *stem; /* path without its suffix */
     int64_t base;
-    struct cell data_file, index_file;
+    struct cell data_file, index_file, txn_file;
     struct cell index; /* in memory while the segment grows, else empty */
+    struct cell aborted; /* struct txnindex: the same; empty also if there is none */
     _Atomic bool leased, used;
     _Atomic unsigned slot;
     _Atomic uint32_t file_entries; /* index entries on disk, once sealed */
+    _Atomic uint32_t aborted_n;    /* aborted transactions whose marker is here; those on disk, once sealed */
     _Atomic bool sealed;
     /* Bytes, end and largest timestamp of what is durable; for the last segment of a view the view's own count. */
     _Atomic int64_t size, end_offset, max_ts;
@@ -63,6 +66,7 @@ static inline void segment_release(struct segment *seg)
 /* Gives a handle on the data file. FILE_CREATE as flag makes it. !block: -EAGAIN if it is not open. */
 int segment_open(struct segment *seg, int flags, bool block, struct seg_file **out);
 int segment_open_index(struct segment *seg, int flags, bool block, struct seg_file **out);
+int segment_open_aborted(struct segment *seg, bool block, struct seg_file **out);
 static inline void seg_file_release(struct seg_file *sf)
 {
     if (sf)
@@ -78,6 +82,13 @@ void segment_path(const struct segment *seg, const char *suffix, char *out, size
 
 /* Owner: the batch at pos is part of the segment now. */
 void segment_grow(struct segment *seg, const struct recbatch *rb, int64_t pos, int64_t index_interval);
+
+/* Owner: the marker of an aborted transaction is part of the segment now. */
+void segment_abort(struct segment *seg, struct txnindex_entry e);
+/* Writes the first n of them beside the segment. */
+int segment_write_aborted(struct segment *seg, uint32_t n);
+/* The aborted transactions of a segment in memory; gives, NULL: there are none, or on disk alone. */
+struct txnindex *segment_aborted(struct segment *seg);
 
 /* What a search in the index looks for. */
 enum seg_floor { FLOOR_OFFSET, FLOOR_POS, FLOOR_TIME };

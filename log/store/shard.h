@@ -26,6 +26,9 @@ struct part_commit {
     struct epochs *epochs; /* a new list to write before anything is acknowledged; or NULL */
     struct wbuf snapshot;  /* producers, to write beside snapshot_seg; or empty */
     struct segment *snapshot_seg;
+    struct txnindex_entry *aborted; /* by markers of this commit, in their order */
+    size_t naborted, aborted_cap;
+    bool roll_next; /* as the part's, once this is in */
     bool via_wal;
     bool broken; /* out: the disk failed in a way that leaves the part unusable */
     int status;  /* out */

@@ -376,7 +376,7 @@ static void producers_close(struct part *p)
         return;
     struct wbuf w;
     wbuf_init(&w);
-    producers_encode(p->producers, p->next_offset, &w);
+    part_snapshot(p, last, &w);
     int ignored = segment_write_producers(last, &w);
     (void)ignored; /* an older one and more to read will do */
     wbuf_fini(&w);

@@ -23,6 +23,7 @@ struct segment;
 struct seg_file;
 struct seglist;
 struct epochs;
+struct arena;
 
 /* What a topic's configuration means to its partitions. Plain values; copied. */
 struct part_conf {
@@ -76,16 +77,29 @@ struct append {
     uint32_t flags;
     int status;         /* out: 0 or an error; E_SEQUENCE, E_PRODUCER_EPOCH, E_STORAGE, E_FULL, E_TOO_LARGE, ... */
     int64_t base_offset, append_time_ms, log_start; /* out; append_time_ms -1 for create time */
+    uint64_t guard;     /* out with E_TXN_UNVERIFIED; in with APPEND_VERIFIED */
     struct list link;   /* the store's own */
     struct append_set *set;
 };
 enum {
     APPEND_MANY = 1, /* several recbatches, from inside this process: all of them are appended or none */
+    /* The transaction coordinator has this partition in the producer's transaction, so the batch may begin it here.
+     * Without it such a batch gets E_TXN_UNVERIFIED and a guard, which changes with each marker of the producer: ask the
+     * coordinator then, and append again with flag and guard. Guard 0 is not compared: for writers of this process whose
+     * every transaction has an epoch of its own. */
+    APPEND_VERIFIED = 2,
+    /* Transaction version 2 (KIP-890): a producer of which nothing is known begins at sequence 0; a marker's epoch is above
+     * the known one, or equal as a repetition while no transaction is open. */
+    APPEND_TXN_V2 = 4,
+    /* One marker (recbatch_marker): ends the producer's transaction here, if there is one. E_COORD_EPOCH, E_PRODUCER_EPOCH. */
+    APPEND_MARKER = 8,
+    APPEND_MARKER_V2 = APPEND_MARKER | APPEND_TXN_V2,
 };
 /* Appends submitted together: one message per owner shard, one answer when all are done (durable, or failed each with
  * its status). Sets submitted by one loop to one part are appended in order of submission. Memory is the caller's again
  * when done_cb runs, once, on `from`. Idempotence: the batch's producer id, epoch and sequence are checked against the
- * part's last five (a duplicate succeeds with its first offset). */
+ * part's last five (a duplicate succeeds with its first offset), then its transaction (E_TXN_UNVERIFIED; E_TXN_STATE for a
+ * batch outside the transaction that its producer has open), then epoch and sequence. */
 struct append_set {
     struct loop *from;
     struct append *items;
@@ -99,7 +113,8 @@ void store_append(struct store *st, struct append_set *set);
 /* ---- Reading. Any thread. Below the high watermark a log is immutable. */
 struct view {
     struct counted c;
-    int64_t log_start, high_watermark, lso; /* lso = high watermark while no transaction is open */
+    /* lso, the last stable offset: below it every transaction is decided, and its marker is below the high watermark */
+    int64_t log_start, high_watermark, lso;
     int64_t log_end;                        /* for information: appended, perhaps not yet durable */
     int32_t leader_epoch;
     /* the store's own */
@@ -111,6 +126,15 @@ struct view {
 /* Gives a reference (counted_release(&v->c)), or NULL if the owner has not opened the part yet: watch it then. */
 struct view *part_view(struct part *p);
 
+/* An aborted transaction on a part: its batches with offsets in [first, last] are void; last is the marker's. */
+struct aborted {
+    int64_t producer_id, first, last;
+};
+/* Those that have batches in [from, upto), in order of last; the array is in the arena. upto may not be above v->lso.
+ * -EAGAIN: not in memory; call again from a worker job with block = true. */
+int view_aborted(const struct view *v, int64_t from, int64_t upto, bool block, struct arena *a, struct aborted **out,
+                 uint32_t *n);
+
 /* A run of whole recbatches in one segment file. */
 struct slice {
     struct segment *seg;   /* counted; slice_release */
@@ -118,6 +142,7 @@ struct slice {
     int64_t pos;
     uint32_t len;        /* 0: nothing there */
     int64_t first_offset; /* base offset of the first recbatch (may be below the offset asked for) */
+    int64_t end_offset;   /* no recbatch has an offset from here on */
 };
 /* The recbatches from the one containing `offset` up to max_bytes (at least one whole one if at_least_one), below `upto`
  * (high watermark or lso). E_OFFSET_RANGE below log start or above the high watermark. -EAGAIN: index or headers are not
@@ -136,13 +161,14 @@ int view_find_max_time(const struct view *v, int64_t upto, int64_t *offset, int6
 void view_epoch_end(const struct view *v, int32_t leader_epoch, int32_t *epoch, int64_t *end_offset);
 int64_t view_bytes(const struct view *v); /* size of all segments, for DescribeLogDirs and topic listings */
 
-/* Called once on w->loop when the high watermark is above w->above (at once if it already is), when the part has
+/* Called once on w->loop when the high watermark (committed: the last stable offset) is above w->above (at once if it already is), when the part has
  * been opened (above = -1: fires as soon as a view exists), with E_NO_TOPIC when it is deleted, E_STORAGE when it
  * failed, or with E_CANCELED after unwatch. part_watch and part_unwatch are called on w->loop. */
 struct watch {
     struct loop *loop;
     struct part *part;
     int64_t above;
+    bool committed;
     void (*fired_cb)(struct watch *w, int status);
     struct msg msg; /* the store's own, and all below */
     struct msg cancel;
@@ -153,6 +179,19 @@ void part_watch(struct part *p, struct watch *w);
 /* Asks for the end of the watch; fired_cb still runs (once), perhaps with a status other than E_CANCELED. Not to be
  * called once fired_cb has run. */
 void part_unwatch(struct watch *w);
+
+/* What the part knows of its producers (DescribeProducers; compaction keeps each one's last batch). */
+struct producer_info {
+    int64_t id;
+    int16_t epoch;
+    int32_t coordinator_epoch; /* -1: no marker yet */
+    int32_t last_seq;          /* -1: nothing in this epoch */
+    int64_t last_offset;       /* base offset of its last batch, -1: none in this epoch */
+    int64_t seen_ms;           /* of its last batch or marker, by the broker's clock */
+    int64_t txn_first;         /* where its open transaction begins, -1: none */
+};
+/* All of them, durable or not; the array is xalloc's, the caller's to xfree. Owner's loop; E_BUSY: not open yet. */
+int part_producers(struct part *p, struct producer_info **out, size_t *n);
 
 /* Raises the log start (DeleteRecords, retention by others). Owner's loop. */
 int part_trim(struct part *p, int64_t log_start);

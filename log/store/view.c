@@ -1,6 +1,7 @@
 /* Reading: what a published view shows. Any thread; below the high watermark nothing changes any more. */
 #include "log/base/alloc.h"
 #include "log/base/trace.h"
+#include "log/store/history.h"
 #include "log/store/partlog.h"
 #include "log/store/shard.h"
 #include <errno.h>
@@ -19,7 +20,9 @@ struct view *view_new(struct part *p)
     counted_init(&v->c, view_free);
     struct segment *last = seglist_last(p->list);
     v->log_start = p->log_start;
-    v->high_watermark = v->lso = v->log_end = p->next_offset;
+    v->high_watermark = v->log_end = p->next_offset;
+    v->lso = MIN(p->known_end, producers_undecided(p->producers));
+    v->lso = MIN(v->high_watermark, MAX(v->log_start, v->lso));
     v->leader_epoch = atomic_load(&p->leader_epoch);
     v->list = p->list;
     counted_acquire(&v->list->c);
@@ -119,10 +122,13 @@ static int window_find(struct window *w, int64_t offset, struct scan *s, struct 
     return r == E_CORRUPT ? window_damaged(w, s->pos) : r;
 }
 
-/* Where whole batches end that begin below upto and end within limit. from: a batch boundary; s walks on. */
-static int window_cut(struct window *w, struct scan *s, int64_t from, int64_t limit, int64_t upto, int64_t *end)
+/* Where whole batches end that begin below upto and end within limit. from: a batch boundary; s walks on. No batch before
+ * that place reaches *end_offset. */
+static int window_cut(struct window *w, struct scan *s, int64_t from, int64_t limit, int64_t upto, int64_t *end,
+                      int64_t *end_offset)
 {
     *end = from;
+    *end_offset = w->end_offset;
     if (limit >= w->end && upto >= w->end_offset) {
         *end = w->end;
         return 0;
@@ -144,6 +150,8 @@ static int window_cut(struct window *w, struct scan *s, int64_t from, int64_t li
     int r;
     while ((r = scan_next(&walk, &rb)) == 1 && walk.pos <= limit && rb.base_offset < upto)
         *end = walk.pos;
+    if (r == 1)
+        *end_offset = rb.base_offset;
     /* Damage further on is told to whoever asks for it. */
     return r == E_CORRUPT ? 0 : MIN(r, 0);
 }
@@ -161,17 +169,18 @@ static int window_read(struct window *w, int64_t offset, int64_t upto, uint32_t 
         return r;
     if (rb.base_offset >= upto || (rb.size > max_bytes && !at_least_one))
         return 1;
-    int64_t start = s.at, end;
+    int64_t start = s.at, end, end_offset = recbatch_last_offset(&rb) + 1;
     if (rb.size >= max_bytes) {
         end = s.pos;
     } else {
-        err = window_cut(w, &s, s.pos, start + max_bytes, upto, &end);
+        err = window_cut(w, &s, s.pos, start + max_bytes, upto, &end, &end_offset);
         if (err)
             return err;
     }
     out->pos = start;
     out->len = (uint32_t)(end - start);
     out->first_offset = rb.base_offset;
+    out->end_offset = end_offset;
     out->seg = segment_acquire(w->seg);
     out->file = w->sf;
     counted_acquire(&w->sf->c);
@@ -236,6 +245,110 @@ int64_t slice_read(const struct slice *s, uint32_t at, void *p, size_t n, bool b
     int64_t got = block ? file_read(s->file->f, s->pos + at, p, n) : file_read_nowait(s->file->f, s->pos + at, p, n);
     /* The file held these bytes when the slice was cut: one that is shorter now was damaged from outside. */
     return got >= 0 && got < (int64_t)n ? (got > 0 || !block ? -EAGAIN : E_CORRUPT) : got;
+}
+
+/* ---- transactions */
+
+/* The aborted transactions of a segment: in memory, or in its file. */
+struct aborts {
+    struct txnindex *tx;
+    struct seg_file *sf;
+    uint32_t n;
+};
+
+static int aborts_open(struct aborts *as, struct segment *seg, bool block)
+{
+    *as = (struct aborts){.tx = segment_aborted(seg)};
+    /* The first of a segment that grows may come between the two looks; it is none of this view's. */
+    as->n = as->tx ? txnindex_count(as->tx) : atomic_load(&seg->sealed) ? atomic_load(&seg->aborted_n) : 0;
+    return as->tx || as->n == 0 ? 0 : segment_open_aborted(seg, block, &as->sf);
+}
+
+static int aborts_at(const struct aborts *as, uint32_t i, bool block, struct txnindex_entry *out)
+{
+    if (!as->tx)
+        return txnindex_read(as->sf->f, i, block, out);
+    *out = txnindex_at(as->tx, i);
+    return 0;
+}
+
+static void aborts_close(struct aborts *as)
+{
+    counted_release(as->tx ? &as->tx->c : NULL);
+    seg_file_release(as->sf);
+}
+
+struct aborted_list {
+    struct aborted *of;
+    size_t n, cap;
+};
+
+/* Collects those of one segment. 1: no later one can have batches below upto. */
+static int aborts_collect(const struct aborts *as, int64_t from, int64_t upto, bool block, struct aborted_list *out)
+{
+    uint32_t lo = 0, hi = as->n; /* entries below lo end before `from` */
+    struct txnindex_entry e;
+    int err = 0;
+    while (lo < hi && !err) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        err = aborts_at(as, mid, block, &e);
+        if (!err && e.last < from)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < as->n && !err; lo++) {
+        err = aborts_at(as, lo, block, &e);
+        if (err)
+            break;
+        if (e.first < upto)
+            VEC_PUSH(out->of, out->n, out->cap) = (struct aborted){e.producer_id, e.first, e.last};
+        if (e.lso >= upto)
+            return 1;
+    }
+    return err;
+}
+
+static int segment_aborts(const struct view *v, unsigned i, int64_t from, int64_t upto, bool block,
+                          struct aborted_list *out)
+{
+    struct segment *seg = v->list->seg[i];
+    for (int tries = 0;; tries++) {
+        struct aborts as;
+        size_t mark = out->n;
+        int r = aborts_open(&as, seg, block);
+        if (!r)
+            r = aborts_collect(&as, from, upto, block, out);
+        aborts_close(&as);
+        if (r >= 0 || r == -EAGAIN)
+            return r;
+        /* The file is damaged or gone. Never do without it: void records would be taken for committed ones. */
+        if (!block)
+            return -EAGAIN;
+        out->n = mark;
+        r = tries || (r != E_CORRUPT && r != -ENOENT) ? r : history_aborted(v->list->seg, i, v->high_watermark);
+        if (r)
+            return r;
+    }
+}
+
+int view_aborted(const struct view *v, int64_t from, int64_t upto, bool block, struct arena *a, struct aborted **out,
+                 uint32_t *n)
+{
+    CHECK(upto <= v->lso);
+    struct aborted_list found = {0};
+    int at = seglist_find(v->list, from), r = 0;
+    for (unsigned i = (unsigned)MAX(at, 0); i < v->list->n && !r; i++)
+        r = segment_aborts(v, i, from, upto, block, &found);
+    *n = 0;
+    *out = NULL;
+    if (r >= 0 && found.n) {
+        *n = (uint32_t)found.n;
+        *out = arena_alloc(a, found.n * sizeof *found.of);
+        memcpy(*out, found.of, found.n * sizeof *found.of);
+    }
+    xfree(found.of);
+    return r == -ENOENT ? E_OFFSET_RANGE : MIN(r, 0); /* gone: trimmed away after this view was taken */
 }
 
 /* ---- by time */

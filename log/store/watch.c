@@ -1,4 +1,4 @@
-/* Watches: who waits for the high watermark of a partition.
+/* Watches: who waits for the high watermark of a partition, or for its last stable offset.
  *
  * A watch travels as a message to the part's owner and stays in its list; firing sends it home. A cancellation travels
  * the same way and always comes back as a receipt: only then may the watch's memory be reused, because until then its
@@ -39,10 +39,10 @@ static void watch_send_home(struct watch *w, int status)
     loop_post(w->loop, &w->msg);
 }
 
-static bool view_holds(struct part *p, int64_t above)
+static bool view_holds(struct part *p, const struct watch *w)
 {
     struct view *v = part_view(p);
-    bool holds = v && v->high_watermark > above;
+    bool holds = v && (w->committed ? v->lso : v->high_watermark) > w->above;
     if (v)
         counted_release(&v->c);
     return holds;
@@ -52,7 +52,7 @@ void watches_fire(struct part *p)
 {
     LIST_EACH_SAFE(l, &p->watches) {
         struct watch *w = container_of(l, struct watch, link);
-        if (p->next_offset > w->above)
+        if ((w->committed ? p->lso : p->next_offset) > w->above)
             watch_send_home(w, 0);
     }
 }
@@ -71,7 +71,7 @@ static void watch_add(struct watch *w)
     part_need(p);
     if (sm_is(&p->sm, PART_DELETED))
         watch_send_home(w, E_NO_TOPIC);
-    else if (view_holds(p, w->above))
+    else if (view_holds(p, w))
         watch_send_home(w, 0);
     else if (sm_is(&p->sm, PART_FAILED))
         watch_send_home(w, E_STORAGE);
@@ -85,7 +85,7 @@ void part_watch(struct part *p, struct watch *w)
     w->phase = 0;
     w->status = 0;
     list_init(&w->link);
-    if (view_holds(p, w->above)) {
+    if (view_holds(p, w)) {
         w->phase = AT_HOME;
         w->msg.run_cb = watch_fired;
         loop_post(w->loop, &w->msg);

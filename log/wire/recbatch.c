@@ -280,3 +280,43 @@ bool recbatch_finish(struct recbatch_builder *b, struct compress *c)
     put_be32(p + AT_CRC, crc_of(p, size));
     return true;
 }
+
+/* ---- markers: key = version 2, type 2 (0 abort, 1 commit); value = version 2, coordinator epoch 4 */
+
+enum { MARKER_KEY = 4, MARKER_VALUE = 6 };
+
+void recbatch_marker(struct wbuf *out, bool commit, int64_t producer_id, int16_t producer_epoch,
+                     int32_t coordinator_epoch, int64_t ts_ms)
+{
+    uint8_t key[MARKER_KEY], value[MARKER_VALUE];
+    put_be16(key, 0);
+    put_be16(key + 2, commit);
+    put_be16(value, 0);
+    put_be32(value + 2, (uint32_t)coordinator_epoch);
+    struct recbatch_builder b;
+    recbatch_build(&b, out, CODEC_NONE, NULL);
+    b.producer_id = producer_id;
+    b.producer_epoch = producer_epoch;
+    b.attributes = RECBATCH_TXN | RECBATCH_CONTROL;
+    recbatch_add(&b, ts_ms, (struct str){(char *)key, sizeof key}, (struct str){(char *)value, sizeof value}, NULL, 0);
+    CHECK(recbatch_finish(&b, NULL));
+}
+
+int recbatch_marker_read(const struct recbatch *rb, struct recbatch_marker *out)
+{
+    struct recbatch_iter it;
+    struct record rec;
+    if (!(rb->attributes & RECBATCH_CONTROL) || recbatch_codec(rb) != CODEC_NONE || rb->count != 1)
+        return E_CORRUPT;
+    if (recbatch_iter(&it, rb, NULL, NULL, 0) || !record_next(&it, &rec) || recbatch_iter_err(&it))
+        return E_CORRUPT;
+    if (rec.key.len < MARKER_KEY || !rec.key.ptr)
+        return E_CORRUPT;
+    uint16_t type = be16(rec.key.ptr + 2);
+    if (type > 1)
+        return E_UNSUPPORTED;
+    if (!rec.value.ptr || rec.value.len < MARKER_VALUE)
+        return E_CORRUPT;
+    *out = (struct recbatch_marker){type == 1, (int32_t)be32(rec.value.ptr + 2)};
+    return 0;
+}

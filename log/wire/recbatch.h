@@ -119,6 +119,19 @@ static inline size_t recbatch_build_size(const struct recbatch_builder *b)
 bool recbatch_finish(struct recbatch_builder *b, struct compress *c);
 void recbatch_cancel(struct recbatch_builder *b);
 
+/* ---- markers: a control batch of one record ends a transaction on a partition (kafka.md 4.3) */
+
+enum { RECBATCH_MARKER_MAX = 96 }; /* bytes of one are fewer */
+struct recbatch_marker {
+    bool commit;
+    int32_t coordinator_epoch;
+};
+/* Appends one to out; base offset 0, to be stamped. */
+void recbatch_marker(struct wbuf *out, bool commit, int64_t producer_id, int16_t producer_epoch,
+                     int32_t coordinator_epoch, int64_t ts_ms);
+/* What the control batch (payload set) says. E_UNSUPPORTED: a control record of another kind; E_CORRUPT. */
+int recbatch_marker_read(const struct recbatch *rb, struct recbatch_marker *out);
+
 /* ---- what a leader demands of a producer (kafka.md 4.1) */
 
 #define RECBATCH_CODEC_AS_IS (-1)

@@ -59,6 +59,8 @@ static int check_head(struct recbatch_verdict *v, const struct recbatch_rules *r
     if (rb->producer_id >= 0 && rb->base_sequence < 0)
         return refuse(v, E_BAD_RECORD, -1, "producer id %lld with sequence %d", (long long)rb->producer_id,
                       rb->base_sequence);
+    if ((rb->attributes & RECBATCH_TXN) && rb->producer_id < 0)
+        return refuse(v, E_BAD_RECORD, -1, "record batch of a transaction without a producer id");
     if (recbatch_codec(rb) >= CODEC_COUNT)
         return refuse(v, E_COMPRESSION, -1, "unknown compression type %d", (int)recbatch_codec(rb));
     if (recbatch_codec(rb) == CODEC_ZSTD && rules->produce_version < PRODUCE_ZSTD)
