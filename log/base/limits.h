@@ -194,6 +194,12 @@
 #define FETCH_SESSION_PARTS_MAX 10000 /* partitions that one fetch session remembers */
 #define FETCH_PROBE_BYTES 65536       /* distance of the looks that tell whether a range of a file is in memory */
 
+/* ---- groups of consumers */
+
+#define GROUP_PROTOCOLS_MAX 64    /* that one member offers: assignors, of which clients have a handful */
+#define GROUP_PROMISES_MAX 10000  /* ids given to members of one group that have not joined with them yet */
+#define GROUP_NEW_MEMBER_MS 300000 /* a join phase as a new member bears it: nobody beats for it, as in Kafka */
+
 /* ---- client */
 
 /* Bytes that a reader inside the process takes at once. */
