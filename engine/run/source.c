@@ -28,8 +28,8 @@ int source_find_start(struct source *s, const struct plan_node *node, struct par
     int64_t at, ts;
     if (!v)
         return E_STORAGE;
-    int err = view_find_time(v, node->from_ms, v->high_watermark, &at, &ts);
-    s->start = err || at < 0 ? v->high_watermark : at;
+    int err = view_find_time(v, node->from_ms, v->lso, &at, &ts);
+    s->start = err || at < 0 ? v->lso : at;
     s->has_start = !err;
     counted_release(&v->c);
     return err;
@@ -41,7 +41,7 @@ static int64_t begin_of(const struct source *s, const struct view *v)
         return v->log_start;
     if (s->has_start)
         return MAX(s->start, v->log_start);
-    return s->node->from_latest ? v->high_watermark : v->log_start;
+    return s->node->from_latest ? v->lso : v->log_start;
 }
 
 int source_open(struct source *s, struct task *t, const struct plan_node *node, struct part *part,
@@ -64,14 +64,14 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     s->offset = pos ? pos->offset : begin_of(s, v);
     s->began = s->offset;
     s->first = pos ? pos->first : s->offset;
-    s->goal = pos ? pos->goal : job_source_known(t->job, node->store) ? s->offset : v->high_watermark;
+    s->goal = pos ? pos->goal : job_source_known(t->job, node->store) ? s->offset : v->lso;
     if (node->until_end || node->table)
-        s->stop_at = v->high_watermark;
+        s->stop_at = v->lso;
     counted_release(&v->c);
     int err = decoder_new(&s->decoder, &node->format, node->wants, node->nwants, node->table, d);
     if (err)
         return err;
-    err = reader_open(&s->reader, part, t->loop, s->offset, ready_cb, s);
+    err = reader_open(&s->reader, part, t->loop, s->offset, READ_COMMITTED, ready_cb, s);
     return err ? diag_set(d, err, "topic %s cannot be read: %s", node->topic_name, err_text(err)) : 0;
 }
 
@@ -200,6 +200,11 @@ enum source_turn source_turn(struct source *s)
             s->chunk = STR_NULL;
             return got ? read_failed(s, got) : nothing_there(s);
         }
+        if (s->chunk.len == 0) { /* nothing of it counts: markers, aborted records */
+            s->offset = MAX(s->offset, reader_offset(s->reader));
+            check_reached(s);
+            return SOURCE_MORE;
+        }
     }
     size_t used = 0;
     int64_t next = s->offset;
@@ -213,6 +218,8 @@ enum source_turn source_turn(struct source *s)
     s->chunk.ptr += used;
     s->chunk.len -= used;
     s->offset = MAX(s->offset, next);
+    if (s->chunk.len == 0) /* behind its last record there may be some that do not count */
+        s->offset = MAX(s->offset, reader_offset(s->reader));
     task_rows(s->task);
     if (b && b->nsel)
         give(s, b);

@@ -100,15 +100,33 @@ static int16_t item_check(struct fetch *f, struct fetch_item *it)
     return K_NONE;
 }
 
+static int64_t fetch_end(const struct fetch *f, const struct view *v)
+{
+    return f->in->isolation_level == 1 ? v->lso : v->high_watermark;
+}
+
+/* A range is only as good as the list of what in it is void: both come from one view, so no marker can come between. */
+static int item_slice(struct fetch *f, struct fetch_item *it, uint32_t max, bool block)
+{
+    int rc = view_read(it->view, it->offset, fetch_end(f, it->view), max, f->total == 0, block, &it->slice);
+    if (rc < 0 || it->slice.len == 0 || f->in->isolation_level != 1)
+        return rc;
+    rc = view_aborted(it->view, it->offset, MIN(it->slice.end_offset, it->view->lso), block, &f->r->arena, &it->aborted,
+                      &it->naborted);
+    if (rc < 0)
+        slice_release(&it->slice);
+    return rc;
+}
+
 /* Gives -EAGAIN if a worker must do it. */
 static int item_read(struct fetch *f, struct fetch_item *it, bool block)
 {
-    int64_t upto = f->in->isolation_level == 1 ? it->view->lso : it->view->high_watermark;
     int64_t max = MIN((int64_t)f->in->max_bytes, req_broker(f->r)->bc.conf->fetch_max_bytes) - (int64_t)f->total;
     max = MIN(max, (int64_t)it->max_bytes);
-    if (it->error || it->div_epoch >= 0 || it->offset >= upto || (f->total && max <= 0))
+    it->naborted = 0;
+    if (it->error || it->div_epoch >= 0 || it->offset >= fetch_end(f, it->view) || (f->total && max <= 0))
         return 0;
-    int rc = view_read(it->view, it->offset, upto, (uint32_t)MAX(max, 0), f->total == 0, block, &it->slice);
+    int rc = item_slice(f, it, (uint32_t)MAX(max, 0), block);
     if (rc == -EAGAIN)
         return rc;
     if (rc < 0) {
@@ -182,6 +200,17 @@ static void put_item(struct req *r, const struct fetch_item *it, struct fetch_re
     p->records = (struct str){"", it->slice.len};
 }
 
+/* What in the slice is void, for the client to leave out. */
+static void put_aborted(struct req *r, const struct fetch_item *it, struct fetch_response_partition *p)
+{
+    if (!it->slice.len || !it->naborted)
+        return;
+    p->aborted_transactions = REQ_ARRAY(r, struct fetch_response_aborted, it->naborted);
+    p->aborted_transactions_n = it->naborted;
+    for (uint32_t i = 0; i < it->naborted; i++)
+        p->aborted_transactions[i] = (struct fetch_response_aborted){it->aborted[i].producer_id, it->aborted[i].first};
+}
+
 static bool same_topic(const struct fetch_item *a, const struct fetch_item *b, bool by_id)
 {
     return by_id ? uuid_eq(a->id, b->id) : str_eq(a->name, b->name);
@@ -205,7 +234,8 @@ static struct slice *build(struct fetch *f, struct fetch_response *out)
             out->responses[out->responses_n++] =
                 (struct fetch_response_topic){.topic = it->name, .topic_id = it->id, .partitions = &parts[n]};
         last = it;
-        put_item(r, it, &parts[n++]);
+        put_item(r, it, &parts[n]);
+        put_aborted(r, it, &parts[n++]);
         out->responses[out->responses_n - 1].partitions_n++;
         if (it->slice.len) {
             slices[nslices++] = it->slice;
@@ -297,7 +327,8 @@ static void fetch_wait(struct fetch *f)
         const struct fetch_item *it = &f->sc.items[i];
         one->fw = fw;
         one->w = (struct watch){.loop = f->r->desk->loop, .part = part_acquire(it->part),
-                                .above = it->view->high_watermark, .fired_cb = wait_fired};
+                                .above = fetch_end(f, it->view), .committed = f->in->isolation_level == 1,
+                                .fired_cb = wait_fired};
     }
     fw->left = fw->n;
     fetch_clear(f);

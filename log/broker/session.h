@@ -20,6 +20,8 @@ struct fetch_item {
     int32_t div_epoch; /* diverging epoch and its end; -1: none */
     int64_t div_end;
     struct slice slice;
+    struct aborted *aborted; /* that touch the slice; with read_committed */
+    uint32_t naborted;
     bool tell; /* goes into the answer */
 };
 

@@ -7,17 +7,20 @@
 
 /* ---- Reading one partition in order. */
 struct reader;
+/* Committed: up to the last stable offset, and without the batches of aborted transactions. */
+enum isolation { READ_UNCOMMITTED, READ_COMMITTED };
 /* offset: where to start; -1 latest, -2 earliest. ready_cb(arg) runs on loop when reader_next may give more after it gave
  * none. Borrows part's handle (takes its own reference). */
-int reader_open(struct reader **out, struct part *part, struct loop *loop, int64_t offset,
+int reader_open(struct reader **out, struct part *part, struct loop *loop, int64_t offset, enum isolation isolation,
                 void (*ready_cb)(void *arg), void *arg) MUST_USE;
-/* Whole recbatches, durable ones only, at most about 1 MiB; borrowed until the next call. 1: some; 0: none now, ready_cb
- * will come; negative: E_NO_TOPIC (deleted), E_OFFSET_RANGE (trimmed away; reader_seek), E_STORAGE. The first recbatch may
- * hold records below reader_offset: skip them. */
+/* Whole recbatches, durable ones only, never markers, at most about 1 MiB; borrowed until the next call. 1: some, perhaps
+ * empty (then reader_offset has moved); 0: none now, ready_cb will come; negative: E_NO_TOPIC (deleted), E_OFFSET_RANGE
+ * (trimmed away; reader_seek), E_STORAGE. The first recbatch may hold records below reader_offset: skip them. What lies
+ * between the last recbatch and reader_offset was left out. */
 int reader_next(struct reader *r, struct str *bytes);
 void reader_seek(struct reader *r, int64_t offset);
 int64_t reader_offset(const struct reader *r);         /* next offset wanted */
-int64_t reader_end(struct reader *r);                  /* high watermark now; -1 unknown yet */
+int64_t reader_end(struct reader *r);                  /* high watermark or last stable offset now; -1 unknown yet */
 int64_t reader_start(struct reader *r);                /* log start now */
 void reader_close(struct reader *r);                   /* ready_cb will not run any more; frees later by itself */
 

@@ -3,6 +3,7 @@
  * A reader copies recbatches into a buffer of its own because they are decoded at once and the pages of a file may go
  * any time. What is in memory is read in place of the call; what is not, by a worker, and ready_cb tells. */
 #include "log/client/client.h"
+#include "log/base/alloc.h"
 #include "log/base/limits.h"
 #include "log/base/map.h"
 #include "log/wire/wire.h"
@@ -13,8 +14,11 @@ struct reader {
     struct loop *loop;
     void (*ready_cb)(void *arg);
     void *arg;
+    bool committed;
     int64_t offset;
     struct buf *buf; /* bytes given or to be given */
+    struct arena arena; /* a fill's list of aborted transactions */
+    int64_t next;    /* where the batches that were read into buf end */
     bool have;       /* buf holds bytes that nobody has had */
     bool watching, working, closing, stale; /* stale: seek came while a worker was reading */
     int status;      /* sticky: the part is deleted or failed */
@@ -29,6 +33,7 @@ struct reader {
 
 static void reader_free(struct reader *r)
 {
+    arena_fini(&r->arena);
     buf_release(r->buf);
     part_release(r->part);
     xfree(r);
@@ -60,16 +65,83 @@ static void reader_watch(struct reader *r, int64_t above)
     if (r->watching)
         return;
     r->watching = true;
-    r->watch = (struct watch){.loop = r->loop, .part = r->part, .above = above, .fired_cb = watch_fired};
+    r->watch = (struct watch){.loop = r->loop, .part = r->part, .above = above,
+                              .committed = r->committed, .fired_cb = watch_fired};
     part_watch(r->part, &r->watch);
 }
 
-/* Fills buf from the view. 1: it holds records, 0: there are none, -EAGAIN: not in memory. A worker may run it, so of the
- * reader's fields it touches buf alone: that is the worker's until fill_done, all else stays the loop's. */
+/* ---- what is left out */
+
+static int64_t reader_upto(const struct reader *r, const struct view *v)
+{
+    return r->committed ? v->lso : v->high_watermark;
+}
+
+static int aborted_cmp(const void *va, const void *vb)
+{
+    const struct aborted *a = va, *b = vb;
+    if (a->producer_id != b->producer_id)
+        return a->producer_id < b->producer_id ? -1 : 1;
+    return a->last < b->last ? -1 : a->last > b->last;
+}
+
+/* a: by producer and end. A producer's transactions do not overlap, so the first that ends behind the batch decides. */
+static bool is_aborted(const struct aborted *a, uint32_t n, const struct recbatch *rb)
+{
+    const struct aborted want = {.producer_id = rb->producer_id, .last = rb->base_offset};
+    uint32_t lo = 0, hi = n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (aborted_cmp(&a[mid], &want) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < n && a[lo].producer_id == rb->producer_id && a[lo].first <= rb->base_offset;
+}
+
+/* Moves the batches that count to the front of buf, and tells where the last of all ended. */
+static int reader_filter(struct reader *r, const struct aborted *a, uint32_t n)
+{
+    struct recbatch rb;
+    uint32_t len = 0;
+    for (uint32_t at = 0; at < r->buf->len; at += rb.size) {
+        if (recbatch_peek(&rb, (struct str){(const char *)r->buf->data + at, r->buf->len - at}) < 0)
+            return E_CORRUPT;
+        r->next = recbatch_last_offset(&rb) + 1;
+        bool txn = r->committed && (rb.attributes & RECBATCH_TXN);
+        if ((rb.attributes & RECBATCH_CONTROL) || (txn && is_aborted(a, n, &rb)))
+            continue;
+        if (len != at)
+            memmove(r->buf->data + len, r->buf->data + at, rb.size);
+        len += rb.size;
+    }
+    r->buf->len = len;
+    return 0;
+}
+
+static int reader_choose(struct reader *r, const struct view *v, int64_t offset, int64_t end, bool block)
+{
+    struct aborted *a = NULL;
+    uint32_t n = 0;
+    if (r->committed) {
+        arena_reset(&r->arena);
+        int rc = view_aborted(v, offset, MIN(end, v->lso), block, &r->arena, &a, &n);
+        if (rc < 0)
+            return rc;
+        if (n > 1)
+            qsort(a, n, sizeof *a, aborted_cmp);
+    }
+    return reader_filter(r, a, n);
+}
+
+/* Fills buf from the view. 1: it holds what there is to give, 0: there is nothing, -EAGAIN: not in memory. A worker may run
+ * it, so of the reader's fields it touches buf, arena and next alone: they are the worker's until fill_done, all else stays
+ * the loop's. */
 static int reader_fill(struct reader *r, const struct view *v, int64_t offset, bool block)
 {
     struct slice s = {0};
-    int rc = view_read(v, offset, v->high_watermark, READER_BYTES, true, block, &s);
+    int rc = view_read(v, offset, reader_upto(r, v), READER_BYTES, true, block, &s);
     if (rc < 0 || s.len == 0)
         return rc;
     if (!r->buf || r->buf->cap < s.len || atomic_load(&r->buf->refs) > 1) {
@@ -77,6 +149,7 @@ static int reader_fill(struct reader *r, const struct view *v, int64_t offset, b
         r->buf = buf_new(s.len);
     }
     uint32_t len = s.len; /* letting go of the slice empties it */
+    int64_t end_offset = s.end_offset;
     int64_t n = slice_read(&s, 0, r->buf->data, len, block);
     slice_release(&s);
     if (n < 0)
@@ -84,7 +157,8 @@ static int reader_fill(struct reader *r, const struct view *v, int64_t offset, b
     if (n < len)
         return E_STORAGE;
     r->buf->len = len;
-    return 1;
+    rc = reader_choose(r, v, offset, end_offset, block);
+    return rc < 0 ? rc : 1;
 }
 
 static void fill_work(struct work *w)
@@ -117,28 +191,13 @@ static void reader_work(struct reader *r, struct view *v)
     loop_work(r->loop, LANE_DISK, &r->work);
 }
 
-/* The offset after the last whole recbatch of the buffer. */
-static int reader_pass(struct reader *r)
-{
-    struct str left = {(const char *)r->buf->data, r->buf->len};
-    while (left.len) {
-        struct recbatch rb;
-        int rc = recbatch_peek(&rb, left);
-        if (rc < 0)
-            return E_CORRUPT;
-        r->offset = recbatch_last_offset(&rb) + 1;
-        left = (struct str){left.ptr + rb.size, left.len - rb.size};
-    }
-    return 0;
-}
-
 static int reader_try(struct reader *r, struct view *v)
 {
     if (r->offset < 0)
-        r->offset = r->offset == -1 ? v->high_watermark : v->log_start;
+        r->offset = r->offset == -1 ? reader_upto(r, v) : v->log_start;
     if (r->offset < v->log_start || r->offset > v->log_end)
         return E_OFFSET_RANGE;
-    if (r->offset >= v->high_watermark) {
+    if (r->offset >= reader_upto(r, v)) {
         /* At the end: memory that only waits is for others. */
         buf_release(r->buf);
         r->buf = NULL;
@@ -175,9 +234,7 @@ int reader_next(struct reader *r, struct str *bytes)
     if (!r->have)
         return 0;
     r->have = false;
-    int rc = reader_pass(r);
-    if (rc < 0)
-        return r->status = rc;
+    r->offset = r->next;
     *bytes = (struct str){(const char *)r->buf->data, r->buf->len};
     return 1;
 }
@@ -196,7 +253,7 @@ int64_t reader_offset(const struct reader *r) { return r->offset; }
 int64_t reader_end(struct reader *r)
 {
     struct view *v = part_view(r->part);
-    int64_t end = v ? v->high_watermark : -1;
+    int64_t end = v ? reader_upto(r, v) : -1;
     if (v)
         counted_release(&v->c);
     return end;
@@ -211,8 +268,8 @@ int64_t reader_start(struct reader *r)
     return start;
 }
 
-int reader_open(struct reader **out, struct part *part, struct loop *loop, int64_t offset, void (*ready_cb)(void *arg),
-                void *arg)
+int reader_open(struct reader **out, struct part *part, struct loop *loop, int64_t offset, enum isolation isolation,
+                void (*ready_cb)(void *arg), void *arg)
 {
     if (offset < -2)
         return E_OFFSET_RANGE;
@@ -222,6 +279,8 @@ int reader_open(struct reader **out, struct part *part, struct loop *loop, int64
     r->ready_cb = ready_cb;
     r->arg = arg;
     r->offset = offset;
+    r->committed = isolation == READ_COMMITTED;
+    arena_init(&r->arena);
     *out = r;
     return 0;
 }

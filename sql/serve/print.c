@@ -269,7 +269,7 @@ void print_begin(struct session *s)
         struct print_part *part = &p->parts[p->n];
         *part = (struct print_part){.print = p, .from = -1, .end = -1};
         int64_t from = s->p.from_beginning ? -2 : -1;
-        if (reader_open(&part->reader, t->parts[p->n], s->loop, from, ready_cb, part) != 0)
+        if (reader_open(&part->reader, t->parts[p->n], s->loop, from, READ_COMMITTED, ready_cb, part) != 0)
             CHECK(!"a reader opens at its ends");
     }
     pump_later(p);

@@ -97,7 +97,7 @@ static void test_write_read(void **state)
     (void)state;
     struct writer *wr;
     struct reader *r;
-    assert_int_equal(reader_open(&r, part, sim_loop(w.sim, 0), -2, on_ready, NULL), 0);
+    assert_int_equal(reader_open(&r, part, sim_loop(w.sim, 0), -2, READ_UNCOMMITTED, on_ready, NULL), 0);
     assert_int_equal(writer_open(&wr, w.st, part, sim_loop(w.sim, 1)), 0);
     assert_int_equal(read_all(r, 0), 0);
     write_some(wr, 0, 1000);
@@ -125,8 +125,8 @@ static void test_seek(void **state)
     struct reader *r, *last;
     assert_int_equal(writer_open(&wr, w.st, part, sim_loop(w.sim, 1)), 0);
     write_some(wr, 0, 500);
-    assert_int_equal(reader_open(&r, part, sim_loop(w.sim, 0), 123, on_ready, NULL), 0);
-    assert_int_equal(reader_open(&last, part, sim_loop(w.sim, 0), -1, on_ready, NULL), 0);
+    assert_int_equal(reader_open(&r, part, sim_loop(w.sim, 0), 123, READ_UNCOMMITTED, on_ready, NULL), 0);
+    assert_int_equal(reader_open(&last, part, sim_loop(w.sim, 0), -1, READ_UNCOMMITTED, on_ready, NULL), 0);
     assert_int_equal(read_all(r, 123), 377);
     assert_int_equal(read_all(last, 500), 0);
     reader_seek(r, 7);
@@ -154,8 +154,8 @@ static void test_delete(void **state)
     struct str bytes;
     assert_int_equal(writer_open(&wr, w.st, part, sim_loop(w.sim, 1)), 0);
     write_some(wr, 0, 10);
-    assert_int_equal(reader_open(&r, part, sim_loop(w.sim, 0), -2, on_ready, NULL), 0);
-    assert_int_equal(reader_open(&gone, part, sim_loop(w.sim, 0), -1, on_ready, NULL), 0);
+    assert_int_equal(reader_open(&r, part, sim_loop(w.sim, 0), -2, READ_UNCOMMITTED, on_ready, NULL), 0);
+    assert_int_equal(reader_open(&gone, part, sim_loop(w.sim, 0), -1, READ_UNCOMMITTED, on_ready, NULL), 0);
     assert_int_equal(read_all(r, 0), 10);
     assert_int_equal(read_all(gone, 10), 0);
     reader_close(gone); /* waits */
