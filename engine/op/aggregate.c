@@ -376,5 +376,6 @@ const struct op_class aggregate_class = {
     .watermark = aggregate_watermark,
     .marker = aggregate_marker,
     .restore = aggregate_restore,
+    .again = aggregate_again,
     .close = aggregate_close,
 };

@@ -50,6 +50,7 @@ void agg_group_clear(struct aggregate *a, const struct plan_node *node, struct g
 void aggregate_flush(struct op *op); /* AGG_PARTIAL: hands over all */
 void aggregate_watermark(struct op *op, int64_t wm_ms);
 void aggregate_marker(struct op *op, struct changes *out);
+void aggregate_again(struct op *op);
 /* ---- aggregate_state.c */
 void agg_state_key(const struct aggregate *a, const struct op *op, const struct pane *p, const struct group *g,
                    struct wbuf *out);

@@ -257,3 +257,16 @@ void aggregate_marker(struct op *op, struct changes *out)
     op->stats.state_rows = a->ngroups;
     op->stats.state_bytes = a->account.bytes + kv_bytes(a->counts);
 }
+
+/* What is downstream knows none of the groups. */
+void aggregate_again(struct op *op)
+{
+    struct aggregate *a = op->state;
+    struct pane *p;
+    struct group *g;
+    for (size_t i = 0; (p = map_next(&a->panes, &i)) != NULL;)
+        for (size_t k = 0; (g = groups_next(&p->groups, &k)) != NULL;) {
+            g->old = GROUP_NEW;
+            VEC_PUSH(p->dirty, p->ndirty, p->dirty_cap) = g;
+        }
+}

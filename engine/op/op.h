@@ -50,6 +50,9 @@ struct op_class {
     /* A value that marker wrote, before the first push; later ones replace earlier ones. Value null: absent. E_CORRUPT:
      * not what this version writes. May be NULL. store: as given to changes_put, plan_node.store * 8 + the operator's own. */
     int (*restore)(struct op *op, unsigned store, struct str key, struct str value);
+    /* A new version of the job begins: the next marker gives all rows that are kept as if they were new. After restore,
+     * before the first push; NULL: plan_replace asks it of no such operator. */
+    void (*again)(struct op *op);
     void (*close)(struct op *op);                   /* frees all; once; may be NULL */
 };
 const struct op_class *op_class_of(const struct plan_node *node); /* NULL for SOURCE and EXCHANGE: the task's own */

@@ -19,6 +19,7 @@ struct engine {
     struct budget memory;
     struct map jobs; /* id -> struct job; loop 0 */
     struct cluster_sub sub;
+    struct list awaiting; /* calls about jobs that are being stopped; loop 0 */
     bool started, stopping, subscribed;
     unsigned removing; /* folders being removed */
     void (*stopped_cb)(void *arg);
@@ -26,6 +27,7 @@ struct engine {
 };
 
 static void reconcile(struct engine *e);
+static void look_again(struct engine *e);
 static void maybe_stopped(struct engine *e);
 
 struct broker *engine_broker(struct engine *e) { return e->broker; }
@@ -59,6 +61,7 @@ int engine_open(struct engine **out, struct broker *b, struct diag *d)
         turns_init(&e->turns[i], broker_loop(b, i));
     budget_init(&e->memory, broker_config(b)->job_memory, NULL);
     map_init(&e->jobs);
+    list_init(&e->awaiting);
     *out = e;
     return 0;
 }
@@ -211,13 +214,16 @@ static void let_go(struct engine *e, struct job *j)
     post(j->home, &j->free_msg, free_cb);
 }
 
-static bool wants_stop(const struct object *o, bool *unreadable)
+/* What the object says of the job: whether it shall be stopped, and its version. One that cannot be read is started, and
+ * fails with the reason. */
+static bool wants_stop(const struct object *o, unsigned *version)
 {
     struct arena a;
     struct job_def def;
     arena_init(&a);
-    *unreadable = job_def_unpack(&def, o->body, &a) != 0;
-    bool stop = !*unreadable && def.stopped;
+    bool readable = job_def_unpack(&def, o->body, &a) == 0;
+    bool stop = readable && def.stopped;
+    *version = readable ? def.version : 0;
     arena_fini(&a);
     return stop;
 }
@@ -259,16 +265,19 @@ static void reconcile(struct engine *e)
     drop_missing(e, im);
     for (unsigned i = 0; i < im->nobjects; i++) {
         const struct object *o = im->objects[i];
-        bool unreadable;
+        unsigned version;
         if (strcmp(o->kind, "job") != 0)
             continue;
         struct job *j = map_get(&e->jobs, id_str(&o->id));
-        bool stop = wants_stop(o, &unreadable) || e->stopping;
+        bool stop = wants_stop(o, &version) || e->stopping;
+        bool replaced = j && j->def.version != version; /* it goes on with another plan */
+        if (j && j->seen_over && (stop || replaced)) {
+            let_go(e, j);
+            j = NULL;
+        }
         if (!j && !stop)
             start_job(e, o);
-        else if (j && j->seen_over && stop)
-            let_go(e, j);
-        else if (j && (stop || has_grown(j, im)))
+        else if (j && (stop || replaced || has_grown(j, im)))
             tell_stop(j);
     }
     counted_release(&im->c);
@@ -327,7 +336,8 @@ static bool replace_job(struct engine *e, struct job *j)
         return false;
     struct image *im = cluster_image(broker_cluster(e->broker));
     const struct object *o = job_object(im, j->id);
-    bool unreadable, again = o && !wants_stop(o, &unreadable);
+    unsigned version;
+    bool again = o && !wants_stop(o, &version);
     if (again) {
         start_again(e, o, j);
         post(j->home, &j->free_msg, free_cb);
@@ -343,6 +353,7 @@ static void over_cb(struct msg *m)
     j->seen_over = true;
     if (replace_job(e, j)) {
         reconcile(e);
+        look_again(e);
         return;
     }
     /* Failed: kept until somebody stops or drops it. Else nothing of it is needed any more. */
@@ -355,6 +366,7 @@ static void over_cb(struct msg *m)
         let_go(e, j);
     }
     reconcile(e);
+    look_again(e);
     maybe_stopped(e);
 }
 
@@ -365,6 +377,7 @@ struct call {
     struct engine *e;
     struct uuid id;
     struct job *job;
+    bool awaits; /* speaks of the job as the image has it, not of one that is being stopped */
     struct list link;
     struct loop *back;
     void (*found)(struct call *c);   /* home loop */
@@ -391,14 +404,26 @@ static void call_lookup(struct msg *m)
 {
     struct call *c = container_of(m, struct call, msg);
     c->job = map_get(&c->e->jobs, id_str(&c->id));
-    if (!c->job && c->e->started) {
+    if ((!c->job || c->awaits) && c->e->started) {
         reconcile(c->e); /* the image may be newer than what was told of it */
         c->job = map_get(&c->e->jobs, id_str(&c->id));
     }
-    if (c->job)
+    if (c->job && c->awaits && c->job->told_stop)
+        list_add_tail(&c->e->awaiting, &c->link); /* what shall run comes after it */
+    else if (c->job)
         post(c->job->home, &c->msg, call_at_home);
     else
         c->missing(c);
+}
+
+static void look_again(struct engine *e)
+{
+    struct list calls;
+    list_init(&calls);
+    for (struct list *l; (l = list_pop(&e->awaiting)) != NULL;)
+        list_add_tail(&calls, l);
+    for (struct list *l; (l = list_pop(&calls)) != NULL;)
+        call_lookup(&container_of(l, struct call, link)->msg);
 }
 
 static struct call *call_new(struct engine *e, struct uuid id, struct loop *back, void *arg)
@@ -435,7 +460,7 @@ static void await_found(struct call *c)
     struct job *j = c->job;
     if (job_is_over(j) && j->retry)
         post(loop0(c->e), &c->msg, call_lookup);
-    else if (sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING) || job_is_over(j))
+    else if ((sm_is(&j->sm, J_RUNNING) && !j->fresh) || sm_is(&j->sm, J_STOPPING) || job_is_over(j))
         await_settle(c, j);
     else
         list_add_tail(&j->awaiting, &c->link);
@@ -453,6 +478,7 @@ void engine_job_await(struct engine *e, struct uuid job, struct loop *loop,
 {
     struct call *c = call_new(e, job, loop, arg);
     c->await_cb = done_cb;
+    c->awaits = true;
     c->found = await_found;
     c->missing = await_missing;
     post(loop0(e), &c->msg, call_lookup);
@@ -537,7 +563,8 @@ static void find_missing(struct call *c) { post(c->back, &c->msg, find_missing_a
 static void find_found(struct call *c)
 {
     struct job *j = c->job;
-    if (!sm_is(&j->sm, J_RUNNING) && !sm_is(&j->sm, J_STOPPING) && !sm_is(&j->sm, J_CLOSING) && !job_is_over(j)) {
+    bool shows = sm_is(&j->sm, J_RUNNING) && !j->fresh;
+    if (!shows && !sm_is(&j->sm, J_STOPPING) && !sm_is(&j->sm, J_CLOSING) && !job_is_over(j)) {
         list_add_tail(&j->awaiting, &c->link);
         return;
     }

@@ -142,6 +142,18 @@ static bool has_sources(const struct task *t, bool tables_only)
     return t->nsources && (!tables_only || t->frag->sources[0]->table);
 }
 
+/* Tables that a new version of the job reads are read whole before its streams go on. */
+static bool has_new_tables(const struct job *j)
+{
+    for (unsigned i = 0; i < j->ntasks; i++)
+        for (unsigned k = 0; k < j->tasks[i].nsources; k++) {
+            const struct plan_node *n = j->tasks[i].frag->sources[k];
+            if (n->table && !job_source_known(j, n->store))
+                return true;
+        }
+    return false;
+}
+
 void job_restored(struct job *j, int status, const char *why)
 {
     j->restoring = false;
@@ -151,6 +163,8 @@ void job_restored(struct job *j, int status, const char *why)
         job_maybe_closed(j);
         return;
     }
+    if (j->fresh)
+        j->last.bootstrapped &= !has_new_tables(j);
     size_record(j, &j->next);
     const struct config *conf = broker_config(engine_broker(j->engine));
     int64_t max_us = conf->commit_interval_ms * 1000, min_us = MIN(max_us, conf->commit_interval_min_ms * 1000);
@@ -175,7 +189,8 @@ static void open_gate(struct job *j)
     j->gate_open = all;
 }
 
-/* The first epoch of a job's life comes before its first row: it holds the offsets where it begins. */
+/* The first epoch of a job's life, and of a new version of it, comes before its first row: it holds the offsets where it
+ * begins. */
 void job_task_started(struct job *j, struct task *t)
 {
     (void)t;
@@ -187,13 +202,14 @@ void job_task_started(struct job *j, struct task *t)
     j->rate_us = loop_now_us(j->home); /* the first who asks hears the mean since now */
     if (!j->query)
         trace(INFO, "run", "job_running name=%s tasks=%u epoch=%" PRId64, j->def.name, j->ntasks, j->last.epoch);
-    if (j->last.epoch > 0)
+    bool begins = j->last.epoch == 0 || j->fresh;
+    if (!begins)
         open_gate(j);
     if (j->query)
         query_running(j->query);
-    else
+    else if (!j->fresh) /* else its first epoch shows what the new version makes of what it keeps */
         engine_job_settled(j);
-    if (j->last.epoch == 0 || j->dirty)
+    if (begins || j->dirty)
         step(j, EV_FORCE, 0);
 }
 
@@ -376,8 +392,12 @@ static void told_committed(struct job *j)
 {
     for (unsigned i = 0; i < j->ntasks; i++)
         task_committed(&j->tasks[i], j->epochs.committed);
-    if (!j->gate_open && (j->last.bootstrapped || j->epochs.committed == 1))
+    if (!j->gate_open && (j->last.bootstrapped || j->epochs.committed == 1 || j->fresh))
         open_gate(j);
+    if (j->fresh) {
+        j->fresh = false;
+        engine_job_settled(j);
+    }
     if (j->query)
         query_committed(j->query);
     else

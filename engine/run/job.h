@@ -71,6 +71,7 @@ struct job {
     uint8_t *task_epochs; /* the machine's, by task */
     struct commit_record last; /* committed; arrays complete */
     struct commit_record next;
+    bool fresh;              /* the last commit is one of a version before this one; until the first epoch is committed */
     bool gate_open;          /* all sources may read */
     int64_t bootstrap_epoch; /* the first epoch that holds the tables whole; INT64_MAX: not yet known */
     unsigned tables_left, sources_left, scans_left; /* tasks that have not yet reached the end they look for */

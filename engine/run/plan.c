@@ -192,7 +192,7 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
     pack_uint(w, n->id);
     pack_uint(w, n->store);
     pack_uint(w, n->frag);
-    pack_bool(w, n->again);
+    pack_uint(w, n->again);
     pack_uint(w, n->mode);
     put_columns(w, n->out.cols, n->out.n);
     put_uints(w, n->key, n->nkey);
@@ -211,6 +211,53 @@ void plan_pack(const struct plan *p, struct wbuf *out)
     pack_uint(out, p->next_store);
     pack_uint(out, p->next_frag);
     put_node(out, p->sink);
+}
+
+/* ---- identity */
+
+static void put_types(struct wbuf *w, const struct schema *sc)
+{
+    pack_array(w, sc->n);
+    for (unsigned i = 0; i < sc->n; i++)
+        put_type(w, sc->cols[i].type);
+}
+
+static void put_identity_body(struct wbuf *w, const struct plan_node *n)
+{
+    if (n->kind != PLAN_SOURCE && n->kind != PLAN_SINK_TOPIC) {
+        put_body(w, n);
+        return;
+    }
+    pack_uuid(w, n->topic);
+    row_format_pack(&n->format, w);
+    pack_bool(w, n->table);
+    for (unsigned i = 0; i < n->nwants; i++) {
+        pack_uint(w, n->wants[i].from);
+        pack_uint(w, n->wants[i].index);
+    }
+    if (n->kind == PLAN_SINK_TOPIC) {
+        put_uints(w, n->sink_cols, n->format.nkey + n->format.nvalue);
+        pack_int(w, n->window_start_col);
+        pack_int(w, n->window_size_ms);
+        pack_int(w, n->retention_ms);
+    }
+}
+
+void plan_identity(const struct plan_node *n, bool state_only, struct wbuf *out)
+{
+    bool table_side = state_only && n->kind == PLAN_JOIN_LOOKUP;
+    pack_uint(out, n->kind);
+    pack_uint(out, n->mode);
+    if (table_side) {
+        put_uints(out, n->right_cols, n->njoin);
+    } else {
+        put_types(out, &n->out);
+        put_uints(out, n->key, n->nkey);
+        put_identity_body(out, n);
+    }
+    pack_array(out, n->ninputs);
+    for (unsigned i = table_side; i < n->ninputs; i++)
+        plan_identity(n->inputs[i], false, out);
 }
 
 /* ---- unpacking: values are taken as they are here; what they must fit is judged by plan_check afterwards */
@@ -457,7 +504,7 @@ static struct plan_node *get_node(struct reading *rd)
     if (rd->version > 1) {
         n->store = get_uint(rd, PLAN_STORES - 1);
         n->frag = get_uint(rd, UINT16_MAX);
-        n->again = unpack_bool(&rd->u);
+        n->again = get_uint(rd, UINT32_MAX);
     }
     n->mode = get_uint(rd, MODE_RETRACT);
     n->out = get_columns(rd);

@@ -47,10 +47,11 @@ struct sort_key {
 struct plan_node {
     enum plan_kind kind;
     unsigned id;       /* number within the plan, 0.., in printing order; names its counters */
-    unsigned store;    /* names its stores, or a source's offsets, on disk; later versions of the job keep it while what it
+    unsigned store;    /* names its store, or a source's offsets, on disk; later versions of the job keep it while what it
                         * names stays true. Below PLAN_STORES, never given twice in a job's life */
     unsigned frag;     /* EXCHANGE and the sink: the same for the fragment below it */
-    bool again;        /* AGGREGATE: gives all rows that it keeps once more at the first start of this version */
+    unsigned again;    /* version of the job that, when it starts, AGGREGATE: gives all rows it keeps once
+                        * more; SINK_TOPIC: takes back what the topic holds of versions before; 0: none */
     enum edge_mode mode; /* of the output */
     struct schema out;
     unsigned nkey;     /* unique key of the output (upsert, keyed retract): columns of out; 0 = none */
@@ -113,10 +114,14 @@ unsigned agg_partial_columns(const struct agg *a, struct type in, struct type ou
 /* Result type of an aggregate over an argument type; false: not defined for it. */
 bool agg_result(enum agg_kind k, struct type arg, struct type *out);
 
+bool plan_node_keeps(const struct plan_node *n); /* has it a store? */
 #define PLAN_STORES 8192 /* numbers of stores in a job's life: 16 bits with the operator's own 3 */
 /* Numbers the nodes of a new plan, which begins with no state. */
 void plan_number(struct plan *p);
 void plan_pack(const struct plan *p, struct wbuf *out);
+/* What a subtree computes, as bytes: equal if and only if it is the same but for names and where sources begin.
+ * state_only: what its root keeps; a stream-table join keeps nothing of its stream. */
+void plan_identity(const struct plan_node *n, bool state_only, struct wbuf *out);
 int plan_unpack(struct plan **out, struct str bytes, struct arena *a); /* checked: wrong columns or modes are E_CORRUPT */
 int plan_check(const struct plan *p, struct diag *d); /* modes, columns, types fit: what plan_unpack checks too */
 /* The tree as people read it, one line a node. counters may be NULL (EXPLAIN) or give rows per node (DESCRIBE). */
@@ -126,5 +131,33 @@ struct node_stats {
 };
 void plan_print(const struct plan *p, const struct node_stats *stats, struct wbuf *out);
 const char *edge_mode_name(enum edge_mode m);
+
+/* ---- replace.c: what becomes of a job's state when its plan is replaced: CREATE OR REPLACE. Pure.
+ *
+ * A store's identity is what it computes: its operator with all below it that feeds its rows, but no names. A new plan's
+ * operator of the same identity takes over the number of the old one's store (plan_node.store), and so its rows, and
+ * the offsets of the sources below. What is not taken over begins empty, and the sources that feed it begin anew: at
+ * their start, since it has to see all rows once. So a source goes on where it was if and only if nothing above it that
+ * keeps rows is new. One thing spares the reading: an aggregate whose state is kept can give all its rows once more
+ * (plan_node.again) to what is new above it. A stream that is written needs no row twice: it goes on.
+ *
+ * The rows of a table that is written (its sink's store) are of use to the same plan only; else they are written anew
+ * (again, at the sink): what the topic holds from before is taken back first. What is to be done again names the version,
+ * so that a version that was replaced before its first commit leaves it to the next one. */
+enum replace_fate { REPLACE_KEPT, REPLACE_AGAIN, REPLACE_NEW };
+struct replaced {
+    const struct plan_node *node; /* of the new plan */
+    enum replace_fate fate;       /* a source's: KEPT goes on, NEW begins */
+};
+struct plan_diff {
+    unsigned nstores, nsources, ndropped; /* ndropped: stores of the old plan that nobody takes over */
+    struct replaced *stores, *sources;
+};
+/* Gives the nodes of `new` the numbers of the stores and fragments of `old` that they take over, fresh ones to the rest.
+ * Both write the same topic. E_BUDGET: the numbers of a job's life are used up. */
+int plan_replace(const struct plan *old, struct plan *new, unsigned version, struct arena *a,
+                 struct plan_diff *out) MUST_USE; /* version: of the job with the new plan */
+/* "AGGREGATE by origin, dest", for people; in a. */
+const char *plan_node_words(const struct plan_node *n, struct arena *a);
 
 #endif

@@ -19,7 +19,7 @@ struct checking {
     struct diag *d;
     const struct plan *p;
     unsigned seen[PLAN_NODES]; /* how often an id occurs */
-    unsigned stores[PLAN_NODES], frags[PLAN_NODES], nfrags;
+    unsigned stores[PLAN_NODES], frags[PLAN_NODES], nstores, nfrags;
     unsigned count, depth;
 };
 
@@ -293,9 +293,11 @@ static bool is_among(unsigned v, const unsigned *among, unsigned n)
 /* Nothing on disk belongs to two. */
 static int check_numbers(struct checking *ck, const struct plan_node *n)
 {
-    if (n->store >= MIN(ck->p->next_store, PLAN_STORES) || is_among(n->store, ck->stores, ck->count - 1))
-        return REFUSE(ck, n, "store %u is not its own", n->store);
-    ck->stores[ck->count - 1] = n->store;
+    if (n->kind == PLAN_SOURCE || plan_node_keeps(n)) {
+        if (n->store >= MIN(ck->p->next_store, PLAN_STORES) || is_among(n->store, ck->stores, ck->nstores))
+            return REFUSE(ck, n, "store %u is not its own", n->store);
+        ck->stores[ck->nstores++] = n->store;
+    }
     if (n != ck->p->sink && n->kind != PLAN_EXCHANGE)
         return 0;
     if (n->frag >= MIN(ck->p->next_frag, UINT16_MAX + 1u) || is_among(n->frag, ck->frags, ck->nfrags))

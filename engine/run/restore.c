@@ -308,6 +308,7 @@ static void scan_work(struct work *w)
     for (unsigned i = 0; i < j->ntasks; i++)
         read_note(&r->tasks[i]);
     r->status = find_last(r);
+    j->fresh = j->last.epoch > 0 && j->last.version != j->def.version;
     if (!r->status)
         r->status = find_ranges(r);
     if (!r->status)
@@ -321,12 +322,12 @@ static void scan_work(struct work *w)
 int task_restore_value(struct task *t, uint32_t store, struct str key, struct str value)
 {
     for (unsigned i = 0; i < t->frag->nops; i++)
-        if (t->frag->ops[i]->store == store >> 16) {
+        if (t->frag->ops[i]->store == store >> 16 && plan_node_keeps(t->frag->ops[i])) {
             if (!t->ops[i]->cls->restore)
                 return E_CORRUPT;
             return t->ops[i]->cls->restore(t->ops[i], store & 0xffff, key, value);
         }
-    return E_CORRUPT;
+    return store >> 16 < t->job->plan->next_store ? 0 : E_CORRUPT; /* of a version before this one */
 }
 
 static int loaded_cb(void *arg, uint32_t store, struct str key, struct str value)
@@ -407,6 +408,16 @@ static void set_time(struct task_restore *tr)
             t->ops[i]->cls->watermark(t->ops[i], t->marks.ms);
 }
 
+/* What a new version wants to see of kept state. */
+static void repeat(struct task_restore *tr)
+{
+    for (unsigned i = 0; i < tr->t->frag->nops; i++) {
+        struct op *op = tr->t->ops[i];
+        if (op->node->again > tr->r->j->last.version && op->cls->again)
+            op->cls->again(op);
+    }
+}
+
 static void task_work(struct work *w)
 {
     struct task_restore *tr = container_of(w, struct task_restore, work);
@@ -423,6 +434,8 @@ static void task_work(struct work *w)
         diag_set(&tr->d, tr->status, "its state cannot be read back from the changelog: %s", err_text(tr->status));
     if (!tr->status)
         set_time(tr);
+    if (!tr->status && tr->r->j->fresh)
+        repeat(tr);
 }
 
 /* ---- 3. the output of tables */
@@ -448,7 +461,9 @@ static void settle_work(struct work *w)
     struct restore *r = container_of(w, struct restore, work);
     struct job *j = r->j;
     for (unsigned i = 0; !r->status && i < j->last.noutputs && i < j->output.n; i++) {
-        int64_t from = j->last.outputs[i].end;
+        /* A new version writes all of its rows: nothing from before stays that it does not write. */
+        bool anew = j->fresh && j->plan->sink->again > j->last.version;
+        int64_t from = anew ? 0 : j->last.outputs[i].end;
         r->part = (unsigned)j->last.outputs[i].partition;
         if (r->part < j->output.n)
             r->status = part_scan(j->output.parts[r->part], MAX(from, part_start(j->output.parts[r->part])),

@@ -46,15 +46,14 @@ const char *job_users(const struct stmt *st, const struct relation *rel, struct 
 }
 
 struct writers {
-    struct uuid topic;
+    struct uuid topic, but;
     const char *name;
 };
 
 static void find_writer(void *arg, const struct object *o, const struct job_def *j)
 {
     struct writers *w = arg;
-    (void)o;
-    if (uuid_eq(j->output, w->topic))
+    if (uuid_eq(j->output, w->topic) && !uuid_eq(o->id, w->but))
         w->name = j->name;
 }
 
@@ -81,7 +80,7 @@ static void relation_of_query(struct stmt *st, const struct query *q, struct dra
 
 int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr)
 {
-    const struct ast_statement *ast = st->ast->kind == AST_EXPLAIN ? st->ast->inner : st->ast;
+    const struct ast_statement *ast = stmt_create(st);
     *dr = (struct draft_relation){.key_like = -1, .value_like = -1};
     int err = bind_with(&st->b, &ast->with, &dr->with);
     if (!err)
@@ -127,11 +126,10 @@ int job_plan(struct stmt *st, const struct query *q, const struct draft_relation
     return plan_finish(sink, plan_parallelism(partitions), st->arena, out, st->b.diag);
 }
 
-/* A job must not feed itself, and a topic has one job that writes it. */
-static int check_output(struct stmt *st, const struct query *q, const struct relation *rel)
+int job_check_output(struct stmt *st, const struct query *q, const struct relation *rel, struct uuid but)
 {
-    struct writers w = {rel->topic, NULL};
-    struct place place = st->ast->name.place;
+    struct writers w = {rel->topic, but, NULL};
+    struct place place = stmt_create(st)->name.place;
     for (unsigned i = 0; i < q->nsources; i++)
         if (uuid_eq(q->sources[i].rel->topic, rel->topic))
             return bind_error(&st->b, place, "42P07",
@@ -143,10 +141,26 @@ static int check_output(struct stmt *st, const struct query *q, const struct rel
     return 0;
 }
 
+void job_put(struct stmt *st, struct job_def *j, const struct query *q, const struct plan *plan, struct uuid id)
+{
+    struct wbuf packed, body;
+    j->nreads = 0;
+    j->reads = ARENA_ARRAY(st->arena, struct uuid, q->nsources);
+    for (unsigned i = 0; i < q->nsources; i++)
+        j->reads[j->nreads++] = q->sources[i].rel->id;
+    wbuf_init(&packed);
+    wbuf_init(&body);
+    plan_pack(plan, &packed);
+    j->plan = wbuf_view(&packed);
+    job_def_pack(j, &body);
+    change_put_object(stmt_change(st), "job", str_of(j->name), id, wbuf_view(&body), j->version == 0);
+    wbuf_fini(&packed);
+    wbuf_fini(&body);
+}
+
 static int put_job(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan)
 {
     char id[UUID_TEXT];
-    struct wbuf packed, body;
     struct topic_config config = {"cleanup.policy", "compact"};
     struct job_def j = {.name = rel->name,
                         .sql = rel->sql,
@@ -159,17 +173,7 @@ static int put_job(struct stmt *st, const struct query *q, const struct relation
                                   &j.changelog, (int32_t)plan->parallelism, &config, 1, st->b.diag);
     if (err)
         return err;
-    j.reads = ARENA_ARRAY(st->arena, struct uuid, q->nsources);
-    for (unsigned i = 0; i < q->nsources; i++)
-        j.reads[j.nreads++] = q->sources[i].rel->id;
-    wbuf_init(&packed);
-    wbuf_init(&body);
-    plan_pack(plan, &packed);
-    j.plan = wbuf_view(&packed);
-    job_def_pack(&j, &body);
-    change_put_object(stmt_change(st), "job", str_of(j.name), rel->job, wbuf_view(&body), true);
-    wbuf_fini(&packed);
-    wbuf_fini(&body);
+    job_put(st, &j, q, plan, rel->job);
     return 0;
 }
 
@@ -183,14 +187,16 @@ int prepare_create_as(struct stmt *st)
     int err = relation_name_free(st, &old);
     if (err)
         return err > 0 ? 0 : err;
-    if (old)
+    if (old && uuid_is_zero(old->job))
         return bind_error(&st->b, st->ast->name.place, "0A000",
                           "a declared relation cannot be replaced by a job's; DROP it first");
+    if (old)
+        return prepare_replace(st, old);
     err = bind_create_as(st, &q, &dr);
     if (!err)
         err = relation_finish(st, &dr, &partitions);
     if (!err)
-        err = check_output(st, &q, rel);
+        err = job_check_output(st, &q, rel, (struct uuid){{0}});
     if (!err)
         err = job_plan(st, &q, &dr, partitions, &plan);
     if (err)

@@ -20,6 +20,10 @@ struct statement_env {
     struct random *random;        /* makes the ids of new objects */
     int64_t now_ms;               /* event time of INSERT without ROWTIME; created_ms of jobs */
     int32_t default_partitions;   /* of a topic that does not say: num.partitions */
+    bool replace; /* CREATE ... AS of what a job fills is CREATE OR REPLACE: a file that is deployed */
+    /* How many records a topic holds, and whether it lost some of its first ones; -1: not known. NULL: never known. */
+    int64_t (*topic_records)(void *arg, struct uuid topic, bool *trimmed);
+    void *topic_arg;
 };
 
 enum prepared_kind {
@@ -85,6 +89,8 @@ struct prepared {
  * On error nothing is left to release and d has code, sentence, place in `text` and hint. */
 int statement_prepare(struct prepared *out, struct str text, const struct statement_env *env, struct arena *a,
                       struct diag *d) MUST_USE;
+/* Does a CREATE say what this text says, however they are laid out? */
+bool statement_says_the_same(struct ast_statement *new, const char *old_text, struct arena *a);
 void prepared_fini(struct prepared *p); /* releases the change; any kind */
 
 #endif

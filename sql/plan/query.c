@@ -121,7 +121,13 @@ static void show_plan(struct stmt *st, const struct plan *plan)
     st->out->vertical = true;
 }
 
-static int explain_create(struct stmt *st, struct plan **plan)
+static void add_text(void *arg, const char *line)
+{
+    struct stmt *st = arg;
+    rows_add(st, &line, st->out->job);
+}
+
+static int explain_create(struct stmt *st, struct plan **plan, struct replacement *r)
 {
     struct query q;
     struct draft_relation dr;
@@ -133,6 +139,14 @@ static int explain_create(struct stmt *st, struct plan **plan)
     if (err < 0)
         return err;
     *st->out = (struct prepared){.limit = -1};
+    if (!err && old && !uuid_is_zero(old->job)) {
+        err = replacement_begin(&inner, old, r);
+        if (!err)
+            err = replacement_plan(&inner, r);
+        prepared_fini(st->out);
+        *plan = r->plan;
+        return err;
+    }
     err = bind_create_as(&inner, &q, &dr);
     if (!err)
         err = relation_finish(&inner, &dr, &partitions);
@@ -161,11 +175,17 @@ int prepare_explain(struct stmt *st)
 {
     struct query q;
     struct plan *plan;
+    struct replacement r = {.old = NULL};
     if (!st->ast->inner)
         return explain_job(st);
     int err = st->ast->inner->kind == AST_SELECT ? query_plan(st, st->ast->inner->select, &q, &plan)
-                                                 : explain_create(st, &plan);
-    if (!err)
-        show_plan(st, plan);
-    return err;
+                                                 : explain_create(st, &plan, &r);
+    if (err)
+        return err;
+    show_plan(st, plan);
+    if (r.old)
+        add_text(st, "in place of the version that runs");
+    if (r.old)
+        replacement_lines(st, &r, add_text, st);
+    return 0;
 }

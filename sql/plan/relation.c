@@ -8,7 +8,8 @@
 
 int relation_name_free(struct stmt *st, struct relation **old)
 {
-    const struct ast_statement *ast = st->ast;
+    const struct ast_statement *ast = stmt_create(st);
+    bool as_select = ast->kind == AST_CREATE_AS;
     *old = NULL;
     if (!image_object(st->b.image, "relation", ast->name.text))
         return 0;
@@ -20,6 +21,10 @@ int relation_name_free(struct stmt *st, struct relation **old)
         stmt_nothing(st, "%s \"%s\" exists already; nothing changed", kind, rel->name);
         return 1;
     }
+    if (as_select && !uuid_is_zero(rel->job) && (ast->or_replace || st->env->replace)) {
+        *old = rel;
+        return 0;
+    }
     if (!ast->or_replace) {
         bind_error(&st->b, ast->name.place, "42P07", "a %s \"%s\" exists already", kind, rel->name);
         diag_hint(st->b.diag, "DROP %s %s; first, or write IF NOT EXISTS", rel->table ? "TABLE" : "STREAM", rel->name);
@@ -28,8 +33,7 @@ int relation_name_free(struct stmt *st, struct relation **old)
     const char *users = job_users(st, rel, (struct uuid){{0}});
     if (!uuid_is_zero(rel->job))
         return bind_error(&st->b, ast->name.place, "0A000",
-                          "\"%s\" is filled by a job; it cannot be replaced, only dropped and created again",
-                          rel->name);
+                          "\"%s\" is filled by a job; only CREATE OR REPLACE ... AS SELECT can replace it", rel->name);
     if (users)
         return bind_error(&st->b, ast->name.place, "2BP01", "\"%s\" cannot be replaced: it is used by %s", rel->name,
                           users);

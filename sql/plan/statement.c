@@ -43,6 +43,11 @@ void stmt_message(struct stmt *st, const char *fmt, ...)
     va_end(ap);
 }
 
+struct ast_statement *stmt_create(const struct stmt *st)
+{
+    return st->ast->kind == AST_EXPLAIN ? st->ast->inner : (struct ast_statement *)st->ast;
+}
+
 struct str stmt_sql(const struct stmt *st)
 {
     struct str s = str_trim(st->b.text);

@@ -33,6 +33,8 @@ struct uuid stmt_uuid(const struct stmt *st); /* a new one */
 struct change *stmt_change(struct stmt *st);  /* the statement's change, begun at the first call */
 int stmt_nothing(struct stmt *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void stmt_message(struct stmt *st, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The CREATE of the statement, also behind EXPLAIN. */
+struct ast_statement *stmt_create(const struct stmt *st);
 struct str stmt_sql(const struct stmt *st); /* the text without blanks and ';' at its end */
 
 /* ---- relation.c: making relations and their topics */
@@ -61,6 +63,29 @@ const char *job_users(const struct stmt *st, const struct relation *rel, struct 
 int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions,
              struct plan **out);
 int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr);
+
+/* A job must not feed itself, and a topic has one job that writes it; `but` is that one. */
+int job_check_output(struct stmt *st, const struct query *q, const struct relation *rel, struct uuid but);
+/* Puts the job's object with this plan; what it reads comes from the query. */
+void job_put(struct stmt *st, struct job_def *j, const struct query *q, const struct plan *plan, struct uuid id);
+
+/* ---- replace.c: CREATE OR REPLACE of what a job fills */
+struct replacement {
+    struct relation *old;
+    const struct object *job;
+    struct job_def def; /* of the version before */
+    struct plan *old_plan, *plan;
+    struct query query;
+    struct draft_relation dr;
+    struct plan_diff diff;
+};
+int replacement_begin(struct stmt *st, struct relation *old, struct replacement *r);
+int replacement_plan(struct stmt *st, struct replacement *r); /* refused, or r is complete */
+/* What is kept, rebuilt and read again. */
+void replacement_lines(struct stmt *st, const struct replacement *r, void (*line_cb)(void *arg, const char *line),
+                       void *arg);
+int prepare_replace(struct stmt *st, struct relation *old);
+int64_t stmt_topic_records(const struct stmt *st, struct uuid topic, bool *trimmed); /* -1: not known */
 
 /* ---- query.c */
 int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, struct plan **out);

@@ -1,24 +1,6 @@
-/* Deploying a file: each CREATE is done once; the same file again finds everything in place. */
+/* Deploying a file: each CREATE is done once; the same file again finds everything in place, a changed query replaces its
+ * job's. */
 #include "sql/serve/session.h"
-
-/* Whether two statements say the same, however they are laid out. */
-static bool says_the_same(struct ast_statement *new, const char *old_text, struct arena *a)
-{
-    struct ast_statement *old;
-    struct diag d;
-    if (parse_statement(&old, str_of(old_text), a, &d) != 0 || !old)
-        return false;
-    struct wbuf x, y;
-    wbuf_init(&x);
-    wbuf_init(&y);
-    new->if_clause = old->if_clause = new->or_replace = old->or_replace = false;
-    ast_print(new, false, &x);
-    ast_print(old, false, &y);
-    bool same = str_eq(wbuf_view(&x), wbuf_view(&y));
-    wbuf_fini(&x);
-    wbuf_fini(&y);
-    return same;
-}
 
 /* The statement that made the thing of this name; NULL: there is none. */
 static const char *existing(struct session *s, const struct image *im, const struct ast_statement *st,
@@ -47,9 +29,10 @@ static int check_create(struct session *s, struct str text, struct ast_statement
     struct image *im = cluster_image(broker_cluster(s->serve->broker));
     const char *what, *old = existing(s, im, st, &what);
     struct str name = st->name.text;
-    bool replace = st->or_replace;
+    struct relation *r = st->kind == AST_CREATE_AS ? relation_find(im, name, &s->memory, NULL) : NULL;
+    bool replace = st->or_replace || (r && !uuid_is_zero(r->job));
     int rc = 0;
-    if (old && says_the_same(st, old, &s->memory)) {
+    if (old && statement_says_the_same(st, old, &s->memory)) {
         tell_message(s, arena_printf(&s->memory, "%s %.*s is unchanged", what, STR_ARG(name)));
         rc = 1;
     } else if (old && !replace) {

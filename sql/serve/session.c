@@ -146,6 +146,23 @@ int session_error(struct session *s, int err, const char *code, const char *fmt,
 /* ---- Statements. */
 static struct str variable_value(void *arg, struct str name) { return settings_get(arg, name); }
 
+/* Records as offsets count them: what compaction took out counts too. */
+static int64_t topic_records(void *arg, struct uuid id, bool *trimmed)
+{
+    struct session *s = arg;
+    const struct topic *t = image_topic_by_id(s->image, id);
+    int64_t n = 0;
+    for (int32_t i = 0; t && i < t->nparts; i++) {
+        struct view *v = part_view(t->parts[i]);
+        if (!v)
+            return -1;
+        n += v->high_watermark - v->log_start;
+        *trimmed |= v->log_start > 0;
+        counted_release(&v->c);
+    }
+    return t ? n : -1;
+}
+
 static int prepare(struct session *s)
 {
     statement_clear(s);
@@ -155,6 +172,9 @@ static int prepare(struct session *s)
                                 .vars = &s->vars,
                                 .random = &s->random,
                                 .now_ms = loop_wall_ms(s->loop),
+                                .replace = s->deploy,
+                                .topic_records = topic_records,
+                                .topic_arg = s,
                                 .default_partitions = (int32_t)broker_config(s->serve->broker)->num_partitions};
     int err = statement_prepare(&s->p, s->substitution.text, &env, &s->memory, &s->diag);
     s->prepared = err == 0;

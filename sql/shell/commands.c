@@ -110,6 +110,8 @@ static const struct {
     {"CREATE TABLE AS", "CREATE TABLE name AS SELECT key, COUNT(*), ... FROM source [WINDOW TUMBLING (SIZE 1 HOUR, "
                         "GRACE PERIOD 10 MINUTES)]\n"
                         "  [WHERE ...] GROUP BY key [HAVING ...] EMIT CHANGES;"},
+    {"CREATE OR REPLACE", "CREATE OR REPLACE STREAM|TABLE name AS SELECT ...;   in place, with the state that stays true; "
+                          "EXPLAIN tells before"},
     {"SELECT",
      "SELECT ... FROM source [WHERE ...] [GROUP BY ...] [LIMIT n];                a pull query: what holds now\n"
      "SELECT ... FROM source [WHERE ...] [GROUP BY ...] EMIT CHANGES [LIMIT n];   a push query: goes on"},
@@ -118,7 +120,7 @@ static const struct {
     {"DROP", "DROP STREAM|TABLE [IF EXISTS] name [DELETE TOPIC];   DROP FUNCTION name;"},
     {"SHOW", "SHOW STREAMS|TABLES|TOPICS|JOBS|FUNCTIONS|PROPERTIES|VARIABLES;"},
     {"DESCRIBE", "DESCRIBE name [EXTENDED];   DESCRIBE FUNCTION name;"},
-    {"EXPLAIN", "EXPLAIN statement;   EXPLAIN job;"},
+    {"EXPLAIN", "EXPLAIN statement;   EXPLAIN CREATE OR REPLACE ...;   EXPLAIN job;"},
     {"PRINT", "PRINT topic [FROM BEGINNING] [LIMIT n];"},
     {"PAUSE", "PAUSE job|ALL;   RESUME job|ALL;   TERMINATE job|ALL;"},
     {"SET", "SET 'property' = 'value';   UNSET 'property';"},

@@ -45,7 +45,12 @@ int sqlworld_run(struct sqlworld *w, struct str sql)
     arena_reset(&w->arena);
     w->last = (struct prepared){0};
     w->diag = (struct diag){0};
-    struct statement_env env = {w->image, &w->props, &w->vars, &w->random, 1700000000000, 4};
+    struct statement_env env = {.image = w->image,
+                                .props = &w->props,
+                                .vars = &w->vars,
+                                .random = &w->random,
+                                .now_ms = 1700000000000,
+                                .default_partitions = 4};
     int err = statement_prepare(&w->last, sql, &env, &w->arena, &w->diag);
     if (err)
         return err;

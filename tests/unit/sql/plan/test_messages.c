@@ -71,7 +71,11 @@ static int teardown(void **state)
 /* Prepares without carrying out: the catalog stays as it is. */
 static int prepare(struct str sql)
 {
-    struct statement_env env = {world.image, &world.props, &world.vars, &world.random, 0, 4};
+    struct statement_env env = {.image = world.image,
+                                .props = &world.props,
+                                .vars = &world.vars,
+                                .random = &world.random,
+                                .default_partitions = 4};
     prepared_fini(&world.last);
     arena_reset(&world.arena);
     world.diag = (struct diag){0};
