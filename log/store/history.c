@@ -1,6 +1,5 @@
 #include "log/store/history.h"
 #include "log/base/alloc.h"
-#include "log/base/trace.h"
 #include <errno.h>
 
 enum { PATH_BYTES = 4400 };
@@ -129,6 +128,5 @@ int history_aborted(struct segment *const *seg, unsigned i, int64_t end)
     struct history h = {.seg = seg, .n = i + 1, .end = end, .only = seg[i]};
     int err = history_read(&h);
     producers_free(h.producers);
-    trace(WARN, "store", "txnindex_rebuilt segment=%s entries=%u", seg[i]->stem, atomic_load(&seg[i]->aborted_n));
     return err;
 }

@@ -73,13 +73,25 @@ void txnindex_encode(const struct txnindex *tx, uint32_t n, struct wbuf *out)
     }
 }
 
+static int read_all(struct file *f, int64_t pos, void *p, size_t n, bool block)
+{
+    int64_t got = block ? file_read(f, pos, p, n) : file_read_nowait(f, pos, p, n);
+    return got == (int64_t)n ? 0 : got < 0 ? (int)got : E_CORRUPT;
+}
+
+int txnindex_check(struct file *f, bool block)
+{
+    uint8_t p[TXNINDEX_HEAD];
+    int err = read_all(f, 0, p, sizeof p, block);
+    return err ? err : be32(p) == MAGIC ? 0 : E_CORRUPT;
+}
+
 int txnindex_read(struct file *f, uint32_t i, bool block, struct txnindex_entry *out)
 {
     uint8_t p[TXNINDEX_ENTRY];
-    int64_t pos = TXNINDEX_HEAD + (int64_t)i * TXNINDEX_ENTRY;
-    int64_t got = block ? file_read(f, pos, p, sizeof p) : file_read_nowait(f, pos, p, sizeof p);
-    if (got != sizeof p)
-        return got < 0 ? (int)got : E_CORRUPT;
+    int err = read_all(f, TXNINDEX_HEAD + (int64_t)i * TXNINDEX_ENTRY, p, sizeof p, block);
+    if (err)
+        return err;
     if (be32(p + ENTRY) != entry_crc(i, p))
         return E_CORRUPT;
     struct rbuf r = rbuf_of(p, ENTRY);

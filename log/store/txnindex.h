@@ -36,6 +36,8 @@ static inline struct txnindex_entry txnindex_at(const struct txnindex *tx, uint3
 /* The whole file, of the first n entries. */
 enum { TXNINDEX_HEAD = 4, TXNINDEX_ENTRY = 36 };
 void txnindex_encode(const struct txnindex *tx, uint32_t n, struct wbuf *out);
+/* Whether it is such a file: 0, E_CORRUPT; -EAGAIN unless block or in memory. */
+int txnindex_check(struct file *f, bool block);
 /* Entry i of the file. E_CORRUPT; -EAGAIN unless block or in memory. */
 int txnindex_read(struct file *f, uint32_t i, bool block, struct txnindex_entry *out);
 /* Count and entries inside another file that has its own checksum. E_CORRUPT if they do not rise; *out may be NULL: none. */

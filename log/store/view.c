@@ -261,7 +261,10 @@ static int aborts_open(struct aborts *as, struct segment *seg, bool block)
     *as = (struct aborts){.tx = segment_aborted(seg)};
     /* The first of a segment that grows may come between the two looks; it is none of this view's. */
     as->n = as->tx ? txnindex_count(as->tx) : atomic_load(&seg->sealed) ? atomic_load(&seg->aborted_n) : 0;
-    return as->tx || as->n == 0 ? 0 : segment_open_aborted(seg, block, &as->sf);
+    if (as->tx || as->n == 0)
+        return 0;
+    int err = segment_open_aborted(seg, block, &as->sf);
+    return err ? err : txnindex_check(as->sf->f, block);
 }
 
 static int aborts_at(const struct aborts *as, uint32_t i, bool block, struct txnindex_entry *out)
@@ -329,6 +332,7 @@ static int segment_aborts(const struct view *v, unsigned i, int64_t from, int64_
         r = tries || (r != E_CORRUPT && r != -ENOENT) ? r : history_aborted(v->list->seg, i, v->high_watermark);
         if (r)
             return r;
+        trace(WARN, "store", "txnindex_rebuilt segment=%s", seg->stem);
     }
 }
 

@@ -56,8 +56,22 @@ struct part *world_part(struct world *w, unsigned topic, int32_t index)
     return part_new(w->st, world_topic(topic), index, "t", &pc);
 }
 
+static struct buf *marker_build(const struct spec *sp)
+{
+    struct wbuf out;
+    wbuf_init(&out);
+    recbatch_marker(&out, sp->marker == COMMIT, sp->pid, sp->epoch, sp->seq, sp->ts);
+    struct buf *buf = buf_new(out.len);
+    memcpy(buf->data, out.data, out.len);
+    buf->len = (uint32_t)out.len;
+    wbuf_fini(&out);
+    return buf;
+}
+
 struct buf *spec_build(const struct spec *sp)
 {
+    if (sp->marker)
+        return marker_build(sp);
     struct wbuf out, scratch;
     wbuf_init(&out);
     wbuf_init(&scratch);
@@ -67,6 +81,7 @@ struct buf *spec_build(const struct spec *sp)
         b.producer_id = sp->pid;
         b.producer_epoch = sp->epoch;
         b.base_sequence = sp->seq;
+        b.attributes |= sp->txn ? RECBATCH_TXN : 0;
     }
     size_t size = MAX(sp->bytes, (size_t)8);
     char *value = xzalloc(size);
@@ -98,7 +113,8 @@ void one_submit(struct world *w, struct one *o, struct loop *from)
 void one_start(struct world *w, struct one *o, struct part *p, const struct spec *sp)
 {
     *o = (struct one){.buf = spec_build(sp)};
-    o->a = (struct append){.part = p, .buf = o->buf, .bytes = o->buf->data, .len = o->buf->len};
+    o->a = (struct append){.part = p, .buf = o->buf, .bytes = o->buf->data, .len = o->buf->len, .flags = sp->flags,
+                           .guard = sp->guard};
     one_submit(w, o, w->loops[0]);
 }
 
@@ -158,7 +174,7 @@ static int64_t slice_check(const struct slice *s, int64_t offset, uint64_t *mark
         CHECK(recbatch_iter(&it, &rb, c, &room, 1 << 24) == 0);
         struct record rec;
         while (recbatch_next(&it, &rec)) {
-            if (marks && rec.offset >= from && (size_t)(rec.offset - from) < cap)
+            if (marks && !(rb.attributes & RECBATCH_CONTROL) && rec.offset >= from && (size_t)(rec.offset - from) < cap)
                 marks[rec.offset - from] = be64(rec.value.ptr);
         }
         CHECK(recbatch_iter_err(&it) == 0);

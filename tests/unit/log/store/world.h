@@ -39,6 +39,10 @@ struct spec {
     int32_t seq;
     uint64_t mark;   /* written into every value */
     enum codec codec;
+    bool txn;        /* of a transaction */
+    enum { NO_MARKER, ABORT, COMMIT } marker; /* a marker of pid and epoch; seq is the coordinator's epoch */
+    uint32_t flags;  /* of the append */
+    uint64_t guard;
 };
 /* A slab with one recbatch. */
 struct buf *spec_build(const struct spec *sp);
