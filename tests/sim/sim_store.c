@@ -1,21 +1,33 @@
 /* A store under random appends, faults and crashes, all from one seed: whatever happened, every acknowledged batch is
  * there once, byte for byte, at its offset and in order; what a reader saw stays; what was refused is not there; and
- * producers are remembered. WEIR_SEED=n build/sim_store runs one seed again, WEIR_TRACE=1 shows what the store says. */
+ * producers are remembered; and the last stable offset and the aborted transactions of any range are what reading all of
+ * the log says. WEIR_SEED=n build/sim_store runs one seed again, WEIR_TRACE=1 shows what the store says. */
 #include "log/base/trace.h"
 #include "tests/lib/seed.h"
+#include "tests/unit/log/store/txnmodel.h"
 #include "tests/unit/log/store/world.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PARTS = 6, FLIGHT = 24 };
+enum { PARTS = 6, FLIGHT = 24, WRITERS = 3 };
 enum outcome { PENDING, ACKED, UNKNOWN, REFUSED };
 
 struct batch {
     struct spec spec;
     int64_t base; /* if acked */
     enum outcome outcome;
+};
+
+/* A transactional producer. Each transaction has its own epoch. */
+struct writer {
+    int64_t pid;
+    int16_t epoch;
+    int32_t seq;
+    bool open;
+    bool failed; /* something of this epoch failed or may have: only a fence helps */
+    unsigned in_flight;
 };
 
 struct model {
@@ -31,6 +43,8 @@ struct model {
     int64_t seen_hw;    /* a view showed this */
     int64_t trimmed;    /* the log may begin here at most */
     unsigned in_flight;
+    struct writer writers[WRITERS];
+    struct txnmodel txns;
 };
 
 struct flight {
@@ -47,6 +61,7 @@ static struct model models[PARTS];
 static struct flight flights[FLIGHT];
 static unsigned topics;
 static uint64_t marks, seed_now;
+static uint64_t told_aborted, told_committed;
 static uint64_t told_acked, told_crashes, told_refused, told_unknown, told_dups;
 
 static uint64_t roll(uint64_t n) { return random_below(&dice, n); }
@@ -65,6 +80,16 @@ static void say_seed(int sig)
 static void model_init(struct model *m)
 {
     *m = (struct model){.topic = topics++, .index = (int32_t)roll(3), .pid = 1000 + (int64_t)topics};
+    for (int i = 0; i < WRITERS; i++)
+        m->writers[i].pid = 1 + i;
+}
+
+static void model_fini(struct model *m)
+{
+    told_aborted += m->txns.naborted;
+    told_committed += m->txns.committed;
+    xfree(m->batch);
+    txnmodel_fini(&m->txns);
 }
 
 static void model_attach(struct model *m)
@@ -95,6 +120,25 @@ static void spec_random(struct model *m, struct spec *sp)
 
 /* ---- appends in flight */
 
+static struct writer *writer_of(struct model *m, const struct spec *sp)
+{
+    return sp->txn || sp->marker ? &m->writers[sp->pid - 1] : NULL;
+}
+
+static void txn_end(struct writer *wr, struct batch *b, int status, int64_t base)
+{
+    if (status == 0) {
+        told_acked++;
+        b->outcome = ACKED;
+        b->base = base;
+        return;
+    }
+    CHECK(status == E_STORAGE || status == E_FULL || status == E_SEQUENCE || status == E_TXN_UNVERIFIED ||
+          status == E_TXN_STATE || status == E_PRODUCER_EPOCH);
+    wr->failed = true;
+    b->outcome = status == E_STORAGE ? UNKNOWN : REFUSED;
+}
+
 static void flight_end(struct flight *f)
 {
     struct model *m = f->m;
@@ -103,6 +147,12 @@ static void flight_end(struct flight *f)
     int64_t base = f->one.a.base_offset;
     f->used = false;
     m->in_flight--;
+    struct writer *wr = writer_of(m, &b->spec);
+    if (wr) {
+        wr->in_flight--;
+        txn_end(wr, b, status, base);
+        return;
+    }
     if (f->again) { /* a repetition: the same answer, or refused because later ones came between */
         told_dups++;
         if (status == 0 && b->outcome == ACKED)
@@ -158,6 +208,11 @@ static void flights_drop(void)
         f->used = false;
         f->m->in_flight--;
         struct batch *b = &f->m->batch[f->batch];
+        struct writer *wr = writer_of(f->m, &b->spec);
+        if (wr) {
+            wr->in_flight--;
+            wr->failed = true;
+        }
         if (b->outcome == PENDING)
             b->outcome = UNKNOWN;
         buf_release(f->one.buf);
@@ -173,7 +228,7 @@ static void append_start(struct model *m, size_t batch, bool again)
         *f = (struct flight){.used = true, .again = again, .m = m, .batch = batch};
         f->one.buf = spec_build(&m->batch[batch].spec);
         f->one.a = (struct append){.part = m->part, .buf = f->one.buf, .bytes = f->one.buf->data,
-                                   .len = f->one.buf->len};
+                                   .len = f->one.buf->len, .flags = m->batch[batch].spec.flags};
         m->in_flight++;
         one_submit(W, &f->one, W->loops[m->topic % W->nloops]);
         return;
@@ -199,12 +254,49 @@ static void op_append(struct model *m)
     append_start(m, m->n - 1, false);
 }
 
+static void txn_append(struct model *m, struct writer *wr, struct spec sp)
+{
+    if (flights_full())
+        flights_wait();
+    struct batch *b = &VEC_PUSH(m->batch, m->n, m->cap);
+    sp.mark = ++marks;
+    sp.ts = (int64_t)roll(100000);
+    *b = (struct batch){.base = -1, .spec = sp};
+    wr->in_flight++;
+    append_start(m, m->n - 1, false);
+}
+
+/* Ends the transaction, or after a failure whatever may be open: the marker's epoch is above all that may be known. */
+static void txn_marker(struct model *m, struct writer *wr)
+{
+    bool commit = !wr->failed && roll(2);
+    wr->epoch++;
+    wr->seq = 0;
+    wr->open = wr->failed = false;
+    txn_append(m, wr, (struct spec){.n = 1, .pid = wr->pid, .epoch = wr->epoch, .marker = commit ? COMMIT : ABORT,
+                                    .flags = APPEND_MARKER_V2});
+}
+
+static void op_txn(struct model *m)
+{
+    struct writer *wr = &m->writers[roll(WRITERS)];
+    if (wr->failed || (wr->open && roll(3) == 0)) {
+        txn_marker(m, wr);
+        return;
+    }
+    struct spec sp = {.n = 1 + (int)roll(3), .bytes = roll(100), .pid = wr->pid, .epoch = wr->epoch, .seq = wr->seq,
+                      .txn = true, .flags = wr->open ? 0 : APPEND_VERIFIED};
+    wr->open = true;
+    wr->seq += sp.n;
+    txn_append(m, wr, sp);
+}
+
 static void op_again(struct model *m)
 {
     if (!m->n || flights_full())
         return;
     size_t i = m->n - 1 - roll(MIN(m->n, (size_t)8));
-    if (m->batch[i].spec.pid && m->batch[i].outcome == ACKED)
+    if (m->batch[i].spec.pid == m->pid && m->batch[i].outcome == ACKED)
         append_start(m, i, true);
 }
 
@@ -215,7 +307,7 @@ static size_t batch_find(const struct model *m, const struct recbatch *rb, const
 {
     for (size_t i = from; i < m->n; i++) {
         const struct spec *sp = &m->batch[i].spec;
-        if (sp->n != rb->count || sp->ts != rb->base_ts)
+        if (sp->n != rb->count || sp->ts != rb->base_ts || (sp->pid ? sp->pid : -1) != rb->producer_id)
             continue;
         struct buf *b = spec_build(sp);
         recbatch_stamp(b->data, rb->base_offset, 0);
@@ -277,6 +369,7 @@ static void model_check(struct model *m, bool settle)
             b->outcome = REFUSED; /* it is not there now, so it never will be */
     }
     m->seen_hw = v->high_watermark;
+    txnmodel_check(&m->txns, v, &dice);
     xfree(ck.found);
     counted_release(&v->c);
 }
@@ -287,7 +380,7 @@ static void model_check_producer(struct model *m)
 {
     size_t last = m->n;
     for (size_t i = 0; i < m->n; i++)
-        if (m->batch[i].outcome != REFUSED && m->batch[i].spec.pid)
+        if (m->batch[i].outcome != REFUSED && m->batch[i].spec.pid == m->pid)
             last = i;
     if (last == m->n)
         return;
@@ -307,12 +400,31 @@ static void model_check_producer(struct model *m)
     CHECK(m->batch[m->n - 1].outcome == ACKED);
 }
 
+/* An open transaction of which nothing failed goes on after a restart, without anybody being asked; and it is still in
+ * the way of what does not belong to it. */
+static void model_check_writers(struct model *m)
+{
+    for (int i = 0; i < WRITERS; i++) {
+        struct writer *wr = &m->writers[i];
+        if (!wr->open || wr->failed)
+            continue;
+        CHECK(world_append(W, m->part, &(struct spec){.n = 1, .pid = wr->pid, .epoch = wr->epoch, .seq = wr->seq},
+                           NULL) == E_TXN_STATE);
+        struct spec sp = {.n = 1, .pid = wr->pid, .epoch = wr->epoch, .seq = wr->seq, .txn = true};
+        wr->seq++;
+        txn_append(m, wr, sp);
+        flights_wait();
+        CHECK(m->batch[m->n - 1].outcome == ACKED);
+    }
+}
+
 static void sample(struct model *m)
 {
     struct view *v = part_view(m->part);
     if (!v)
         return;
     m->seen_hw = MAX(m->seen_hw, v->high_watermark);
+    txnmodel_check(&m->txns, v, &dice);
     for (size_t i = 0; i < m->n; i++) /* nobody is told before a reader can see it */
         CHECK(m->batch[i].outcome != ACKED || m->batch[i].base + m->batch[i].spec.n <= v->high_watermark);
     counted_release(&v->c);
@@ -325,6 +437,7 @@ static void op_trim(struct model *m)
     struct view *v = part_view(m->part);
     if (!v)
         return;
+    txnmodel_check(&m->txns, v, &dice); /* the model must have read what goes */
     int64_t to = v->log_start + (int64_t)roll((uint64_t)(v->high_watermark - v->log_start) + 1);
     counted_release(&v->c);
     if (part_trim(m->part, to) == 0)
@@ -333,6 +446,7 @@ static void op_trim(struct model *m)
 
 static void op_retain(struct model *m)
 {
+    sample(m);
     struct part_conf pc;
     part_conf_default(&pc, &W->conf);
     pc.segment_bytes = 1500 << roll(4);
@@ -355,7 +469,7 @@ static void op_delete(struct model *m)
     flights_wait();
     part_delete(m->part);
     part_release(m->part);
-    xfree(m->batch);
+    model_fini(m);
     model_init(m);
     model_attach(m);
 }
@@ -388,8 +502,10 @@ static void op_any(void)
 {
     struct model *m = &models[roll(PARTS)];
     uint64_t what = roll(1000);
-    if (what < 600)
+    if (what < 350)
         op_append(m);
+    else if (what < 600)
+        op_txn(m);
     else if (what < 640)
         op_again(m);
     else if (what < 860)
@@ -452,6 +568,7 @@ static void life_begin(void)
             continue;
         model_check(&models[i], true);
         model_check_producer(&models[i]);
+        model_check_writers(&models[i]);
     }
 }
 
@@ -478,7 +595,7 @@ static void seed_run(uint64_t seed)
     life_begin();
     world_crash(W, SIMDISK_KILL);
     for (int i = 0; i < PARTS; i++)
-        xfree(models[i].batch);
+        model_fini(&models[i]);
     world_fini(W);
 }
 
@@ -495,7 +612,7 @@ int main(void)
     for (int64_t i = 0; i < rounds; i++)
         seed_run(seed + (uint64_t)i);
     printf("%" PRId64 " seeds: %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64 " unknown, %" PRIu64
-           " repeated, %" PRIu64 " crashes\n",
-           rounds, told_acked, told_refused, told_unknown, told_dups, told_crashes);
+           " repeated, %" PRIu64 " crashes; transactions: %" PRIu64 " committed, %" PRIu64 " aborted\n",
+           rounds, told_acked, told_refused, told_unknown, told_dups, told_crashes, told_committed, told_aborted);
     return 0;
 }

@@ -6,13 +6,14 @@
 
 struct txnmodel {
     int64_t end; /* offsets below were read */
-    struct aborted *open, *aborted; /* an open one's last is the last batch so far */
-    size_t nopen, open_cap, naborted, aborted_cap;
+    struct aborted *open, *aborted;
+    struct aborted *batches; /* of all transactions: producer, first and last offset */
+    size_t nopen, open_cap, naborted, aborted_cap, nbatches, batches_cap;
     uint64_t committed;
 };
 void txnmodel_fini(struct txnmodel *tm);
 /* Reads on to the view's high watermark, then compares: its last stable offset, and the aborted transactions of random
- * ranges. CHECKs. A view must not have a later log start than what was read so far. */
+ * ranges. A transaction of which only the marker is left need not be told. CHECKs. A view must not have a later log start than what was read so far. */
 void txnmodel_check(struct txnmodel *tm, const struct view *v, struct random *dice);
 
 #endif
