@@ -148,7 +148,7 @@ struct pair *btree_get(const struct btree *t, struct str key)
 static struct pair *low_new(struct btree *t, struct str key)
 {
     struct pair *p = xalloc(sizeof *p + key.len);
-    *p = (struct pair){(uint32_t)key.len, 0, (uint32_t)key.len};
+    *p = (struct pair){.key_len = (uint32_t)key.len, .cap = (uint32_t)key.len & INT32_MAX};
     memcpy(p->bytes, key.ptr, key.len);
     account_add(t->account, sizeof *p + key.len);
     return p;

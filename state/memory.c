@@ -60,9 +60,9 @@ static void pair_free(struct kv *kv, struct pair *p)
 static struct pair *pair_new(struct kv *kv, struct str key, struct str value)
 {
     CHECK(key.len <= UINT32_MAX / 4 && value.len <= UINT32_MAX / 4);
-    size_t cap = (key.len + value.len + 11) / 8 * 8 + 4; /* whole pair a multiple of eight, with a little to grow */
+    size_t cap = (key.len + value.len + 15) / 8 * 8; /* whole pair a multiple of eight, with a little to grow */
     struct pair *p = xalloc(sizeof *p + cap);
-    *p = (struct pair){(uint32_t)key.len, (uint32_t)value.len, (uint32_t)cap};
+    *p = (struct pair){.key_len = (uint32_t)key.len, .value_len = (uint32_t)value.len, .cap = (uint32_t)cap & INT32_MAX};
     memcpy(p->bytes, key.ptr ? key.ptr : "", key.len);
     memcpy(p->bytes + key.len, value.ptr ? value.ptr : "", value.len);
     account_add(&kv->account, pair_size(p));
@@ -144,23 +144,24 @@ static struct pair *table_remove(struct kv *kv, struct str key)
 
 /* ---- Both. */
 
-static struct pair *find(const struct kv *kv, struct str key)
+/* An empty key is a key; only for str_eq must it not look null. */
+static struct str key_of(struct str key) { return key.ptr ? key : STR(""); }
+
+struct pair *kv_find(const struct kv *kv, struct str key)
 {
+    key = key_of(key);
     if (kv->ordered)
         return btree_get(&kv->tree, key);
     return kv->count ? slot_find(kv, key, hash_of(key))->pair : NULL;
 }
 
-/* An empty key is a key; only for str_eq must it not look null. */
-static struct str key_of(struct str key) { return key.ptr ? key : STR(""); }
-
 struct str kv_get(const struct kv *kv, struct str key)
 {
-    struct pair *p = find(kv, key_of(key));
+    struct pair *p = kv_find(kv, key);
     return p ? pair_value(p) : STR_NULL;
 }
 
-void kv_put(struct kv *kv, struct str key, struct str value)
+struct pair *kv_set(struct kv *kv, struct str key, struct str value)
 {
     CHECK(!kv->scans);
     bool added;
@@ -168,11 +169,13 @@ void kv_put(struct kv *kv, struct str key, struct str value)
     struct pair **slot = kv->ordered ? btree_put(&kv->tree, key, &added) : table_put(kv, key, &added);
     if (!added) {
         pair_set(kv, slot, value);
-        return;
+        return *slot;
     }
-    *slot = pair_new(kv, key, value);
     kv->count++;
+    return *slot = pair_new(kv, key, value);
 }
+
+void kv_put(struct kv *kv, struct str key, struct str value) { (void)kv_set(kv, key, value); }
 
 bool kv_remove(struct kv *kv, struct str key)
 {
@@ -218,10 +221,11 @@ void kv_free(struct kv *kv)
 size_t kv_count(const struct kv *kv) { return kv->count; }
 size_t kv_bytes(const struct kv *kv) { return kv->account.bytes; }
 
-static int scan_tree(const struct kv *kv, struct str prefix, int (*each_cb)(void *, struct str, struct str), void *arg)
+static int scan_tree(const struct kv *kv, struct str prefix, struct str from,
+                     int (*each_cb)(void *, struct str, struct str), void *arg)
 {
     int err = 0;
-    struct btree_at at = btree_seek(&kv->tree, prefix);
+    struct btree_at at = btree_seek(&kv->tree, str_cmp(from, prefix) > 0 ? from : prefix);
     for (struct pair *p; !err && (p = btree_pair(at)) != NULL && str_starts(pair_key(p), prefix); at = btree_next(at))
         err = each_cb(arg, pair_key(p), pair_value(p));
     return err;
@@ -238,14 +242,72 @@ static int scan_table(const struct kv *kv, struct str prefix, int (*each_cb)(voi
     return err;
 }
 
-int kv_scan(const struct kv *kv, struct str prefix, int (*each_cb)(void *arg, struct str key, struct str value), void *arg)
+int kv_scan_from(const struct kv *kv, struct str prefix, struct str from,
+                 int (*each_cb)(void *arg, struct str key, struct str value), void *arg)
 {
+    CHECK(kv->ordered || from.len == 0);
     unsigned *scans = &((struct kv *)kv)->scans;
     ++*scans;
     prefix = key_of(prefix);
-    int err = kv->ordered ? scan_tree(kv, prefix, each_cb, arg) : scan_table(kv, prefix, each_cb, arg);
+    int err = kv->ordered ? scan_tree(kv, prefix, key_of(from), each_cb, arg) : scan_table(kv, prefix, each_cb, arg);
     --*scans;
     return err;
+}
+
+int kv_scan(const struct kv *kv, struct str prefix, int (*each_cb)(void *arg, struct str key, struct str value), void *arg)
+{
+    return kv_scan_from(kv, prefix, STR(""), each_cb, arg);
+}
+
+/* ---- Sweeping. */
+
+static bool sweep_table(struct kv *kv, struct kv_hand *hand, size_t steps, bool (*drop_cb)(void *, struct pair *), void *arg)
+{
+    for (; steps && hand->slot < kv->cap; steps--) {
+        struct pair *p = kv->slots[hand->slot].pair;
+        if (p && drop_cb(arg, p))
+            kv_remove(kv, pair_key(p)); /* another may have moved here: it is looked at next */
+        else
+            hand->slot++;
+    }
+    bool over = hand->slot >= kv->cap;
+    if (over)
+        hand->slot = 0;
+    return over;
+}
+
+static bool sweep_tree(struct kv *kv, struct kv_hand *hand, size_t steps, bool (*drop_cb)(void *, struct pair *), void *arg)
+{
+    struct btree_at at = btree_seek(&kv->tree, hand->under_way ? wbuf_view(&hand->key) : STR(""));
+    struct pair *p = btree_pair(at);
+    if (p && hand->under_way && str_eq(pair_key(p), wbuf_view(&hand->key)))
+        at = btree_next(at);
+    for (; steps && (p = btree_pair(at)) != NULL; steps--) {
+        wbuf_reset(&hand->key);
+        wbuf_str(&hand->key, pair_key(p));
+        wbuf_room(&hand->key, 1);
+        hand->under_way = true;
+        if (!drop_cb(arg, p)) {
+            at = btree_next(at);
+            continue;
+        }
+        kv_remove(kv, wbuf_view(&hand->key));
+        at = btree_seek(&kv->tree, wbuf_view(&hand->key));
+    }
+    if (!p)
+        hand->under_way = false;
+    return !p;
+}
+
+bool kv_sweep(struct kv *kv, struct kv_hand *hand, size_t steps, bool (*drop_cb)(void *arg, struct pair *p), void *arg)
+{
+    CHECK(!kv->scans);
+    if (!kv->count) {
+        hand->slot = 0;
+        hand->under_way = false;
+        return true;
+    }
+    return kv->ordered ? sweep_tree(kv, hand, steps, drop_cb, arg) : sweep_table(kv, hand, steps, drop_cb, arg);
 }
 
 static bool take_pair(const struct pair *p, struct str prefix, struct str *key, struct str *value)
@@ -265,7 +327,7 @@ bool kv_first(const struct kv *kv, struct str prefix, struct str *key, struct st
 }
 
 /* The least bytes that follow all those with this prefix: the last byte below 0xff counted up, the rest cut off. */
-static struct btree_at seek_past(const struct kv *kv, struct str prefix)
+struct btree_at kv_seek_past(const struct kv *kv, struct str prefix)
 {
     size_t n = prefix.len;
     while (n && (uint8_t)prefix.ptr[n - 1] == 0xff)
@@ -284,5 +346,20 @@ bool kv_last(const struct kv *kv, struct str prefix, struct str *key, struct str
 {
     CHECK(kv->ordered);
     prefix = key_of(prefix);
-    return take_pair(btree_pair(btree_back(&kv->tree, seek_past(kv, prefix))), prefix, key, value);
+    return take_pair(btree_pair(btree_back(&kv->tree, kv_seek_past(kv, prefix))), prefix, key, value);
+}
+
+struct btree_at kv_seek(const struct kv *kv, struct str key)
+{
+    CHECK(kv->ordered);
+    return btree_seek(&kv->tree, key_of(key));
+}
+
+bool kv_next(const struct kv *kv, struct str after, bool equal, struct str *key, struct str *value)
+{
+    struct btree_at at = kv_seek(kv, after);
+    struct pair *p = btree_pair(at);
+    if (p && !equal && str_eq(pair_key(p), key_of(after)))
+        p = btree_pair(btree_next(at));
+    return take_pair(p, STR(""), key, value);
 }

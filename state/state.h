@@ -33,10 +33,85 @@ size_t kv_bytes(const struct kv *kv);
 /* Calls each_cb for every pair (ordered: ascending; with a prefix: those that start with it) until it answers non-zero,
  * which is returned. kv must not change meanwhile. */
 int kv_scan(const struct kv *kv, struct str prefix, int (*each_cb)(void *arg, struct str key, struct str value), void *arg);
+int kv_scan_from(const struct kv *kv, struct str prefix, struct str from,
+                 int (*each_cb)(void *arg, struct str key, struct str value), void *arg); /* ordered: keys >= from */
+/* Ordered: the first pair with a key above `after` (or equal, if `equal`). */
+bool kv_next(const struct kv *kv, struct str after, bool equal, struct str *key, struct str *value);
 
 /* Ordered ones only: the smallest and the largest pair whose key starts with prefix; false if there is none. */
 bool kv_first(const struct kv *kv, struct str prefix, struct str *key, struct str *value);
 bool kv_last(const struct kv *kv, struct str prefix, struct str *key, struct str *value);
+
+/* ---- A store: a map with a cold level (a task's checkpoint). What it is, and why: README.md, "Stores".
+ * Fetching is the task's: want -> fetch by a worker -> load, then the push. */
+
+/* What of a task's state is dirty: changed after the epoch that its checkpoint holds. Numbers wrap; only distances count. */
+struct state_clock {
+    bool cold;            /* there is a checkpoint, or may be one: what is removed must be remembered */
+    uint32_t epoch, clean; /* running epoch; the last one that the checkpoint holds */
+};
+static inline bool clock_dirty(const struct state_clock *c, uint32_t epoch) { return (int32_t)(epoch - c->clean) > 0; }
+
+/* Keys that were removed since the checkpoint: what it says of them is not true any more. */
+struct graves;
+struct graves *graves_new(const struct state_clock *clock, struct budget *budget);
+void graves_free(struct graves *g);
+void graves_dig(struct graves *g, struct str key);
+bool graves_has(const struct graves *g, struct str key); /* and the checkpoint does not know it yet */
+void graves_tidy(struct graves *g, size_t steps); /* forgets those that the checkpoint knows; a piece of work */
+size_t graves_bytes(const struct graves *g);
+
+/* What an operator asks of the cold level. */
+struct need {
+    unsigned store;      /* as given to changes_put */
+    bool range;          /* all keys that start with `key`, from `from` on (above it, if `above`), at most limit */
+    bool above;
+    uint32_t limit;      /* UINT32_MAX: all */
+    uint32_t found;      /* filled in: how many came */
+    struct str key, from;
+};
+struct needs {
+    struct arena arena;
+    struct need *v;
+    size_t n, cap;
+};
+void needs_init(struct needs *w);
+void needs_fini(struct needs *w);
+void needs_reset(struct needs *w);
+void needs_key(struct needs *w, unsigned store, struct str key);
+void needs_range(struct needs *w, unsigned store, struct str prefix, struct str from, bool above, uint32_t limit);
+
+struct store;
+struct store *store_new(bool ordered, const struct state_clock *clock, struct budget *budget);
+void store_free(struct store *s);
+void store_opened(struct store *s, int64_t cold_entries); /* the checkpoint holds so many: no longer whole, if any */
+bool store_whole(const struct store *s);                  /* nothing of it is missing in memory */
+/* What memory says of a key; after it was wanted that is the truth. .ptr NULL: absent. Until the next change. */
+struct str store_get(struct store *s, struct str key);
+void store_put(struct store *s, struct str key, struct str value);
+bool store_remove(struct store *s, struct str key);                    /* false: it was not there */
+bool store_buried(const struct store *s, struct str key);              /* gone, whatever the cold level says */
+void store_restore(struct store *s, struct str key, struct str value); /* from the changelog; null: gone */
+void store_load(struct store *s, struct str key, struct str value);    /* from the cold level; memory knows better */
+void store_want(struct store *s, unsigned number, struct str key, struct needs *w); /* if memory does not know the key */
+int store_scan(const struct store *s, struct str prefix, int (*each_cb)(void *arg, struct str key, struct str value), void *arg);
+const struct kv *store_map(const struct store *s); /* what is in memory */
+/* Clean entries go that were not used since the last sweep. True: a sweep is over. */
+bool store_evict(struct store *s, size_t steps);
+/* All entries with this prefix go, unless one of them is dirty: then false. */
+bool store_drop_clean(struct store *s, struct str prefix);
+void store_tidy(struct store *s, size_t steps);
+size_t store_count(const struct store *s); /* in memory */
+size_t store_bytes(const struct store *s);
+
+/* Ordered stores whose keys are loaded and dropped in units (all entries of one join key): unit_cb gives the length of the
+ * unit's prefix of a key, gone_cb hears of a unit that was dropped. */
+void store_units(struct store *s, size_t (*unit_cb)(void *arg, struct str key), void (*gone_cb)(void *arg, struct str unit),
+                 void *arg);
+void store_want_unit(struct store *s, unsigned number, struct str unit, struct needs *w);
+bool store_unit_known(struct store *s, struct str unit);
+void store_unit_loaded(struct store *s, struct str unit);
+bool store_evict_units(struct store *s, size_t steps);
 
 /* ---- The changes of one epoch of one task, ready for the changelog. */
 struct changes {

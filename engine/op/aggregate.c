@@ -11,17 +11,6 @@
  * has no state across markers: it hands over all it has at each of them, when it has grown large, and, of windows that a
  * watermark would close downstream, before the watermark goes on. State: engine/README.md, "Operators". */
 
-enum { BLOCK = 256 };
-
-/* One block of rows on its way into the tables. */
-struct block {
-    const struct batch *in;
-    uint32_t n, rows[BLOCK];
-    struct pane *pane[BLOCK];
-    struct group_key key[BLOCK];
-    struct group *group[BLOCK];
-};
-
 /* ---- Opening. */
 
 static void choose_key(struct aggregate *a, const struct op *op)
@@ -73,6 +62,7 @@ static int aggregate_open(struct op *op, struct diag *d)
     }
     choose_key(a, op);
     arena_init(&a->epoch);
+    arena_init(&a->scratch);
     a->account.budget = op->env->memory;
     a->retract = node->inputs[0]->mode == MODE_RETRACT;
     a->accs = ARENA_ARRAY(&a->arena, struct acc, MAX(node->naggs, 1u));
@@ -91,7 +81,12 @@ static int aggregate_open(struct op *op, struct diag *d)
     map_init(&a->panes);
     a->wm_ms = INT64_MIN;
     a->closes_ms = INT64_MAX;
-    a->counts = kv_new(true, op->env->memory);
+    a->clock = op->env->clock;
+    a->closed_ms = INT64_MIN;
+    a->counts = store_new(true, a->clock, op->env->memory);
+    a->graves = graves_new(a->clock, op->env->memory);
+    a->partial = kv_new(false, op->env->memory);
+    wbuf_init(&a->closing_at);
     a->touched = kv_new(false, op->env->memory);
     wbuf_init(&a->key);
     wbuf_init(&a->value);
@@ -171,7 +166,10 @@ static void aggregate_close(struct op *op)
         agg_pane_drop(op, p);
     map_fini(&a->panes);
     CHECK(a->account.bytes == 0);
-    kv_free(a->counts);
+    store_free(a->counts);
+    graves_free(a->graves);
+    kv_free(a->partial);
+    wbuf_fini(&a->closing_at);
     kv_free(a->touched);
     prog_free(a->prog);
     wbuf_fini(&a->key);
@@ -179,6 +177,7 @@ static void aggregate_close(struct op *op)
     wbuf_fini(&a->keys);
     emitter_fini(&a->out);
     arena_fini(&a->epoch);
+    arena_fini(&a->scratch);
     arena_fini(&a->arena);
 }
 
@@ -252,7 +251,7 @@ static void touch(struct op *op, struct pane *p, struct group *g)
 {
     struct aggregate *a = op->state;
     if (g->ts == INT64_MIN)
-        a->ngroups++;
+        a->ngroups++; /* its old is GROUP_NEW */
     else
         remember(a, op->node, g);
     if (op->node->phase != AGG_PARTIAL)
@@ -268,7 +267,7 @@ static void find_groups(struct op *op, struct block *blk)
     const struct batch *in = blk->in;
     for (uint32_t i = 0; i < blk->n; i++) {
         struct group *g = groups_put(&blk->pane[i]->groups, &blk->key[i]);
-        if (UNLIKELY(!g->old || g->ts == INT64_MIN))
+        if (UNLIKELY(group_settled(g) || g->ts == INT64_MIN))
             touch(op, blk->pane[i], g);
         int64_t ts = in->ts[blk->rows[i]];
         g->ts = MAX(g->ts, ts == INT64_MIN ? ts + 1 : ts);
@@ -289,15 +288,15 @@ static void count_values(struct op *op, const struct block *blk, unsigned agg, c
         wbuf_be16(&a->key, (uint16_t)agg);
         agg_state_key(a, op, blk->pane[i], blk->group[i], &a->key);
         key_encode(&view, &(unsigned){0}, 1, blk->rows[i], &a->key);
-        struct str key = wbuf_view(&a->key), before = kv_get(a->counts, key);
+        struct str key = wbuf_view(&a->key), before = store_get(a->counts, key);
         int64_t n = before.ptr ? (int64_t)be64(before.ptr) : 0;
         uint8_t after[8];
         n += batch_weight(blk->in, blk->rows[i]);
         put_be64(after, (uint64_t)n);
         if (n)
-            kv_put(a->counts, key, (struct str){(char *)after, 8});
+            store_put(a->counts, key, (struct str){(char *)after, 8});
         else
-            kv_remove(a->counts, key);
+            store_remove(a->counts, key);
         kv_put(a->touched, key, STR(""));
     }
 }
@@ -320,7 +319,7 @@ static void update(struct op *op, struct block *blk, struct vec *computed)
     }
 }
 
-static void push_block(struct op *op, struct block *blk, struct vec *computed)
+void agg_block_keys(struct op *op, struct block *blk)
 {
     struct aggregate *a = op->state;
     const unsigned *cols = op->node->group_cols;
@@ -330,6 +329,11 @@ static void push_block(struct op *op, struct block *blk, struct vec *computed)
         keys_text(blk, &blk->in->cols[cols[0]]);
     else
         keys_encoded(a, blk, cols);
+}
+
+static void push_block(struct op *op, struct block *blk, struct vec *computed)
+{
+    agg_block_keys(op, blk);
     find_groups(op, blk);
     update(op, blk, computed);
     blk->n = 0;
@@ -359,7 +363,7 @@ static void aggregate_push(struct op *op, unsigned input, struct batch *in)
         }
         blk.rows[blk.n] = row;
         blk.pane[blk.n++] = p;
-        if (blk.n == BLOCK)
+        if (blk.n == AGG_BLOCK)
             push_block(op, &blk, computed);
     }
     if (blk.n)
@@ -377,5 +381,12 @@ const struct op_class aggregate_class = {
     .marker = aggregate_marker,
     .restore = aggregate_restore,
     .again = aggregate_again,
+    .opened = aggregate_opened,
+    .want = aggregate_want,
+    .prepare = aggregate_prepare,
+    .load = aggregate_load,
+    .loaded = aggregate_loaded,
+    .evict = aggregate_evict,
+    .tidy = aggregate_tidy,
     .close = aggregate_close,
 };

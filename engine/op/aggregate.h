@@ -9,6 +9,16 @@ enum { AGG_NEAR = 64 };
 enum { STORE_GROUPS, STORE_COUNTS, STORE_CLOSED };
 enum key_how { KEY_NUMBER, KEY_TEXT, KEY_ENCODED };
 
+/* One block of rows on its way into the tables. */
+enum { AGG_BLOCK = 256 };
+struct block {
+    const struct batch *in;
+    uint32_t n, rows[AGG_BLOCK];
+    struct pane *pane[AGG_BLOCK];
+    struct group_key key[AGG_BLOCK];
+    struct group *group[AGG_BLOCK];
+};
+
 struct pane {
     int64_t start;
     struct groups groups;
@@ -20,6 +30,7 @@ struct aggregate {
     struct account account;
     struct arena arena;    /* for as long as the operator lives */
     struct arena epoch;    /* results as they were */
+    struct arena scratch;  /* of one call */
     enum key_how how;
     unsigned nkey;         /* group columns without the window's */
     bool windowed, retract, best; /* best: MIN or MAX over rows that may go again */
@@ -33,8 +44,20 @@ struct aggregate {
     struct map panes;
     struct pane *last, *near[AGG_NEAR];
     int64_t wm_ms, closes_ms; /* closes_ms: no window closes before this watermark */
-    struct kv *counts;     /* ordered: (aggregate, group, value) -> how often, for best */
+    struct store *counts;  /* ordered: (aggregate, group, value) -> how often, for best */
     struct kv *touched;    /* keys of counts that changed in this epoch */
+    /* State larger than memory (aggregate_cold.c). */
+    const struct state_clock *clock;
+    bool cold;             /* the checkpoint has groups that memory has not */
+    struct graves *graves; /* state keys of groups */
+    struct kv *partial;    /* state keys of groups in memory whose counts are not all there */
+    size_t hand_pane, hand_slot;
+    int64_t closed_ms;     /* windows that begin up to here are closed, on disk too */
+    bool closed_some;
+    enum agg_closing { CLOSING_NOTHING, CLOSING_GROUPS, CLOSING_COUNTS } closing;
+    unsigned closing_agg;
+    bool closing_more;
+    struct wbuf closing_at; /* last key that came */
     struct value *now;     /* results of the group at hand */
     struct wbuf key, value, keys;
     struct emitter out;
@@ -46,7 +69,11 @@ int64_t agg_pane_closes(const struct op *op, int64_t start);
 struct pane *agg_pane_make(struct op *op, int64_t start); /* or finds it */
 void agg_pane_drop(struct op *op, struct pane *p);
 void agg_group_clear(struct aggregate *a, const struct plan_node *node, struct group *g);
+void agg_block_keys(struct op *op, struct block *blk); /* of its rows */
 /* ---- aggregate_out.c */
+void agg_mark_panes(struct op *op, struct changes *out);
+void agg_close_pane(struct op *op, struct pane *p, struct changes *out);
+int64_t agg_closed_start(const struct op *op); /* windows that begin up to here are closed now */
 void aggregate_flush(struct op *op); /* AGG_PARTIAL: hands over all */
 void aggregate_watermark(struct op *op, int64_t wm_ms);
 void aggregate_marker(struct op *op, struct changes *out);
@@ -57,5 +84,17 @@ void agg_state_key(const struct aggregate *a, const struct op *op, const struct 
 void agg_save_group(struct op *op, const struct pane *p, const struct group *g, struct changes *out);
 void agg_save_count(struct op *op, struct str key, struct changes *out);
 int aggregate_restore(struct op *op, unsigned store, struct str key, struct str value);
+int agg_load_group(struct op *op, struct str key, struct str value);
+int agg_load_count(struct op *op, struct str key, struct str value);
+/* The same key as agg_state_key's, of a group that may not be there. */
+void agg_cold_key(const struct aggregate *a, const struct op *op, int64_t start, const struct group_key *key, struct wbuf *out);
+/* ---- aggregate_cold.c */
+void aggregate_opened(struct op *op, unsigned store, int64_t entries);
+void aggregate_want(struct op *op, unsigned input, const struct batch *in, struct needs *w);
+void aggregate_prepare(struct op *op, bool first, struct changes *out, struct needs *w);
+int aggregate_load(struct op *op, unsigned store, struct str key, struct str value);
+void aggregate_loaded(struct op *op, const struct need *n);
+bool aggregate_evict(struct op *op, size_t steps);
+void aggregate_tidy(struct op *op, size_t steps);
 
 #endif

@@ -119,8 +119,8 @@ static void look_up_best(struct op *op, const struct pane *p, struct group *g)
         wbuf_be16(&a->key, (uint16_t)i);
         agg_state_key(a, op, p, g, &a->key);
         struct str key, n;
-        bool found = acc->kind == AGG_MIN ? kv_first(a->counts, wbuf_view(&a->key), &key, &n)
-                                          : kv_last(a->counts, wbuf_view(&a->key), &key, &n);
+        bool found = acc->kind == AGG_MIN ? kv_first(store_map(a->counts), wbuf_view(&a->key), &key, &n)
+                                          : kv_last(store_map(a->counts), wbuf_view(&a->key), &key, &n);
         struct value v = value_null(acc->arg);
         if (found) {
             struct str bytes = {key.ptr + a->key.len, key.len - a->key.len};
@@ -172,8 +172,11 @@ static void mark_pane(struct op *op, struct pane *p, struct changes *out)
             look_up_best(op, p, g);
         emit_change(op, p, g);
         agg_save_group(op, p, g, out);
-        g->old = NULL;
+        group_settle(g, a->clock ? a->clock->epoch : 0);
         if (g->rows == 0) {
+            wbuf_reset(&a->key);
+            agg_state_key(a, op, p, g, &a->key);
+            graves_dig(a->graves, wbuf_view(&a->key));
             agg_group_clear(a, op->node, g);
             groups_remove(&p->groups, g);
             a->ngroups--;
@@ -208,16 +211,33 @@ static void close_group(struct op *op, const struct pane *p, struct group *g, st
         wbuf_reset(&a->keys);
         wbuf_be16(&a->keys, (uint16_t)i);
         agg_state_key(a, op, p, g, &a->keys);
-        while (kv_first(a->counts, wbuf_view(&a->keys), &key, &n)) {
+        while (kv_first(store_map(a->counts), wbuf_view(&a->keys), &key, &n)) {
             changes_put(out, op_store(op, STORE_COUNTS), key, STR_NULL);
             wbuf_reset(&a->value);
             wbuf_str(&a->value, key);
-            kv_remove(a->counts, wbuf_view(&a->value));
+            store_remove(a->counts, wbuf_view(&a->value));
         }
     }
     wbuf_reset(&a->key);
     agg_state_key(a, op, p, g, &a->key);
     changes_put(out, op_store(op, STORE_GROUPS), wbuf_view(&a->key), STR_NULL);
+    if (a->cold)
+        graves_dig(a->graves, wbuf_view(&a->key));
+}
+
+void agg_close_pane(struct op *op, struct pane *p, struct changes *out)
+{
+    struct group *g;
+    for (size_t k = 0; (g = groups_next(&p->groups, &k)) != NULL;)
+        close_group(op, p, g, out);
+    agg_pane_drop(op, p);
+}
+
+int64_t agg_closed_start(const struct op *op)
+{
+    const struct aggregate *a = op->state;
+    int64_t grace = time_add(op->node->window_size_ms, op->node->grace_ms);
+    return a->wm_ms == INT64_MIN ? INT64_MIN : time_add(a->wm_ms, -grace);
 }
 
 static void close_panes(struct op *op, struct changes *out)
@@ -225,17 +245,22 @@ static void close_panes(struct op *op, struct changes *out)
     struct aggregate *a = op->state;
     struct pane **panes;
     size_t n = closed_panes(op, &panes);
-    for (size_t i = 0; i < n; i++) {
-        struct group *g;
-        for (size_t k = 0; (g = groups_next(&panes[i]->groups, &k)) != NULL;)
-            close_group(op, panes[i], g, out);
-        agg_pane_drop(op, panes[i]);
-    }
-    if (!n)
+    for (size_t i = 0; i < n; i++)
+        agg_close_pane(op, panes[i], out);
+    if (!n && !a->closed_some)
         return;
+    a->closed_some = false;
     uint8_t value[9] = {OP_LAYOUT};
     put_be64(value + 1, (uint64_t)a->wm_ms);
     changes_put(out, op_store(op, STORE_CLOSED), STR(""), (struct str){(char *)value, sizeof value});
+}
+
+void agg_mark_panes(struct op *op, struct changes *out)
+{
+    struct aggregate *a = op->state;
+    struct pane *p;
+    for (size_t i = 0; (p = map_next(&a->panes, &i)) != NULL;)
+        mark_pane(op, p, out);
 }
 
 void aggregate_marker(struct op *op, struct changes *out)
@@ -245,9 +270,7 @@ void aggregate_marker(struct op *op, struct changes *out)
         aggregate_flush(op);
         return;
     }
-    struct pane *p;
-    for (size_t i = 0; (p = map_next(&a->panes, &i)) != NULL;)
-        mark_pane(op, p, out);
+    agg_mark_panes(op, out);
     struct marking m = {op, out};
     kv_scan(a->touched, STR(""), touched_cb, &m);
     kv_clear(a->touched);
@@ -255,7 +278,7 @@ void aggregate_marker(struct op *op, struct changes *out)
     emitter_flush(&a->out);
     arena_reset(&a->epoch);
     op->stats.state_rows = a->ngroups;
-    op->stats.state_bytes = a->account.bytes + kv_bytes(a->counts);
+    op->stats.state_bytes = a->account.bytes + store_bytes(a->counts) + graves_bytes(a->graves);
 }
 
 /* What is downstream knows none of the groups. */

@@ -4,25 +4,37 @@
  * engine/README.md, "Operators". */
 
 /* The group's key in the changelog: window start first, so that what closes together lies together. */
-void agg_state_key(const struct aggregate *a, const struct op *op, const struct pane *p, const struct group *g,
-                      struct wbuf *out)
+static void put_key(const struct aggregate *a, const struct op *op, int64_t start, uint32_t len, int64_t number,
+                    struct str bytes, struct wbuf *out)
 {
     if (a->windowed) {
-        struct value start = {.type = TYPE(T_BIGINT), .i = p->start};
-        key_encode_value(&start, out);
+        struct value v = {.type = TYPE(T_BIGINT), .i = start};
+        key_encode_value(&v, out);
     }
     if (a->how == KEY_ENCODED) {
-        wbuf_str(out, group_bytes(g));
+        wbuf_str(out, bytes);
         return;
     }
-    struct value v = {.type = op->node->out.cols[0].type, .null = g->key_len == GROUP_NULL_KEY};
+    struct value v = {.type = op->node->out.cols[0].type, .null = len == GROUP_NULL_KEY};
     if (a->how == KEY_TEXT && !v.null)
-        v.s = group_bytes(g);
+        v.s = bytes;
     else if (v.type.id == T_BOOLEAN)
-        v.b = g->key.number;
+        v.b = number;
     else
-        v.i = g->key.number;
+        v.i = number;
     key_encode_value(&v, out);
+}
+
+void agg_state_key(const struct aggregate *a, const struct op *op, const struct pane *p, const struct group *g,
+                   struct wbuf *out)
+{
+    bool number = a->how == KEY_NUMBER || g->key_len == GROUP_NULL_KEY;
+    put_key(a, op, p->start, g->key_len, number ? g->key.number : 0, number ? STR("") : group_bytes(g), out);
+}
+
+void agg_cold_key(const struct aggregate *a, const struct op *op, int64_t start, const struct group_key *key, struct wbuf *out)
+{
+    put_key(a, op, start, key->len, key->number, key->bytes, out);
 }
 
 void agg_save_group(struct op *op, const struct pane *p, const struct group *g, struct changes *out)
@@ -44,7 +56,7 @@ void agg_save_group(struct op *op, const struct pane *p, const struct group *g, 
 void agg_save_count(struct op *op, struct str key, struct changes *out)
 {
     struct aggregate *a = op->state;
-    struct str n = kv_get(a->counts, key);
+    struct str n = store_get(a->counts, key);
     wbuf_reset(&a->value);
     wbuf_u8(&a->value, OP_LAYOUT);
     wbuf_str(&a->value, n);
@@ -60,13 +72,13 @@ static int parse_key(struct op *op, struct str bytes, int64_t *start, struct gro
     struct value v;
     *start = 0;
     if (a->windowed) {
-        if (key_decode(&bytes, TYPE(T_BIGINT), &v, &a->epoch) || v.null)
+        if (key_decode(&bytes, TYPE(T_BIGINT), &v, &a->scratch) || v.null)
             return E_CORRUPT;
         *start = v.i;
     }
     *key = (struct group_key){.bytes = {bytes.ptr ? bytes.ptr : "", bytes.len}, .len = (uint32_t)bytes.len};
     for (unsigned c = 0; c < a->nkey; c++)
-        if (key_decode(&bytes, op->node->out.cols[c].type, &v, &a->epoch))
+        if (key_decode(&bytes, op->node->out.cols[c].type, &v, &a->scratch))
             return E_CORRUPT;
     if (bytes.len)
         return E_CORRUPT;
@@ -94,9 +106,9 @@ static bool load_group(struct op *op, struct group *g, struct str value)
         return false;
     g->rows = rbuf_varint(&r);
     g->ts = (int64_t)rbuf_be64(&r);
-    g->old = NULL;
+    group_settle(g, a->clock ? a->clock->epoch : 0);
     for (unsigned i = 0; i < op->node->naggs; i++)
-        if (!acc_load(&a->accs[i], g, &r, &a->epoch))
+        if (!acc_load(&a->accs[i], g, &r, &a->scratch))
             return false;
     return !r.err && rbuf_left(&r) == 0;
 }
@@ -112,6 +124,10 @@ static int restore_group(struct op *op, struct str bytes, struct str value)
     struct group *g = groups_put(&p->groups, &key);
     a->ngroups += g->ts == INT64_MIN;
     bool ok = !value.ptr || load_group(op, g, value);
+    if (!value.ptr)
+        graves_dig(a->graves, bytes);
+    else if (a->best && a->cold)
+        kv_put(a->partial, bytes, STR(""));
     if (!value.ptr || !ok) {
         agg_group_clear(a, op->node, g);
         groups_remove(&p->groups, g);
@@ -131,25 +147,62 @@ static bool count_key_fits(struct op *op, struct str key)
     unsigned agg = be16(key.ptr);
     struct str rest = {key.ptr + 2, key.len - 2};
     struct value v;
-    bool ok = !a->windowed || key_decode(&rest, TYPE(T_BIGINT), &v, &a->epoch) == 0;
+    bool ok = !a->windowed || key_decode(&rest, TYPE(T_BIGINT), &v, &a->scratch) == 0;
     for (unsigned c = 0; ok && c < a->nkey; c++)
-        ok = key_decode(&rest, op->node->out.cols[c].type, &v, &a->epoch) == 0;
-    return ok && key_decode(&rest, a->accs[agg].arg, &v, &a->epoch) == 0 && rest.len == 0;
+        ok = key_decode(&rest, op->node->out.cols[c].type, &v, &a->scratch) == 0;
+    return ok && key_decode(&rest, a->accs[agg].arg, &v, &a->scratch) == 0 && rest.len == 0;
 }
+
+static bool count_fits(struct op *op, struct str key, struct str value)
+{
+    return count_key_fits(op, key) && (!value.ptr || (value.len == 9 && value.ptr[0] == OP_LAYOUT));
+}
+
+static struct str count_of(struct str value) { return value.ptr ? (struct str){value.ptr + 1, 8} : STR_NULL; }
 
 static int restore_count(struct op *op, struct str key, struct str value)
 {
     struct aggregate *a = op->state;
-    if (!count_key_fits(op, key))
+    if (!count_fits(op, key, value))
         return E_CORRUPT;
-    if (!value.ptr) {
-        kv_remove(a->counts, key);
-        return 0;
-    }
-    if (value.len != 9 || value.ptr[0] != OP_LAYOUT)
-        return E_CORRUPT;
-    kv_put(a->counts, key, (struct str){value.ptr + 1, 8});
+    store_restore(a->counts, key, count_of(value));
     return 0;
+}
+
+int agg_load_count(struct op *op, struct str key, struct str value)
+{
+    struct aggregate *a = op->state;
+    bool fits = value.ptr && count_fits(op, key, value);
+    arena_reset(&a->scratch);
+    if (!fits)
+        return E_CORRUPT;
+    store_load(a->counts, key, count_of(value));
+    return 0;
+}
+
+/* From the checkpoint: what memory has, or has removed, is newer. */
+int agg_load_group(struct op *op, struct str bytes, struct str value)
+{
+    struct aggregate *a = op->state;
+    int64_t start;
+    struct group_key key;
+    int err = parse_key(op, bytes, &start, &key);
+    struct pane *p = err ? NULL : agg_pane_make(op, start);
+    if (!err && !groups_find(&p->groups, &key) && !graves_has(a->graves, bytes)) {
+        struct group *g = groups_put(&p->groups, &key);
+        a->ngroups++;
+        if (load_group(op, g, value))
+            group_settle(g, a->clock->clean);
+        else
+            err = E_CORRUPT;
+        if (err) {
+            agg_group_clear(a, op->node, g);
+            groups_remove(&p->groups, g);
+            a->ngroups--;
+        }
+    }
+    arena_reset(&a->scratch);
+    return err;
 }
 
 int aggregate_restore(struct op *op, unsigned store, struct str key, struct str value)
@@ -166,9 +219,10 @@ int aggregate_restore(struct op *op, unsigned store, struct str key, struct str 
     case STORE_CLOSED:
         if (value.len == 9 && value.ptr[0] == OP_LAYOUT && key.len == 0) {
             a->wm_ms = (int64_t)be64(value.ptr + 1);
+            a->closed_ms = agg_closed_start(op);
             err = 0;
         }
     }
-    arena_reset(&a->epoch);
+    arena_reset(&a->scratch);
     return err;
 }

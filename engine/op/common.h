@@ -48,9 +48,10 @@ bool row_take(struct str value, int64_t *ts, struct str *columns);
 /* Can these bytes be decoded as a row of the schema? State comes from disk, so it is looked at once, when it comes. */
 bool row_fits(struct str columns, const struct schema *sc);
 /* Writes the values of touched keys to the changelog and forgets that they were touched. */
-void op_save_touched(struct op *op, unsigned k, struct kv *touched, const struct kv *rows, struct changes *out);
-/* restore for a map of row_put values. */
-int op_restore_row(struct kv *rows, struct str key, struct str value, const struct schema *sc);
+void op_save_touched(struct op *op, unsigned k, struct kv *touched, struct store *rows, struct changes *out);
+/* restore and load for a store of row_put values. */
+int op_restore_row(struct store *rows, struct str key, struct str value, const struct schema *sc);
+int op_load_row(struct store *rows, struct str key, struct str value, const struct schema *sc);
 /* Null-safe way from encoded key columns into columns of a batch. False: not such a key. */
 bool key_columns(struct str key, const struct schema *sc, const unsigned *cols, unsigned n, struct batch *out,
                  const unsigned *out_cols, uint32_t row);

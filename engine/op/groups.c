@@ -35,6 +35,7 @@ void groups_fini(struct groups *t)
     struct group *g;
     for (size_t i = 0; (g = groups_next(t, &i)) != NULL;)
         key_free(t, g);
+    account_add(t->account, t->nevicted * t->group_size);
     while (t->chunks) {
         struct group_chunk *c = t->chunks;
         t->chunks = c->next;
@@ -72,6 +73,10 @@ static struct group *group_alloc(struct groups *t)
     struct group *g = t->spare;
     if (g) {
         t->spare = (struct group *)g->old;
+        if (UNLIKELY(t->nevicted)) {
+            t->nevicted--;
+            account_add(t->account, t->group_size);
+        }
         return g;
     }
     struct group_chunk *c = t->chunks;
@@ -151,6 +156,27 @@ struct group *groups_put(struct groups *t, const struct group_key *key)
         if ((slot ^ key->hash) >> 48 == 0 && key_eq(slot_group(slot), key))
             return slot_group(slot);
     }
+}
+
+struct group *groups_find(const struct groups *t, const struct group_key *key)
+{
+    for (size_t mask = t->cap - 1, i = (uint32_t)key->hash & mask; t->cap; i = (i + 1) & mask) {
+        uint64_t slot = t->slots[i];
+        if (!slot)
+            return NULL;
+        if ((slot ^ key->hash) >> 48 == 0 && key_eq(slot_group(slot), key))
+            return slot_group(slot);
+    }
+    return NULL;
+}
+
+struct group *groups_at(const struct groups *t, size_t slot) { return t->slots[slot] ? slot_group(t->slots[slot]) : NULL; }
+
+void groups_evict(struct groups *t, struct group *g)
+{
+    groups_remove(t, g);
+    account_sub(t->account, t->group_size);
+    t->nevicted++;
 }
 
 void groups_remove(struct groups *t, struct group *g)

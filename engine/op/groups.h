@@ -12,7 +12,7 @@
 
 struct group {
     int64_t rows, ts;   /* rows in it (weights added up), greatest event time */
-    struct value *old;  /* NULL: unchanged in this epoch; GROUP_NEW; else the results at the last marker */
+    struct value *old;  /* unchanged in this epoch: see group_settle; GROUP_NEW; else the results at the last marker */
     uint32_t hash, key_len;
     union {
         int64_t number;
@@ -21,7 +21,15 @@ struct group {
     } key;
     /* accumulators follow */
 };
-#define GROUP_NEW ((struct value *)1)
+#define GROUP_NEW ((struct value *)16)
+
+/* A group that has not changed in this epoch keeps in its place the epoch that changed it last, and whether a sweep has
+ * found it unused since: a bit of no address says so. */
+static inline void group_settle(struct group *g, uint32_t epoch) { g->old = (struct value *)((uintptr_t)epoch << 2 | 1); }
+static inline bool group_settled(const struct group *g) { return (uintptr_t)g->old & 1; }
+static inline uint32_t group_epoch(const struct group *g) { return (uint32_t)((uintptr_t)g->old >> 2); }
+static inline bool group_passed_over(const struct group *g) { return (uintptr_t)g->old & 2; }
+static inline void group_pass_over(struct group *g) { g->old = (struct value *)((uintptr_t)g->old | 2); }
 
 struct group_key {
     uint64_t hash;
@@ -41,6 +49,7 @@ struct groups {
     size_t group_size;
     struct group_chunk *chunks;
     struct group *spare; /* removed ones, chained through old */
+    size_t nevicted;     /* of the spare ones: not counted as memory, since others will soon take their place */
     struct account *account;
 };
 void groups_init(struct groups *t, size_t group_size, struct account *account);
@@ -60,7 +69,11 @@ static inline void groups_prefetch_group(const struct groups *t, uint64_t hash)
 }
 /* The group of the key; a new one has rows 0, ts INT64_MIN, old GROUP_NEW and zeroed accumulators. */
 struct group *groups_put(struct groups *t, const struct group_key *key);
+struct group *groups_find(const struct groups *t, const struct group_key *key); /* NULL: not there */
 void groups_remove(struct groups *t, struct group *g);
+void groups_evict(struct groups *t, struct group *g);
+/* The group in a slot, NULL if it is free; slots go from 0 to cap. A removal may move another into the slot. */
+struct group *groups_at(const struct groups *t, size_t slot);
 /* for (size_t i = 0; (g = groups_next(t, &i)) != NULL; ); no change meanwhile */
 struct group *groups_next(const struct groups *t, size_t *iter);
 

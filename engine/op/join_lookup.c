@@ -7,7 +7,7 @@
 struct lookup {
     struct arena arena;
     unsigned *cols;     /* all of the table's */
-    struct kv *rows;    /* join key -> row_put */
+    struct store *rows; /* join key -> row_put */
     struct kv *touched;
     struct wbuf key, row;
 };
@@ -19,7 +19,7 @@ static int lookup_open(struct op *op, struct diag *d)
     struct lookup *l = op->state;
     arena_init(&l->arena);
     l->cols = all_columns(&l->arena, op_input(op, 1)->n);
-    l->rows = kv_new(false, op->env->memory);
+    l->rows = store_new(false, op->env->clock, op->env->memory);
     l->touched = kv_new(false, op->env->memory);
     wbuf_init(&l->key);
     wbuf_init(&l->row);
@@ -42,8 +42,8 @@ static void push_table(struct op *op, struct batch *in)
         if (batch_weight(in, row) > 0) {
             wbuf_reset(&l->row);
             row_put(in, l->cols, in->ncols, row, &l->row);
-            kv_put(l->rows, key, wbuf_view(&l->row));
-        } else if (!kv_remove(l->rows, key)) {
+            store_put(l->rows, key, wbuf_view(&l->row));
+        } else if (!store_remove(l->rows, key)) {
             continue;
         }
         kv_put(l->touched, key, STR(""));
@@ -61,7 +61,7 @@ static struct str probe(struct op *op, const struct batch *in, uint32_t row)
     }
     wbuf_reset(&l->key);
     key_encode(in, node->left_cols, node->njoin, row, &l->key);
-    return kv_get(l->rows, wbuf_view(&l->key));
+    return store_get(l->rows, wbuf_view(&l->key));
 }
 
 static void push_stream(struct op *op, struct batch *in)
@@ -106,8 +106,8 @@ static void lookup_marker(struct op *op, struct changes *out)
 {
     struct lookup *l = op->state;
     op_save_touched(op, STORE_ROWS, l->touched, l->rows, out);
-    op->stats.state_rows = kv_count(l->rows);
-    op->stats.state_bytes = kv_bytes(l->rows);
+    op->stats.state_rows = store_count(l->rows);
+    op->stats.state_bytes = store_bytes(l->rows);
 }
 
 static int lookup_restore(struct op *op, unsigned store, struct str key, struct str value)
@@ -117,10 +117,51 @@ static int lookup_restore(struct op *op, unsigned store, struct str key, struct 
     return op_restore_row(l->rows, key, value, op_input(op, 1));
 }
 
+static void lookup_opened(struct op *op, unsigned store, int64_t entries)
+{
+    (void)store;
+    struct lookup *l = op->state;
+    store_opened(l->rows, entries);
+}
+
+/* Both sides: the table's rows must know what they replace or end. */
+static void lookup_want(struct op *op, unsigned input, const struct batch *in, struct needs *w)
+{
+    struct lookup *l = op->state;
+    const unsigned *cols = input ? op->node->right_cols : op->node->left_cols;
+    for (uint32_t i = 0; !store_whole(l->rows) && i < in->nsel; i++) {
+        uint32_t row = batch_row(in, i);
+        if (any_null(in, cols, op->node->njoin, row))
+            continue;
+        wbuf_reset(&l->key);
+        key_encode(in, cols, op->node->njoin, row, &l->key);
+        store_want(l->rows, op_store(op, STORE_ROWS), wbuf_view(&l->key), w);
+    }
+}
+
+static int lookup_load(struct op *op, unsigned store, struct str key, struct str value)
+{
+    (void)store;
+    struct lookup *l = op->state;
+    return op_load_row(l->rows, key, value, op_input(op, 1));
+}
+
+static bool lookup_evict(struct op *op, size_t steps)
+{
+    struct lookup *l = op->state;
+    return store_evict(l->rows, steps);
+}
+
+static void lookup_tidy(struct op *op, size_t steps)
+{
+    struct lookup *l = op->state;
+    store_tidy(l->rows, steps);
+}
+
 static void lookup_close(struct op *op)
 {
     struct lookup *l = op->state;
-    kv_free(l->rows);
+    store_free(l->rows);
     kv_free(l->touched);
     wbuf_fini(&l->key);
     wbuf_fini(&l->row);
@@ -134,5 +175,10 @@ const struct op_class join_lookup_class = {
     .push = lookup_push,
     .marker = lookup_marker,
     .restore = lookup_restore,
+    .opened = lookup_opened,
+    .want = lookup_want,
+    .load = lookup_load,
+    .evict = lookup_evict,
+    .tidy = lookup_tidy,
     .close = lookup_close,
 };

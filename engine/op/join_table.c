@@ -13,8 +13,10 @@ struct side {
     unsigned ncols, first_out; /* first_out: first of its columns in the output */
     unsigned *cols, *keys;
     bool outer;                /* its rows show without a match */
-    struct kv *rows;           /* ordered: key bytes, row_encode -> layout, event time, weight */
-    struct kv *totals;         /* key bytes -> sum of weights; kept if the other side is outer */
+    unsigned number;           /* 0 left, 1 right */
+    struct op *op;
+    struct store *rows;        /* ordered: key bytes, row_encode -> layout, event time, weight; a unit is a join key */
+    struct kv *totals;         /* of keys in memory: key bytes -> sum of weights; kept if the other side is outer */
     struct kv *touched;
 };
 struct table_join {
@@ -27,6 +29,9 @@ enum { STORE_LEFT, STORE_RIGHT };
 struct entry { /* of rows */
     int64_t ts, weight;
 };
+
+static size_t unit_of(void *arg, struct str key);
+static void unit_gone(void *arg, struct str unit);
 
 static int table_join_open(struct op *op, struct diag *d)
 {
@@ -41,7 +46,10 @@ static int table_join_open(struct op *op, struct diag *d)
         side->cols = all_columns(&j->arena, side->ncols);
         side->keys = s ? node->right_cols : node->left_cols;
         side->outer = node->join == JOIN_FULL || node->join == (s ? JOIN_RIGHT : JOIN_LEFT);
-        side->rows = kv_new(true, op->env->memory);
+        side->number = s;
+        side->op = op;
+        side->rows = store_new(true, op->env->clock, op->env->memory);
+        store_units(side->rows, unit_of, unit_gone, side);
         side->totals = kv_new(false, op->env->memory);
         side->touched = kv_new(false, op->env->memory);
     }
@@ -52,12 +60,12 @@ static int table_join_open(struct op *op, struct diag *d)
 
 /* ---- Entries. */
 
-static void entry_put(struct kv *kv, struct str key, const struct entry *e)
+static void entry_put(struct store *rows, struct str key, const struct entry *e)
 {
     uint8_t value[17] = {OP_LAYOUT};
     put_be64(value + 1, (uint64_t)e->ts);
     put_be64(value + 9, (uint64_t)e->weight);
-    kv_put(kv, key, (struct str){(char *)value, sizeof value});
+    store_put(rows, key, (struct str){(char *)value, sizeof value});
 }
 
 static bool entry_get(struct str value, struct entry *e)
@@ -139,13 +147,13 @@ static int meet_cb(void *arg, struct str key, struct str value)
 static void store_row(struct side *side, struct str key, int64_t weight, int64_t ts)
 {
     struct entry e;
-    (void)entry_get(kv_get(side->rows, key), &e);
+    (void)entry_get(store_get(side->rows, key), &e);
     e.weight += weight;
     e.ts = ts;
     if (e.weight)
         entry_put(side->rows, key, &e);
     else
-        kv_remove(side->rows, key);
+        store_remove(side->rows, key);
     kv_put(side->touched, key, STR(""));
 }
 
@@ -174,7 +182,7 @@ static void join_row(struct op *op, unsigned s, struct batch *in, uint32_t row)
         total_add(side, key, weight);
         m.turn = (total_get(side, key) > 0) - before;
     }
-    kv_scan(other->rows, key, meet_cb, &m);
+    store_scan(other->rows, key, meet_cb, &m);
     if (side->outer && total_get(other, key) <= 0)
         emit_joined(op, s, bytes, STR_NULL, weight, in->ts[row]);
     store_row(side, whole, weight, in->ts[row]);
@@ -197,44 +205,154 @@ static void table_join_marker(struct op *op, struct changes *out)
     for (unsigned s = 0; s < 2; s++) {
         struct side *side = &j->side[s];
         op_save_touched(op, s ? STORE_RIGHT : STORE_LEFT, side->touched, side->rows, out);
-        op->stats.state_rows += kv_count(side->rows);
-        op->stats.state_bytes += kv_bytes(side->rows) + kv_bytes(side->totals);
+        op->stats.state_rows += store_count(side->rows);
+        op->stats.state_bytes += store_bytes(side->rows) + kv_bytes(side->totals);
     }
 }
 
-static int table_join_restore(struct op *op, unsigned store, struct str key, struct str value)
+/* Length of the join key in front of a row's bytes; 0: not one. */
+static size_t key_length(const struct side *side, struct str key)
 {
-    struct table_join *j = op->state;
-    unsigned s = store % OP_STORES == STORE_RIGHT;
-    struct side *side = &j->side[s];
-    struct entry before, after = {0};
-    if (value.ptr && !entry_get(value, &after))
-        return E_CORRUPT;
     struct str rest = key;
     struct arena a;
     struct value v;
     int err = 0;
     arena_init(&a);
-    for (unsigned i = 0; !err && i < op->node->njoin; i++)
-        err = key_decode(&rest, op_input(op, s)->cols[side->keys[i]].type, &v, &a);
+    for (unsigned i = 0; !err && i < side->op->node->njoin; i++)
+        err = key_decode(&rest, op_input(side->op, side->number)->cols[side->keys[i]].type, &v, &a);
     arena_fini(&a);
-    if (err || !row_fits(rest, op_input(op, s)))
+    return err ? 0 : key.len - rest.len;
+}
+
+static bool entry_fits(const struct side *side, struct str key, struct str value, size_t *key_len)
+{
+    struct entry e;
+    *key_len = key_length(side, key);
+    struct str row = {key.ptr + *key_len, key.len - *key_len};
+    return *key_len && row_fits(row, op_input(side->op, side->number)) && (!value.ptr || entry_get(value, &e));
+}
+
+static bool keeps_total(const struct side *side)
+{
+    const struct table_join *j = side->op->state;
+    return j->side[!side->number].outer;
+}
+
+static int table_join_restore(struct op *op, unsigned store, struct str key, struct str value)
+{
+    struct table_join *j = op->state;
+    struct side *side = &j->side[store % OP_STORES == STORE_RIGHT];
+    struct entry before, after = {0};
+    size_t key_len;
+    if (!entry_fits(side, key, value, &key_len))
         return E_CORRUPT;
-    (void)entry_get(kv_get(side->rows, key), &before);
-    if (j->side[!s].outer)
-        total_add(side, (struct str){key.ptr, key.len - rest.len}, after.weight - before.weight);
-    if (value.ptr)
-        kv_put(side->rows, key, value);
-    else
-        kv_remove(side->rows, key);
+    (void)entry_get(store_get(side->rows, key), &before);
+    (void)(value.ptr && entry_get(value, &after));
+    struct str unit = {key.ptr, key_len};
+    /* Of a unit that is not in memory as a whole there is no total yet: it comes with the rest. */
+    if (keeps_total(side) && store_unit_known(side->rows, unit))
+        total_add(side, unit, after.weight - before.weight);
+    store_restore(side->rows, key, value);
     return 0;
+}
+
+/* ---- State larger than memory: what has one join key comes and goes together. */
+
+static size_t unit_of(void *arg, struct str key)
+{
+    size_t len = key_length(arg, key);
+    CHECK(len > 0);
+    return len;
+}
+
+static void unit_gone(void *arg, struct str unit)
+{
+    struct side *side = arg;
+    kv_remove(side->totals, unit);
+}
+
+static void table_join_opened(struct op *op, unsigned store, int64_t entries)
+{
+    struct table_join *j = op->state;
+    store_opened(j->side[store % OP_STORES == STORE_RIGHT].rows, entries);
+}
+
+static void table_join_want(struct op *op, unsigned input, const struct batch *in, struct needs *w)
+{
+    struct table_join *j = op->state;
+    if (store_whole(j->side[0].rows) && store_whole(j->side[1].rows))
+        return;
+    struct str before = STR_NULL;
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t row = batch_row(in, i);
+        if (any_null(in, j->side[input].keys, op->node->njoin, row))
+            continue;
+        wbuf_reset(&j->row);
+        key_encode(in, j->side[input].keys, op->node->njoin, row, &j->row);
+        if (before.ptr && str_eq(before, wbuf_view(&j->row)))
+            continue;
+        for (unsigned s = 0; s < 2; s++)
+            store_want_unit(j->side[s].rows, op_store(op, s ? STORE_RIGHT : STORE_LEFT), wbuf_view(&j->row), w);
+        before = w->n ? w->v[w->n - 1].key : STR_NULL;
+    }
+}
+
+static int table_join_load(struct op *op, unsigned store, struct str key, struct str value)
+{
+    struct table_join *j = op->state;
+    struct side *side = &j->side[store % OP_STORES == STORE_RIGHT];
+    size_t key_len;
+    if (!entry_fits(side, key, value, &key_len))
+        return E_CORRUPT;
+    if (!store_unit_known(side->rows, (struct str){key.ptr, key_len}))
+        store_load(side->rows, key, value);
+    return 0;
+}
+
+static int sum_cb(void *arg, struct str key, struct str value)
+{
+    (void)key;
+    struct entry e;
+    CHECK(entry_get(value, &e));
+    *(int64_t *)arg += e.weight;
+    return 0;
+}
+
+static void table_join_loaded(struct op *op, const struct need *w)
+{
+    struct table_join *j = op->state;
+    struct side *side = &j->side[w->store % OP_STORES == STORE_RIGHT];
+    int64_t total = 0;
+    if (store_unit_known(side->rows, w->key))
+        return; /* asked for twice */
+    store_unit_loaded(side->rows, w->key);
+    if (!keeps_total(side))
+        return;
+    store_scan(side->rows, w->key, sum_cb, &total);
+    total_add(side, w->key, total - total_get(side, w->key));
+}
+
+static bool table_join_evict(struct op *op, size_t steps)
+{
+    struct table_join *j = op->state;
+    bool over = true;
+    for (unsigned s = 0; s < 2; s++)
+        over &= store_evict_units(j->side[s].rows, steps);
+    return over;
+}
+
+static void table_join_tidy(struct op *op, size_t steps)
+{
+    struct table_join *j = op->state;
+    for (unsigned s = 0; s < 2; s++)
+        store_tidy(j->side[s].rows, steps);
 }
 
 static void table_join_close(struct op *op)
 {
     struct table_join *j = op->state;
     for (unsigned s = 0; s < 2; s++) {
-        kv_free(j->side[s].rows);
+        store_free(j->side[s].rows);
         kv_free(j->side[s].totals);
         kv_free(j->side[s].touched);
     }
@@ -250,5 +368,11 @@ const struct op_class join_table_class = {
     .push = table_join_push,
     .marker = table_join_marker,
     .restore = table_join_restore,
+    .opened = table_join_opened,
+    .want = table_join_want,
+    .load = table_join_load,
+    .loaded = table_join_loaded,
+    .evict = table_join_evict,
+    .tidy = table_join_tidy,
     .close = table_join_close,
 };

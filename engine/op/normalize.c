@@ -6,7 +6,7 @@
 struct normalize {
     struct arena arena;
     unsigned *cols;      /* all */
-    struct kv *rows;     /* key -> row_put */
+    struct store *rows;  /* key -> row_put */
     struct kv *touched;  /* keys that changed in this epoch */
     struct wbuf key, row;
     struct emitter out;
@@ -19,7 +19,7 @@ static int normalize_open(struct op *op, struct diag *d)
     struct normalize *z = op->state;
     arena_init(&z->arena);
     z->cols = all_columns(&z->arena, op_input(op, 0)->n);
-    z->rows = kv_new(false, op->env->memory);
+    z->rows = store_new(false, op->env->clock, op->env->memory);
     z->touched = kv_new(false, op->env->memory);
     wbuf_init(&z->key);
     wbuf_init(&z->row);
@@ -42,7 +42,7 @@ static void normalize_row(struct op *op, struct batch *in, uint32_t row)
     struct str before, after;
     wbuf_reset(&z->key);
     key_encode(in, input->key, input->nkey, row, &z->key);
-    struct str key = wbuf_view(&z->key), stored = kv_get(z->rows, key);
+    struct str key = wbuf_view(&z->key), stored = store_get(z->rows, key);
     bool had = stored.ptr, has = batch_weight(in, row) > 0;
     if (has) {
         wbuf_reset(&z->row);
@@ -57,9 +57,9 @@ static void normalize_row(struct op *op, struct batch *in, uint32_t row)
     }
     if (has) {
         emit_row(op, after, in->ts[row], 1);
-        kv_put(z->rows, key, wbuf_view(&z->row));
+        store_put(z->rows, key, wbuf_view(&z->row));
     } else if (had) {
-        kv_remove(z->rows, key);
+        store_remove(z->rows, key);
     }
     if (had || has)
         kv_put(z->touched, key, STR(""));
@@ -78,8 +78,8 @@ static void normalize_marker(struct op *op, struct changes *out)
 {
     struct normalize *z = op->state;
     op_save_touched(op, STORE_ROWS, z->touched, z->rows, out);
-    op->stats.state_rows = kv_count(z->rows);
-    op->stats.state_bytes = kv_bytes(z->rows);
+    op->stats.state_rows = store_count(z->rows);
+    op->stats.state_bytes = store_bytes(z->rows);
 }
 
 static int normalize_restore(struct op *op, unsigned store, struct str key, struct str value)
@@ -89,10 +89,48 @@ static int normalize_restore(struct op *op, unsigned store, struct str key, stru
     return op_restore_row(z->rows, key, value, op_input(op, 0));
 }
 
+static void normalize_opened(struct op *op, unsigned store, int64_t entries)
+{
+    (void)store;
+    struct normalize *z = op->state;
+    store_opened(z->rows, entries);
+}
+
+static void normalize_want(struct op *op, unsigned input, const struct batch *in, struct needs *w)
+{
+    (void)input;
+    struct normalize *z = op->state;
+    const struct plan_node *from = op->node->inputs[0];
+    for (uint32_t i = 0; !store_whole(z->rows) && i < in->nsel; i++) {
+        wbuf_reset(&z->key);
+        key_encode(in, from->key, from->nkey, batch_row(in, i), &z->key);
+        store_want(z->rows, op_store(op, STORE_ROWS), wbuf_view(&z->key), w);
+    }
+}
+
+static int normalize_load(struct op *op, unsigned store, struct str key, struct str value)
+{
+    (void)store;
+    struct normalize *z = op->state;
+    return op_load_row(z->rows, key, value, op_input(op, 0));
+}
+
+static bool normalize_evict(struct op *op, size_t steps)
+{
+    struct normalize *z = op->state;
+    return store_evict(z->rows, steps);
+}
+
+static void normalize_tidy(struct op *op, size_t steps)
+{
+    struct normalize *z = op->state;
+    store_tidy(z->rows, steps);
+}
+
 static void normalize_close(struct op *op)
 {
     struct normalize *z = op->state;
-    kv_free(z->rows);
+    store_free(z->rows);
     kv_free(z->touched);
     wbuf_fini(&z->key);
     wbuf_fini(&z->row);
@@ -107,5 +145,10 @@ const struct op_class normalize_class = {
     .push = normalize_push,
     .marker = normalize_marker,
     .restore = normalize_restore,
+    .opened = normalize_opened,
+    .want = normalize_want,
+    .load = normalize_load,
+    .evict = normalize_evict,
+    .tidy = normalize_tidy,
     .close = normalize_close,
 };

@@ -48,6 +48,23 @@ void op_push(struct op *op, unsigned input, struct batch *in)
 {
     if (!in->nsel)
         return;
+    if (UNLIKELY(op->nparked) || op_lacks(op, input, in))
+        op->env->park(op->env->task, op, input, in);
+    else
+        op_push_now(op, input, in);
+}
+
+bool op_lacks(struct op *op, unsigned input, const struct batch *in)
+{
+    if (!op->cls->want || !op->env->park)
+        return false;
+    needs_reset(op->env->needs);
+    op->cls->want(op, input, in, op->env->needs);
+    return op->env->needs->n > 0;
+}
+
+void op_push_now(struct op *op, unsigned input, struct batch *in)
+{
     op->stats.rows_in += in->nsel;
     op->cls->push(op, input, in);
 }
@@ -152,7 +169,7 @@ bool row_fits(struct str columns, const struct schema *sc)
 struct saving {
     struct op *op;
     unsigned store;
-    const struct kv *rows;
+    struct store *rows;
     struct changes *out;
 };
 
@@ -160,28 +177,37 @@ static int save_cb(void *arg, struct str key, struct str value)
 {
     (void)value;
     struct saving *s = arg;
-    changes_put(s->out, s->store, key, kv_get(s->rows, key));
+    changes_put(s->out, s->store, key, store_get(s->rows, key));
     return 0;
 }
 
-void op_save_touched(struct op *op, unsigned k, struct kv *touched, const struct kv *rows, struct changes *out)
+void op_save_touched(struct op *op, unsigned k, struct kv *touched, struct store *rows, struct changes *out)
 {
     struct saving s = {op, op_store(op, k), rows, out};
     kv_scan(touched, STR(""), save_cb, &s);
     kv_clear(touched);
 }
 
-int op_restore_row(struct kv *rows, struct str key, struct str value, const struct schema *sc)
+static bool is_row(struct str value, const struct schema *sc)
 {
     int64_t ts;
     struct str columns;
-    if (!value.ptr) {
-        kv_remove(rows, key);
-        return 0;
-    }
-    if (!row_take(value, &ts, &columns) || !row_fits(columns, sc))
+    return row_take(value, &ts, &columns) && row_fits(columns, sc);
+}
+
+int op_restore_row(struct store *rows, struct str key, struct str value, const struct schema *sc)
+{
+    if (value.ptr && !is_row(value, sc))
         return E_CORRUPT;
-    kv_put(rows, key, value);
+    store_restore(rows, key, value);
+    return 0;
+}
+
+int op_load_row(struct store *rows, struct str key, struct str value, const struct schema *sc)
+{
+    if (!is_row(value, sc))
+        return E_CORRUPT;
+    store_load(rows, key, value);
     return 0;
 }
 

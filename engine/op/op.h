@@ -5,6 +5,10 @@
  * emits what it collected and writes the absolute values of changed state to `changes`; the task appends these to the job's
  * changelog. After a restart the same values come back through restore. At most one epoch is marked and not yet committed.
  *
+ * Cold state: what memory lacks is named by `want` before rows are pushed, and by `prepare` before a marker; the task
+ * fetches it from the checkpoint and gives it to `load`, then `loaded`; what is not there by then does not exist. Rows,
+ * watermarks and markers keep their order meanwhile.
+ *
  * Watermarks: the task tells every operator of the fragment in turn, the first one first, and passes the watermark on to
  * its exits after that: a partial aggregate hands over what would be late behind it. Encodings: engine/README.md. */
 #ifndef OP_OP_H
@@ -24,7 +28,11 @@ struct op_env {
     void (*result)(void *task, struct op *op, const struct batch *b);
     void (*error)(void *task, struct op *op, const char *text); /* a row that could not be computed; counted, first text kept */
     unsigned task_index, ntasks;
-    struct budget *memory;    /* of the job's state */
+    struct budget *memory;    /* of the task's state */
+    const struct state_clock *clock; /* NULL: state has no cold level (queries) */
+    struct needs *needs;      /* what push finds missing; */
+    /* then the rows wait: copies them, fetches, loads, and pushes them with op_push_now. NULL: no cold level. */
+    void (*park)(void *task, struct op *op, unsigned input, const struct batch *b);
     struct expr_context *context; /* time and chance of volatile functions, kept up to date by the task; NULL: they give NULL */
 };
 
@@ -35,6 +43,7 @@ struct op {
     struct op *next;          /* consumer in this fragment; NULL: the task's own exit (exchange or sink) */
     unsigned next_input;
     void (*exit_cb)(struct op *op, const struct batch *b); /* where next is NULL */
+    unsigned nparked;         /* batches of its input that wait */
     struct node_stats stats;  /* rows_in and rows_out are counted by op_push and op_emit */
     void *state;              /* cls->size bytes, zeroed before open */
 };
@@ -53,18 +62,41 @@ struct op_class {
     /* A new version of the job begins: the next marker gives all rows that are kept as if they were new. After restore,
      * before the first push; NULL: plan_replace asks it of no such operator. */
     void (*again)(struct op *op);
+    /* ---- State larger than memory; all NULL for operators without. */
+    void (*opened)(struct op *op, unsigned store, int64_t entries); /* the checkpoint holds so many of a store; before restore */
+    void (*want)(struct op *op, unsigned input, const struct batch *in, struct needs *w); /* what these rows need */
+    /* What marker needs. Called again after that was loaded, until it wants nothing; may emit. `first`: of this marker. */
+    void (*prepare)(struct op *op, bool first, struct changes *out, struct needs *w);
+    int (*load)(struct op *op, unsigned store, struct str key, struct str value); /* of the checkpoint; memory knows better */
+    void (*loaded)(struct op *op, const struct need *w);                          /* all of a want has been loaded; may be NULL */
+    /* Drops clean state not used lately; a piece of work. True: a sweep over all is finished. */
+    bool (*evict)(struct op *op, size_t steps);
+    void (*tidy)(struct op *op, size_t steps); /* forgets what the checkpoint knows by now; a piece of work; may be NULL */
     void (*close)(struct op *op);                   /* frees all; once; may be NULL */
 };
 const struct op_class *op_class_of(const struct plan_node *node); /* NULL for SOURCE and EXCHANGE: the task's own */
 int op_open(struct op **out, const struct plan_node *node, const struct op_env *env, struct diag *d) MUST_USE;
 void op_close(struct op *op);
-void op_push(struct op *op, unsigned input, struct batch *in);
+void op_push(struct op *op, unsigned input, struct batch *in);     /* parks what lacks state */
+void op_push_now(struct op *op, unsigned input, struct batch *in); /* all it needs is in memory */
+bool op_lacks(struct op *op, unsigned input, const struct batch *in); /* fills env->needs; true: something is missing */
 void op_emit(struct op *op, struct batch *out); /* out may be empty; then nothing happens */
 
 /* The sink's materialised table at the last committed epoch: calls each_cb with batches of rows (schema: the sink's key
  * columns, WINDOWSTART and WINDOWEND if windowed, then value columns), in key order, until it answers non-zero. Task's
  * loop. exact_key: key_encode'd key columns to look up, with all their windows (null: all). */
 int sink_table_scan(struct op *sink, struct str exact_key, struct arena *a, int (*each_cb)(void *arg, struct batch *b), void *arg);
+/* The same in pieces, while the table goes on, its state as large as it may be: what is given is the epoch that was
+ * committed at sink_scan_open. A step gives about so many rows, or names what has to be fetched first (w->n > 0): all that
+ * is found goes to sink_scan_load, in order, then sink_scan_loaded, then the next step, in one turn. A non-zero answer of
+ * each_cb is the step's. Task's loop; closed before the sink. */
+struct sink_scan;
+struct sink_scan *sink_scan_open(struct op *sink, struct str exact_key);
+int sink_scan_step(struct sink_scan *s, struct needs *w, struct arena *a, size_t rows, bool *over,
+                   int (*each_cb)(void *arg, struct batch *b), void *arg);
+void sink_scan_load(struct sink_scan *s, struct str key, struct str value);
+void sink_scan_loaded(struct sink_scan *s, const struct need *n);
+void sink_scan_close(struct sink_scan *s);
 /* After a restart, once restored and before the first push: a key seen in the output topic past its last committed end (the
  * record's key bytes, with window start). True: this task holds its row, and writes it again at the next marker even if it
  * did not change. False: it is not among this task's rows; if no task of the sink has it, the caller writes a tombstone

@@ -8,7 +8,8 @@
  * cannot), the one that came last is taken. The result lies in an overlay until the epoch is committed, so that readers see
  * committed epochs only. */
 
-enum { STORE_ROWS };
+enum { STORE_ROWS, STORE_EXPIRY };
+enum { EXPIRY_PIECE = 4096 }; /* expiry keys fetched at once */
 
 /* ---- Changes in. Pending key: state key, then for retract the image; value: */
 struct pend {
@@ -76,7 +77,7 @@ static struct str current_row(const struct topic_sink *k, struct str key)
 {
     struct str over = kv_get(k->overlay, key);
     if (!over.ptr)
-        return kv_get(k->rows, key);
+        return store_get(k->rows, key);
     return over.len ? over : STR_NULL;
 }
 
@@ -104,6 +105,10 @@ static int64_t row_time(const struct topic_sink *k, struct str key, int64_t ts, 
     return v.null ? ts : v.i;
 }
 
+/* What stands at an expiry key: the layout. */
+static const uint8_t expiry_value[] = {OP_LAYOUT};
+#define EXPIRY_VALUE ((struct str){(const char *)expiry_value, sizeof expiry_value})
+
 static bool expires(const struct op *op) { return op->node->retention_ms > 0; }
 
 static void expiry_key(struct op *op, struct str key, struct str value, struct wbuf *out)
@@ -118,23 +123,25 @@ static void expiry_key(struct op *op, struct str key, struct str value, struct w
     wbuf_str(out, key);
 }
 
-/* Sets (value null: removes) a committed row and when it ends. */
+/* Sets (value null: removes) a committed row and when it ends. The row before is in memory: the marker needed it, and
+ * nothing is evicted between a marker and its commit. */
 static void set_row(struct op *op, struct str key, struct str value)
 {
     struct topic_sink *k = op->state;
-    struct str before = kv_get(k->rows, key);
+    struct str before = store_get(k->rows, key);
+    sink_scans_note(k, key, before);
     if (expires(op) && before.ptr) {
         expiry_key(op, key, before, &k->row);
-        kv_remove(k->expiry, wbuf_view(&k->row));
+        store_remove(k->expiry, wbuf_view(&k->row));
     }
     if (expires(op) && value.ptr) {
         expiry_key(op, key, value, &k->row);
-        kv_put(k->expiry, wbuf_view(&k->row), STR(""));
+        store_put(k->expiry, wbuf_view(&k->row), EXPIRY_VALUE);
     }
     if (value.ptr)
-        kv_put(k->rows, key, value);
+        store_put(k->rows, key, value);
     else
-        kv_remove(k->rows, key);
+        store_remove(k->rows, key);
 }
 
 /* ---- Netting. */
@@ -183,6 +190,27 @@ static void begin_key(struct netting *n, struct str key)
     n->last_ts = INT64_MIN;
 }
 
+/* Where the row's end is noted goes to the changelog when it changes: for a window's row, once in its life. */
+static void write_expiry(struct netting *n, struct str value)
+{
+    struct op *op = n->op;
+    struct topic_sink *k = op->state;
+    struct str key = wbuf_view(&n->key), before = current_row(k, key);
+    struct wbuf was, is;
+    wbuf_init(&was);
+    wbuf_init(&is);
+    if (before.ptr)
+        expiry_key(op, key, before, &was);
+    if (value.ptr)
+        expiry_key(op, key, value, &is);
+    if (before.ptr && !(value.ptr && str_eq(wbuf_view(&was), wbuf_view(&is))))
+        changes_put(n->out, op_store(op, STORE_EXPIRY), wbuf_view(&was), STR_NULL);
+    if (value.ptr && !(before.ptr && str_eq(wbuf_view(&was), wbuf_view(&is))))
+        changes_put(n->out, op_store(op, STORE_EXPIRY), wbuf_view(&is), EXPIRY_VALUE);
+    wbuf_fini(&was);
+    wbuf_fini(&is);
+}
+
 /* The key's new row goes to the topic, the overlay and the changelog. */
 static void write_row(struct netting *n, struct str image, int64_t ts)
 {
@@ -197,6 +225,8 @@ static void write_row(struct netting *n, struct str image, int64_t ts)
         row_put(b, k->image_cols, k->image.n, 0, &k->row);
     struct str value = gone ? STR_NULL : wbuf_view(&k->row);
     changes_put(n->out, op_store(op, STORE_ROWS), key, value);
+    if (expires(op))
+        write_expiry(n, value);
     kv_put(k->overlay, key, gone ? STR("") : value);
 }
 
@@ -249,26 +279,45 @@ static int again_cb(void *arg, struct str key, struct str value)
     return 0;
 }
 
+static int64_t expiry_until(const struct op *op)
+{
+    const struct topic_sink *k = op->state;
+    return k->wm_ms == INT64_MIN ? INT64_MIN : time_add(k->wm_ms, -op->node->retention_ms);
+}
+
+static int64_t expiry_time(struct str key) { return (int64_t)(be64(key.ptr) ^ UINT64_C(1) << 63); }
+
+/* The next expiry key in memory above k->expiry_at that is due; copied there. */
+static bool next_due(struct op *op, bool begin)
+{
+    struct topic_sink *k = op->state;
+    struct str key, value;
+    if (begin)
+        wbuf_reset(&k->expiry_at);
+    if (!kv_next(store_map(k->expiry), wbuf_view(&k->expiry_at), begin, &key, &value) || key.len < 8 ||
+        expiry_time(key) > expiry_until(op))
+        return false;
+    wbuf_reset(&k->expiry_at);
+    wbuf_str(&k->expiry_at, key);
+    return true;
+}
+
 static void expire(struct netting *n)
 {
     struct op *op = n->op;
     struct topic_sink *k = op->state;
-    int64_t until = k->wm_ms == INT64_MIN ? INT64_MIN : time_add(k->wm_ms, -op->node->retention_ms);
-    struct str key, value;
-    while (until != INT64_MIN && kv_first(k->expiry, STR(""), &key, &value)) {
-        int64_t time = (int64_t)(be64(key.ptr) ^ UINT64_C(1) << 63);
-        if (time > until)
-            break;
+    int64_t until = expiry_until(op);
+    for (bool due = next_due(op, true); due; due = next_due(op, false)) {
+        struct str key = wbuf_view(&k->expiry_at);
         begin_key(n, (struct str){key.ptr + 8, key.len - 8});
         n->open = false;
-        wbuf_reset(&k->state_key);
-        wbuf_str(&k->state_key, key);
-        kv_remove(k->expiry, wbuf_view(&k->state_key));
+        store_remove(k->expiry, key);
         arena_reset(&k->scratch);
         /* The epoch may have given it a newer time; then its place is further on once it is committed. */
         if (n->before.ptr && row_time(k, wbuf_view(&n->key), n->before_ts, &k->scratch) <= until)
             write_row(n, STR_NULL, n->before_ts);
     }
+    k->expired_ms = MAX(k->expired_ms, until);
 }
 
 void sink_net(struct op *op, struct changes *out)
@@ -288,8 +337,8 @@ void sink_net(struct op *op, struct changes *out)
         expire(&n);
     wbuf_fini(&n.key);
     k->seq = 0;
-    op->stats.state_rows = kv_count(k->rows);
-    op->stats.state_bytes = kv_bytes(k->rows) + kv_bytes(k->overlay) + kv_bytes(k->expiry);
+    op->stats.state_rows = store_count(k->rows);
+    op->stats.state_bytes = store_bytes(k->rows) + kv_bytes(k->overlay) + store_bytes(k->expiry);
 }
 
 static int apply_cb(void *arg, struct str key, struct str value)
@@ -307,17 +356,158 @@ void sink_apply(struct op *op)
 
 /* ---- Restart. */
 
-int sink_restore(struct op *op, unsigned store, struct str key, struct str value)
+static bool is_entry(struct op *op, unsigned store, struct str key, struct str value)
 {
     struct topic_sink *k = op->state;
     int64_t ts;
     struct str image;
-    if (!k->table || store % OP_STORES != STORE_ROWS)
+    switch (store % OP_STORES) {
+    case STORE_ROWS:
+        return k->table && (!value.ptr || (row_take(value, &ts, &image) && row_fits(image, &k->image)));
+    case STORE_EXPIRY:
+        return k->table && key.len >= 8 && (!value.ptr || str_eq(value, EXPIRY_VALUE));
+    default:
+        return false;
+    }
+}
+
+static struct store *store_at(struct op *op, unsigned store)
+{
+    struct topic_sink *k = op->state;
+    return store % OP_STORES == STORE_ROWS ? k->rows : k->expiry;
+}
+
+int sink_restore(struct op *op, unsigned store, struct str key, struct str value)
+{
+    if (!is_entry(op, store, key, value))
         return E_CORRUPT;
-    if (value.ptr && (!row_take(value, &ts, &image) || !row_fits(image, &k->image)))
-        return E_CORRUPT;
-    set_row(op, key, value);
+    store_restore(store_at(op, store), key, value);
     return 0;
+}
+
+/* ---- State larger than memory. The marker needs the rows of keys that changed, and of those whose time is over. */
+
+void sink_opened(struct op *op, unsigned store, int64_t entries) { store_opened(store_at(op, store), entries); }
+
+int sink_load(struct op *op, unsigned store, struct str key, struct str value)
+{
+    struct topic_sink *k = op->state;
+    if (!is_entry(op, store, key, value))
+        return E_CORRUPT;
+    if (store % OP_STORES == STORE_EXPIRY) {
+        wbuf_reset(&k->expiry_at);
+        wbuf_str(&k->expiry_at, key);
+    }
+    store_load(store_at(op, store), key, value);
+    return 0;
+}
+
+struct wanting {
+    struct op *op;
+    struct needs *w;
+    struct wbuf last;
+};
+
+static int want_pending_cb(void *arg, struct str key, struct str value)
+{
+    struct wanting *n = arg;
+    struct topic_sink *k = n->op->state;
+    struct str state_key = {key.ptr, pend_get(value).key_len};
+    if (n->last.len && str_eq(wbuf_view(&n->last), state_key))
+        return 0;
+    wbuf_reset(&n->last);
+    wbuf_str(&n->last, state_key);
+    store_want(k->rows, op_store(n->op, STORE_ROWS), state_key, n->w);
+    return 0;
+}
+
+static int want_again_cb(void *arg, struct str key, struct str value)
+{
+    (void)value;
+    struct wanting *n = arg;
+    struct topic_sink *k = n->op->state;
+    store_want(k->rows, op_store(n->op, STORE_ROWS), key, n->w);
+    return 0;
+}
+
+static void want_expiry(struct op *op, struct needs *w, bool first)
+{
+    struct topic_sink *k = op->state;
+    if (first) {
+        wbuf_reset(&k->expiry_at);
+        if (k->expired_ms != INT64_MIN)
+            wbuf_be64(&k->expiry_at, (uint64_t)k->expired_ms ^ UINT64_C(1) << 63);
+    }
+    needs_range(w, op_store(op, STORE_EXPIRY), STR(""), wbuf_view(&k->expiry_at), !first, EXPIRY_PIECE);
+}
+
+static void want_expired(struct op *op, struct needs *w)
+{
+    struct topic_sink *k = op->state;
+    for (bool due = next_due(op, true); due; due = next_due(op, false)) {
+        struct str key = wbuf_view(&k->expiry_at);
+        store_want(k->rows, op_store(op, STORE_ROWS), (struct str){key.ptr + 8, key.len - 8}, w);
+    }
+}
+
+void sink_prepare(struct op *op, bool first, struct changes *out, struct needs *w)
+{
+    (void)out;
+    struct topic_sink *k = op->state;
+    struct wanting n = {.op = op, .w = w};
+    if (!k->table)
+        return;
+    if (first) {
+        wbuf_init(&n.last);
+        if (!store_whole(k->rows)) {
+            kv_scan(k->pending, STR(""), want_pending_cb, &n);
+            kv_scan(k->again, STR(""), want_again_cb, &n);
+        }
+        wbuf_fini(&n.last);
+        k->stage = SINK_EXPIRY;
+        if (expires(op) && !store_whole(k->expiry) && expiry_until(op) > k->expired_ms)
+            want_expiry(op, w, true);
+        else
+            k->stage = SINK_EXPIRED;
+    }
+    if (w->n)
+        return;
+    if (k->stage == SINK_EXPIRY) { /* sink_loaded says when there is no more */
+        want_expiry(op, w, false);
+        return;
+    }
+    if (k->stage == SINK_EXPIRED && expires(op) && !store_whole(k->rows))
+        want_expired(op, w);
+    k->stage = SINK_READY;
+}
+
+void sink_loaded(struct op *op, const struct need *n)
+{
+    struct topic_sink *k = op->state;
+    if (n->store % OP_STORES != STORE_EXPIRY)
+        return;
+    bool past = k->expiry_at.len >= 8 && expiry_time(wbuf_view(&k->expiry_at)) > expiry_until(op);
+    if (n->found < n->limit || past)
+        k->stage = SINK_EXPIRED;
+}
+
+/* Between a marker and its commit the rows that it replaces stay. */
+bool sink_evict(struct op *op, size_t steps)
+{
+    struct topic_sink *k = op->state;
+    if (!k->table || kv_count(k->overlay))
+        return true;
+    bool over = store_evict(k->rows, steps);
+    return store_evict(k->expiry, steps) && over;
+}
+
+void sink_tidy(struct op *op, size_t steps)
+{
+    struct topic_sink *k = op->state;
+    if (!k->table)
+        return;
+    store_tidy(k->rows, steps);
+    store_tidy(k->expiry, steps);
 }
 
 static int index_cb(void *arg, struct str key, struct str value)
@@ -341,67 +531,10 @@ bool sink_table_dirty(struct op *op, struct str topic_key)
         return true; /* a stream's rows that were not committed may repeat */
     if (!k->by_record_key) {
         k->by_record_key = kv_new(false, op->env->memory);
-        kv_scan(k->rows, STR(""), index_cb, op);
+        store_scan(k->rows, STR(""), index_cb, op);
     }
     struct str state_key = kv_get(k->by_record_key, topic_key);
     if (state_key.ptr)
         kv_put(k->again, state_key, STR(""));
     return state_key.ptr != NULL;
-}
-
-/* ---- Readers. */
-
-struct scanning {
-    struct op *op;
-    struct arena *arena;
-    struct batch *b; /* the image's columns, then WINDOWEND */
-    int (*each_cb)(void *arg, struct batch *b);
-    void *arg;
-};
-
-static int give_rows(struct scanning *s)
-{
-    struct topic_sink *k = s->op->state;
-    struct batch *b = s->b;
-    if (!b)
-        return 0;
-    s->b = NULL;
-    if (k->windowed) { /* WINDOWEND beside WINDOWSTART */
-        struct vec end = b->cols[k->image.n];
-        memmove(&b->cols[k->nkey + 2], &b->cols[k->nkey + 1], (k->image.n - k->nkey - 1) * sizeof end);
-        b->cols[k->nkey + 1] = end;
-    }
-    return s->each_cb(s->arg, b);
-}
-
-static int scan_cb(void *arg, struct str key, struct str value)
-{
-    (void)key;
-    struct scanning *s = arg;
-    struct topic_sink *k = s->op->state;
-    int64_t ts;
-    struct str image;
-    CHECK(row_take(value, &ts, &image));
-    if (!s->b) {
-        s->b = batch_new(s->arena, &k->shown, ENGINE_BATCH_ROWS);
-        s->b->n = s->b->nsel = 0;
-    }
-    struct batch *b = s->b;
-    uint32_t row = b->n++;
-    b->nsel = b->n;
-    b->ts[row] = ts;
-    CHECK(row_decode(image, &k->image, b, 0, row, ENGINE_BATCH_ROWS) == 0);
-    if (k->windowed)
-        b->cols[k->image.n].i64[row] = time_add(b->cols[k->nkey].i64[row], s->op->node->format.window_size_ms);
-    return b->n == ENGINE_BATCH_ROWS ? give_rows(s) : 0;
-}
-
-int sink_table_scan(struct op *op, struct str exact_key, struct arena *a, int (*each_cb)(void *arg, struct batch *b),
-                    void *arg)
-{
-    CHECK(op->cls == &sink_topic_class);
-    struct topic_sink *k = op->state;
-    struct scanning s = {op, a, NULL, each_cb, arg};
-    int err = kv_scan(k->rows, exact_key, scan_cb, &s);
-    return err ? err : give_rows(&s);
 }

@@ -185,15 +185,18 @@ static int topic_sink_open(struct op *op, struct diag *d)
     wbuf_init(&k->value);
     wbuf_init(&k->state_key);
     wbuf_init(&k->row);
+    wbuf_init(&k->expiry_at);
     k->robin = op->env->task_index;
     k->wm_ms = INT64_MIN;
     k->table = op->node->inputs[0]->mode != MODE_APPEND;
     k->upsert = op->node->inputs[0]->mode == MODE_UPSERT;
     lay_out(op);
-    k->rows = kv_new(true, op->env->memory);
+    k->rows = store_new(true, op->env->clock, op->env->memory);
     k->overlay = kv_new(true, op->env->memory);
     k->pending = kv_new(true, op->env->memory);
-    k->expiry = kv_new(true, op->env->memory);
+    k->expiry = store_new(true, op->env->clock, op->env->memory);
+    k->expired_ms = INT64_MIN;
+    list_init(&k->scans);
     k->again = kv_new(true, op->env->memory);
     return 0;
 }
@@ -201,10 +204,11 @@ static int topic_sink_open(struct op *op, struct diag *d)
 static void topic_sink_close(struct op *op)
 {
     struct topic_sink *k = op->state;
-    kv_free(k->rows);
+    store_free(k->rows);
     kv_free(k->overlay);
     kv_free(k->pending);
-    kv_free(k->expiry);
+    CHECK(list_empty(&k->scans));
+    store_free(k->expiry);
     kv_free(k->again);
     kv_free(k->by_record_key);
     encoder_free(k->enc);
@@ -214,6 +218,7 @@ static void topic_sink_close(struct op *op)
     wbuf_fini(&k->value);
     wbuf_fini(&k->state_key);
     wbuf_fini(&k->row);
+    wbuf_fini(&k->expiry_at);
     arena_fini(&k->scratch);
     arena_fini(&k->arena);
 }
@@ -227,5 +232,11 @@ const struct op_class sink_topic_class = {
     .marker = topic_sink_marker,
     .committed = topic_sink_committed,
     .restore = sink_restore,
+    .opened = sink_opened,
+    .prepare = sink_prepare,
+    .load = sink_load,
+    .loaded = sink_loaded,
+    .evict = sink_evict,
+    .tidy = sink_tidy,
     .close = topic_sink_close,
 };

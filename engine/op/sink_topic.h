@@ -2,6 +2,7 @@
 #ifndef OP_SINK_TOPIC_H
 #define OP_SINK_TOPIC_H
 #include "engine/op/common.h"
+#include "log/base/list.h"
 
 struct topic_sink {
     struct arena arena, scratch;
@@ -17,10 +18,14 @@ struct topic_sink {
     unsigned *image_cols;         /* 0, 1, 2, ... */
     unsigned *format_cols;        /* image column of each column of the format */
     struct schema image, shown;   /* shown: with WINDOWEND behind, for a scan */
-    struct kv *rows;              /* state key -> row_put of the image; committed */
+    struct store *rows;           /* ordered: state key -> row_put of the image; committed */
     struct kv *overlay;           /* marked, not yet committed: state key -> the same, or empty: gone */
     struct kv *pending;           /* changes of the running epoch */
-    struct kv *expiry;            /* (time, state key); by when rows end */
+    struct store *expiry;         /* ordered: (time, state key); not before that time the row ends */
+    struct list scans;            /* struct sink_scan, open */
+    int64_t expired_ms;           /* all that was to end by this time has ended */
+    struct wbuf expiry_at;        /* the last expiry key that came from the cold level */
+    enum sink_stage { SINK_PENDING, SINK_EXPIRY, SINK_EXPIRED, SINK_READY } stage;
     struct kv *again;             /* state keys whose record must be written at the next marker */
     struct kv *by_record_key;     /* while restarting: record key -> state key; NULL: not needed yet */
     uint64_t seq;                 /* arrival order within the epoch */
@@ -36,5 +41,14 @@ void sink_pend(struct op *op, struct batch *in, uint32_t row);
 void sink_net(struct op *op, struct changes *out);
 void sink_apply(struct op *op);
 int sink_restore(struct op *op, unsigned store, struct str key, struct str value);
+void sink_opened(struct op *op, unsigned store, int64_t entries);
+void sink_prepare(struct op *op, bool first, struct changes *out, struct needs *w);
+int sink_load(struct op *op, unsigned store, struct str key, struct str value);
+void sink_loaded(struct op *op, const struct need *n);
+bool sink_evict(struct op *op, size_t steps);
+void sink_tidy(struct op *op, size_t steps);
+
+/* ---- sink_scan.c: a committed row is about to change. */
+void sink_scans_note(struct topic_sink *k, struct str key, struct str before);
 
 #endif

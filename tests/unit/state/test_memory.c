@@ -190,7 +190,7 @@ static void test_tree_invariants(void **state)
             struct pair **slot = btree_put(&t, key, &added);
             if (added) {
                 *slot = xalloc(sizeof **slot + key.len);
-                **slot = (struct pair){(uint32_t)key.len, 0, (uint32_t)key.len};
+                **slot = (struct pair){.key_len = (uint32_t)key.len, .cap = (uint32_t)key.len & INT32_MAX};
                 memcpy((*slot)->bytes, key.ptr, key.len);
             }
         }

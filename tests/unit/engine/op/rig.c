@@ -129,6 +129,159 @@ static void bag_add(struct kv *bag, struct str key, int64_t by)
         kv_remove(bag, key);
 }
 
+/* ---- The cold level. */
+
+struct fetching {
+    struct rig *rig;
+    struct op *op;
+    struct need *need;
+    struct sink_scan *scan; /* where it goes instead of the operator */
+};
+
+static int fetch_cb(void *arg, struct str key, struct str value)
+{
+    struct fetching *f = arg;
+    struct need *n = f->need;
+    struct str rest = {key.ptr + 4, key.len - 4};
+    int cmp = str_cmp(rest, n->from);
+    if (cmp < 0 || (cmp == 0 && n->above))
+        return 0;
+    if (n->found == n->limit)
+        return 1;
+    n->found++;
+    f->rig->fetched++;
+    if (f->scan)
+        sink_scan_load(f->scan, rest, value);
+    else
+        assert_int_equal(f->op->cls->load(f->op, n->store, rest, value), 0);
+    return 0;
+}
+
+static void cold_key(unsigned store, struct str key, struct wbuf *out)
+{
+    wbuf_reset(out);
+    wbuf_be32(out, store);
+    wbuf_str(out, key);
+}
+
+static void fetch(struct fetching *f)
+{
+    struct wbuf key;
+    wbuf_init(&key);
+    cold_key(f->need->store, f->need->key, &key);
+    struct str value = f->need->range ? STR_NULL : kv_get(f->rig->cold, wbuf_view(&key));
+    if (f->need->range) {
+        kv_scan(f->rig->cold, wbuf_view(&key), fetch_cb, f);
+    } else if (value.ptr) {
+        f->need->found = 1;
+        f->rig->fetched++;
+        assert_int_equal(f->op->cls->load(f->op, f->need->store, f->need->key, value), 0);
+    }
+    wbuf_fini(&key);
+    if (f->scan)
+        sink_scan_loaded(f->scan, f->need);
+    else if (f->op->cls->loaded)
+        f->op->cls->loaded(f->op, f->need);
+}
+
+void rig_fetch(struct rig *rig, struct op *op, struct needs *needs)
+{
+    for (size_t i = 0; i < needs->n; i++)
+        fetch(&(struct fetching){rig, op, &needs->v[i], NULL});
+}
+
+static void park_cb(void *task, struct op *op, unsigned input, const struct batch *b)
+{
+    struct rig *rig = task;
+    assert_true(rig->spills);
+    rig_fetch(rig, op, &rig->needs);
+    op_push_now(op, input, (struct batch *)b);
+}
+
+/* A sweep or two over everything, or a part of it. */
+static void evict_some(struct rig *rig)
+{
+    for (unsigned i = 0; i < rig->nops; i++) {
+        struct op *op = rig->ops[i];
+        unsigned sweeps = (unsigned)random_below(&rig->r, 4);
+        while (op->cls->evict && sweeps)
+            sweeps -= op->cls->evict(op, 1 + random_below(&rig->r, 20));
+        if (op->cls->tidy)
+            op->cls->tidy(op, random_below(&rig->r, 100));
+    }
+}
+
+void rig_checkpoint(struct rig *rig)
+{
+    struct wbuf key;
+    wbuf_init(&key);
+    for (; rig->cold_changes < rig->committed_changes; rig->cold_changes++) {
+        const struct rig_change *c = &rig->changes[rig->cold_changes];
+        cold_key(c->store, c->key, &key);
+        if (c->value.ptr)
+            kv_put(rig->cold, wbuf_view(&key), c->value);
+        else
+            kv_remove(rig->cold, wbuf_view(&key));
+    }
+    wbuf_fini(&key);
+    rig->clock.clean = rig->committed_epoch;
+    evict_some(rig);
+}
+
+static int give_cb(void *arg, struct str key, struct str value)
+{
+    struct fetching *f = arg;
+    return f->op->cls->restore(f->op, f->need->store, (struct str){key.ptr + 4, key.len - 4}, value);
+}
+
+static int count_cb(void *arg, struct str key, struct str value)
+{
+    (void)key, (void)value;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+/* A new operator learns what the checkpoint holds; small stores are loaded whole. */
+static void open_cold(struct rig *rig, struct op *op)
+{
+    struct wbuf prefix;
+    wbuf_init(&prefix);
+    for (unsigned k = 0; k < 8; k++) {
+        size_t n = 0;
+        struct need need = {.store = op->node->store * 8 + k};
+        cold_key(need.store, STR(""), &prefix);
+        kv_scan(rig->cold, wbuf_view(&prefix), count_cb, &n);
+        if (n && (n == 1 || !op->cls->opened))
+            assert_int_equal(kv_scan(rig->cold, wbuf_view(&prefix), give_cb, &(struct fetching){rig, op, &need, NULL}), 0);
+        else if (n)
+            op->cls->opened(op, need.store, (int64_t)n);
+    }
+    wbuf_fini(&prefix);
+}
+
+void rig_load_all(struct rig *rig, const struct plan_node *n, unsigned k)
+{
+    for (unsigned i = 0; i < rig->nops; i++)
+        if (rig->nodes[i] == n)
+            fetch(&(struct fetching){rig, rig->ops[i], &(struct need){.store = n->store * 8 + k, .range = true, .limit = UINT32_MAX,
+                                                                      .key = STR(""), .from = STR("")}, NULL});
+}
+
+int rig_scan(struct rig *rig, struct op *sink, struct str key, int (*each_cb)(void *arg, struct batch *b), void *arg)
+{
+    struct sink_scan *s = sink_scan_open(sink, key);
+    bool over = false;
+    int err = 0;
+    while (!err && !over) {
+        needs_reset(&rig->needs);
+        err = sink_scan_step(s, &rig->needs, &rig->turn, 1 + random_below(&rig->r, 5), &over, each_cb, arg);
+        if (rig->needs.n)
+            fetch(&(struct fetching){rig, sink, &rig->needs.v[0], s});
+    }
+    sink_scan_close(s);
+    return err;
+}
+
 static void show(struct rig *rig, const struct batch *b)
 {
     struct wbuf text;
@@ -156,6 +309,14 @@ void rig_init(struct rig *rig, uint64_t seed)
     budget_init(&rig->budget, INT64_MAX, NULL);
     rig->env = (struct op_env){.task = rig, .output = output_cb, .output_parts = 3, .result = result_cb, .error = error_cb,
                                .ntasks = 1, .memory = &rig->budget};
+    needs_init(&rig->needs);
+    rig->cold = kv_new(true, NULL);
+    rig->spills = random_chance(&rig->r, 0.6);
+    rig->clock = (struct state_clock){rig->spills, (uint32_t)random_next(&rig->r), 0};
+    rig->clock.clean = rig->committed_epoch = rig->clock.epoch - 1;
+    rig->env.clock = &rig->clock;
+    rig->env.needs = &rig->needs;
+    rig->env.park = rig->spills ? park_cb : NULL;
     rig->shown = kv_new(true, NULL);
     rig->fresh = kv_new(true, NULL);
     assert_int_equal(sqlite3_open(":memory:", &rig->db), SQLITE_OK);
@@ -173,6 +334,8 @@ void rig_fini(struct rig *rig)
     close_ops(rig);
     kv_free(rig->shown);
     kv_free(rig->fresh);
+    kv_free(rig->cold);
+    needs_fini(&rig->needs);
     xfree(rig->changes);
     xfree(rig->records);
     sqlite3_close(rig->db);
@@ -253,6 +416,8 @@ static struct batch *make_batch(struct rig *rig, const struct plan_node *src, co
 void rig_push(struct rig *rig, const struct rig_row *rows, unsigned n)
 {
     unsigned input = rows[0].input;
+    if (rig->spills && random_chance(&rig->r, 0.2))
+        rig_checkpoint(rig); /* in the middle of an epoch: what is not committed stays out of it */
     struct op *op = rig->ops[rig->entry[input].op];
     struct batch *b = make_batch(rig, op->node->inputs[rig->entry[input].input], rows, n);
     op_push(op, rig->entry[input].input, b);
@@ -269,9 +434,20 @@ void rig_watermark(struct rig *rig, int64_t wm_ms)
 void rig_marker(struct rig *rig)
 {
     struct changes out = {rig, put_cb};
-    for (unsigned i = 0; i < rig->nops; i++)
-        if (rig->ops[i]->cls->marker)
-            rig->ops[i]->cls->marker(rig->ops[i], &out);
+    for (unsigned i = 0; i < rig->nops; i++) {
+        struct op *op = rig->ops[i];
+        for (bool first = true; op->cls->prepare; first = false) {
+            needs_reset(&rig->needs);
+            op->cls->prepare(op, first, &out, &rig->needs);
+            if (!rig->needs.n)
+                break;
+            assert_true(rig->spills);
+            rig_fetch(rig, op, &rig->needs);
+        }
+        if (op->cls->marker)
+            op->cls->marker(op, &out);
+    }
+    rig->clock.epoch++;
 }
 
 static int commit_cb(void *arg, struct str key, struct str value)
@@ -286,9 +462,12 @@ void rig_commit(struct rig *rig)
     kv_clear(rig->fresh);
     rig->committed_changes = rig->nchanges;
     rig->committed_records = rig->nrecords;
+    rig->committed_epoch = rig->clock.epoch - 1;
     for (unsigned i = 0; i < rig->nops; i++)
         if (rig->ops[i]->cls->committed)
             rig->ops[i]->cls->committed(rig->ops[i]);
+    if (rig->spills && random_chance(&rig->r, 0.5))
+        rig_checkpoint(rig);
 }
 
 static void restore(struct rig *rig, unsigned store, struct str key, struct str value)
@@ -313,10 +492,12 @@ static int restore_cb(void *arg, struct str key, struct str value)
 static void restore_all(struct rig *rig)
 {
     struct kv *last = kv_new(random_chance(&rig->r, 0.5), NULL);
-    bool compacted = random_chance(&rig->r, 0.5);
+    bool compacted = rig->cold_changes == 0 && random_chance(&rig->r, 0.5);
     struct wbuf key;
     wbuf_init(&key);
-    for (size_t i = 0; i < rig->committed_changes; i++) {
+    for (unsigned i = 0; i < rig->nops; i++)
+        open_cold(rig, rig->ops[i]);
+    for (size_t i = rig->cold_changes; i < rig->committed_changes; i++) {
         const struct rig_change *c = &rig->changes[i];
         if (!compacted) {
             restore(rig, c->store, c->key, c->value);
@@ -350,7 +531,7 @@ size_t rig_live(const struct rig *rig, const struct plan_node *n, unsigned k)
     struct kv *last = kv_new(false, NULL);
     for (size_t i = 0; i < rig->committed_changes; i++) {
         const struct rig_change *c = &rig->changes[i];
-        if (c->store != n->id * 8 + k)
+        if (c->store != n->store * 8 + k)
             continue;
         if (c->value.ptr)
             kv_put(last, c->key, c->value);
@@ -379,6 +560,8 @@ void rig_restore_damaged(struct rig *rig)
 {
     close_ops(rig);
     rig_start(rig);
+    kv_clear(rig->cold);
+    rig->cold_changes = 0;
     for (size_t i = 0; i < rig->committed_changes; i++) {
         const struct rig_change *c = &rig->changes[i];
         for (unsigned k = 0; k < rig->nops; k++) {

@@ -49,6 +49,14 @@ struct rig {
     const int64_t *watermarks; /* rig_run: the greatest watermark after each row; NULL: none */
     sqlite3 *db;
     unsigned ids;
+    /* The cold level: what a checkpoint would hold, (store, key) -> value; after it memory forgets what it may. */
+    bool spills;
+    struct state_clock clock;
+    uint32_t committed_epoch;
+    struct needs needs;
+    struct kv *cold;
+    size_t cold_changes; /* so many changes are in it */
+    uint64_t fetched;
 };
 
 void rig_init(struct rig *rig, uint64_t seed);
@@ -69,6 +77,14 @@ void rig_watermark(struct rig *rig, int64_t wm_ms);
 void rig_marker(struct rig *rig);
 void rig_commit(struct rig *rig);
 void rig_crash(struct rig *rig);
+/* Folds the committed changes into the cold level; then clean state goes from memory. */
+void rig_checkpoint(struct rig *rig);
+/* Brings what is needed into memory. */
+void rig_fetch(struct rig *rig, struct op *op, struct needs *needs);
+/* All of a store, as a restart does that must look at it whole. */
+void rig_load_all(struct rig *rig, const struct plan_node *n, unsigned k);
+/* sink_table_scan, whatever the size of the state. */
+int rig_scan(struct rig *rig, struct op *sink, struct str key, int (*each_cb)(void *arg, struct batch *b), void *arg);
 /* Keys that the changelog still holds of a node's k-th store. */
 size_t rig_live(const struct rig *rig, const struct plan_node *n, unsigned k);
 /* Gives every committed change, some with a flipped bit or cut short, to new operators. */

@@ -372,7 +372,7 @@ static void run_sink(uint64_t seed)
         apply_records(&rig, topic, seen, true);
         seen = rig.committed_records;
         struct table_shown s = {&rig, topic, 0};
-        assert_int_equal(sink_table_scan(rig.ops[at], STR_NULL, &rig.turn, shown_cb, &s), 0);
+        assert_int_equal(rig_scan(&rig, rig.ops[at], STR(""), shown_cb, &s), 0);
         assert_int_equal(s.rows, kv_count(topic));
         arena_reset(&rig.turn);
     }
@@ -415,10 +415,11 @@ static void test_sink_overlay_and_dirty(void **state)
     rig_marker(&rig);
     struct kv *topic = kv_new(true, NULL);
     struct table_shown s = {&rig, topic, 0};
-    assert_int_equal(sink_table_scan(rig.ops[0], STR_NULL, &rig.turn, shown_cb, &s), 0);
+    assert_int_equal(rig_scan(&rig, rig.ops[0], STR(""), shown_cb, &s), 0);
     assert_int_equal(s.rows, 0);
     rig_commit(&rig);
     rig_crash(&rig);
+    rig_load_all(&rig, rig.nodes[0], 0);
     assert_true(sink_table_dirty(rig.ops[0], STR("0")));
     assert_false(sink_table_dirty(rig.ops[0], STR("77")));
     size_t before = rig.nrecords;
