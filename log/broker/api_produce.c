@@ -1,5 +1,9 @@
 /* Produce: check what came for each partition, submit all appends as one set, answer when all are durable.
  *
+ * A batch that would begin a transaction on its partition comes back unverified. The coordinator is asked whether the
+ * partition is in the producer's transaction, or, from version 12 on, to add it; then those appends are made once more,
+ * each with the guard that the store gave, so that no answer from before a marker lets a batch in after it.
+ *
  * Record bytes stay in the frame: the store stamps offset and leader epoch there and writes them from there. A batch
  * that must be rebuilt (another codec, gaps in its deltas) gets a buffer of its own. */
 #include "log/broker/request.h"
@@ -14,7 +18,14 @@ struct produce {
     struct buf **built;                        /* per append: buffer of its own, or NULL */
     size_t built_bytes;                        /* of all of them */
     bool failed;
+    /* those that came back unverified */
+    struct coord_call call;
+    struct append_set again;
+    struct produce_response_partition **again_where;
+    unsigned *again_part; /* place in call.parts */
 };
+
+enum { IMPLICIT_ADD = 12, TELLS_ABORTABLE = 11 }; /* versions */
 
 static void produce_finish(struct req *r, struct produce *pr)
 {
@@ -36,24 +47,145 @@ static void refuse(struct req *r, struct produce *pr, struct produce_response_pa
     pr->failed = true;
 }
 
-static void appended(struct append_set *set)
+static void told(struct req *r, struct produce *pr, const struct append *ap, struct produce_response_partition *po)
 {
-    struct produce *pr = container_of(set, struct produce, set);
-    for (unsigned i = 0; i < set->n; i++) {
-        const struct append *ap = &set->items[i];
-        struct produce_response_partition *po = pr->where[i];
-        buf_release(pr->built[i]);
-        if (ap->status < 0) {
-            po->error_code = err_kafka(ap->status);
-            po->error_message = str_of(err_text(ap->status));
-            pr->failed = true;
-            continue;
-        }
+    if (ap->status == E_TXN_UNVERIFIED && r->version >= TELLS_ABORTABLE) {
+        refuse(r, pr, po, K_TXN_ABORTABLE, err_text(ap->status));
+    } else if (ap->status < 0) {
+        refuse(r, pr, po, err_kafka(ap->status), err_text(ap->status));
+    } else {
         po->base_offset = ap->base_offset;
         po->log_append_time_ms = ap->append_time_ms;
         po->log_start_offset = ap->log_start;
     }
+}
+
+static void produced(struct produce *pr)
+{
+    for (unsigned i = 0; i < pr->set.n; i++)
+        buf_release(pr->built[i]);
     produce_finish(pr->r, pr);
+}
+
+static void appended_again(struct append_set *set)
+{
+    struct produce *pr = container_of(set, struct produce, again);
+    for (unsigned i = 0; i < set->n; i++)
+        told(pr->r, pr, &set->items[i], pr->again_where[i]);
+    produced(pr);
+}
+
+/* The coordinator's words as a producer knows them; who cannot be asked now may be asked again. */
+static int16_t verify_code(const struct req *r, int16_t code)
+{
+    switch (code) {
+    case K_PRODUCER_FENCED:
+        return K_INVALID_PRODUCER_EPOCH;
+    case K_TXN_ABORTABLE:
+        return r->version >= TELLS_ABORTABLE ? K_TXN_ABORTABLE : K_INVALID_TXN_STATE;
+    case K_CONCURRENT_TRANSACTIONS:
+        return r->version >= IMPLICIT_ADD ? code : K_NOT_ENOUGH_REPLICAS;
+    case K_COORDINATOR_LOADING:
+    case K_COORDINATOR_NOT_AVAILABLE:
+    case K_NOT_COORDINATOR:
+        return K_NOT_ENOUGH_REPLICAS;
+    default:
+        return code;
+    }
+}
+
+static void verified(struct coord_call *call)
+{
+    struct produce *pr = container_of(call, struct produce, call);
+    struct req *r = pr->r;
+    unsigned n = 0;
+    for (unsigned i = 0; i < pr->again.n; i++) {
+        int16_t code = call->error ? call->error : call->parts[pr->again_part[i]].error;
+        if (code) {
+            refuse(r, pr, pr->again_where[i], verify_code(r, code), NULL);
+            continue;
+        }
+        pr->again.items[n] = pr->again.items[i];
+        pr->again.items[n].flags |= APPEND_VERIFIED;
+        pr->again_where[n++] = pr->again_where[i];
+    }
+    pr->again.n = n;
+    if (n)
+        store_append(req_broker(r)->store, &pr->again);
+    else
+        produced(pr);
+}
+
+static struct str topic_name(const struct produce *pr, const struct produce_response_topic *to)
+{
+    const struct topic *t = to->name.len ? NULL : image_topic_by_id(pr->im, to->topic_id);
+    return t ? str_of(t->name) : to->name;
+}
+
+/* Name and number of the partition that an answer stands for. */
+static struct coord_part part_of(const struct produce *pr, const struct produce_response_partition *po)
+{
+    for (uint32_t i = 0; i < pr->out.responses_n; i++) {
+        const struct produce_response_topic *to = &pr->out.responses[i];
+        if (po >= to->partition_responses && po < to->partition_responses + to->partition_responses_n)
+            return (struct coord_part){.topic = topic_name(pr, to), .index = po->index};
+    }
+    CHECK(false);
+    return (struct coord_part){.index = -1};
+}
+
+/* One transactional id has one producer: batches of any other are not of its transaction. */
+static void verify(struct produce *pr, unsigned n)
+{
+    struct req *r = pr->r;
+    struct recbatch first = {.producer_id = -1}, rb;
+    pr->again = (struct append_set){.from = r->desk->loop, .items = REQ_ARRAY(r, struct append, n),
+                                    .done_cb = appended_again};
+    pr->again_where = REQ_ARRAY(r, struct produce_response_partition *, n);
+    pr->again_part = REQ_ARRAY(r, unsigned, n);
+    bool add = r->version >= IMPLICIT_ADD;
+    pr->call = (struct coord_call){.from = r->desk->loop, .done_cb = verified, .txn_id = pr->in->transactional_id,
+                                   .parts = REQ_ARRAY(r, struct coord_part, n),
+                                   .flags = add ? COORD_V2 | COORD_WAIT : 0};
+    for (unsigned i = 0; i < pr->set.n; i++) {
+        const struct append *ap = &pr->set.items[i];
+        if (ap->status != E_TXN_UNVERIFIED)
+            continue;
+        CHECK(recbatch_peek(&rb, (struct str){(const char *)ap->bytes, ap->len}) == 0);
+        if (first.producer_id < 0)
+            first = rb;
+        if (rb.producer_id != first.producer_id || rb.producer_epoch != first.producer_epoch) {
+            refuse(r, pr, pr->where[i], K_INVALID_PRODUCER_ID_MAPPING, NULL);
+            continue;
+        }
+        pr->again.items[pr->again.n] = (struct append){.part = ap->part, .buf = ap->buf, .bytes = ap->bytes,
+                                                       .len = ap->len, .flags = ap->flags, .guard = ap->guard};
+        pr->again_where[pr->again.n] = pr->where[i];
+        pr->again_part[pr->again.n++] = pr->call.nparts;
+        pr->call.parts[pr->call.nparts++] = part_of(pr, pr->where[i]);
+    }
+    pr->call.producer_id = first.producer_id;
+    pr->call.epoch = first.producer_epoch;
+    if (add)
+        coord_add_parts(req_broker(r)->coord, &pr->call);
+    else
+        coord_verify(req_broker(r)->coord, &pr->call);
+}
+
+static void appended(struct append_set *set)
+{
+    struct produce *pr = container_of(set, struct produce, set);
+    unsigned unverified = 0;
+    for (unsigned i = 0; i < set->n; i++) {
+        if (set->items[i].status == E_TXN_UNVERIFIED)
+            unverified++;
+        else
+            told(pr->r, pr, &set->items[i], pr->where[i]);
+    }
+    if (unverified)
+        verify(pr, unverified);
+    else
+        produced(pr);
 }
 
 static void judge_refuse(struct req *r, struct produce *pr, struct produce_response_partition *po,
@@ -88,11 +220,13 @@ static bool judge(struct req *r, struct produce *pr, const struct topic *t, stru
         judge_refuse(r, pr, po, &v);
         return false;
     }
-    if (v.head.attributes & RECBATCH_TXN) {
-        refuse(r, pr, po, K_INVALID_TXN_STATE, "the batch belongs to a transaction, which nobody has begun");
+    bool txn = v.head.attributes & RECBATCH_TXN;
+    if (txn && !pr->in->transactional_id.len) {
+        refuse(r, pr, po, K_TRANSACTIONAL_ID_AUTHORIZATION, "the batch belongs to a transaction, the request to none");
         return false;
     }
-    *ap = (struct append){.part = t->parts[po->index], .buf = r->frame, .len = (uint32_t)bytes.len};
+    *ap = (struct append){.part = t->parts[po->index], .buf = r->frame, .len = (uint32_t)bytes.len,
+                          .flags = txn && r->version >= IMPLICIT_ADD ? APPEND_TXN_V2 : 0};
     ap->bytes = r->frame->data + (bytes.ptr - (const char *)r->frame->data);
     if (v.rebuild) {
         struct wbuf w;
@@ -127,12 +261,12 @@ static int16_t partition_error(const struct produce *pr, const struct topic *t, 
 {
     if (pr->in->acks < -1 || pr->in->acks > 1)
         return K_INVALID_ACKS;
-    if (pr->in->transactional_id.ptr)
-        return K_TRANSACTIONAL_ID_AUTHORIZATION; /* InitProducerId has refused this producer already */
     if (!t || index < 0 || index >= t->nparts)
         return K_UNKNOWN_TOPIC;
     if (pr->in->acks == -1 && t->min_isr > 1)
         return K_NOT_ENOUGH_REPLICAS;
+    if (coord_owns_topic(str_of(t->name)))
+        return K_INVALID_TOPIC; /* who writes there writes the coordinators' state */
     return K_NONE;
 }
 

@@ -1,60 +1,30 @@
-/* InitProducerId: fresh producer ids. The cluster gives a shard a block of them at a time, so that most requests are
- * answered from memory; what is left of a block at a restart is never used. */
+/* InitProducerId: a fresh id for an idempotent producer; for a transactional one the id and epoch that fence whoever had
+ * its transactional id before. */
 #include "log/broker/request.h"
 
-enum { BLOCK = 1000 };
+struct init_producer {
+    struct coord_call call;
+    struct req *r;
+};
 
-static void block_ask(struct desk *desk);
+static void answer(struct coord_call *call)
+{
+    struct req *r = container_of(call, struct init_producer, call)->r;
+    struct init_producer_id_response out;
+    init_producer_id_response_init(&out);
+    out.error_code = req_fenced(r, call->error, 4);
+    out.producer_id = call->error ? -1 : call->producer_id;
+    out.producer_epoch = call->error ? -1 : call->epoch;
+    req_reply(r, &out);
+}
 
-static void give(struct req *r, int16_t code)
+static void refuse(struct req *r, int16_t code)
 {
     struct init_producer_id_response out;
     init_producer_id_response_init(&out);
     out.error_code = code;
-    out.producer_id = code ? -1 : r->desk->pids.next++;
-    out.producer_epoch = code ? -1 : 0;
+    out.producer_epoch = -1;
     req_reply(r, &out);
-}
-
-static void serve(struct desk *desk, int16_t code)
-{
-    struct pid_block *pb = &desk->pids;
-    while (!list_empty(&pb->waiting) && (code || pb->next < pb->end))
-        give(container_of(list_pop(&pb->waiting), struct req, wait_link), code);
-}
-
-static void block_done(struct commit *c, int status)
-{
-    struct desk *desk = container_of(c, struct desk, pids.commit);
-    struct pid_block *pb = &desk->pids;
-    change_fini(&pb->change);
-    pb->asking = false;
-    if (status < 0 && status != E_BUSY) {
-        serve(desk, err_kafka(status));
-        return;
-    }
-    if (status == 0) {
-        pb->next = pb->end;
-        pb->end += BLOCK;
-        serve(desk, K_NONE);
-    }
-    if (!list_empty(&pb->waiting))
-        block_ask(desk); /* another shard was faster, or the block was too small for all */
-}
-
-static void block_ask(struct desk *desk)
-{
-    struct pid_block *pb = &desk->pids;
-    if (pb->asking)
-        return;
-    pb->asking = true;
-    struct image *im = cluster_image(desk->b->cluster);
-    pb->next = pb->end = im->next_producer_id;
-    counted_release(&im->c);
-    change_init(&pb->change);
-    change_producer_ids(&pb->change, pb->end, pb->end + BLOCK);
-    pb->commit = (struct commit){.from = desk->loop, .change = &pb->change, .done_cb = block_done};
-    cluster_commit(desk->b->cluster, &pb->commit);
 }
 
 void api_init_producer_id(struct req *r)
@@ -62,15 +32,15 @@ void api_init_producer_id(struct req *r)
     if (REQ_DECODE(r, init_producer_id_request) < 0)
         return;
     const struct init_producer_id_request *in = r->own;
-    struct pid_block *pb = &r->desk->pids;
-    if (in->transactional_id.ptr) {
-        give(r, in->transactional_id.len ? K_UNSUPPORTED_VERSION : K_INVALID_REQUEST);
+    bool expect = in->producer_id != -1;
+    if (expect != (in->producer_epoch != -1)) {
+        refuse(r, K_INVALID_REQUEST);
         return;
     }
-    if (!pb->asking && pb->next < pb->end) {
-        give(r, K_NONE);
-        return;
-    }
-    list_add_tail(&pb->waiting, &r->wait_link);
-    block_ask(r->desk);
+    struct init_producer *ip = REQ_NEW(r, struct init_producer);
+    ip->r = r;
+    ip->call = (struct coord_call){.from = r->desk->loop, .done_cb = answer, .txn_id = in->transactional_id,
+                                   .timeout_ms = in->transaction_timeout_ms, .producer_id = in->producer_id,
+                                   .epoch = in->producer_epoch, .flags = expect ? COORD_EXPECT : 0};
+    coord_init_producer(req_broker(r)->coord, &ip->call);
 }

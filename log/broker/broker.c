@@ -470,7 +470,6 @@ static void desk_init(struct desk *desk, struct broker *b, struct loop *loop)
     list_init(&desk->reqs);
     list_init(&desk->spare);
     wbuf_init(&desk->out);
-    list_init(&desk->pids.waiting);
 }
 
 static void desk_fini(struct desk *desk)
@@ -483,8 +482,6 @@ static void desk_fini(struct desk *desk)
             arena_fini(&r->arena);
             xfree(r);
         }
-    if (desk->pids.asking)
-        change_fini(&desk->pids.change);
     compress_free(desk->compress);
     sessions_free(desk->sessions);
     wbuf_fini(&desk->out);
@@ -506,6 +503,13 @@ int broker_open(struct broker **out, const struct broker_conf *bc, struct diag *
         xfree(b);
         return rc;
     }
+    rc = coord_open(&b->coord, b->store, b->cluster, bc->loops, bc->nloops, bc->conf, d);
+    if (rc < 0) {
+        cluster_close(b->cluster);
+        store_close(b->store);
+        xfree(b);
+        return rc;
+    }
     uuid_format(store_cluster_id(b->store), b->cluster_id);
     b->desks = xzalloc(bc->nloops * sizeof *b->desks);
     for (unsigned i = 0; i < bc->nloops; i++)
@@ -518,6 +522,7 @@ void broker_close(struct broker *b)
 {
     if (!b)
         return;
+    coord_close(b->coord);
     for (unsigned i = 0; i < b->bc.nloops; i++)
         desk_fini(&b->desks[i]);
     xfree(b->desks);
@@ -528,6 +533,7 @@ void broker_close(struct broker *b)
 
 struct store *broker_store(struct broker *b) { return b->store; }
 struct cluster *broker_cluster(struct broker *b) { return b->cluster; }
+struct coord *broker_coord(struct broker *b) { return b->coord; }
 const struct config *broker_config(struct broker *b) { return b->bc.conf; }
 struct loop *broker_loop(struct broker *b, unsigned i) { return b->bc.loops[i]; }
 unsigned broker_nloops(struct broker *b) { return b->bc.nloops; }

@@ -3,6 +3,7 @@
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
 #include "log/cluster/cluster.h"
+#include "log/coord/coord.h"
 #include "log/net/net.h"
 
 struct broker;
@@ -20,6 +21,7 @@ int broker_open(struct broker **out, const struct broker_conf *bc, struct diag *
 void broker_close(struct broker *b); /* after the loops have stopped */
 struct store *broker_store(struct broker *b);
 struct cluster *broker_cluster(struct broker *b);
+struct coord *broker_coord(struct broker *b);
 const struct config *broker_config(struct broker *b);
 struct loop *broker_loop(struct broker *b, unsigned i);
 unsigned broker_nloops(struct broker *b);

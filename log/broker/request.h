@@ -46,19 +46,11 @@ struct broker {
     struct broker_conf bc;
     struct store *store;
     struct cluster *cluster;
+    struct coord *coord;
     struct net *net; /* NULL without sockets */
     struct desk *desks;
     int32_t node_id;
     char cluster_id[UUID_TEXT];
-};
-
-/* Producer ids of a shard, taken from the cluster by the block. */
-struct pid_block {
-    int64_t next, end;
-    bool asking;
-    struct list waiting; /* req.wait_link */
-    struct change change;
-    struct commit commit;
 };
 
 /* One shard's part of the broker. */
@@ -70,7 +62,6 @@ struct desk {
     struct list reqs, spare; /* req.desk_link */
     unsigned nspare;
     struct wbuf out;
-    struct pid_block pids;
 };
 
 /* What a connection's requests share. */
@@ -131,6 +122,9 @@ uint32_t said_times(const struct map *said, struct str what);
 int16_t req_topic(const struct image *im, bool by_id, struct str name, struct uuid id, const struct topic **out);
 /* K_FENCED_EPOCH, K_UNKNOWN_EPOCH or 0. */
 int16_t check_epoch(const struct view *v, int32_t current_leader_epoch);
+
+/* PRODUCER_FENCED is INVALID_PRODUCER_EPOCH before version `since`. */
+int16_t req_fenced(const struct req *r, int16_t code, int since);
 
 /* Calls done(r) on the request's loop when all the views that were missing may be there. */
 struct opening;

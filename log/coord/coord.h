@@ -22,6 +22,9 @@ void coord_close(struct coord *c); /* after the loops have stopped, before the c
 enum coord_kind { COORD_GROUP = 0, COORD_TXN = 1 }; /* Kafka's key types of FindCoordinator */
 int32_t coord_partition(const struct coord *c, enum coord_kind kind, struct str key);
 
+/* An internal topic of the coordinators: nobody else writes to it. */
+bool coord_owns_topic(struct str name);
+
 /* ---- Transactions */
 
 struct coord_part {

@@ -44,6 +44,7 @@ struct statelog_part {
     struct view *view;
     struct buf *buf;
     int64_t offset, upto;
+    int32_t epoch; /* the partition's leader epoch */
     int rc;
 };
 struct slot_table { /* of one loop */
@@ -68,6 +69,7 @@ int32_t statelog_nparts(const struct statelog *sl) { return sl->nparts; }
 const char *statelog_topic(const struct statelog *sl) { return sl->conf.cls->topic; }
 struct loop *statelog_part_loop(const struct statelog_part *lp) { return lp->loop; }
 int32_t statelog_part_index(const struct statelog_part *lp) { return lp->index; }
+int32_t statelog_part_epoch(const struct statelog_part *lp) { return lp->epoch; }
 
 /* One code point of UTF-8; bytes that are none count as Java's replacement character, one each. */
 static uint32_t utf8_next(struct str *s)
@@ -201,31 +203,27 @@ static int32_t sequence_after(int32_t seq, int32_t n) { return (int32_t)(((uint3
 
 static void load_step(struct statelog_part *lp);
 
-static void replay_control(struct statelog_part *lp, const struct recbatch *rb, const struct record *rec)
+static int replay_control(struct statelog_part *lp, const struct recbatch *rb)
 {
-    struct rbuf r = rbuf_of(rec->key.ptr, rec->key.len);
-    rbuf_be16(&r);
-    uint16_t type = rbuf_be16(&r);
-    if (r.err || type > 1)
-        return; /* another kind of control record */
-    lp->sl->conf.cls->marker(lp->state, rb->producer_id, rb->producer_epoch, type == 1);
+    struct recbatch_marker m;
+    int rc = recbatch_marker_read(rb, &m);
+    if (rc == 0)
+        lp->sl->conf.cls->marker(lp->state, rb->producer_id, rb->producer_epoch, m.commit);
+    return rc == E_UNSUPPORTED ? 0 : rc; /* another kind of control record */
 }
 
 static int replay_batch(struct statelog_part *lp, const struct recbatch *rb)
 {
     struct recbatch_iter it;
     struct record rec;
+    if (rb->attributes & RECBATCH_CONTROL)
+        return rb->count ? replay_control(lp, rb) : 0;
     int rc = recbatch_iter(&it, rb, NULL, NULL, 0);
     if (rc < 0)
         return rc;
-    while (recbatch_next(&it, &rec)) {
-        if (rec.offset < lp->offset)
-            continue;
-        if (rb->attributes & RECBATCH_CONTROL)
-            replay_control(lp, rb, &rec);
-        else
+    while (recbatch_next(&it, &rec))
+        if (rec.offset >= lp->offset)
             lp->sl->conf.cls->record(lp->state, rb, &rec);
-    }
     return recbatch_iter_err(&it);
 }
 
@@ -316,6 +314,7 @@ static void opened(struct watch *w, int status)
         } else {
             lp->offset = lp->view->log_start;
             lp->upto = lp->view->high_watermark;
+            lp->epoch = lp->view->leader_epoch;
             load_step(lp);
         }
     }
@@ -499,6 +498,16 @@ void *statelog_each(struct statelog *sl, struct loop *loop, int32_t *iter, int16
 
 /* ---- appending */
 
+/* Takes what is in w. */
+static struct buf *buf_of(struct wbuf *w)
+{
+    struct buf *b = buf_new(w->len);
+    memcpy(b->data, w->data, w->len);
+    b->len = (uint32_t)w->len;
+    wbuf_fini(w);
+    return b;
+}
+
 static void written(struct append_set *set)
 {
     struct statelog_write *w = container_of(set, struct statelog_write, set);
@@ -511,6 +520,7 @@ static void written(struct append_set *set)
         if (q->epoch == w->epoch && (int32_t)((uint32_t)q->next - (uint32_t)w->base_sequence) > 0)
             q->next = w->base_sequence;
     }
+    w->guard = w->append.guard;
     w->done_cb(w, w->append.status);
     statelog_drop(lp);
 }
@@ -537,14 +547,65 @@ void statelog_append(struct statelog_part *lp, struct statelog_write *w, const s
     }
     CHECK(recbatch_finish(&b, NULL));
     w->lp = lp;
-    w->buf = buf_new(out.len);
-    memcpy(w->buf->data, out.data, out.len);
-    w->buf->len = (uint32_t)out.len;
-    wbuf_fini(&out);
-    w->append = (struct append){.part = lp->part, .buf = w->buf, .bytes = w->buf->data, .len = w->buf->len};
+    w->buf = buf_of(&out);
+    w->append = (struct append){.part = lp->part, .buf = w->buf, .bytes = w->buf->data, .len = w->buf->len,
+                                .flags = w->flags, .guard = w->guard};
     w->set = (struct append_set){.from = lp->loop, .items = &w->append, .n = 1, .done_cb = written};
     statelog_hold(lp);
     store_append(lp->sl->conf.store, &w->set);
+}
+
+/* ---- markers */
+
+static void mark_home(struct msg *msg)
+{
+    struct statelog_mark *m = container_of(msg, struct statelog_mark, msg);
+    m->done_cb(m, m->status);
+}
+
+static void mark_end(struct statelog_mark *m, int status)
+{
+    m->status = status;
+    m->msg.run_cb = mark_home;
+    loop_post(m->from, &m->msg);
+}
+
+static void mark_written(struct append_set *set)
+{
+    struct statelog_mark *m = container_of(set, struct statelog_mark, set);
+    struct statelog_part *lp = m->lp;
+    buf_release(m->buf);
+    if (m->append.status == 0)
+        lp->sl->conf.cls->marker(lp->state, m->producer_id, m->epoch, m->commit);
+    mark_end(m, m->append.status);
+    statelog_drop(lp);
+}
+
+static void mark_arrive(struct statelog_ask *ask, struct statelog_part *lp, void *state, int16_t error)
+{
+    struct statelog_mark *m = container_of(ask, struct statelog_mark, ask);
+    (void)state;
+    if (error) {
+        mark_end(m, E_BUSY);
+        return;
+    }
+    struct wbuf w;
+    wbuf_init(&w);
+    recbatch_marker(&w, m->commit, m->producer_id, m->epoch, m->coordinator_epoch, loop_wall_ms(lp->loop));
+    m->lp = lp;
+    m->buf = buf_of(&w);
+    m->append = (struct append){.part = lp->part, .buf = m->buf, .bytes = m->buf->data, .len = m->buf->len,
+                                .flags = m->v2 ? APPEND_MARKER_V2 : APPEND_MARKER};
+    m->set = (struct append_set){.from = lp->loop, .items = &m->append, .n = 1, .done_cb = mark_written};
+    statelog_hold(lp);
+    store_append(lp->sl->conf.store, &m->set);
+}
+
+void statelog_mark(struct statelog *sl, struct statelog_mark *m)
+{
+    m->sl = sl;
+    m->ask = (struct statelog_ask){.index = m->index, .wait = true, .ask_cb = mark_arrive, .loop = m->from};
+    statelog_ask(sl, &m->ask);
 }
 
 /* ---- opening */

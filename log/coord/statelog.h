@@ -64,13 +64,15 @@ void *statelog_each(struct statelog *sl, struct loop *loop, int32_t *iter, int16
 
 struct loop *statelog_part_loop(const struct statelog_part *lp);
 int32_t statelog_part_index(const struct statelog_part *lp);
+int32_t statelog_part_epoch(const struct statelog_part *lp); /* leader epoch: the coordinator's */
 /* While it is held, close is not called: for work under way whose end looks at the state. Writes hold by themselves. */
 void statelog_hold(struct statelog_part *lp);
 void statelog_drop(struct statelog_part *lp);
 
 /* Appends records as one batch; done_cb on the part's loop, once, when they are durable (or were refused: status).
  * Appends of one part become durable in the order of these calls. A producer id (-1: none) makes the batch transactional;
- * its sequence numbers are the log's business, and the coordinator must have added the partition. */
+ * its sequence numbers are the log's business. flags and guard are the store's: E_TXN_UNVERIFIED gives a guard; ask the
+ * coordinator, then append again with APPEND_VERIFIED and the guard. */
 struct statelog_record {
     struct str key, value; /* value null: a tombstone. Copied */
 };
@@ -78,6 +80,8 @@ struct statelog_write {
     void (*done_cb)(struct statelog_write *w, int status);
     int64_t producer_id;
     int16_t epoch;
+    uint32_t flags; /* APPEND_VERIFIED, APPEND_TXN_V2 */
+    uint64_t guard; /* in; out with E_TXN_UNVERIFIED */
     struct statelog_part *lp; /* the log's own, and all below */
     struct buf *buf;
     int32_t base_sequence;
@@ -85,5 +89,26 @@ struct statelog_write {
     struct append_set set;
 };
 void statelog_append(struct statelog_part *lp, struct statelog_write *w, const struct statelog_record *recs, unsigned n);
+
+/* Ends a producer's transaction on a part: appends the marker, and tells the class once it is durable. Any loop; done_cb
+ * on `from`, after the class knows. status as of the append; E_BUSY: the part's state is not available. */
+struct statelog_mark {
+    struct loop *from;
+    void (*done_cb)(struct statelog_mark *m, int status);
+    int32_t index;
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t coordinator_epoch;
+    bool commit, v2;
+    struct statelog *sl; /* the log's own, and all below */
+    struct statelog_ask ask;
+    struct statelog_part *lp;
+    struct buf *buf;
+    struct append append;
+    struct append_set set;
+    struct msg msg;
+    int status;
+};
+void statelog_mark(struct statelog *sl, struct statelog_mark *m);
 
 #endif

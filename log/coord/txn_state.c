@@ -150,7 +150,7 @@ static struct txn_effects fence(struct txn_state *t, bool may_go_on, int64_t now
 }
 
 /* The epoch that follows, and the one before it that a retry may name. False: the caller is fenced. */
-static bool bump(const struct txn_meta *now, const struct txn_init *in, int16_t *epoch, int16_t *last)
+static bool bump(const struct txn_meta *now, const struct txn_taker *in, int16_t *epoch, int16_t *last)
 {
     *epoch = (int16_t)(now->epoch + 1);
     *last = in->expect ? now->epoch : (int16_t)-1;
@@ -161,13 +161,13 @@ static bool bump(const struct txn_meta *now, const struct txn_init *in, int16_t 
     return in->epoch == now->last_epoch; /* its answer was lost: nobody else has come meanwhile, or last were -1 */
 }
 
-static bool init_is_known(const struct txn_meta *now, const struct txn_init *in)
+static bool init_is_known(const struct txn_meta *now, const struct txn_taker *in)
 {
     return !in->expect || now->epoch == -1 || in->producer_id == now->producer_id ||
            (in->producer_id == now->prev_producer_id && in->epoch >= TXN_EPOCH_LAST);
 }
 
-struct txn_effects txn_init(struct txn_state *t, const struct txn_init *in, int64_t fresh_pid, int64_t now_ms)
+struct txn_effects txn_state_take(struct txn_state *t, const struct txn_taker *in, int64_t fresh_pid, int64_t now_ms)
 {
     const struct txn_meta *now = &t->now;
     if (t->pending)
@@ -210,7 +210,7 @@ static int16_t check_producer(const struct txn_meta *now, int64_t producer_id, i
     return (now->epoch == epoch && is_given(epoch)) || late_is_fine ? K_NONE : K_PRODUCER_FENCED;
 }
 
-struct txn_effects txn_add(struct txn_state *t, int64_t producer_id, int16_t epoch, bool v2,
+struct txn_effects txn_state_add(struct txn_state *t, int64_t producer_id, int16_t epoch, bool v2,
                            const struct coord_part *const *parts, unsigned n, int64_t now_ms)
 {
     /* First of all: while a step is under way a v2 producer may already have the id and epoch that come with it. */
@@ -233,7 +233,7 @@ struct txn_effects txn_add(struct txn_state *t, int64_t producer_id, int16_t epo
     return next_log(t, K_NONE);
 }
 
-int16_t txn_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch, struct coord_part *parts, unsigned n)
+int16_t txn_state_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch, struct coord_part *parts, unsigned n)
 {
     int16_t error = check_producer(&t->now, producer_id, epoch);
     if (!error && is_prepared(t))
@@ -246,7 +246,7 @@ int16_t txn_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch
 }
 
 /* The end is decided: what the log will hold. */
-static struct txn_effects prepare(struct txn_state *t, const struct txn_end *in, int64_t fresh_pid, int64_t now_ms)
+static struct txn_effects prepare(struct txn_state *t, const struct txn_ending *in, int64_t fresh_pid, int64_t now_ms)
 {
     bool rotate = in->v2 && is_exhausted(t);
     if (rotate && fresh_pid < 0)
@@ -265,7 +265,7 @@ static struct txn_effects prepare(struct txn_state *t, const struct txn_end *in,
     return next_log(t, K_NONE);
 }
 
-struct txn_effects txn_end(struct txn_state *t, const struct txn_end *in, int64_t fresh_pid, int64_t now_ms)
+struct txn_effects txn_state_end(struct txn_state *t, const struct txn_ending *in, int64_t fresh_pid, int64_t now_ms)
 {
     const struct txn_meta *now = &t->now;
     if (is_busy(t))
@@ -291,14 +291,14 @@ struct txn_effects txn_end(struct txn_state *t, const struct txn_end *in, int64_
 
 /* ---- the clock */
 
-struct txn_effects txn_timeout(struct txn_state *t, int64_t now_ms)
+struct txn_effects txn_state_timeout(struct txn_state *t, int64_t now_ms)
 {
     if (t->pending || t->now.status != TXN_ONGOING || now_ms - t->now.start_ms <= t->now.timeout_ms)
         return (struct txn_effects){.log = false};
     return fence(t, true, now_ms);
 }
 
-struct txn_effects txn_expire(struct txn_state *t, int64_t expire_ms, int64_t now_ms)
+struct txn_effects txn_state_expire(struct txn_state *t, int64_t expire_ms, int64_t now_ms)
 {
     if (is_busy(t) || t->now.status == TXN_ONGOING || now_ms - t->now.update_ms < expire_ms)
         return (struct txn_effects){.log = false};
@@ -317,7 +317,7 @@ static void next_producer(const struct txn_meta *m, int64_t *producer_id, int16_
     *epoch = rotate ? 0 : m->epoch;
 }
 
-struct txn_effects txn_logged(struct txn_state *t, bool ok, int16_t error)
+struct txn_effects txn_state_logged(struct txn_state *t, bool ok, int16_t error)
 {
     CHECK(t->pending);
     t->pending = false;
@@ -341,7 +341,7 @@ struct txn_effects txn_logged(struct txn_state *t, bool ok, int16_t error)
     return fx;
 }
 
-struct txn_effects txn_marked(struct txn_state *t, int64_t now_ms)
+struct txn_effects txn_state_marked(struct txn_state *t, int64_t now_ms)
 {
     CHECK(is_prepared(t) && !t->pending);
     struct txn_meta *now = &t->now;
@@ -358,7 +358,7 @@ struct txn_effects txn_marked(struct txn_state *t, int64_t now_ms)
     return (struct txn_effects){.log_behind = true};
 }
 
-struct txn_effects txn_resume(struct txn_state *t) { return (struct txn_effects){.mark = is_prepared(t)}; }
+struct txn_effects txn_state_resume(struct txn_state *t) { return (struct txn_effects){.mark = is_prepared(t)}; }
 
 /* ---- records */
 

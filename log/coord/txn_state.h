@@ -52,7 +52,7 @@ struct txn_effects {
     int16_t epoch;
     bool need_pid;       /* nothing has happened: the same event again, with a fresh producer id */
     bool log;            /* write next, then txn_logged; the answer comes from there */
-    bool mark;           /* write the markers of now (it is PREPARE_*), then txn_marked */
+    bool mark;           /* write the markers of now (it is PREPARE_*), then txn_state_marked */
     bool log_behind;     /* write now; nobody waits for it, but nothing is written before it */
     bool gone;           /* the id is forgotten */
 };
@@ -62,32 +62,32 @@ void txn_state_init(struct txn_state *t, int64_t producer_id, int32_t timeout_ms
 void txn_state_fini(struct txn_state *t);
 
 /* expect: producer_id and epoch tell whom the caller takes itself for. fresh_pid -1: none at hand. */
-struct txn_init {
+struct txn_taker {
     int32_t timeout_ms;
     bool expect;
     int64_t producer_id;
     int16_t epoch;
 };
-struct txn_effects txn_init(struct txn_state *t, const struct txn_init *in, int64_t fresh_pid, int64_t now_ms);
-struct txn_effects txn_add(struct txn_state *t, int64_t producer_id, int16_t epoch, bool v2,
+struct txn_effects txn_state_take(struct txn_state *t, const struct txn_taker *in, int64_t fresh_pid, int64_t now_ms);
+struct txn_effects txn_state_add(struct txn_state *t, int64_t producer_id, int16_t epoch, bool v2,
                            const struct coord_part *const *parts, unsigned n, int64_t now_ms);
 /* Fills each part's error; gives the error that all have, or 0. */
-int16_t txn_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch, struct coord_part *parts, unsigned n);
-struct txn_end {
+int16_t txn_state_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch, struct coord_part *parts, unsigned n);
+struct txn_ending {
     int64_t producer_id;
     int16_t epoch;
     bool commit, v2;
 };
-struct txn_effects txn_end(struct txn_state *t, const struct txn_end *in, int64_t fresh_pid, int64_t now_ms);
+struct txn_effects txn_state_end(struct txn_state *t, const struct txn_ending *in, int64_t fresh_pid, int64_t now_ms);
 /* Aborts a transaction that has been open for longer than its timeout. */
-struct txn_effects txn_timeout(struct txn_state *t, int64_t now_ms);
+struct txn_effects txn_state_timeout(struct txn_state *t, int64_t now_ms);
 /* Forgets an id that has been idle for expire_ms: log means a tombstone here. */
-struct txn_effects txn_expire(struct txn_state *t, int64_t expire_ms, int64_t now_ms);
+struct txn_effects txn_state_expire(struct txn_state *t, int64_t expire_ms, int64_t now_ms);
 
-struct txn_effects txn_logged(struct txn_state *t, bool ok, int16_t error);
-struct txn_effects txn_marked(struct txn_state *t, int64_t now_ms);
+struct txn_effects txn_state_logged(struct txn_state *t, bool ok, int16_t error);
+struct txn_effects txn_state_marked(struct txn_state *t, int64_t now_ms);
 /* After the replay: what was decided is carried out. */
-struct txn_effects txn_resume(struct txn_state *t);
+struct txn_effects txn_state_resume(struct txn_state *t);
 
 const char *txn_status_name(enum txn_status status); /* Kafka's */
 bool txn_has_part(const struct txn_meta *m, struct str topic, int32_t index);
