@@ -1,7 +1,10 @@
-/* ListOffsets, OffsetForLeaderEpoch, DeleteRecords: questions and changes of a partition's offsets.
+/* ListOffsets, OffsetForLeaderEpoch, DeleteRecords, DescribeProducers: what partitions are asked for one by one.
  *
- * All three go the same way: name the partitions, have their owners open them, answer each from its view. Searching by
+ * All go the same way: name the partitions, have their owners open them, answer each from its view, or by a hop to its
+ * owner. Searching by
  * time may read from disk, so a worker does it. */
+#include "log/base/alloc.h"
+#include "log/base/map.h"
 #include "log/broker/request.h"
 
 enum {
@@ -322,5 +325,117 @@ void api_delete_records(struct req *r)
             }
         }
     }
+    spots_run(sp);
+}
+
+/* ---- DescribeProducers: a hop to each owner and back */
+
+struct census {
+    struct msg msg;
+    struct spots *sp;
+    struct part *part;
+    struct producer_info *info;
+    size_t n;
+    int status;
+    struct describe_producers_response_partition *out;
+};
+
+static void census_put(struct req *r, const struct census *ce)
+{
+    struct describe_producers_response_partition *po = ce->out;
+    po->error_code = err_kafka(ce->status);
+    if (ce->status < 0)
+        return;
+    po->active_producers = REQ_ARRAY(r, struct describe_producers_response_producer, ce->n);
+    po->active_producers_n = (uint32_t)ce->n;
+    for (size_t i = 0; i < ce->n; i++) {
+        const struct producer_info *pi = &ce->info[i];
+        po->active_producers[i] = (struct describe_producers_response_producer){
+            .producer_id = pi->id, .producer_epoch = pi->epoch, .last_sequence = pi->last_seq,
+            .last_timestamp = pi->seen_ms, .coordinator_epoch = pi->coordinator_epoch,
+            .current_txn_start_offset = pi->txn_first};
+    }
+}
+
+static void census_back(struct msg *m)
+{
+    struct census *ce = container_of(m, struct census, msg);
+    struct spots *sp = ce->sp;
+    census_put(sp->r, ce);
+    xfree(ce->info);
+    if (--sp->left == 0)
+        spots_reply(sp);
+}
+
+static void census_run(struct msg *m)
+{
+    struct census *ce = container_of(m, struct census, msg);
+    ce->status = part_producers(ce->part, &ce->info, &ce->n);
+    ce->msg.run_cb = census_back;
+    loop_post(ce->sp->r->desk->loop, &ce->msg);
+}
+
+static void census_ready(struct spots *sp)
+{
+    struct census *all = REQ_ARRAY(sp->r, struct census, sp->n);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < sp->n; i++) {
+        struct spot *s = &sp->spots[i];
+        struct describe_producers_response_partition *po = s->out;
+        po->error_code = s->error;
+        if (!s->error)
+            all[n++] = (struct census){.msg.run_cb = census_run, .sp = sp, .part = s->part, .out = po};
+    }
+    sp->left = n;
+    if (n == 0)
+        spots_reply(sp);
+    for (uint32_t i = 0; i < n; i++)
+        loop_post(part_owner(all[i].part), &all[i].msg);
+}
+
+/* A partition named twice is told once: a short request must not make an answer of any length. */
+static bool said_before(struct map *said, struct arena *a, struct str name, int32_t index)
+{
+    struct str what = {arena_alloc(a, name.len + 4), name.len + 4};
+    memcpy((char *)what.ptr, name.ptr, name.len);
+    put_be32((char *)what.ptr + name.len, (uint32_t)index);
+    said_add(said, a, what);
+    return said_times(said, what) > 1;
+}
+
+static void census_topic(struct spots *sp, const struct describe_producers_request_topic *ti,
+                         struct describe_producers_response_topic *to, struct map *said)
+{
+    struct req *r = sp->r;
+    to->name = ti->name;
+    to->partitions = REQ_ARRAY(r, struct describe_producers_response_partition, ti->partition_indexes_n);
+    for (uint32_t k = 0; k < ti->partition_indexes_n; k++) {
+        if (said_before(said, &r->arena, ti->name, ti->partition_indexes[k]))
+            continue;
+        struct describe_producers_response_partition *po = &to->partitions[to->partitions_n++];
+        describe_producers_response_partition_init(po);
+        po->partition_index = ti->partition_indexes[k];
+        spots_add(sp, to->name, po->partition_index, NULL, po);
+    }
+}
+
+void api_describe_producers(struct req *r)
+{
+    if (REQ_DECODE(r, describe_producers_request) < 0)
+        return;
+    struct describe_producers_request *in = r->own;
+    struct describe_producers_response *out = REQ_NEW(r, struct describe_producers_response);
+    uint32_t n = 0;
+    describe_producers_response_init(out);
+    out->topics = REQ_ARRAY(r, struct describe_producers_response_topic, in->topics_n);
+    out->topics_n = in->topics_n;
+    for (uint32_t i = 0; i < in->topics_n; i++)
+        n += in->topics[i].partition_indexes_n;
+    struct spots *sp = spots_new(r, n, out, census_ready);
+    struct map said;
+    map_init(&said);
+    for (uint32_t i = 0; i < in->topics_n; i++)
+        census_topic(sp, &in->topics[i], &out->topics[i], &said);
+    map_fini(&said);
     spots_run(sp);
 }

@@ -169,6 +169,19 @@ static struct str a_batch(struct wbuf *w)
     return wbuf_view(w);
 }
 
+static struct str an_idempotent_batch(struct wbuf *w)
+{
+    struct recbatch_builder b;
+    wbuf_reset(w);
+    recbatch_build(&b, w, CODEC_NONE, NULL);
+    b.producer_id = 4711;
+    b.producer_epoch = 3;
+    b.base_sequence = 0;
+    recbatch_add(&b, 1001, STR("key"), STR("value"), NULL, 0);
+    assert_true(recbatch_finish(&b, NULL));
+    return wbuf_view(w);
+}
+
 static void do_produce(int version)
 {
     struct produce_request in;
@@ -184,6 +197,10 @@ static void do_produce(int version)
     assert_int_equal(out->responses_n, 1);
     assert_int_equal(out->responses[0].partition_responses[0].error_code, 0);
     assert_int_equal(out->responses[0].partition_responses[0].base_offset, produced++);
+    p.records = an_idempotent_batch(&w);
+    out = call(0, version, &in); /* the first time it is new, later a duplicate */
+    assert_int_equal(out->responses[0].partition_responses[0].error_code, 0);
+    produced += out->responses[0].partition_responses[0].base_offset == produced;
     p.index = 99;
     out = call(0, version, &in);
     assert_int_equal(out->responses[0].partition_responses[0].error_code, err_kafka(E_NO_TOPIC));
@@ -441,6 +458,26 @@ static void do_describe_cluster(int version)
     assert_int_equal(out->cluster_id.len, 22);
 }
 
+static void do_describe_producers(int version)
+{
+    struct describe_producers_request in;
+    int32_t parts[] = {0, 1, 0, 99};
+    struct describe_producers_request_topic t = {.name = STR("every"), .partition_indexes = parts, .partition_indexes_n = 4};
+    describe_producers_request_init(&in);
+    in.topics = &t;
+    in.topics_n = 1;
+    const struct describe_producers_response *out = call(61, version, &in);
+    assert_int_equal(out->topics[0].partitions_n, 3); /* each once */
+    const struct describe_producers_response_partition *p = out->topics[0].partitions;
+    assert_int_equal(p[0].error_code, 0);
+    assert_int_equal(p[0].active_producers_n, 1);
+    assert_int_equal(p[0].active_producers[0].producer_id, 4711);
+    assert_int_equal(p[0].active_producers[0].last_sequence, 0);
+    assert_int_equal(p[0].active_producers[0].current_txn_start_offset, -1);
+    assert_int_equal(p[1].active_producers_n, 0);
+    assert_int_equal(p[2].error_code, err_kafka(E_NO_TOPIC));
+}
+
 /* In an order in which each finds what it needs: metadata (for the topic's id) before what goes by id. */
 static const struct {
     int16_t key;
@@ -454,6 +491,7 @@ static const struct {
     {21, 0, do_delete_records},    {60, 0, do_describe_cluster}, {10, 0, do_find_coordinator},
     {24, 0, do_add_partitions_to_txn}, {26, 0, do_end_txn},
     {27, 1, do_write_txn_markers}, {65, 0, do_describe_transactions}, {66, 0, do_list_transactions},
+    {61, 0, do_describe_producers},
 };
 
 /* Every API that is told has a row here, and every version of it answers. */
