@@ -145,6 +145,142 @@ static void test_seek(void **state)
     writer_close(wr);
 }
 
+static void append(const struct spec *sp) { assert_int_equal(world_append(&w, part, sp, NULL), 0); }
+
+/* Producer pid's next batch, of transaction no. epoch. */
+static void txn_batch(int64_t pid, int16_t epoch, int32_t seq)
+{
+    append(&(struct spec){.n = 2, .bytes = 30, .pid = pid, .epoch = epoch, .seq = seq, .txn = true,
+                          .flags = APPEND_VERIFIED, .mark = (uint64_t)pid * 1000 + (uint64_t)epoch});
+}
+
+static void txn_end(int64_t pid, int16_t epoch, bool commit)
+{
+    append(&(struct spec){.n = 1, .pid = pid, .epoch = epoch, .marker = commit ? COMMIT : ABORT, .flags = APPEND_MARKER});
+}
+
+/* The marks of all records that a reader gives now; their number. */
+static int marks_read(struct reader *r, uint64_t *marks, int cap)
+{
+    int n = 0;
+    for (;;) {
+        struct str bytes;
+        int rc = reader_next(r, &bytes);
+        assert_true(rc >= 0);
+        if (rc == 0) {
+            int before = ready;
+            sim_run_idle(w.sim);
+            if (ready == before)
+                return n;
+            continue;
+        }
+        struct recbatch rb;
+        for (; bytes.len; bytes = (struct str){bytes.ptr + rb.size, bytes.len - rb.size}) {
+            assert_int_equal(recbatch_peek(&rb, bytes), 0);
+            assert_false(rb.attributes & RECBATCH_CONTROL);
+            struct recbatch_iter it;
+            struct record rec;
+            assert_int_equal(recbatch_iter(&it, &rb, NULL, NULL, 0), 0);
+            while (recbatch_next(&it, &rec)) {
+                assert_true(n < cap);
+                marks[n++] = be64(rec.value.ptr);
+            }
+        }
+    }
+}
+
+/* A committed reader gives what was committed and what is in no transaction, up to the first undecided one, and is woken
+ * when that is decided; an uncommitted one gives all; neither gives markers, and both pass them. */
+static void test_committed(void **state)
+{
+    (void)state;
+    struct reader *all, *good;
+    uint64_t marks[64];
+    assert_int_equal(reader_open(&all, part, sim_loop(w.sim, 0), -2, READ_UNCOMMITTED, on_ready, NULL), 0);
+    assert_int_equal(reader_open(&good, part, sim_loop(w.sim, 0), -2, READ_COMMITTED, on_ready, NULL), 0);
+    txn_batch(1, 0, 0);                             /* 0, 1 */
+    append(&(struct spec){.n = 1, .mark = 5});      /* 2 */
+    txn_batch(2, 0, 0);                             /* 3, 4 */
+    assert_int_equal(marks_read(all, marks, 64), 5);
+    assert_int_equal(marks_read(good, marks, 64), 0);
+    assert_int_equal(reader_end(all), 5);
+    assert_int_equal(reader_end(good), 0);
+    txn_end(1, 0, false);                           /* 5 */
+    assert_int_equal(marks_read(good, marks, 64), 1);
+    assert_int_equal(marks[0], 5);
+    assert_int_equal(reader_offset(good), 3);
+    txn_batch(1, 1, 0);                             /* 6, 7 */
+    txn_end(2, 0, true);                            /* 8 */
+    assert_int_equal(marks_read(good, marks, 64), 2);
+    assert_int_equal(marks[1], 2000);
+    assert_int_equal(reader_offset(good), 6);
+    txn_end(1, 1, false);                           /* 9 */
+    assert_int_equal(marks_read(good, marks, 64), 0);
+    assert_int_equal(reader_offset(good), 10); /* at the end, though the last thing there is nothing to give */
+    assert_int_equal(reader_end(good), 10);
+    assert_int_equal(marks_read(all, marks, 64), 2);
+    assert_int_equal(reader_offset(all), 10);
+    reader_seek(good, -2);
+    assert_int_equal(marks_read(good, marks, 64), 3);
+    reader_close(all);
+    reader_close(good);
+}
+
+/* The same for long random histories, whatever is in memory and wherever a reader starts. */
+static void test_committed_random(void **state)
+{
+    (void)state;
+    enum { N = 300, PRODUCERS = 4 };
+    struct random dice;
+    random_seed(&dice, w.seed);
+    uint64_t want[2 * N], got[2 * N], held[PRODUCERS][2 * N];
+    int open[PRODUCERS] = {0}, nwant = 0;
+    int16_t epoch[PRODUCERS] = {0};
+    int64_t offsets[2 * N], held_at[PRODUCERS][2 * N], next = 0;
+    for (int i = 0; i < N; i++) {
+        int p = (int)random_below(&dice, PRODUCERS);
+        if (open[p] && (i > N - 40 || random_below(&dice, 3) == 0)) {
+            bool commit = random_below(&dice, 2);
+            txn_end(p + 1, epoch[p]++, commit);
+            next++;
+            for (int k = 0; k < open[p] && commit; k++, nwant++) {
+                want[nwant] = held[p][k];
+                offsets[nwant] = held_at[p][k];
+            }
+            open[p] = 0;
+        } else if (i <= N - 40) {
+            txn_batch(p + 1, epoch[p], open[p]);
+            for (int k = 0; k < 2; k++, open[p]++) {
+                held[p][open[p]] = (uint64_t)(p + 1) * 1000 + (uint64_t)epoch[p];
+                held_at[p][open[p]] = next++;
+            }
+        }
+    }
+    for (int p = 0; p < PRODUCERS; p++)
+        if (open[p])
+            txn_end(p + 1, epoch[p], false);
+    for (int i = 1; i < nwant; i++) /* by offset */
+        for (int k = i; k > 0 && offsets[k] < offsets[k - 1]; k--) {
+            int64_t o = offsets[k];
+            uint64_t m = want[k];
+            offsets[k] = offsets[k - 1];
+            want[k] = want[k - 1];
+            offsets[k - 1] = o;
+            want[k - 1] = m;
+        }
+    for (int round = 0; round < 8; round++) {
+        int first = round == 0 || nwant == 0 ? 0 : (int)random_below(&dice, (uint64_t)nwant) & ~1;
+        struct reader *r;
+        assert_int_equal(reader_open(&r, part, sim_loop(w.sim, 0), nwant ? offsets[first] : 0, READ_COMMITTED, on_ready,
+                                     NULL), 0);
+        int n = marks_read(r, got, 2 * N);
+        assert_int_equal(n, nwant - first);
+        assert_memory_equal(got, want + first, (size_t)n * sizeof *got);
+        assert_int_equal(reader_offset(r), reader_end(r));
+        reader_close(r);
+    }
+}
+
 /* The end of a topic ends its readers and refuses its writers; closing in the middle of waits harms nobody. */
 static void test_delete(void **state)
 {
@@ -186,6 +322,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_write_read, begin, end),
         cmocka_unit_test_setup_teardown(test_seek, begin, end),
+        cmocka_unit_test_setup_teardown(test_committed, begin, end),
+        cmocka_unit_test_setup_teardown(test_committed_random, begin, end),
         cmocka_unit_test_setup_teardown(test_delete, begin, end),
         cmocka_unit_test(test_partition),
     };
