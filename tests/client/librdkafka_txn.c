@@ -1,0 +1,200 @@
+/* librdkafka's transactional producer against a node in this process: what is committed is read once and whole by
+ * read_committed, what is aborted is not, a second producer of the same id fences the first, a restart loses nothing, and
+ * a transaction that nobody ends is aborted by the clock. */
+#include "tests/lib/server.h"
+#include "tests/unit/unit.h"
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { WAIT_MS = 30000, PARTS = 2 };
+
+static struct server server;
+
+static rd_kafka_t *client(rd_kafka_type_t type, const char *const *conf)
+{
+    char err[256];
+    rd_kafka_conf_t *c = rd_kafka_conf_new();
+    assert_int_equal(rd_kafka_conf_set(c, "bootstrap.servers", server.address, err, sizeof err), RD_KAFKA_CONF_OK);
+    for (; conf && *conf; conf += 2)
+        if (rd_kafka_conf_set(c, conf[0], conf[1], err, sizeof err) != RD_KAFKA_CONF_OK)
+            fail_msg("%s", err);
+    rd_kafka_t *rk = rd_kafka_new(type, c, err, sizeof err);
+    if (!rk)
+        fail_msg("%s", err);
+    return rk;
+}
+
+static rd_kafka_t *producer(const char *id, const char *timeout_ms)
+{
+    const char *conf[] = {"transactional.id", id, "transaction.timeout.ms", timeout_ms, "linger.ms", "0", NULL};
+    return client(RD_KAFKA_PRODUCER, conf);
+}
+
+static void good(rd_kafka_error_t *e)
+{
+    if (e)
+        fail_msg("%s", rd_kafka_error_string(e));
+}
+
+static void create(const char *name)
+{
+    char err[256];
+    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, NULL);
+    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+    rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(name, PARTS, -1, err, sizeof err);
+    rd_kafka_CreateTopics(rk, &t, 1, NULL, q);
+    rd_kafka_event_t *ev = rd_kafka_queue_poll(q, WAIT_MS);
+    assert_non_null(ev);
+    rd_kafka_event_destroy(ev);
+    rd_kafka_NewTopic_destroy(t);
+    rd_kafka_queue_destroy(q);
+    rd_kafka_destroy(rk);
+}
+
+static void send_one(rd_kafka_t *rk, const char *topic, int32_t part, int number)
+{
+    char value[16];
+    int n = snprintf(value, sizeof value, "%d", number);
+    assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(part),
+                                       RD_KAFKA_V_VALUE(value, (size_t)n),
+                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END), 0);
+}
+
+/* Reads the topic's partitions to their ends under read_committed; counts how often each number below `max` was read. */
+static void read_all(const char *topic, int *seen, int max)
+{
+    const char *conf[] = {"group.id", "reader", "isolation.level", "read_committed", "enable.partition.eof", "true",
+                          "auto.offset.reset", "earliest", "enable.auto.commit", "false", NULL};
+    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTS);
+    for (int32_t i = 0; i < PARTS; i++)
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(rk, list), 0);
+    memset(seen, 0, (size_t)max * sizeof *seen);
+    for (int ends = 0; ends < PARTS;) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, WAIT_MS);
+        assert_non_null(m);
+        if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            ends++;
+        } else {
+            char text[16] = "";
+            assert_int_equal(m->err, 0);
+            assert_true(m->len < sizeof text);
+            memcpy(text, m->payload, m->len);
+            assert_in_range(atoi(text), 0, max - 1);
+            seen[atoi(text)]++;
+        }
+        rd_kafka_message_destroy(m);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+/* Every third transaction is aborted: exactly the numbers of the others are read, each once. */
+static void test_commit_abort(void **state)
+{
+    (void)state;
+    enum { TXNS = 30 };
+    int seen[TXNS];
+    create("commits");
+    rd_kafka_t *rk = producer("worker", "60000");
+    good(rd_kafka_init_transactions(rk, WAIT_MS));
+    for (int i = 0; i < TXNS; i++) {
+        good(rd_kafka_begin_transaction(rk));
+        send_one(rk, "commits", i % 2, i);
+        if (i % 5 == 0)
+            send_one(rk, "commits", (i + 1) % 2, i); /* both or none */
+        if (i % 3 == 0) {
+            assert_int_equal(rd_kafka_flush(rk, WAIT_MS), 0);
+            good(rd_kafka_abort_transaction(rk, WAIT_MS));
+        } else {
+            good(rd_kafka_commit_transaction(rk, WAIT_MS));
+        }
+    }
+    rd_kafka_destroy(rk);
+    for (int round = 0; round < 2; round++) {
+        read_all("commits", seen, TXNS);
+        for (int i = 0; i < TXNS; i++)
+            assert_int_equal(seen[i], i % 3 == 0 ? 0 : i % 5 == 0 ? 2 : 1);
+        if (round == 0)
+            server_restart(&server);
+    }
+}
+
+/* Who comes second with a transactional id ends the first one's transaction and keeps it out. */
+static void test_fencing(void **state)
+{
+    (void)state;
+    int seen[3];
+    create("fenced");
+    rd_kafka_t *first = producer("twin", "60000"), *second = producer("twin", "60000");
+    good(rd_kafka_init_transactions(first, WAIT_MS));
+    good(rd_kafka_begin_transaction(first));
+    send_one(first, "fenced", 0, 1);
+    assert_int_equal(rd_kafka_flush(first, WAIT_MS), 0);
+    good(rd_kafka_init_transactions(second, WAIT_MS));
+    rd_kafka_error_t *e = rd_kafka_commit_transaction(first, WAIT_MS);
+    assert_non_null(e);
+    assert_true(rd_kafka_error_is_fatal(e));
+    rd_kafka_error_destroy(e);
+    good(rd_kafka_begin_transaction(second));
+    send_one(second, "fenced", 0, 2);
+    good(rd_kafka_commit_transaction(second, WAIT_MS));
+    rd_kafka_destroy(first);
+    rd_kafka_destroy(second);
+    read_all("fenced", seen, 3);
+    assert_int_equal(seen[1], 0);
+    assert_int_equal(seen[2], 1);
+}
+
+/* A producer that goes away with its transaction open holds others back no longer than its timeout. */
+static void test_timeout(void **state)
+{
+    (void)state;
+    int seen[8];
+    create("left");
+    rd_kafka_t *gone = producer("gone", "5000"), *other = producer("other", "60000");
+    good(rd_kafka_init_transactions(gone, WAIT_MS));
+    good(rd_kafka_init_transactions(other, WAIT_MS));
+    good(rd_kafka_begin_transaction(gone));
+    send_one(gone, "left", 0, 1);
+    assert_int_equal(rd_kafka_flush(gone, WAIT_MS), 0);
+    good(rd_kafka_begin_transaction(other));
+    send_one(other, "left", 0, 2);
+    good(rd_kafka_commit_transaction(other, WAIT_MS));
+    read_all("left", seen, 8);
+    assert_int_equal(seen[2], 0); /* behind what is open */
+    for (int i = 0; i < 200 && !seen[2]; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        read_all("left", seen, 8);
+    }
+    assert_int_equal(seen[1], 0);
+    assert_int_equal(seen[2], 1);
+    rd_kafka_destroy(gone);
+    rd_kafka_destroy(other);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    static const char *const set[] = {"transaction.abort.timed.out.transaction.cleanup.interval.ms=200", NULL};
+    server_start(&server, set);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    server_stop(&server);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_commit_abort), cmocka_unit_test(test_fencing),
+                                       cmocka_unit_test(test_timeout)};
+    return cmocka_run_group_tests(tests, start, stop);
+}
