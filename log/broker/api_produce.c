@@ -2,7 +2,8 @@
  *
  * A batch that would begin a transaction on its partition comes back unverified. The coordinator is asked whether the
  * partition is in the producer's transaction, or, from version 12 on, to add it; then those appends are made once more,
- * each with the guard that the store gave, so that no answer from before a marker lets a batch in after it.
+ * each with the guard that the store gave, so that no answer from before a marker lets a batch in after it. Requests of the
+ * same producer that come meanwhile keep their order (line.h).
  *
  * Record bytes stay in the frame: the store stamps offset and leader epoch there and writes them from there. A batch
  * that must be rebuilt (another codec, gaps in its deltas) gets a buffer of its own. */
@@ -15,10 +16,13 @@ struct produce {
     struct image *im; /* keeps topics and their parts alive */
     struct append_set set;
     struct produce_response_partition **where; /* per append: its place in the answer */
+    const struct topic **topic;                /* per append */
     struct buf **built;                        /* per append: buffer of its own, or NULL */
     size_t built_bytes;                        /* of all of them */
     bool failed;
-    /* those that came back unverified */
+    int64_t txn_producer; /* of the first transactional batch; -1: there is none */
+    struct line_place place;
+    unsigned unverified; /* appends that came back so, and then: */
     struct coord_call call;
     struct append_set again;
     struct produce_response_partition **again_where;
@@ -64,6 +68,7 @@ static void produced(struct produce *pr)
 {
     for (unsigned i = 0; i < pr->set.n; i++)
         buf_release(pr->built[i]);
+    line_leave(&pr->place);
     produce_finish(pr->r, pr);
 }
 
@@ -110,34 +115,19 @@ static void verified(struct coord_call *call)
         pr->again_where[n++] = pr->again_where[i];
     }
     pr->again.n = n;
-    if (n)
+    if (n) {
         store_append(req_broker(r)->store, &pr->again);
-    else
+        line_pass(&pr->place);
+    } else {
         produced(pr);
-}
-
-static struct str topic_name(const struct produce *pr, const struct produce_response_topic *to)
-{
-    const struct topic *t = to->name.len ? NULL : image_topic_by_id(pr->im, to->topic_id);
-    return t ? str_of(t->name) : to->name;
-}
-
-/* Name and number of the partition that an answer stands for. */
-static struct coord_part part_of(const struct produce *pr, const struct produce_response_partition *po)
-{
-    for (uint32_t i = 0; i < pr->out.responses_n; i++) {
-        const struct produce_response_topic *to = &pr->out.responses[i];
-        if (po >= to->partition_responses && po < to->partition_responses + to->partition_responses_n)
-            return (struct coord_part){.topic = topic_name(pr, to), .index = po->index};
     }
-    CHECK(false);
-    return (struct coord_part){.index = -1};
 }
 
 /* One transactional id has one producer: batches of any other are not of its transaction. */
-static void verify(struct produce *pr, unsigned n)
+static void verify(struct produce *pr)
 {
     struct req *r = pr->r;
+    unsigned n = pr->unverified;
     struct recbatch first = {.producer_id = -1}, rb;
     pr->again = (struct append_set){.from = r->desk->loop, .items = REQ_ARRAY(r, struct append, n),
                                     .done_cb = appended_again};
@@ -162,7 +152,7 @@ static void verify(struct produce *pr, unsigned n)
                                                        .len = ap->len, .flags = ap->flags, .guard = ap->guard};
         pr->again_where[pr->again.n] = pr->where[i];
         pr->again_part[pr->again.n++] = pr->call.nparts;
-        pr->call.parts[pr->call.nparts++] = part_of(pr, pr->where[i]);
+        pr->call.parts[pr->call.nparts++] = (struct coord_part){.topic = str_of(pr->topic[i]->name), .index = pr->where[i]->index};
     }
     pr->call.producer_id = first.producer_id;
     pr->call.epoch = first.producer_epoch;
@@ -175,17 +165,25 @@ static void verify(struct produce *pr, unsigned n)
 static void appended(struct append_set *set)
 {
     struct produce *pr = container_of(set, struct produce, set);
-    unsigned unverified = 0;
     for (unsigned i = 0; i < set->n; i++) {
         if (set->items[i].status == E_TXN_UNVERIFIED)
-            unverified++;
+            pr->unverified++;
         else
             told(pr->r, pr, &set->items[i], pr->where[i]);
     }
-    if (unverified)
-        verify(pr, unverified);
+    if (pr->unverified)
+        line_stuck(&pr->place);
     else
         produced(pr);
+}
+
+static void produce_go(struct line_place *pl, bool ask)
+{
+    struct produce *pr = container_of(pl, struct produce, place);
+    if (ask)
+        verify(pr);
+    else
+        store_append(req_broker(pr->r)->store, &pr->set);
 }
 
 static void judge_refuse(struct req *r, struct produce *pr, struct produce_response_partition *po,
@@ -253,6 +251,8 @@ static bool judge(struct req *r, struct produce *pr, const struct topic *t, stru
     }
     if (v.fix_ts)
         recbatch_set_max_ts(ap->bytes, v.max_ts, rules.append_time);
+    if (txn && pr->txn_producer < 0)
+        pr->txn_producer = v.head.producer_id;
     return true;
 }
 
@@ -291,6 +291,7 @@ static void produce_topic(struct req *r, struct produce *pr, uint32_t i)
             refuse(r, pr, po, code, NULL);
         else if (judge(r, pr, t, pi->records, &pr->set.items[n], po, &pr->built[n])) {
             pr->where[n] = po;
+            pr->topic[n] = t;
             pr->set.n++;
         }
     }
@@ -311,12 +312,15 @@ void api_produce(struct req *r)
     pr->out.responses_n = pr->in->topic_data_n;
     pr->set = (struct append_set){.from = r->desk->loop, .items = REQ_ARRAY(r, struct append, n), .done_cb = appended};
     pr->where = REQ_ARRAY(r, struct produce_response_partition *, n);
+    pr->topic = REQ_ARRAY(r, const struct topic *, n);
+    pr->txn_producer = -1;
+    pr->place.go_cb = produce_go;
     pr->built = REQ_ARRAY(r, struct buf *, n);
     pr->im = req_image(r);
     for (uint32_t i = 0; i < pr->in->topic_data_n; i++)
         produce_topic(r, pr, i);
-    if (pr->set.n)
-        store_append(req_broker(r)->store, &pr->set);
-    else
+    if (!pr->set.n)
         produce_finish(r, pr);
+    else if (pr->txn_producer < 0 || line_enter(&r->desk->lines, pr->txn_producer, &pr->place))
+        store_append(req_broker(r)->store, &pr->set);
 }

@@ -470,6 +470,7 @@ static void desk_init(struct desk *desk, struct broker *b, struct loop *loop)
     list_init(&desk->reqs);
     list_init(&desk->spare);
     wbuf_init(&desk->out);
+    map_init(&desk->lines);
 }
 
 static void desk_fini(struct desk *desk)
@@ -485,6 +486,7 @@ static void desk_fini(struct desk *desk)
     compress_free(desk->compress);
     sessions_free(desk->sessions);
     wbuf_fini(&desk->out);
+    lines_fini(&desk->lines);
 }
 
 int broker_open(struct broker **out, const struct broker_conf *bc, struct diag *d)

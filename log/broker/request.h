@@ -4,6 +4,7 @@
 #define BROKER_REQUEST_H
 #include "log/broker/broker.h"
 #include "log/base/limits.h"
+#include "log/broker/line.h"
 #include "log/wire/wire.h"
 
 struct desk;
@@ -62,6 +63,7 @@ struct desk {
     struct list reqs, spare; /* req.desk_link */
     unsigned nspare;
     struct wbuf out;
+    struct map lines; /* of transactional producers: line.h */
 };
 
 /* What a connection's requests share. */
