@@ -2,7 +2,8 @@
  *
  * A fieldset is one side (key or value) of a row format with, for each of its columns, the batch column that wants it.
  * A decoder of a format fills row `row` of those columns: field_found says which were there, and what was not is made NULL
- * at the end of the row. A row that fails halfway leaves nothing behind, since its number is used again. */
+ * at the end of the row. A row is not NULL before it is written; one that fails halfway is made so again, since its number
+ * is used again. */
 #ifndef IO_CODEC_H
 #define IO_CODEC_H
 #include "engine/io/io.h"
@@ -11,7 +12,8 @@ struct field {
     struct str name;
     struct type type;
     int out;                 /* batch column, -1: nobody wants it */
-    uint64_t seen, seen_exact; /* number of the record that last had it, and under exactly this name */
+    uint64_t seen;           /* number of the record that last had it */
+    bool exact;              /* and under exactly this name */
 };
 struct json_shape;
 struct fieldset {
@@ -19,7 +21,8 @@ struct fieldset {
     bool bare; /* JSON: one value, not an object */
     unsigned n;
     struct field *fields;
-    uint64_t record; /* counts records, for `seen` */
+    unsigned wanted, found; /* fields that have an output column; those of them that this record has */
+    uint64_t record;        /* counts records, for `seen` */
     struct json_shape *shape;
 };
 int fieldset_open(struct fieldset *fs, const struct format *f, bool is_key, unsigned n, const struct column *cols,
@@ -39,6 +42,17 @@ struct target {
 #define ERROR_TEXT 160
 /* Writes the sentence and gives false. */
 bool decode_fail(struct target *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static inline void fieldset_begin(struct fieldset *fs) /* a record */
+{
+    fs->record++;
+    fs->found = 0;
+}
+static inline void field_found(struct fieldset *fs, struct field *f) /* for the first time in this record; it is wanted */
+{
+    f->seen = fs->record;
+    fs->found++;
+}
 
 /* Each: the bytes of one key or value (not null) into t; false: t->error says why. */
 bool json_decode(struct fieldset *fs, struct str s, struct target *t);

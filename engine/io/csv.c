@@ -40,7 +40,6 @@ static bool put_field(const struct field *f, struct str s, bool quoted, struct t
         field_null(v, t->row);
         return true;
     }
-    field_valid(v, t->row);
     if (f->type.id == T_BOOLEAN) {
         v->b[t->row] = str_eq_nocase(s, STR("true"));
         return v->b[t->row] || str_eq_nocase(s, STR("false")) ||
@@ -61,7 +60,7 @@ bool csv_decode(struct fieldset *fs, struct str s, struct target *t)
         end--;
     if (end > p && end[-1] == '\r')
         end--;
-    fs->record++;
+    fieldset_begin(fs);
     for (unsigned i = 0;; i++) {
         struct str text;
         bool quoted;
@@ -69,9 +68,11 @@ bool csv_decode(struct fieldset *fs, struct str s, struct target *t)
             return decode_fail(t, "DELIMITED: more than %u fields", fs->n);
         if (!take_field(&p, end, fs->format.delimiter, t->scratch, &text, &quoted))
             return decode_fail(t, "DELIMITED: a quote is wrong in field %u", i + 1);
-        fs->fields[i].seen = fs->record;
-        if (fs->fields[i].out >= 0 && !put_field(&fs->fields[i], text, quoted, t))
-            return false;
+        if (fs->fields[i].out >= 0) {
+            field_found(fs, &fs->fields[i]);
+            if (!put_field(&fs->fields[i], text, quoted, t))
+                return false;
+        }
         if (p == end)
             return i + 1 == fs->n || decode_fail(t, "DELIMITED: %u fields where %u belong", i + 1, fs->n);
         p++;

@@ -9,7 +9,8 @@ struct decoder {
     struct row_format f;
     struct fieldset key, value;
     struct want *wants;
-    unsigned nwants;
+    unsigned nwants, npseudo;
+    unsigned *pseudo;      /* the wants that no format fills */
     struct schema out;     /* a column per want, then perhaps the timestamp's */
     int *same_as;          /* per want: an earlier one of the same column, or -1 */
     int ts;                /* column that event time comes from, -1: the record's own timestamp */
@@ -55,22 +56,28 @@ static void connect_want(struct decoder *d, const struct want *w, unsigned out)
 {
     struct fieldset *fs = w->from == WANT_KEY ? &d->key : &d->value;
     d->same_as[out] = -1;
-    if (w->from != WANT_KEY && w->from != WANT_VALUE)
+    if (w->from != WANT_KEY && w->from != WANT_VALUE) {
+        d->pseudo[d->npseudo++] = out;
         return;
+    }
     struct field *f = &fs->fields[w->index];
-    if (f->out >= 0)
+    if (f->out >= 0) {
         d->same_as[out] = f->out;
-    else
-        f->out = (int)out;
+        return;
+    }
+    f->out = (int)out;
+    fs->wanted++;
 }
 
 static void connect_timestamp(struct decoder *d)
 {
     unsigned at = (unsigned)d->f.ts_column;
     struct want w = {at < d->f.nkey ? WANT_KEY : WANT_VALUE, at < d->f.nkey ? at : at - d->f.nkey};
-    struct field *f = w.from == WANT_KEY ? &d->key.fields[w.index] : &d->value.fields[w.index];
+    struct fieldset *fs = w.from == WANT_KEY ? &d->key : &d->value;
+    struct field *f = &fs->fields[w.index];
     if (f->out < 0) {
         f->out = (int)d->nwants;
+        fs->wanted++;
         d->out.cols[d->out.n++] = (struct column){"", f->type};
     }
     d->ts = f->out;
@@ -108,6 +115,7 @@ int decoder_new(struct decoder **out, const struct row_format *f, const struct w
     d->nwants = nwants;
     d->wants = ARENA_ARRAY(&d->arena, struct want, MAX(nwants, 1u));
     d->same_as = ARENA_ARRAY(&d->arena, int, nwants + 1);
+    d->pseudo = ARENA_ARRAY(&d->arena, unsigned, nwants + 1);
     d->out = (struct schema){nwants, ARENA_ARRAY(&d->arena, struct column, nwants + 1)};
     for (unsigned i = 0; i < nwants; i++) {
         d->wants[i] = wants[i];
@@ -155,7 +163,7 @@ static bool decode_side(struct fieldset *fs, struct str s, struct target *t)
     case FORMAT_KAFKA:
         return kafka_decode(fs, s, t);
     default:
-        fs->record++;
+        fieldset_begin(fs);
         return true;
     }
 }
@@ -163,6 +171,8 @@ static bool decode_side(struct fieldset *fs, struct str s, struct target *t)
 /* Columns that the record did not have are NULL. */
 static inline void close_side(struct fieldset *fs, struct target *t)
 {
+    if (LIKELY(fs->found == fs->wanted))
+        return;
     for (unsigned i = 0; i < fs->n; i++)
         if (fs->fields[i].out >= 0 && fs->fields[i].seen != fs->record)
             field_null(&t->b->cols[fs->fields[i].out], t->row);
@@ -181,7 +191,7 @@ static bool decode_key(struct decoder *d, struct str key, struct target *t, int6
     if (!key.ptr && d->table)
         return decode_fail(t, "a table's record has no key");
     if (!key.ptr)
-        d->key.record++;
+        fieldset_begin(&d->key);
     else if (!decode_side(&d->key, key, t))
         return false;
     close_side(&d->key, t);
@@ -207,13 +217,21 @@ static bool event_time(const struct decoder *d, struct target *t, int64_t *ts)
     return *ts >= 0 || decode_fail(t, "the timestamp column is before 1970");
 }
 
+/* The row failed halfway. */
+static void row_reset(const struct decoder *d, const struct target *t)
+{
+    for (unsigned i = 0; i < d->out.n; i++)
+        field_valid(&t->b->cols[i], t->row);
+}
+
 /* Columns that no format fills. */
 static void fill_pseudo(const struct decoder *d, const struct target *t, const struct record *rec, int64_t window_start,
                         int32_t partition)
 {
-    for (unsigned i = 0; i < d->nwants; i++) {
-        struct vec *v = &t->b->cols[i];
-        switch (d->wants[i].from) {
+    for (unsigned i = 0; i < d->npseudo; i++) {
+        unsigned col = d->pseudo[i];
+        struct vec *v = &t->b->cols[col];
+        switch (d->wants[col].from) {
         case WANT_ROWTIME:
             v->i64[t->row] = t->b->ts[t->row];
             break;
@@ -226,13 +244,9 @@ static void fill_pseudo(const struct decoder *d, const struct target *t, const s
         case WANT_WINDOWSTART:
             v->i64[t->row] = window_start;
             break;
-        case WANT_WINDOWEND:
+        default: /* WANT_WINDOWEND */
             v->i64[t->row] = window_start + d->f.window_size_ms;
-            break;
-        default:
-            continue;
         }
-        field_valid(v, t->row);
     }
 }
 
@@ -254,7 +268,7 @@ static bool decode_record(struct decoder *d, const struct record *rec, struct ta
     if (!decode_key(d, rec->key, t, &window_start))
         return false;
     if (!rec->value.ptr)
-        d->value.record++;
+        fieldset_begin(&d->value);
     else if (!decode_side(&d->value, rec->value, t))
         return false;
     close_side(&d->value, t);
@@ -342,10 +356,12 @@ static bool decode_recbatch(struct run *run, const struct recbatch *rb, struct t
             return false;
         }
         t->row = run->b->n;
-        if (decode_record(run->d, &rec, t, run->partition, run->cap))
+        if (LIKELY(decode_record(run->d, &rec, t, run->partition, run->cap))) {
             run->b->n++;
-        else
+        } else {
+            row_reset(run->d, t);
             report(run, rec.offset, t->error);
+        }
     }
     if (recbatch_iter_err(&it))
         report(run, rb->base_offset, "the record batch is malformed");
@@ -369,10 +385,8 @@ static uint32_t rows_in(struct str bytes)
 static struct batch *batch_start(struct decoder *d, struct arena *a, uint32_t cap)
 {
     struct batch *b = batch_new(a, &d->out, cap);
-    for (unsigned i = 0; i < d->out.n; i++) {
-        size_t size = ((size_t)cap + 63) / 64 * 8 + 8;
-        b->cols[i].valid = arena_zalloc(a, size);
-    }
+    for (unsigned i = 0; i < d->out.n; i++)
+        vec_alloc_valid(&b->cols[i], a, cap);
     return b;
 }
 

@@ -20,7 +20,7 @@ struct known_key {
     char text[KEY_TEXT]; /* "name": with quotes and colon, zeros behind */
     uint32_t len;        /* 0: nothing known */
     uint32_t mask;       /* of the bytes that count */
-    int field;           /* -1: none of ours */
+    int field;           /* -1: none that is wanted */
     bool exact;
 };
 struct json_shape {
@@ -45,6 +45,8 @@ void json_shape_free(struct json_shape *s)
 
 static inline const char *skip_blanks(const char *p, const char *end)
 {
+    if (LIKELY(p < end && (uint8_t)*p > ' '))
+        return p;
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
         p++;
     return p;
@@ -57,21 +59,29 @@ struct text {
     bool escaped;
 };
 
-/* The first byte from p on that is a quote, a backslash, a control character or (with high) not ASCII; end if none. */
+#if defined(__SSE2__)
+/* A bit for each of 16 bytes that is a quote, a backslash, a control character or (with high) not ASCII. */
+static inline unsigned text_stops(const char *p, bool high)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i named = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    __m128i low = high ? _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)) /* of signed bytes: what is not ASCII is below zero */
+                       : _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(named, low));
+}
+#endif
+
+/* The first such byte from p on; end if there is none. */
 static inline const char *plain_until(const char *p, const char *end, const char *limit, bool high)
 {
 #if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
-    while (p < end && limit - p >= 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
-                                   _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
-        unsigned bits = (unsigned)_mm_movemask_epi8(hit) | (high ? (unsigned)_mm_movemask_epi8(v) : 0);
-        if (bits) {
-            p += __builtin_ctz(bits);
+    while (p < end && limit - p >= 32) {
+        unsigned stops = text_stops(p, high) | text_stops(p + 16, high) << 16;
+        if (stops) {
+            p += __builtin_ctz(stops);
             return p < end ? p : end;
         }
-        p += 16;
+        p += 32;
     }
 #endif
     while (p < end && *p != '"' && *p != '\\' && (uint8_t)*p > 0x1f && !(high && (*p & 0x80)))
@@ -79,19 +89,18 @@ static inline const char *plain_until(const char *p, const char *end, const char
     return p < end ? p : end;
 }
 
-/* p is behind the opening quote; gives the place behind the closing one, or NULL. Everything is checked but escapes. */
-static inline const char *scan_text(const char *p, const char *end, const char *limit, struct text *out)
+/* p is the first byte of the text that is not plain. */
+static const char *scan_odd_text(const char *start, const char *p, const char *end, const char *limit, struct text *out)
 {
-    const char *start = p;
-    bool high = true, escaped = false;
-    for (;;) {
-        p = plain_until(p, end, limit, high);
+    bool high = false, escaped = false;
+    for (;; p = plain_until(p, end, limit, !high)) {
         if (p >= end)
             return NULL;
         if (*p == '"')
             break;
         if (*p & 0x80) {
-            high = false;
+            high = true;
+            p++;
         } else if (*p == '\\') {
             escaped = true;
             p += 2;
@@ -100,8 +109,19 @@ static inline const char *scan_text(const char *p, const char *end, const char *
         }
     }
     *out = (struct text){{start, (size_t)(p - start)}, escaped};
-    if (UNLIKELY(!high) && !utf8_valid(out->s))
+    if (high && !utf8_valid(out->s))
         return NULL;
+    return p + 1;
+}
+
+/* p is behind the opening quote; gives the place behind the closing one, or NULL. Everything is checked but escapes. */
+static inline const char *scan_text(const char *p, const char *end, const char *limit, struct text *out)
+{
+    const char *start = p;
+    p = plain_until(p, end, limit, true);
+    if (UNLIKELY(p == end || *p != '"'))
+        return scan_odd_text(start, p, end, limit, out);
+    *out = (struct text){{start, (size_t)(p - start)}, false};
     return p + 1;
 }
 
@@ -386,23 +406,33 @@ static const char *number_value(const struct scan *sc, const struct field *f, st
     return NULL;
 }
 
-static const char *text_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p,
-                              struct target *t)
+/* A text that has escapes, or is no VARCHAR, or malformed (p is NULL). */
+static const char *odd_text_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p,
+                                  const struct text *text, struct target *t)
 {
-    struct text text;
-    p = scan_text(p + 1, sc->end, sc->limit, &text);
-    struct str s = p ? text.s : STR_NULL;
-    if (p && text.escaped)
-        s = unescape(sc->shape, text.s);
+    struct str s = p ? text->s : STR_NULL;
+    if (p && text->escaped)
+        s = unescape(sc->shape, text->s);
     if (!s.ptr) {
         decode_fail(t, "JSON: malformed text at column %.*s", STR_ARG(f->name));
         return NULL;
     }
     if (f->type.id == T_VARCHAR) {
-        v->s[t->row] = text.escaped ? batch_keep(t->b, s) : view_of(t, s);
+        v->s[t->row] = batch_keep(t->b, s);
         return p;
     }
     return field_from_text(f, v, s, t) ? p : NULL;
+}
+
+static inline const char *text_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p,
+                                     struct target *t)
+{
+    struct text text;
+    p = scan_text(p + 1, sc->end, sc->limit, &text);
+    if (UNLIKELY(!p || text.escaped || f->type.id != T_VARCHAR))
+        return odd_text_value(sc, f, v, p, &text, t);
+    v->s[t->row] = view_of(t, text.s);
+    return p;
 }
 
 static const char *word_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p,
@@ -450,7 +480,6 @@ static inline const char *field_value(const struct scan *sc, const struct field 
         decode_fail(t, "JSON: the record ends before column %.*s", STR_ARG(f->name));
         return NULL;
     }
-    field_valid(v, t->row);
     switch (*p) {
     case '"':
         return text_value(sc, f, v, p, t);
@@ -523,6 +552,8 @@ static const char *learn_key(struct fieldset *fs, const struct scan *sc, unsigne
         return NULL;
     after++;
     out->field = find_field(fs, key, &out->exact);
+    if (out->field >= 0 && fs->fields[out->field].out < 0)
+        out->field = -1;
     out->len = 0;
     size_t len = (size_t)(after - p);
     if (len <= KEY_TEXT) {
@@ -539,17 +570,21 @@ static const char *learn_key(struct fieldset *fs, const struct scan *sc, unsigne
 /* ---- records */
 
 /* Marks the field as found in this record. False: the value is not for us, since the exact name was there before. */
-static inline bool take_field(struct fieldset *fs, const struct known_key *key)
+static inline bool take_field(struct fieldset *fs, const struct known_key *key, struct target *t)
 {
     if (key->field < 0)
         return false;
     struct field *f = &fs->fields[key->field];
-    if (f->seen_exact == fs->record && !key->exact)
+    if (LIKELY(f->seen != fs->record)) {
+        field_found(fs, f);
+        f->exact = key->exact;
+        return true;
+    }
+    if (f->exact && !key->exact)
         return false;
-    f->seen = fs->record;
-    if (key->exact)
-        f->seen_exact = fs->record;
-    return f->out >= 0;
+    f->exact = key->exact;
+    field_valid(&t->b->cols[f->out], t->row); /* what was there first may have been null */
+    return true;
 }
 
 static bool decode_object(struct fieldset *fs, const struct scan *sc, const char *start, struct target *t)
@@ -561,6 +596,7 @@ static bool decode_object(struct fieldset *fs, const struct scan *sc, const char
     bool empty = p < sc->end && *p == '}';
     for (unsigned place = 0; !empty; place++) {
         struct known_key learnt, *key = &fs->shape->keys[MIN(place, SHAPE_KEYS - 1u)];
+        p = skip_blanks(p, sc->end);
         if (LIKELY(key_matches(key, p, sc))) {
             p += key->len;
         } else {
@@ -572,7 +608,7 @@ static bool decode_object(struct fieldset *fs, const struct scan *sc, const char
         }
         p = skip_blanks(p, sc->end);
         const char *at = p;
-        if (take_field(fs, key)) {
+        if (take_field(fs, key, t)) {
             p = field_value(sc, &fs->fields[key->field], p, 1, t);
             if (!p)
                 return false;
@@ -583,7 +619,7 @@ static bool decode_object(struct fieldset *fs, const struct scan *sc, const char
         }
         p = skip_blanks(p, sc->end);
         if (p < sc->end && *p == ',') {
-            p = skip_blanks(p + 1, sc->end);
+            p++;
             continue;
         }
         if (p == sc->end || *p != '}')
@@ -597,13 +633,13 @@ static bool decode_object(struct fieldset *fs, const struct scan *sc, const char
 bool json_decode(struct fieldset *fs, struct str s, struct target *t)
 {
     struct scan sc = {s.ptr + s.len, t->limit, fs->shape};
-    fs->record++;
+    fieldset_begin(fs);
     if (!fs->bare)
         return decode_object(fs, &sc, s.ptr, t);
     struct field *f = &fs->fields[0];
     const char *p = skip_blanks(s.ptr, sc.end);
-    f->seen = fs->record;
     if (f->out >= 0) {
+        field_found(fs, f);
         p = field_value(&sc, f, p, 0, t);
         if (!p)
             return false;

@@ -7,8 +7,7 @@ bool kafka_decode(struct fieldset *fs, struct str s, struct target *t)
 {
     struct field *f = &fs->fields[0];
     size_t width = f->type.id == T_INT ? 4 : type_is_text(f->type) ? s.len : 8;
-    fs->record++;
-    f->seen = fs->record;
+    fieldset_begin(fs);
     if (s.len != width)
         return decode_fail(t, "KAFKA: %zu bytes where column %.*s takes %zu", s.len, STR_ARG(f->name), width);
     if (f->type.id == T_VARCHAR && !utf8_valid(s))
@@ -16,7 +15,7 @@ bool kafka_decode(struct fieldset *fs, struct str s, struct target *t)
     if (f->out < 0)
         return true;
     struct vec *v = &t->b->cols[f->out];
-    field_valid(v, t->row);
+    field_found(fs, f);
     switch (f->type.id) {
     case T_INT:
         v->i32[t->row] = (int32_t)be32(s.ptr);

@@ -42,14 +42,16 @@ static void env_output(void *task, struct op *op, int32_t part, int64_t ts_ms, s
     }
     t->rows_out++;
     writer_record(o->writer, ts_ms, key, value);
-    o->collected += key.len + value.len + 16;
-    t->unflushed += key.len + value.len + 16;
+    size_t bytes = key.len + value.len + 16;
+    o->collected += bytes;
+    t->collected += bytes;
+    t->unflushed += bytes;
     /* A stream's rows may go out before their epoch ends; a table's come once per key at the marker. */
     if (op->node->inputs[0]->mode != MODE_APPEND)
         return;
     if (o->collected > ENGINE_FLUSH_BYTES)
         flush_output(t, o);
-    else if (t->unflushed > ENGINE_UNFLUSHED_BYTES)
+    else if (t->collected > ENGINE_COLLECTED_BYTES)
         flush_outputs(t);
 }
 
@@ -350,6 +352,7 @@ static void flush_output(struct task *t, struct task_output *o)
         return;
     size_t bytes = o->collected;
     o->collected = 0;
+    t->collected -= bytes;
     flush(t, o->writer, o, bytes);
 }
 

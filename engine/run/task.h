@@ -80,7 +80,8 @@ struct task {
     unsigned noutputs;
     struct task_output *outputs;
     struct part **output_parts;
-    size_t unflushed;
+    size_t collected; /* bytes of output not yet handed to a flush */
+    size_t unflushed; /* and those not yet durable, too */
     unsigned flushing[2]; /* by parity of the epoch they belong to */
 
     struct list results; /* of a query: struct result */

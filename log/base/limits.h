@@ -239,8 +239,8 @@
 #endif
 /* Bytes a source hands to its decoder at once, in whole record batches: one turn's worth. */
 #define ENGINE_DECODE_BYTES 262144
-/* A stream's output is written before the epoch ends when this much has collected; a task stops when it has more
- * than the second bound not yet durable. */
+/* A stream's output is written before the epoch ends when a partition has collected this much; a task stops when it has
+ * more than the second bound not yet durable. */
 #ifdef TINY
 #define ENGINE_FLUSH_BYTES 512
 #define ENGINE_UNFLUSHED_BYTES 4096
@@ -248,6 +248,8 @@
 #define ENGINE_FLUSH_BYTES 262144
 #define ENGINE_UNFLUSHED_BYTES 8388608
 #endif
+/* All partitions of a task together: so that a stopped task always waits for bytes that are on their way. */
+#define ENGINE_COLLECTED_BYTES (ENGINE_UNFLUSHED_BYTES / 2)
 /* Rows of a query that wait for their commit, or for a slow client. */
 #ifdef TINY
 #define ENGINE_RESULT_BYTES 2048

@@ -25,15 +25,13 @@ static inline int64_t unzigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_
 static inline int64_t cursor_varint(struct cursor *c)
 {
     const uint8_t *p = c->p;
-    if (LIKELY(c->end - p >= 2)) {
-        if (LIKELY(p[0] < 0x80)) {
-            c->p = p + 1;
-            return unzigzag(p[0]);
-        }
-        if (LIKELY(p[1] < 0x80)) {
-            c->p = p + 2;
-            return unzigzag((p[0] & 0x7fu) | (uint64_t)p[1] << 7);
-        }
+    if (LIKELY(p < c->end && p[0] < 0x80)) {
+        c->p = p + 1;
+        return unzigzag(p[0]);
+    }
+    if (LIKELY(c->end - p >= 2 && p[1] < 0x80)) {
+        c->p = p + 2;
+        return unzigzag((p[0] & 0x7fu) | (uint64_t)p[1] << 7);
     }
     struct varint_read slow = varint_read_slow(p, c->end);
     c->p = slow.p;
