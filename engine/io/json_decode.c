@@ -9,7 +9,8 @@
  * reader (vec/json.c) accepts; tests/fuzz/fuzz_json.c compares both.
  *
  * Speed comes from guessing that a record has the keys of the one before, in their order: a key is then one comparison of
- * 16 bytes, colon included, with no scanning and no look-up. A wrong guess costs a look-up and corrects the guess. Texts
+ * 16 bytes, colon and blanks included, with no scanning and no look-up. A wrong guess costs a look-up and corrects the
+ * guess. What most values are, short whole numbers and plain texts, is tried first (common_value). Texts
  * without escapes become views into the record. Stopping at the last wanted field would be faster, but would let broken
  * records pass, and the last of several equal keys must win. */
 
@@ -17,8 +18,8 @@
 #define SHAPE_KEYS 64 /* keys remembered, by their place in the record */
 
 struct known_key {
-    char text[KEY_TEXT]; /* "name": with quotes and colon, zeros behind */
-    uint32_t len;        /* 0: nothing known */
+    char text[KEY_TEXT]; /* "name": with quotes, colon and the blanks around, zeros behind */
+    int len;             /* 0: nothing known */
     uint32_t mask;       /* of the bytes that count */
     int field;           /* -1: none that is wanted */
     bool exact;
@@ -302,39 +303,39 @@ static inline struct sview view_of(const struct target *t, struct str s)
     return v;
 }
 
-/* One to seven digits and what ends them, without a branch on how many there are: guessing that wrong is what costs. Gives
- * their number; 0: it is another case, or there are no eight bytes to look at. */
-static inline unsigned scan_few_digits(const char *p, const char *limit, uint64_t *out)
+/* A whole number of one to seven digits, without a branch on how many there are: guessing that wrong is what costs. Gives
+ * how many; 0: it is another case, or there are no eight bytes to look at. */
+static inline unsigned scan_few_digits(const char *p, const struct scan *sc, uint64_t *out)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (limit - p < 8)
+    if (UNLIKELY(sc->limit - p < 8))
         return 0;
     uint64_t v, zeros = 0x3030303030303030, high = 0xf0f0f0f0f0f0f0f0;
     memcpy(&v, p, 8);
     uint64_t others = ((v & high) ^ zeros) | (((v + 0x0606060606060606) & high) ^ zeros); /* zero bytes are digits */
-    unsigned n = others ? (unsigned)__builtin_ctzll(others) / 8 : 0;
-    if (n == 0)
+    int n = others ? __builtin_ctzll(others) / 8 : 0;
+    if (n == 0 || n >= sc->end - p || (*p == '0' && n > 1) || p[n] == '.' || (p[n] | 0x20) == 'e')
         return 0;
     v = (v ^ zeros) << (64 - 8 * n); /* zeros in front make it eight digits */
     v = v * 10 + (v >> 8);
     *out = ((v & 0x000000ff000000ff) * 0x000f424000000064 + (v >> 16 & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
-    return n;
+    return (unsigned)n;
 #else
-    (void)p, (void)limit, (void)out;
+    (void)p, (void)sc, (void)out;
     return 0;
 #endif
 }
 
 /* Whole numbers of up to 18 digits; anything else goes through number_scan. */
-static inline const char *scan_int(const char *p, const char *end, const char *limit, int64_t *out)
+static const char *scan_int(const char *p, const struct scan *sc, int64_t *out)
 {
     uint64_t few;
-    unsigned nfew = scan_few_digits(p, limit, &few);
-    if (LIKELY(nfew && nfew < (size_t)(end - p) && (*p != '0' || nfew == 1) && p[nfew] != '.' && (p[nfew] | 0x20) != 'e')) {
+    unsigned nfew = scan_few_digits(p, sc, &few);
+    if (nfew) {
         *out = (int64_t)few;
         return p + nfew;
     }
-    const char *start = p;
+    const char *start = p, *end = sc->end;
     bool negative = *p == '-';
     p += negative;
     const char *digits = p;
@@ -365,7 +366,7 @@ static const char *number_value(const struct scan *sc, const struct field *f, st
     case T_DATE:
     case T_TIME:
     case T_TIMESTAMP:
-        p = scan_int(p, sc->end, sc->limit, &i);
+        p = scan_int(p, sc, &i);
         if (!p) {
             wrong_type(f, t, "a number that does not fit");
             return NULL;
@@ -472,10 +473,10 @@ static const char *nested_value(const struct scan *sc, const struct field *f, st
 }
 
 /* The value at p into its column. */
-static inline const char *field_value(const struct scan *sc, const struct field *f, const char *p, int outer,
-                                      struct target *t)
+static const char *field_value(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t)
 {
     struct vec *v = &t->b->cols[f->out];
+    p = skip_blanks(p, sc->end);
     if (UNLIKELY(p == sc->end)) {
         decode_fail(t, "JSON: the record ends before column %.*s", STR_ARG(f->name));
         return NULL;
@@ -501,6 +502,46 @@ static inline const char *field_value(const struct scan *sc, const struct field 
     }
 }
 
+/* The same for p before the end of the record, quickly for what is common. */
+static inline const char *common_value(const struct scan *sc, const struct field *f, const char *p, struct target *t)
+{
+    struct vec *v = &t->b->cols[f->out];
+    if (f->type.id == T_VARCHAR && *p == '"') {
+        const char *quote = plain_until(p + 1, sc->end, sc->limit, true);
+        if (LIKELY(quote < sc->end && *quote == '"')) {
+            v->s[t->row] = view_of(t, (struct str){p + 1, (size_t)(quote - p - 1)});
+            return quote + 1;
+        }
+    } else if (f->type.id == T_BIGINT || f->type.id == T_INT) {
+        uint64_t n;
+        unsigned digits = scan_few_digits(p, sc, &n);
+        if (LIKELY(digits)) {
+            if (f->type.id == T_BIGINT)
+                v->i64[t->row] = (int64_t)n;
+            else
+                v->i32[t->row] = (int32_t)n;
+            return p + digits;
+        }
+    }
+    return field_value(sc, f, p, 1, t);
+}
+
+/* And for what nobody wants. */
+static inline const char *common_pass(const struct scan *sc, const char *p)
+{
+    uint64_t n;
+    if (*p == '"') {
+        const char *quote = plain_until(p + 1, sc->end, sc->limit, true);
+        if (LIKELY(quote < sc->end && *quote == '"'))
+            return quote + 1;
+    } else {
+        unsigned digits = scan_few_digits(p, sc, &n);
+        if (LIKELY(digits))
+            return p + digits;
+    }
+    return pass_value(sc, skip_blanks(p, sc->end), 1);
+}
+
 /* ---- keys */
 
 /* The column of a key: by its exact name, else the first that differs in case only. */
@@ -522,7 +563,7 @@ static int find_field(const struct fieldset *fs, struct str key, bool *exact)
 /* Is known the key at p? */
 static inline bool key_matches(const struct known_key *known, const char *p, const struct scan *sc)
 {
-    if (known->len == 0 || (size_t)(sc->end - p) < known->len)
+    if (known->len == 0 || sc->end - p < known->len)
         return false;
 #if defined(__SSE2__)
     if (LIKELY(sc->limit - p >= KEY_TEXT)) {
@@ -536,12 +577,13 @@ static inline bool key_matches(const struct known_key *known, const char *p, con
     return memcmp(known->text, p, known->len) == 0;
 }
 
-/* A key that was not foreseen: looked up, and remembered for the next record. Gives the place behind the colon. */
+/* A key that was not foreseen: looked up, and remembered for the next record. Gives the place of its value. */
 static const char *learn_key(struct fieldset *fs, const struct scan *sc, unsigned place, const char *p,
                              struct known_key *out)
 {
     struct text text;
-    const char *after = p < sc->end && *p == '"' ? scan_text(p + 1, sc->end, sc->limit, &text) : NULL;
+    const char *quote = skip_blanks(p, sc->end);
+    const char *after = quote < sc->end && *quote == '"' ? scan_text(quote + 1, sc->end, sc->limit, &text) : NULL;
     if (!after)
         return NULL;
     struct str key = text.escaped ? unescape(sc->shape, text.s) : text.s;
@@ -550,16 +592,16 @@ static const char *learn_key(struct fieldset *fs, const struct scan *sc, unsigne
     after = skip_blanks(after, sc->end);
     if (after == sc->end || *after != ':')
         return NULL;
-    after++;
+    after = skip_blanks(after + 1, sc->end);
     out->field = find_field(fs, key, &out->exact);
     if (out->field >= 0 && fs->fields[out->field].out < 0)
         out->field = -1;
     out->len = 0;
-    size_t len = (size_t)(after - p);
+    ptrdiff_t len = after - p;
     if (len <= KEY_TEXT) {
         memset(out->text, 0, KEY_TEXT);
-        memcpy(out->text, p, len);
-        out->len = (uint32_t)len;
+        memcpy(out->text, p, (size_t)len);
+        out->len = (int)len;
         out->mask = len == 32 ? UINT32_MAX : (UINT32_C(1) << len) - 1;
         if (place < SHAPE_KEYS)
             fs->shape->keys[place] = *out;
@@ -592,11 +634,10 @@ static bool decode_object(struct fieldset *fs, const struct scan *sc, const char
     const char *p = skip_blanks(start, sc->end);
     if (p == sc->end || *p != '{')
         return decode_fail(t, "JSON: the record is not an object");
-    p = skip_blanks(p + 1, sc->end);
-    bool empty = p < sc->end && *p == '}';
+    const char *first = skip_blanks(++p, sc->end);
+    bool empty = first < sc->end && *first == '}';
     for (unsigned place = 0; !empty; place++) {
         struct known_key learnt, *key = &fs->shape->keys[MIN(place, SHAPE_KEYS - 1u)];
-        p = skip_blanks(p, sc->end);
         if (LIKELY(key_matches(key, p, sc))) {
             p += key->len;
         } else {
@@ -606,14 +647,15 @@ static bool decode_object(struct fieldset *fs, const struct scan *sc, const char
             p = after;
             key = &learnt;
         }
-        p = skip_blanks(p, sc->end);
         const char *at = p;
+        if (UNLIKELY(p == sc->end))
+            return malformed(t, p, start, "value is missing");
         if (take_field(fs, key, t)) {
-            p = field_value(sc, &fs->fields[key->field], p, 1, t);
+            p = common_value(sc, &fs->fields[key->field], p, t);
             if (!p)
                 return false;
         } else {
-            p = pass_value(sc, p, 1);
+            p = common_pass(sc, p);
             if (!p)
                 return malformed(t, at, start, "malformed value");
         }
@@ -626,7 +668,7 @@ static bool decode_object(struct fieldset *fs, const struct scan *sc, const char
             return malformed(t, p, start, "comma or } is missing");
         break;
     }
-    p = skip_blanks(p + 1, sc->end);
+    p = skip_blanks((empty ? first : p) + 1, sc->end);
     return p == sc->end || malformed(t, p, start, "something follows the object");
 }
 
