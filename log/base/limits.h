@@ -202,11 +202,12 @@
 
 /* ---- client */
 
-/* Bytes that a reader inside the process takes at once. */
+/* Bytes that a reader inside the process takes at once: what it has copied is still in the second-level cache when it is
+ * decoded. */
 #ifdef TINY
 #define READER_BYTES 1024
 #else
-#define READER_BYTES 1048576
+#define READER_BYTES 262144
 #endif
 #define REMOTE_FRAME_MAX 268435456 /* an answer larger than this is no Kafka server's */
 
