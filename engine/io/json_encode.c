@@ -3,29 +3,32 @@
 #include <emmintrin.h>
 #endif
 
-/* Rows as JSON objects: names were quoted beforehand, room is asked for once a row, and texts are copied and looked
- * through in the same step. Times are numbers, BYTES are Base64, NaN and infinities are texts, as the decoder takes them. */
+/* Rows as JSON objects: names were quoted beforehand, room is asked for once a row and once a text, and texts are copied
+ * and looked through in the same step. Times are numbers, BYTES are Base64, NaN and infinities are texts, as the decoder takes them. */
 
 #if defined(__SSE2__)
-/* A byte of v must be escaped: a quote, a backslash or a control character. */
-static inline bool must_escape(__m128i v)
+/* Not zero: a byte of v must be escaped, a quote, a backslash or a control character. */
+static inline __m128i escapes(__m128i v)
 {
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), control = _mm_set1_epi8(0x1f);
-    __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
-                               _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
-    return _mm_movemask_epi8(hit) != 0;
+    return _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
+                        _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
+}
+
+/* Copies 16 bytes. */
+static inline __m128i copy_piece(uint8_t *at, const char *p)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    _mm_storeu_si128((__m128i *)(void *)at, v);
+    return escapes(v);
 }
 
 static inline bool copy_long(uint8_t *at, const char *p, size_t n)
 {
-    for (size_t i = 0; i < n; i += 16) {
-        size_t from = MIN(i, n - 16); /* the last piece overlaps the one before */
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + from));
-        _mm_storeu_si128((__m128i *)(void *)(at + from), v);
-        if (must_escape(v))
-            return false;
-    }
-    return true;
+    __m128i hit = copy_piece(at + n - 16, p + n - 16); /* overlaps the piece before it */
+    for (size_t i = 0; i + 16 < n; i += 16)
+        hit = _mm_or_si128(hit, copy_piece(at + i, p + i));
+    return _mm_movemask_epi8(hit) == 0;
 }
 
 /* 8 to 15 bytes: two halves that overlap. */
@@ -35,7 +38,7 @@ static inline bool copy_short(uint8_t *at, const char *p, size_t n)
     __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)(p + n - 8));
     _mm_storel_epi64((__m128i *)(void *)at, a);
     _mm_storel_epi64((__m128i *)(void *)(at + n - 8), b);
-    return !must_escape(_mm_unpacklo_epi64(a, b));
+    return _mm_movemask_epi8(escapes(_mm_unpacklo_epi64(a, b))) == 0;
 }
 #endif
 
@@ -54,17 +57,6 @@ static inline bool copy_plain(uint8_t *at, const char *p, size_t n)
         at[i] = (uint8_t)p[i];
     }
     return true;
-}
-
-static void put_text(struct wbuf *out, struct str s)
-{
-    uint8_t *at = wbuf_room(out, s.len + 2);
-    if (UNLIKELY(!copy_plain(at + 1, s.ptr, s.len))) {
-        json_put_str(out, s);
-        return;
-    }
-    at[0] = at[s.len + 1] = '"';
-    out->len += s.len + 2;
 }
 
 static void put_quoted(struct wbuf *out, struct str s, bool base64)
@@ -114,23 +106,58 @@ static void put_value(struct wbuf *out, const struct batch *b, const struct vec 
         i128_format(v->i128[row], v->type.scale, out);
         break;
     case T_VARCHAR:
-        put_text(out, batch_str(b, v, row));
+        json_put_str(out, batch_str(b, v, row));
         break;
     default:
         put_quoted(out, batch_str(b, v, row), true);
     }
 }
 
-/* Short ones, and they nearly always are, are copied with what pads them: a fixed size costs no call. */
-static inline void put_fragment(struct wbuf *out, struct str f)
+/* From here on `at` is where the row goes on: out->len is set when others write, and at the end. There is always room for
+ * all that the row may still take besides texts. */
+static uint8_t *put_other(const struct side *s, const struct batch *b, const struct vec *v, uint32_t row, struct wbuf *out,
+                          uint8_t *at)
 {
-    size_t n = f.len <= FRAGMENT_PAD ? FRAGMENT_PAD : f.len;
-    uint8_t *at = wbuf_room(out, n);
-    if (LIKELY(n == FRAGMENT_PAD))
+    out->len = (size_t)(at - out->data);
+    put_value(out, b, v, row);
+    return wbuf_room(out, s->fixed);
+}
+
+static inline uint8_t *put_text(const struct side *s, const struct batch *b, const struct vec *v, uint32_t row,
+                                struct wbuf *out, uint8_t *at)
+{
+    struct str text = batch_str(b, v, row);
+    out->len = (size_t)(at - out->data);
+    at = wbuf_room(out, text.len + 2 + s->fixed);
+    if (UNLIKELY(!copy_plain(at + 1, text.ptr, text.len)))
+        return put_other(s, b, v, row, out, at);
+    at[0] = at[text.len + 1] = '"';
+    return at + text.len + 2;
+}
+
+/* Quickly for what is common. */
+static inline uint8_t *put_common(const struct side *s, const struct batch *b, const struct vec *v, uint32_t row,
+                                  struct wbuf *out, uint8_t *at)
+{
+    if (LIKELY(vec_valid(v, row))) {
+        if (v->type.id == T_VARCHAR)
+            return put_text(s, b, v, row, out, at);
+        if (v->type.id == T_BIGINT)
+            return at + i64_format(v->i64[row], (char *)at);
+        if (v->type.id == T_INT)
+            return at + i64_format(v->i32[row], (char *)at);
+    }
+    return put_other(s, b, v, row, out, at);
+}
+
+/* Short ones, and they nearly always are, are copied with what pads them: a fixed size costs no call. */
+static inline uint8_t *put_fragment(uint8_t *at, struct str f)
+{
+    if (LIKELY(f.len <= FRAGMENT_PAD))
         memcpy(at, f.ptr, FRAGMENT_PAD);
     else
-        memcpy(at, f.ptr, n);
-    out->len += f.len;
+        memcpy(at, f.ptr, f.len);
+    return at + f.len;
 }
 
 void json_encode(const struct side *s, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out)
@@ -139,12 +166,13 @@ void json_encode(const struct side *s, const struct batch *b, const unsigned *co
         put_value(out, b, &b->cols[cols[0]], row);
         return;
     }
-    wbuf_room(out, s->fixed);
+    uint8_t *at = wbuf_room(out, s->fixed);
     if (!s->n)
-        wbuf_u8(out, '{');
+        *at++ = '{';
     for (unsigned i = 0; i < s->n; i++) {
-        put_fragment(out, s->fragments[i]);
-        put_value(out, b, &b->cols[cols[i]], row);
+        at = put_fragment(at, s->fragments[i]);
+        at = put_common(s, b, &b->cols[cols[i]], row, out, at);
     }
-    wbuf_u8(out, '}');
+    *at++ = '}';
+    out->len = (size_t)(at - out->data);
 }

@@ -21,9 +21,19 @@ static const char pairs[] = "000102030405060708091011121314151617181920212223242
                             "5464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990"
                             "919293949596979899";
 
+static unsigned u64_digits(uint64_t v)
+{
+    static const uint64_t least[] = {0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
+                                     100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
+                                     10000000000000000, 100000000000000000, 1000000000000000000, 10000000000000000000u};
+    unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1), n = bits * 1233 >> 12; /* 1233 / 4096 is log10(2) */
+    return n + (v >= least[n]);
+}
+
+/* Written where it belongs, last digits first. */
 static char *u64_format(uint64_t v, char *out)
 {
-    char text[20], *at = text + sizeof text;
+    char *end = out + u64_digits(v), *at = end;
     while (v >= 100) {
         at -= 2;
         memcpy(at, pairs + v % 100 * 2, 2);
@@ -35,9 +45,7 @@ static char *u64_format(uint64_t v, char *out)
     } else {
         *--at = (char)('0' + v);
     }
-    size_t n = (size_t)(text + sizeof text - at);
-    memcpy(out, at, n);
-    return out + n;
+    return end;
 }
 
 size_t i64_format(int64_t v, char *out)
