@@ -369,11 +369,100 @@ static void rows_come_back(void **state)
     encoder_free(e);
 }
 
+/* ---- one decoder, many records */
+
+static void put_random_member(struct random *r, struct wbuf *out)
+{
+    static const char *const names[] = {"i", "l", "s", "S", "other", "l", "i", "a_name_longer_than_what_is_remembered"};
+    static const char *const values[] = {"7", "-12", "1234567", "123456789", "null", "\"short\"", "0", "1.0", "01", "true",
+                                         "\"a text that is longer than one step of a loop\"", "\"\\u0041\"", "[1,{}]",
+                                         "\"\xc3\xa4\"", "12e0", "\"\\n\xc3\""};
+    wbuf_printf(out, "%s\"%s\":%s%s", random_below(r, 4) ? "" : " ", names[random_below(r, ARRAY_LEN(names))],
+                random_below(r, 4) ? "" : " ", values[random_below(r, random_below(r, 3) ? 4 : ARRAY_LEN(values))]);
+}
+
+/* Mostly the members in their order, so that decoders know them; sometimes others, or a piece of it. */
+static void put_random_record(struct random *r, struct wbuf *out)
+{
+    size_t start = out->len;
+    if (random_below(r, 3))
+        wbuf_printf(out, "{\"i\": %u, \"l\":%u,\"other\":\"%u\",\"s\":\"%.*s\"}", (unsigned)random_below(r, 100000),
+                    (unsigned)random_below(r, 1u << 30), (unsigned)random_below(r, 1000), (int)random_below(r, 40),
+                    "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrst");
+    else
+        for (unsigned n = (unsigned)random_below(r, 5), i = 0; i <= n; i++) {
+            wbuf_u8(out, i ? ',' : '{');
+            put_random_member(r, out);
+            if (i == n)
+                wbuf_u8(out, '}');
+        }
+    if (random_below(r, 4) == 0)
+        out->len = start + random_below(r, out->len - start + 1);
+    if (random_below(r, 8) == 0 && out->len > start)
+        out->data[start + random_below(r, out->len - start)] = (uint8_t)random_below(r, 256);
+}
+
+static void put_row(const struct batch *b, uint32_t row, struct wbuf *out)
+{
+    for (unsigned i = 0; i < b->ncols; i++) {
+        struct value v = batch_value(b, i, row);
+        json_put_value(out, &v);
+    }
+    wbuf_u8(out, '\n');
+}
+
+/* A record's row, or its refusal, does not depend on the records around it. */
+static void records_do_not_meet(void **state)
+{
+    (void)state;
+    static const struct want wants[] = {{WANT_VALUE, 0}, {WANT_VALUE, 3}, {WANT_VALUE, 1}, {WANT_ROWOFFSET, 0}};
+    struct random r;
+    random_seed(&r, test_seed());
+    for (int64_t round = test_rounds(300); round > 0; round--) {
+        struct wbuf bytes, together, alone, value;
+        struct recbatch_builder rb;
+        struct arena a;
+        struct decoder *d;
+        struct diag dg;
+        int errors = 0;
+        unsigned nwants = 1 + (unsigned)random_below(&r, ARRAY_LEN(wants) - 1), refused = 0;
+        arena_init(&a);
+        wbuf_init(&bytes), wbuf_init(&together), wbuf_init(&alone), wbuf_init(&value);
+        recbatch_build(&rb, &bytes, CODEC_NONE, NULL);
+        for (int i = 0; i < 40; i++) {
+            wbuf_reset(&value);
+            put_random_record(&r, &value);
+            struct str s = value.len ? wbuf_view(&value) : STR("");
+            recbatch_add(&rb, 5, STR_NULL, s, NULL, 0);
+            struct batch *b = decode(&format, wants, nwants, s, &a);
+            refused += !b;
+            if (b)
+                put_row(b, 0, &alone);
+        }
+        recbatch_finish(&rb, NULL);
+        assert_int_equal(decoder_new(&d, &format, wants, nwants, false, &dg), 0);
+        struct str left = wbuf_view(&bytes);
+        for (int64_t next = 0; next < 40;) {
+            size_t used;
+            struct batch *b = decoder_run(d, left, next, 0, &a, &used, &next, keep_error, &errors);
+            batch_check(b);
+            for (uint32_t row = 0; row < b->n; row++)
+                put_row(b, row, &together);
+        }
+        assert_int_equal(errors, refused);
+        assert_int_equal(together.len, alone.len);
+        assert_memory_equal(together.data ? together.data : (uint8_t *)"", alone.data ? alone.data : (uint8_t *)"", alone.len);
+        decoder_free(d);
+        wbuf_fini(&bytes), wbuf_fini(&together), wbuf_fini(&alone), wbuf_fini(&value);
+        arena_fini(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(corpus_is_judged),  cmocka_unit_test(nesting_is_bounded), cmocka_unit_test(types_take_their_forms),
-        cmocka_unit_test(names_are_matched), cmocka_unit_test(readers_agree),      cmocka_unit_test(rows_come_back),
+        cmocka_unit_test(names_are_matched), cmocka_unit_test(readers_agree), cmocka_unit_test(records_do_not_meet),      cmocka_unit_test(rows_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
