@@ -137,6 +137,18 @@
 #define STORE_POINTS_BYTES 67108864
 /* Files beside a segment that are read whole: producers, some hundred bytes each; epochs, twelve bytes each. */
 #define STORE_SIDE_FILE_BYTES 268435456
+/* Segments that compaction makes one of at once: while they are exchanged the files of all of them are open. */
+#ifdef TINY
+#define COMPACT_GROUP_MAX 3
+#else
+#define COMPACT_GROUP_MAX 64
+#endif
+/* Bytes that one job of compaction reads and writes: some milliseconds, so that other jobs of the lane get theirs. */
+#ifdef TINY
+#define COMPACT_CHUNK_BYTES 2048
+#else
+#define COMPACT_CHUNK_BYTES 4194304
+#endif
 /* Pieces of one vectored write. */
 #define STORE_PIECES_MAX 512
 

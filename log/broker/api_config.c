@@ -5,12 +5,12 @@
 #include <stdio.h>
 
 /* Kafka's numbers for types of values. */
-enum { TYPE_BOOL = 1, TYPE_STRING = 2, TYPE_INT = 3, TYPE_LONG = 5, TYPE_LIST = 7 };
+enum { TYPE_BOOL = 1, TYPE_STRING = 2, TYPE_INT = 3, TYPE_LONG = 5, TYPE_DOUBLE = 6, TYPE_LIST = 7 };
 enum { ALTER_SET = 0, ALTER_DELETE = 1, ALTER_APPEND = 2, ALTER_SUBTRACT = 3 };
 
 static int8_t type_of(char c)
 {
-    return c == 'b' ? TYPE_BOOL : c == 'i' ? TYPE_INT : c == 'l' ? TYPE_LONG : c == 'c' ? TYPE_LIST : TYPE_STRING;
+    return c == 'b' ? TYPE_BOOL : c == 'i' ? TYPE_INT : c == 'l' ? TYPE_LONG : c == 'd' ? TYPE_DOUBLE : c == 'c' ? TYPE_LIST : TYPE_STRING;
 }
 
 static bool wanted(const struct describe_configs_request_resource *ri, const char *key)

@@ -408,6 +408,7 @@ int cluster_open(struct cluster **out, struct store *st, struct loop *loop0, con
     part_conf_default(&pc, conf);
     pc.keep = true;
     pc.retention_ms = pc.retention_bytes = -1;
+    pc.segment_ms = INT64_MAX;
     pc.max_message_bytes = INT32_MAX;
     pc.segment_bytes = METADATA_SEGMENT_BYTES;
     pc.compression = -1;

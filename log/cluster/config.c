@@ -4,7 +4,7 @@
 /* One row a key. Values are checked once, when they are set; topic_config_apply reads them again at every new image. */
 struct key {
     const char *name, *server_key;
-    char type; /* 'i', 'l', 't', 'c' as in topic_config_item */
+    char type; /* 'i', 'l', 'd', 't', 'c' as in topic_config_item */
     int64_t min, max;
     const char *dflt;     /* where no server setting gives it */
     const char *words[7]; /* text and lists: what is allowed */
@@ -17,8 +17,12 @@ static const struct key keys[] = {
      "what happens to old records: delete by age and size, or keep the last one of each key"},
     {"compression.type", NULL, 't', 0, 0, "producer", {"producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"},
      "codec that record batches are stored with; producer: as they come"},
+    {"delete.retention.ms", "log.cleaner.delete.retention.ms", 'l', 0, INT64_MAX, NULL, {0},
+     "how long compaction keeps a tombstone after it first met it"},
     {"index.interval.bytes", "log.index.interval.bytes", 'i', 64, INT32_MAX, NULL, {0},
      "bytes of data per index entry"},
+    {"max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", 'l', 1, INT64_MAX, NULL, {0},
+     "age at which records are compacted however few they are"},
     {"max.message.bytes", "message.max.bytes", 'i', 0, INT32_MAX, NULL, {0}, "largest record batch"},
     {"message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms", 'l', 0, INT64_MAX, NULL, {0},
      "how far ahead of the clock a record's time may be"},
@@ -26,11 +30,16 @@ static const struct key keys[] = {
      "how far behind the clock a record's time may be"},
     {"message.timestamp.type", NULL, 't', 0, 0, "CreateTime", {"CreateTime", "LogAppendTime"},
      "whose clock gives a record its time: the producer's or the server's"},
+    {"min.cleanable.dirty.ratio", NULL, 'd', 0, 1, "0.5", {0},
+     "share of a log's bytes not yet compacted from which on it is compacted"},
+    {"min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", 'l', 0, INT64_MAX, NULL, {0},
+     "age below which records are not compacted"},
     {"min.insync.replicas", NULL, 'i', 1, INT32_MAX, "1", {0}, "replicas that an acks=all append needs"},
     {"retention.bytes", "log.retention.bytes", 'l', -1, INT64_MAX, NULL, {0},
      "bytes of a partition above which old segments go; -1: no limit"},
     {"retention.ms", "log.retention.ms", 'l', -1, INT64_MAX, NULL, {0}, "age at which records may go; -1: never"},
     {"segment.bytes", "log.segment.bytes", 'i', 1024, INT32_MAX, NULL, {0}, "size at which a segment is closed"},
+    {"segment.ms", "log.roll.ms", 'l', 1, INT64_MAX, NULL, {0}, "age at which a segment is closed"},
 };
 
 static const struct key *key_find(struct str name)
@@ -74,6 +83,36 @@ static int check_list(const struct key *k, struct str value, struct diag *d)
     return 0;
 }
 
+/* A decimal number within the bounds: digits, perhaps a point and more digits. */
+static bool share_parse(struct str value, double *out)
+{
+    struct str s = str_trim(value);
+    double unit = 0;
+    bool digits = false;
+    *out = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == '.' && unit <= 0) {
+            unit = 1;
+            continue;
+        }
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+        digits = true;
+        unit /= 10;
+        *out = unit > 0 ? *out + unit * (s.ptr[i] - '0') : *out * 10 + (s.ptr[i] - '0');
+    }
+    return digits;
+}
+
+static int check_share(const struct key *k, struct str value, struct diag *d)
+{
+    double v;
+    if (!share_parse(value, &v) || v < (double)k->min || v > (double)k->max)
+        return diag_set(d, E_BAD_CONFIG, "%s must be a number from %lld to %lld, not \"%.*s\"", k->name,
+                        (long long)k->min, (long long)k->max, STR_ARG(value));
+    return 0;
+}
+
 static int refuse_key(struct str name, struct diag *d)
 {
     diag_set(d, E_BAD_CONFIG, "unknown topic configuration \"%.*s\"", STR_ARG(name));
@@ -100,6 +139,8 @@ int topic_config_check(struct str key, struct str value, struct diag *d)
         return word_ok(k, value) ? 0 : refuse_words(k, value, d);
     if (k->type == 'c')
         return check_list(k, value, d);
+    if (k->type == 'd')
+        return check_share(k, value, d);
     int64_t n;
     if (!str_to_i64(str_trim(value), &n))
         return diag_set(d, E_BAD_CONFIG, "%s must be a whole number, not \"%.*s\"", k->name, STR_ARG(value));
@@ -176,8 +217,20 @@ void topic_config_apply(struct topic *t, const struct config *conf)
             apply_text(t, k, t->configs[i].value);
             continue;
         }
+        if (k->type == 'd') {
+            (void)share_parse(value, &t->conf.dirty_ratio);
+            continue;
+        }
         CHECK(str_to_i64(str_trim(value), &n));
-        if (strcmp(k->name, "index.interval.bytes") == 0)
+        if (strcmp(k->name, "delete.retention.ms") == 0)
+            t->conf.delete_retention_ms = n;
+        else if (strcmp(k->name, "max.compaction.lag.ms") == 0)
+            t->conf.lag_max_ms = n;
+        else if (strcmp(k->name, "min.compaction.lag.ms") == 0)
+            t->conf.lag_min_ms = n;
+        else if (strcmp(k->name, "segment.ms") == 0)
+            t->conf.segment_ms = n;
+        else if (strcmp(k->name, "index.interval.bytes") == 0)
             t->conf.index_interval_bytes = n;
         else if (strcmp(k->name, "max.message.bytes") == 0)
             t->conf.max_message_bytes = n;

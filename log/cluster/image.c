@@ -505,7 +505,10 @@ static bool same_conf(const struct part_conf *a, const struct part_conf *b)
     return a->segment_bytes == b->segment_bytes && a->index_interval_bytes == b->index_interval_bytes &&
            a->retention_ms == b->retention_ms && a->retention_bytes == b->retention_bytes &&
            a->max_message_bytes == b->max_message_bytes && a->append_time == b->append_time &&
-           a->compact == b->compact && a->keep == b->keep && a->compression == b->compression;
+           a->compact == b->compact && a->keep == b->keep && a->compression == b->compression &&
+           a->segment_ms == b->segment_ms && a->lag_min_ms == b->lag_min_ms && a->lag_max_ms == b->lag_max_ms &&
+           a->delete_retention_ms == b->delete_retention_ms && !(a->dirty_ratio < b->dirty_ratio) &&
+           !(a->dirty_ratio > b->dirty_ratio);
 }
 
 void image_effects(const struct image *old, const struct image *next)

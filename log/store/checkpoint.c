@@ -32,6 +32,8 @@ static void touched_catch(struct touched *t)
         .data_size = atomic_load(&seg->size),
         .end_offset = atomic_load(&seg->end_offset),
         .max_ts = atomic_load(&seg->max_ts),
+        .born_ms = seg->born_ms,
+        .last_ms = seg->last_ms,
     };
 }
 
@@ -180,6 +182,7 @@ void checkpoint_start(struct shard *sh)
     points_encode(&sh->points, sh->store->incarnation, POINTS_RUNNING, &c->points);
     wal_switch(&sh->wal);
     c->busy = true;
+    c->wanted = false;
     c->work.work_cb = checkpoint_work;
     c->work.done_cb = checkpoint_done;
     loop_work(sh->loop, LANE_DISK, &c->work);

@@ -420,6 +420,9 @@ static void run_install(struct part *p, struct commit *c, struct part_commit *pc
             checkpoint_touch(p->shard, old, NULL, false);
         }
     }
+    r->seg->last_ms = loop_wall_ms(p->shard->loop);
+    if (!r->seg->born_ms)
+        r->seg->born_ms = r->seg->last_ms;
     int64_t pos = r->pos;
     for (unsigned i = 0; i < r->niov; i++) {
         const struct iovec *v = &c->iov[r->iov + i];
@@ -527,7 +530,7 @@ static void commit_done(struct work *w) { commit_finish(container_of(w, struct c
 
 static bool checkpoint_is_due(const struct shard *sh)
 {
-    return sh->since_checkpoint >= STORE_CHECKPOINT_BYTES || sh->ntouched >= STORE_UNSYNCED_MAX;
+    return sh->checkpoint.wanted || sh->since_checkpoint >= STORE_CHECKPOINT_BYTES || sh->ntouched >= STORE_UNSYNCED_MAX;
 }
 
 static void commit_launch(struct shard *sh)

@@ -82,6 +82,8 @@ static void head_put(uint8_t p[INDEX_HEAD], const struct index_head *h)
     put_be64(p + 24, (uint64_t)h->data_size);
     put_be64(p + 32, (uint64_t)h->end_offset);
     put_be64(p + 40, (uint64_t)h->max_ts);
+    put_be64(p + 48, (uint64_t)h->born_ms);
+    put_be64(p + 56, (uint64_t)h->last_ms);
     put_be32(p + 4, crc32c(0, p + INDEX_CRC_FROM, INDEX_HEAD - INDEX_CRC_FROM));
 }
 
@@ -129,6 +131,8 @@ int index_read_head(struct file *f, struct index_head *out)
         .data_size = (int64_t)be64(p + 24),
         .end_offset = (int64_t)be64(p + 32),
         .max_ts = (int64_t)be64(p + 40),
+        .born_ms = (int64_t)be64(p + 48),
+        .last_ms = (int64_t)be64(p + 56),
     };
     return out->data_size < 0 || out->end_offset < 0 ? E_CORRUPT : 0;
 }

@@ -35,9 +35,10 @@ struct index_head {
     bool sealed;         /* the segment is closed and the index covers all of it */
     uint32_t aborted;    /* if sealed: entries of its txnindex file; none: there is no file */
     int64_t data_size, end_offset, max_ts;
+    int64_t born_ms, last_ms; /* the broker's clock at the first and last append; 0: unknown */
 };
 enum { INDEX_HEAD = 64, INDEX_ENTRY = 16 };
-/* Brings the file up to `head` (count, sealed, data_size, end_offset, max_ts are given): entries from *flushed on are
+/* Brings the file up to `head` (all but crc is given): entries from *flushed on are
  * written, then the head. *flushed and *crc go on from call to call. Not synced: a damaged index is rebuilt. */
 int index_flush(const struct index *ix, struct file *f, struct index_head *head, uint32_t *flushed, uint32_t *crc);
 /* E_CORRUPT if it is not a head of this version. */

@@ -2,6 +2,7 @@
 #include "log/base/alloc.h"
 #include "log/base/map.h"
 #include "log/base/trace.h"
+#include "log/store/compact.h"
 #include "log/store/shard.h"
 #include <stdio.h>
 
@@ -75,6 +76,11 @@ void part_conf_default(struct part_conf *pc, const struct config *conf)
         .retention_ms = conf->log_retention_ms,
         .retention_bytes = conf->log_retention_bytes,
         .max_message_bytes = conf->message_max_bytes,
+        .segment_ms = conf->log_roll_ms,
+        .lag_min_ms = conf->cleaner_lag_min_ms,
+        .lag_max_ms = conf->cleaner_lag_max_ms,
+        .delete_retention_ms = conf->cleaner_delete_retention_ms,
+        .dirty_ratio = 0.5,
         .compression = -1,
     };
 }
@@ -152,7 +158,9 @@ void part_release(struct part *p)
 
 void part_free(struct part *p)
 {
-    CHECK(list_empty(&p->pending) && list_empty(&p->watches) && !p->opening && !p->committing && !p->retiring);
+    CHECK(list_empty(&p->pending) && list_empty(&p->watches) && !p->opening && !p->committing && !p->retiring &&
+          !p->swapping);
+    compact_forget(p);
     list_remove(&p->link);
     list_remove(&p->ready_link);
     cell_set(&p->view, NULL);
@@ -408,7 +416,8 @@ void part_settle(struct part *p)
 {
     if (p->opening || p->committing || p->retiring)
         return;
-    if (atomic_load(&p->delete_asked) && !sm_is(&p->sm, PART_DELETED)) {
+    if (atomic_load(&p->delete_asked) && !sm_is(&p->sm, PART_DELETED) && !p->swapping) {
+        compact_forget(p);
         sm_move(&p->sm, PART_DELETED);
         p->error = E_NO_TOPIC;
         watches_fire_all(p, E_NO_TOPIC);

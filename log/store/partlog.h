@@ -11,6 +11,14 @@
 
 struct shard;
 
+/* What compaction knows of a log. */
+struct clean {
+    bool known, off;     /* off: it met damage; not again in this process */
+    int64_t first_dirty; /* below, the log is compacted */
+    int64_t horizon;     /* when the last tombstone met by the last pass may go; -1: none */
+    int64_t again_ms;    /* after a failure: not before this */
+};
+
 /* The segments of a partition, oldest first; the last one is appended to. Immutable, shared by views. */
 struct seglist {
     struct counted c;
@@ -61,6 +69,8 @@ struct part {
     int64_t unsnapped; /* bytes since the producers were last written down */
     struct point *point;
     bool committing, retiring, roll_next;
+    bool swapping;     /* compaction is exchanging segments: none may go meanwhile */
+    struct clean clean;
     bool dir_made;     /* the commit job's while one runs */
     bool hidden;       /* something changed that the view does not show yet */
     struct opening *opening;

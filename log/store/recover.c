@@ -3,6 +3,7 @@
  * said loudly, and stops writes to that partition. */
 #include "log/base/alloc.h"
 #include "log/base/trace.h"
+#include "log/store/compact.h"
 #include "log/store/history.h"
 #include "log/store/shard.h"
 #include <errno.h>
@@ -12,18 +13,19 @@
 /* ---- one partition */
 
 struct bases {
-    int64_t *base;
+    struct seg_name *name;
     size_t n, cap;
+    bool unfinished; /* there are files that compaction had not finished */
 };
 
 static int bases_each(void *arg, const char *name, bool is_dir)
 {
     struct bases *bs = arg;
-    struct str s = str_of(name);
-    int64_t base;
-    if (is_dir || s.len != 24 || strcmp(name + 20, ".log") != 0 || !str_to_i64((struct str){name, 20}, &base) || base < 0)
-        return 0;
-    VEC_PUSH(bs->base, bs->n, bs->cap) = base; /* names of equal length: byte order is number order */
+    struct seg_name sn;
+    size_t len = strlen(name), tail = strlen(COMPACT_SUFFIX);
+    bs->unfinished |= !is_dir && len > tail && strcmp(name + len - tail, COMPACT_SUFFIX) == 0;
+    if (!is_dir && seg_name_parse(name, &sn))
+        VEC_PUSH(bs->name, bs->n, bs->cap) = sn; /* the base comes first, at full width: byte order is its order */
     return 0;
 }
 
@@ -65,6 +67,8 @@ static int closed_load(struct recovery *rc, struct segment *seg, int64_t size, i
         atomic_store(&seg->file_entries, head.count);
         atomic_store(&seg->aborted_n, head.aborted);
         atomic_store(&seg->sealed, true);
+        seg->born_ms = head.born_ms;
+        seg->last_ms = head.last_ms;
         return 0;
     }
     trace(DEBUG, "store", "index_rebuilt segment=%s", seg->stem);
@@ -89,6 +93,8 @@ static void tail_index(struct segment *seg, int64_t durable_pos)
             atomic_store(&seg->size, head.data_size);
             atomic_store(&seg->end_offset, head.end_offset);
             atomic_store(&seg->max_ts, head.max_ts);
+            seg->born_ms = head.born_ms;
+            seg->last_ms = head.last_ms;
             seg->flushed = head.count;
             seg->flushed_crc = head.crc;
             seg->indexed_pos = head.count ? index_at(ix, head.count - 1).pos : 0;
@@ -204,12 +210,16 @@ static int segment_drop(struct segment *seg)
     return err;
 }
 
-static int recovery_segment(struct recovery *rc, int64_t base, int64_t next_base)
+static int recovery_segment(struct recovery *rc, const struct seg_name *name, int64_t next_base)
 {
     struct opening *o = rc->o;
-    struct segment *seg = segment_new(&o->part->store->files, recovery_dir(rc), base);
-    bool closed = o->mark_known && base < o->mark.seg_base;
-    bool beyond = !o->mark_known || base > o->mark.seg_base;
+    struct segment *seg = segment_named(&o->part->store->files, recovery_dir(rc), name);
+    int64_t base = name->base;
+    /* What compaction has made was synced before it had its name, and so was all that came before it. */
+    bool closed = name->generation || (o->mark_known && base < o->mark.seg_base);
+    bool beyond = !name->generation && (!o->mark_known || base > o->mark.seg_base);
+    if (name->generation && rc->n && base != rc->end && !o->damage)
+        recovery_damage(rc, rc->seg[rc->n - 1], atomic_load(&rc->seg[rc->n - 1]->size), "end of segment");
     if (rc->n && beyond && base != rc->end && !o->damage)
         rc->cut = true; /* the segment before it lost its tail, of which no one was told */
     if (rc->cut && beyond && !o->damage) /* nothing of a damaged partition is thrown away */
@@ -219,7 +229,9 @@ static int recovery_segment(struct recovery *rc, int64_t base, int64_t next_base
     int err = segment_size(seg, &size);
     if (!err)
         err = closed ? closed_load(rc, seg, size, next_base) : tail_load(rc, seg, size, next_base);
-    rc->end = atomic_load(&seg->end_offset);
+    rc->end = name->generation ? name->end : atomic_load(&seg->end_offset);
+    if (!seg->born_ms && atomic_load(&seg->size) > 0)
+        seg->born_ms = seg->last_ms = o->now_ms; /* nobody knows any more: as if it were new */
     return err;
 }
 
@@ -235,14 +247,73 @@ static int bases_clean(struct recovery *rc, struct bases *bs)
     size_t kept = 0;
     int err = 0;
     for (size_t i = 0; i < bs->n; i++) {
-        if (base_is_stale(rc->o, bs->base[i])) {
-            int one = segment_drop(segment_new(&rc->o->part->store->files, recovery_dir(rc), bs->base[i]));
+        if (!bs->name[i].generation && base_is_stale(rc->o, bs->name[i].base)) {
+            int one = segment_drop(segment_named(&rc->o->part->store->files, recovery_dir(rc), &bs->name[i]));
             err = err ? err : one;
         } else {
-            bs->base[kept++] = bs->base[i];
+            bs->name[kept++] = bs->name[i];
         }
     }
     bs->n = kept;
+    return err;
+}
+
+static int unfinished_each(void *arg, const char *name, bool is_dir)
+{
+    struct recovery *rc = arg;
+    size_t len = strlen(name), tail = strlen(COMPACT_SUFFIX);
+    if (is_dir || len <= tail || strcmp(name + len - tail, COMPACT_SUFFIX) != 0)
+        return 0;
+    static const char *const suffixes[] = {COMPACT_SUFFIX, ".index", ".txn", ".producers"};
+    int err = 0;
+    for (size_t i = 0; i < ARRAY_LEN(suffixes) && !err; i++) {
+        char file[128], path[4400];
+        snprintf(file, sizeof file, "%.*s%s", (int)(len - tail), name, suffixes[i]);
+        part_path(rc->o->part, file, path, sizeof path);
+        err = disk_unlink(rc->disk, path);
+        err = err == -ENOENT ? 0 : err;
+    }
+    return err;
+}
+
+/* Marks the names whose range a later generation stands for; bs is sorted by base, ranges lie in each other or apart. */
+static bool bases_mark(struct bases *bs, bool *over)
+{
+    struct seg_name cover = {.end = -1};
+    bool any = false;
+    for (size_t i = 0, end; i < bs->n; i = end) {
+        size_t best = i;
+        for (end = i + 1; end < bs->n && bs->name[end].base == bs->name[i].base; end++)
+            if (bs->name[end].generation > bs->name[best].generation)
+                best = end;
+        bool covered = cover.end > bs->name[i].base && cover.generation > bs->name[best].generation;
+        for (size_t k = i; k < end; k++)
+            any |= over[k] = covered || k != best;
+        if (!covered && bs->name[best].generation)
+            cover = bs->name[best];
+    }
+    return any;
+}
+
+/* The files that one made by compaction stands for go; its own name is made durable first. */
+static int bases_supersede(struct recovery *rc, struct bases *bs)
+{
+    int err = bs->unfinished ? disk_list(rc->disk, recovery_dir(rc), unfinished_each, rc) : 0;
+    bool *over = xzalloc(bs->n + 1);
+    if (!err && bases_mark(bs, over))
+        err = disk_sync_dir(rc->disk, recovery_dir(rc));
+    size_t kept = 0;
+    for (size_t i = 0; i < bs->n && !err; i++) {
+        if (!over[i]) {
+            bs->name[kept++] = bs->name[i];
+            continue;
+        }
+        struct segment *seg = segment_named(&rc->o->part->store->files, recovery_dir(rc), &bs->name[i]);
+        err = segment_unlink(seg);
+        segment_release(seg);
+    }
+    bs->n = kept;
+    xfree(over);
     return err;
 }
 
@@ -255,12 +326,14 @@ static int recovery_segments(struct recovery *rc)
         err = 0;
     if (!err)
         err = bases_clean(rc, &bs);
+    if (!err)
+        err = bases_supersede(rc, &bs);
     for (size_t i = 0; i < bs.n && !err; i++)
-        err = recovery_segment(rc, bs.base[i], i + 1 < bs.n ? bs.base[i + 1] : INT64_MAX);
+        err = recovery_segment(rc, &bs.name[i], i + 1 < bs.n ? bs.name[i + 1].base : INT64_MAX);
     /* An earlier process may have made or removed names without having synced them. */
     if (!err && bs.n)
         err = part_sync_dirs(rc->o->part);
-    xfree(bs.base);
+    xfree(bs.name);
     return err;
 }
 

@@ -130,7 +130,8 @@ static unsigned retire_count(const struct part *p, const struct part_conf *pc, i
 void part_retain_step(struct part *p, int64_t now_ms)
 {
     /* After a failed sync the write-ahead file may hold what was answered with an error; the next start decides. */
-    if (p->shard->failed || !sm_is(&p->sm, PART_OPEN) || p->committing || p->retiring || !list_empty(&p->ready_link))
+    if (p->shard->failed || !sm_is(&p->sm, PART_OPEN) || p->committing || p->retiring || p->swapping ||
+        !list_empty(&p->ready_link))
         return;
     producers_expire(p->producers, now_ms, p->store->conf->producer_expiration_ms);
     struct conf_box *conf = part_conf_get(p);

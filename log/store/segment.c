@@ -75,6 +75,19 @@ void segment_path(const struct segment *seg, const char *suffix, char *out, size
 
 enum { PATH_BYTES = 4400 };
 
+/* A segment whose names are gone: what was kept of it. Whoever opens a name looks here afterwards, too: it may have
+ * gone, and come back for other bytes, meanwhile. */
+static bool seg_kept(struct segment *seg, const struct cell *cell, int *err, struct seg_file **out)
+{
+    if (!atomic_load(&seg->replaced))
+        return false;
+    *out = cell == &seg->data_file ? seg->kept_data : cell == &seg->index_file ? seg->kept_index : seg->kept_txn;
+    *err = *out ? 0 : -ENOENT;
+    if (*out)
+        counted_acquire(&(*out)->c);
+    return true;
+}
+
 static int seg_open(struct segment *seg, struct cell *cell, const char *suffix, int flags, bool block,
                     struct seg_file **out)
 {
@@ -86,10 +99,19 @@ static int seg_open(struct segment *seg, struct cell *cell, const char *suffix, 
     }
     if (!block)
         return -EAGAIN;
+    int err;
+    if (seg_kept(seg, cell, &err, out))
+        return err;
     char path[PATH_BYTES];
     segment_path(seg, suffix, path, sizeof path);
     struct file *f;
-    int err = disk_open(seg->files->disk, path, FILE_WRITE | flags, &f);
+    err = disk_open(seg->files->disk, path, FILE_WRITE | flags, &f);
+    int kept_err;
+    if (seg_kept(seg, cell, &kept_err, out)) {
+        if (!err)
+            file_close(f);
+        return kept_err;
+    }
     if (err)
         return err;
     struct seg_file *sf = xalloc(sizeof *sf);
@@ -117,6 +139,34 @@ int segment_open_aborted(struct segment *seg, bool block, struct seg_file **out)
     return seg_open(seg, &seg->txn_file, ".txn", 0, block, out);
 }
 
+/* What stands beside the data may not be written yet: then it is in memory. */
+static int side_keep(int err, struct seg_file **kept)
+{
+    if (err)
+        *kept = NULL;
+    return err == -ENOENT ? 0 : err;
+}
+
+int segment_keep(struct segment *seg)
+{
+    if (atomic_load(&seg->replaced))
+        return 0;
+    int err = segment_open(seg, 0, true, &seg->kept_data);
+    if (err)
+        return err;
+    err = side_keep(segment_open_index(seg, 0, true, &seg->kept_index), &seg->kept_index);
+    if (!err)
+        err = side_keep(segment_open_aborted(seg, true, &seg->kept_txn), &seg->kept_txn);
+    if (!err) {
+        atomic_store(&seg->replaced, true);
+        return 0;
+    }
+    seg_file_release(seg->kept_data);
+    seg_file_release(seg->kept_index);
+    seg->kept_data = seg->kept_index = NULL;
+    return err;
+}
+
 void segment_close_files(struct segment *seg)
 {
     /* The slot may belong to another segment by now; then that one opens its files again when it needs them. */
@@ -134,18 +184,70 @@ static void segment_free(struct counted *c)
     cell_set(&seg->txn_file, NULL);
     cell_set(&seg->index, NULL);
     cell_set(&seg->aborted, NULL);
+    seg_file_release(seg->kept_data);
+    seg_file_release(seg->kept_index);
+    seg_file_release(seg->kept_txn);
     xfree(seg->stem);
     xfree(seg);
 }
 
+/* So many decimal or (hexadecimal) digits, and then `after`. */
+static bool name_number(const char **p, unsigned digits, bool hex, char after, int64_t *out)
+{
+    int64_t v = 0;
+    for (unsigned i = 0; i < digits; i++, (*p)++) {
+        int d = **p >= '0' && **p <= '9' ? **p - '0' : hex && **p >= 'a' && **p <= 'f' ? **p - 'a' + 10 : -1;
+        if (d < 0 || v > (INT64_MAX - d) / (hex ? 16 : 10))
+            return false;
+        v = v * (hex ? 16 : 10) + d;
+    }
+    *out = v;
+    return *(*p)++ == after;
+}
+
+bool seg_name_parse(const char *name, struct seg_name *out)
+{
+    const char *p = name;
+    int64_t generation = 0;
+    *out = (struct seg_name){.end = -1};
+    if (!name_number(&p, 20, false, strlen(name) == 24 ? '.' : '-', &out->base))
+        return false;
+    if (p[-1] == '-') {
+        if (!name_number(&p, 20, false, '-', &out->end) || !name_number(&p, 8, true, '.', &generation))
+            return false;
+        out->generation = (uint32_t)generation;
+        if (out->end <= out->base || !generation)
+            return false;
+    }
+    return strcmp(p, "log") == 0;
+}
+
+void seg_name_format(const struct seg_name *sn, char out[SEG_NAME_BYTES])
+{
+    if (sn->generation)
+        snprintf(out, SEG_NAME_BYTES, "%020" PRId64 "-%020" PRId64 "-%08x", sn->base, sn->end, sn->generation);
+    else
+        snprintf(out, SEG_NAME_BYTES, "%020" PRId64, sn->base);
+}
+
 struct segment *segment_new(struct seg_files *files, const char *dir, int64_t base)
+{
+    struct seg_name name = {.base = base, .end = -1};
+    return segment_named(files, dir, &name);
+}
+
+struct segment *segment_named(struct seg_files *files, const char *dir, const struct seg_name *name)
 {
     struct segment *seg = xzalloc(sizeof *seg);
     counted_init(&seg->c, segment_free);
     seg->files = files;
-    size_t n = strlen(dir) + 24;
+    int64_t base = name->base;
+    char text[SEG_NAME_BYTES];
+    seg_name_format(name, text);
+    size_t n = strlen(dir) + SEG_NAME_BYTES + 1;
     seg->stem = xalloc(n);
-    snprintf(seg->stem, n, "%s/%020" PRId64, dir, base);
+    snprintf(seg->stem, n, "%s/%s", dir, text);
+    seg->name = *name;
     seg->base = base;
     cell_init(&seg->data_file, NULL);
     cell_init(&seg->index_file, NULL);

@@ -29,11 +29,23 @@ struct seg_files {
 void seg_files_init(struct seg_files *fs, struct disk *disk);
 void seg_files_fini(struct seg_files *fs);
 
+/* What a data file's name says. One that compaction has made stands for all offsets from base to end, in place of the
+ * files of that range with a lower generation. */
+struct seg_name {
+    int64_t base, end; /* end -1, generation 0: as appended */
+    uint32_t generation;
+};
+enum { SEG_NAME_BYTES = 64 };
+/* False if it is not the name of a data file. */
+bool seg_name_parse(const char *name, struct seg_name *out);
+void seg_name_format(const struct seg_name *sn, char out[SEG_NAME_BYTES]); /* without suffix */
+
 struct segment {
     struct counted c;
     struct seg_files *files;
     char *stem; /* path without its suffix */
     int64_t base;
+    struct seg_name name;
     struct cell data_file, index_file, txn_file;
     struct cell index; /* in memory while the segment grows, else empty */
     struct cell aborted; /* struct txnindex: the same; empty also if there is none */
@@ -44,7 +56,11 @@ struct segment {
     _Atomic bool sealed;
     /* Bytes, end and largest timestamp of what is durable; for the last segment of a view the view's own count. */
     _Atomic int64_t size, end_offset, max_ts;
+    /* Its names are gone or go now, but it may be read to the end: what was open then stays open. */
+    _Atomic bool replaced;
+    struct seg_file *kept_data, *kept_index, *kept_txn;
     /* The owner's. */
+    int64_t born_ms, last_ms;  /* the broker's clock at its first and last append; 0: empty */
     int64_t indexed_pos;       /* bytes since this place have no entry yet */
     uint32_t flushed, flushed_crc; /* of the index file; the checkpoint's job while it runs */
     uint32_t touched;          /* place in the shard's list for the next checkpoint, plus one; 0: not there */
@@ -53,6 +69,7 @@ struct segment {
 
 /* Just the object; no I/O. dir is the partition's folder. */
 struct segment *segment_new(struct seg_files *files, const char *dir, int64_t base);
+struct segment *segment_named(struct seg_files *files, const char *dir, const struct seg_name *name);
 static inline struct segment *segment_acquire(struct segment *seg)
 {
     counted_acquire(&seg->c);
@@ -74,6 +91,8 @@ static inline void seg_file_release(struct seg_file *sf)
 }
 /* Lets the open files go, e.g. of a deleted segment. */
 void segment_close_files(struct segment *seg);
+/* Opens the files for as long as the segment lives, so that who holds it can read it after its names have gone. Blocking. */
+int segment_keep(struct segment *seg);
 /* Removes the files' names. */
 int segment_unlink(struct segment *seg);
 /* Replaces the producers' snapshot beside the segment, durably: the records it stands for may be gone one day. */

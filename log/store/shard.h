@@ -66,6 +66,7 @@ struct touched {
 struct checkpoint {
     struct work work;
     bool busy;
+    bool wanted; /* at the next chance: compaction waits for the recovery points */
     struct touched *list;
     size_t n, cap;
     struct wbuf points;
@@ -86,6 +87,7 @@ struct shard {
     struct list parts, ready;
     struct commit commit;
     struct checkpoint checkpoint;
+    struct compactor *compactor;
     struct wal wal;
     struct points points;
     struct touched *touched;

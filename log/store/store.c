@@ -3,6 +3,7 @@
 #include "log/base/alloc.h"
 #include "log/base/random.h"
 #include "log/base/trace.h"
+#include "log/store/compact.h"
 #include "log/store/shard.h"
 #include <errno.h>
 #include <stdio.h>
@@ -153,6 +154,7 @@ static void start_run(struct msg *m)
 {
     struct shard *sh = container_of(m, struct shard, start_msg);
     timer_start(&sh->retain_timer, sh->store->conf->log_retention_check_ms);
+    compactor_start(sh->compactor);
 }
 
 void shard_fail(struct shard *sh, const char *why, int err)
@@ -182,6 +184,7 @@ static void shard_init(struct shard *sh, struct store *st, struct loop *loop, un
     commit_init(&sh->commit);
     wbuf_init(&sh->checkpoint.points);
     points_init(&sh->points);
+    sh->compactor = compactor_new(sh);
 }
 
 /* The data folder's own name must last as well. */
@@ -285,6 +288,7 @@ static void store_free(struct store *st)
 {
     for (unsigned i = 0; i < st->nshards; i++) {
         struct shard *sh = &st->shards[i];
+        compactor_free(sh->compactor);
         commit_fini(&sh->commit);
         checkpoint_fini(sh);
         points_fini(&sh->points);
@@ -385,6 +389,8 @@ static void producers_close(struct part *p)
 static int shard_close(struct shard *sh)
 {
     timer_stop(&sh->retain_timer);
+    compactor_free(sh->compactor);
+    sh->compactor = NULL;
     LIST_EACH(l, &sh->parts)
         producers_close(container_of(l, struct part, link));
     reap_run(&sh->reap_msg);

@@ -33,6 +33,9 @@ struct part_conf {
     bool append_time; /* message.timestamp.type=LogAppendTime */
     bool compact;     /* cleanup.policy holds compact: null keys are refused */
     bool keep;        /* cleanup.policy lacks delete: retention does not apply */
+    int64_t segment_ms; /* age at which a segment is closed */
+    int64_t lag_min_ms, lag_max_ms, delete_retention_ms; /* of compaction, as Kafka has them */
+    double dirty_ratio; /* share of bytes not yet compacted from which on it is worth while */
     int8_t compression; /* codec to store, or -1: as produced */
 };
 void part_conf_default(struct part_conf *pc, const struct config *conf);
@@ -197,6 +200,11 @@ int part_producers(struct part *p, struct producer_info **out, size_t *n);
 int part_trim(struct part *p, int64_t log_start);
 /* Rolls, retires and recycles by retention; called by the store's own timer; here for tests. Owner's loop. */
 void part_retain(struct part *p, int64_t now_ms);
+/* Looks for work for compaction at once; the store's own timer does it else. Owner's loop. */
+void part_compact(struct part *p);
+/* Closes the last segment if it holds anything: what follows goes to a new one. Owner's loop; -EAGAIN: something is under
+ * way, or nothing to close. */
+int part_roll(struct part *p);
 
 /* Numbers for the operator. Any thread. */
 struct store_stats {

@@ -143,8 +143,10 @@ static int window_cut(struct window *w, struct scan *s, int64_t from, int64_t li
     }
     if (err)
         return err;
-    if (walk.pos < from)
+    if (walk.pos < from) {
         walk = *s;
+        walk.buf_len = 0; /* the two scans share a buffer, and where there are holes they may have read different bytes */
+    }
     *end = walk.pos;
     struct recbatch rb;
     int r;

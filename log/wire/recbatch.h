@@ -131,6 +131,23 @@ void recbatch_marker(struct wbuf *out, bool commit, int64_t producer_id, int16_t
                      int32_t coordinator_epoch, int64_t ts_ms);
 /* What the control batch (payload set) says. E_UNSUPPORTED: a control record of another kind; E_CORRUPT. */
 int recbatch_marker_read(const struct recbatch *rb, struct recbatch_marker *out);
+/* ---- leaving records out (compaction): offsets, times, sequence and producer of the rest stay */
+
+struct recbatch_cut {
+    struct wbuf *out, *records; /* records: the scratch when there is a codec */
+    size_t at, records_at;
+    enum codec codec;
+    int16_t attributes;
+    int64_t base_offset, base_ts, max_ts;
+    int32_t count;
+};
+/* Begins the batch rb, whole at bytes, anew at the end of out; nothing of it is kept that is not added. scratch: needed
+ * with a codec. horizon >= 0: the time from which on its tombstones may go; takes the base timestamp's place. */
+void recbatch_cut(struct recbatch_cut *cut, const struct recbatch *rb, const void *bytes, int64_t horizon,
+                  struct wbuf *out, struct wbuf *scratch);
+void recbatch_cut_add(struct recbatch_cut *cut, const struct record *rec); /* in order of offset */
+/* Without a record an empty batch is left: its head alone. c may be NULL with no codec. */
+void recbatch_cut_finish(struct recbatch_cut *cut, struct compress *c);
 
 /* ---- what a leader demands of a producer (kafka.md 4.1) */
 

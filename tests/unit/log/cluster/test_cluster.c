@@ -172,7 +172,7 @@ static void test_configs(void **state)
     for (; topic_config_item(image_topic(im, STR("t")), &conf, n, &it); n++)
         if (strcmp(it.key, "cleanup.policy") == 0)
             assert_true(!it.is_default && strcmp(it.value, "compact") == 0);
-    assert_int_equal(n, 11);
+    assert_int_equal(n, 16);
     counted_release(&im->c);
 }
 
