@@ -7,6 +7,7 @@
  * never both. Until the old names are gone neither retention nor deletion touches the part. */
 #include "log/store/compact.h"
 #include "log/base/alloc.h"
+#include "log/base/fault.h"
 #include "log/base/trace.h"
 #include "log/store/shard.h"
 #include <errno.h>
@@ -196,7 +197,7 @@ int part_roll(struct part *p)
     r->seg = segment_new(&p->store->files, p->dir, p->next_offset);
     cell_set(&r->seg->index, &index_new()->c);
     wbuf_init(&r->producers);
-    producers_encode(p->producers, p->next_offset, &r->producers);
+    producers_encode(p->producers, p->next_offset, NULL, &r->producers);
     p->retiring = true;
     r->work.work_cb = roll_work;
     r->work.done_cb = roll_done;
@@ -239,7 +240,7 @@ static struct prospect part_prospect(const struct part *p, const struct part_con
         const struct segment *seg = l->seg[i];
         int64_t end = l->seg[i + 1]->base, size = atomic_load(&seg->size);
         bool is_dirty = end > pr.from;
-        if (end > p->next_offset || (is_dirty && now_ms - seg->last_ms < pc->lag_min_ms))
+        if (end > (BUG("compact_past_lso") ? p->next_offset : p->lso) || (is_dirty && now_ms - seg->last_ms < pc->lag_min_ms))
             break;
         if (is_dirty && dirty == 0)
             oldest_ms = seg->born_ms;
@@ -464,10 +465,13 @@ static void pass_begin(struct compactor *c, struct part *p, const struct prospec
         .secret = {loop_random(c->sh->loop), loop_random(c->sh->loop)},
     };
     counted_release(&conf->c);
-    struct pass_last *lasts = xalloc((producers_count(p->producers) + 1) * sizeof *lasts);
-    size_t n = producers_lasts(p->producers, lasts);
+    struct producer_info *producers;
+    size_t n;
+    CHECK(part_producers(p, &producers, &n) == 0);
+    struct view *v = part_view(p);
     c->part = p;
-    c->pass = pass_new(p, pr->n, pr->from, lasts, n, &pc);
+    c->pass = pass_new(p, v, pr->n, pr->from, producers, n, &pc);
+    counted_release(&v->c);
     sm_move(&c->sm, PASSING);
     compactor_work(c, chunk_work, chunk_done);
 }

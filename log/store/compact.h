@@ -9,9 +9,6 @@
 #include "log/store/compact_map.h"
 #include "log/store/partlog.h"
 
-#ifndef BUG
-#define BUG(name) false
-#endif
 #define COMPACT_SUFFIX ".cleaning" /* a file that has no name yet: removed when the part is opened */
 
 struct compactor;
@@ -23,10 +20,6 @@ void compact_forget(struct part *p);
 
 /* ---- one pass, on workers. It never changes what is there: its output gets its name by pass_swap alone. */
 
-/* A producer's last batch: kept, perhaps without records, so that its sequence and epoch can be found again. */
-struct pass_last {
-    int64_t producer_id, last_offset; /* base offset of the batch */
-};
 struct pass_conf {
     int64_t now_ms, delete_retention_ms, segment_bytes, index_interval;
     size_t map_bytes;
@@ -44,9 +37,10 @@ struct pass_done {
     uint64_t read, written, kept, dropped; /* bytes, bytes, records, records */
     uint64_t map_bytes, memory_max;
 };
-/* The first n segments of the part's list are to be clean; below `from` they are already. Takes lasts. Owner's loop. */
-struct pass *pass_new(struct part *p, unsigned n, int64_t from, struct pass_last *lasts, size_t nlasts,
-                      const struct pass_conf *pc);
+/* The first n segments of the view's list are to be clean; below `from` they are already. producers: of the part; takes
+ * them. Their last batches and markers stay, so that sequence and epoch can be found again. */
+struct pass *pass_new(struct part *p, struct view *v, unsigned n, int64_t from, struct producer_info *producers,
+                      size_t nproducers, const struct pass_conf *pc);
 /* Works on about `bytes` bytes, or to the end of a group. Negative: the error, and the pass is over. */
 int pass_step(struct pass *ps, int64_t bytes);
 /* After PASS_GROUP: the segments that go, next to each other in the part's list, and what takes their place. */

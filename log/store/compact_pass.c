@@ -3,6 +3,10 @@
  * the records that the map knows a later one for. Oldest group first: what stands for a record is always older in place
  * than what it makes superfluous, so a crash, or giving up, between two groups leaves a log that says the same.
  *
+ * Transactions below the last stable offset are all decided. Batches of aborted ones lose their records, so what compaction
+ * has made needs no index of them. A marker goes once no batch of its transaction is left, an empty one counts, and its own
+ * delete horizon has passed.
+ *
  * A group is one or more neighbouring segments that fit into one. If of a single segment nothing changes, nothing is
  * written. A group's last batch stays, perhaps without records, so that a segment ends where the next one begins. */
 #include "log/base/alloc.h"
@@ -47,8 +51,13 @@ struct pass {
     struct segment **segs; /* those to be clean, and the one after them; NULL: exchanged already */
     unsigned nsegs, n;
     int64_t from, bound, map_end;
-    struct pass_last *lasts;
-    size_t nlasts;
+    struct producer_info *producers; /* by id */
+    size_t nproducers;
+    struct view *view; /* until the aborted transactions are known */
+    struct arena arena;
+    struct aborted *aborted; /* by producer and place */
+    uint32_t naborted;
+    struct map with_data; /* producers in whose transaction, at this place of the second sweep, a batch is kept */
     struct compact_map map;
     bool mapping, mapped;
     unsigned seg; /* being read */
@@ -138,6 +147,46 @@ static int records_open(struct pass *ps, const struct recbatch *rb, struct recba
     return err;
 }
 
+/* ---- transactions */
+
+static int aborted_cmp(const void *a, const void *b)
+{
+    const struct aborted *x = a, *y = b;
+    if (x->producer_id != y->producer_id)
+        return x->producer_id < y->producer_id ? -1 : 1;
+    return x->last < y->last ? -1 : x->last > y->last;
+}
+
+static int aborted_load(struct pass *ps)
+{
+    int err = view_aborted(ps->view, ps->segs[0]->base, MIN(ps->bound, ps->view->lso), true, &ps->arena, &ps->aborted,
+                           &ps->naborted);
+    if (!err && ps->naborted)
+        qsort(ps->aborted, ps->naborted, sizeof *ps->aborted, aborted_cmp);
+    counted_release(&ps->view->c);
+    ps->view = NULL;
+    return err;
+}
+
+static bool is_aborted(const struct pass *ps, const struct recbatch *rb)
+{
+    if (!(rb->attributes & RECBATCH_TXN))
+        return false;
+    uint32_t lo = 0, hi = ps->naborted;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        const struct aborted *a = &ps->aborted[mid];
+        if (a->producer_id < rb->producer_id || (a->producer_id == rb->producer_id && a->last < rb->base_offset))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < ps->naborted && ps->aborted[lo].producer_id == rb->producer_id &&
+           ps->aborted[lo].first <= rb->base_offset;
+}
+
+static struct str id_key(const int64_t *id) { return (struct str){(const char *)id, sizeof *id}; }
+
 /* ---- first sweep: the map */
 
 static int map_batch(struct pass *ps, const struct recbatch *rb)
@@ -181,7 +230,8 @@ static int map_step(struct pass *ps, int64_t bytes)
         if (r == 0) {
             feed_close(&ps->feed);
             ps->seg++;
-        } else if (recbatch_last_offset(&rb) >= ps->from && !(rb.attributes & RECBATCH_CONTROL)) {
+        } else if (recbatch_last_offset(&rb) >= ps->from && !(rb.attributes & RECBATCH_CONTROL) &&
+                   !is_aborted(ps, &rb)) {
             r = map_batch(ps, &rb);
         }
         if (r < 0)
@@ -373,20 +423,25 @@ static int output_end(struct pass *ps)
 
 /* ---- second sweep: what stays */
 
-static int last_cmp(const void *a, const void *b)
+static int producer_cmp(const void *a, const void *b)
 {
-    const struct pass_last *x = a, *y = b;
-    return x->producer_id < y->producer_id ? -1 : x->producer_id > y->producer_id;
+    const struct producer_info *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* The batch holds the last sequence of a producer that may still go on. */
+/* The batch holds the last sequence of a producer that may still go on; or the marker its epoch, if it has written
+ * nothing in it. */
 static bool is_last_of_producer(const struct pass *ps, const struct recbatch *rb)
 {
-    struct pass_last key = {rb->producer_id, 0};
-    if (rb->producer_id < 0 || BUG("compact_last_batch_dropped"))
+    struct producer_info key = {.id = rb->producer_id};
+    if (rb->producer_id < 0 || !ps->nproducers || BUG("compact_last_batch_dropped"))
         return false;
-    const struct pass_last *l = bsearch(&key, ps->lasts, ps->nlasts, sizeof key, last_cmp);
-    return l && l->last_offset == rb->base_offset;
+    const struct producer_info *pi = bsearch(&key, ps->producers, ps->nproducers, sizeof key, producer_cmp);
+    if (!pi)
+        return false;
+    if (rb->attributes & RECBATCH_CONTROL)
+        return pi->last_offset < 0 && pi->epoch == rb->producer_epoch;
+    return pi->last_offset == rb->base_offset;
 }
 
 static bool tombstone_is_due(const struct pass *ps, const struct recbatch *rb)
@@ -422,16 +477,31 @@ static int batch_judge(struct pass *ps, const struct recbatch *rb, const struct 
     struct record rec;
     *v = (struct verdict){0};
     wbuf_reset(&ps->keep);
+    bool aborted = is_aborted(ps, rb);
     int err = recbatch_iter(&it, plain, NULL, NULL, 0);
     if (err)
         return err;
     while (recbatch_next(&it, &rec)) {
-        bool stays = record_stays(ps, rb, &rec, v);
+        bool stays = !aborted && record_stays(ps, rb, &rec, v);
         wbuf_u8(&ps->keep, stays);
         v->kept += stays;
         v->dropped += !stays;
     }
     return recbatch_iter_err(&it);
+}
+
+/* A marker, as a batch whose one record stays, or goes as a tombstone does once its transaction has no batch left. */
+static int marker_judge(struct pass *ps, const struct recbatch *rb, bool whole, struct verdict *v)
+{
+    bool needed = whole || rb->count == 0 || map_get(&ps->with_data, id_key(&rb->producer_id));
+    *v = (struct verdict){.kept = rb->count, .tombstones = !needed && rb->count > 0};
+    bool due = rb->attributes & RECBATCH_DELETE_HORIZON && ps->pc.now_ms >= rb->base_ts;
+    if ((!needed && due) || (!whole && BUG("compact_marker_dropped")))
+        *v = (struct verdict){.dropped = rb->count};
+    wbuf_reset(&ps->keep);
+    for (int32_t i = 0; i < rb->count; i++)
+        wbuf_u8(&ps->keep, v->kept > 0);
+    return 0;
 }
 
 static int batch_cut(struct pass *ps, const struct recbatch *rb, const struct recbatch *plain, const uint8_t *bytes,
@@ -460,29 +530,40 @@ static int batch_cut(struct pass *ps, const struct recbatch *rb, const struct re
 
 static void horizon_seen(struct pass *ps, int64_t horizon) { ps->horizon = MAX(ps->horizon, horizon); }
 
+/* The batch (with records or without) is in the output, or not, when all is said. */
+static void txn_note(struct pass *ps, const struct recbatch *rb, bool stays)
+{
+    if (!(rb->attributes & RECBATCH_TXN))
+        return;
+    if (rb->attributes & RECBATCH_CONTROL)
+        map_remove(&ps->with_data, id_key(&rb->producer_id));
+    else if (stays)
+        map_put(&ps->with_data, id_key(&rb->producer_id), ps);
+}
+
 /* A batch of the group; *again: it is to be given once more, after the unchanged part has been copied. */
 static int group_batch(struct pass *ps, const struct recbatch *rb, const uint8_t *bytes, bool *again)
 {
     struct recbatch plain;
     struct verdict v;
-    if (rb->attributes & RECBATCH_CONTROL)
-        return output_same(ps, rb, bytes);
+    bool whole = recbatch_last_offset(rb) + 1 == ps->out.seg->name.end || is_last_of_producer(ps, rb);
     int err = records_open(ps, rb, &plain);
     if (!err)
-        err = batch_judge(ps, rb, &plain, &v);
+        err = rb->attributes & RECBATCH_CONTROL ? marker_judge(ps, rb, whole, &v) : batch_judge(ps, rb, &plain, &v);
     if (err)
         return err;
-    bool whole = recbatch_last_offset(rb) + 1 == ps->out.seg->name.end || is_last_of_producer(ps, rb);
     bool stamped = rb->attributes & RECBATCH_DELETE_HORIZON;
     bool stamp = v.tombstones && !stamped && ps->out.grown < INT32_MAX / 2;
-    if (v.tombstones && stamped)
-        horizon_seen(ps, rb->base_ts);
-    if (v.dropped == 0 && !stamp && (v.kept || whole))
-        return output_same(ps, rb, bytes);
-    if (!ps->out.f) {
+    bool same = v.dropped == 0 && !stamp && (v.kept || whole);
+    if (!same && !ps->out.f) {
         *again = true;
         return output_differ(ps);
     }
+    txn_note(ps, rb, v.kept || whole);
+    if (v.tombstones && stamped)
+        horizon_seen(ps, rb->base_ts);
+    if (same)
+        return output_same(ps, rb, bytes);
     ps->done.dropped += (uint64_t)v.dropped;
     if (!v.kept && !whole)
         return 0;
@@ -553,10 +634,10 @@ static int group_step(struct pass *ps, int64_t bytes)
 
 /* ---- the pass */
 
-struct pass *pass_new(struct part *p, unsigned n, int64_t from, struct pass_last *lasts, size_t nlasts,
-                      const struct pass_conf *pc)
+struct pass *pass_new(struct part *p, struct view *v, unsigned n, int64_t from, struct producer_info *producers,
+                      size_t nproducers, const struct pass_conf *pc)
 {
-    CHECK(n > 0 && n < p->list->n);
+    CHECK(n > 0 && n < v->list->n);
     struct pass *ps = xzalloc(sizeof *ps);
     ps->files = &p->store->files;
     ps->disk = p->store->disk;
@@ -566,12 +647,15 @@ struct pass *pass_new(struct part *p, unsigned n, int64_t from, struct pass_last
     ps->nsegs = n + 1;
     ps->segs = xalloc(ps->nsegs * sizeof(struct segment *));
     for (unsigned i = 0; i < ps->nsegs; i++)
-        ps->segs[i] = segment_acquire(p->list->seg[i]);
+        ps->segs[i] = segment_acquire(v->list->seg[i]);
     ps->from = from;
     ps->bound = ps->segs[n]->base;
     ps->map_end = INT64_MAX;
-    ps->lasts = lasts;
-    ps->nlasts = nlasts;
+    ps->view = counted_acquire(&v->c);
+    arena_init(&ps->arena);
+    map_init(&ps->with_data);
+    ps->producers = producers;
+    ps->nproducers = nproducers;
     ps->horizon = -1;
     ps->compress = compress_new();
     wbuf_init(&ps->feed.buf);
@@ -579,8 +663,8 @@ struct pass *pass_new(struct part *p, unsigned n, int64_t from, struct pass_last
     wbuf_init(&ps->room);
     wbuf_init(&ps->scratch);
     wbuf_init(&ps->keep);
-    if (nlasts)
-        qsort(lasts, nlasts, sizeof *lasts, last_cmp);
+    if (nproducers)
+        qsort(producers, nproducers, sizeof *producers, producer_cmp);
     return ps;
 }
 
@@ -601,7 +685,10 @@ void pass_free(struct pass *ps)
     for (unsigned i = 0; i < ps->nsegs; i++)
         segment_release(ps->segs[i]);
     xfree(ps->segs);
-    xfree(ps->lasts);
+    counted_release(ps->view ? &ps->view->c : NULL);
+    arena_fini(&ps->arena);
+    map_fini(&ps->with_data);
+    xfree(ps->producers);
     xfree(ps->dir);
     xfree(ps);
 }
@@ -621,7 +708,9 @@ int pass_step(struct pass *ps, int64_t bytes)
         compact_map_init(&ps->map, (uint64_t)MAX(ps->bound - ps->from, INT64_C(0)), ps->pc.map_bytes, ps->pc.secret);
         ps->done.map_bytes = compact_map_bytes(&ps->map);
     }
-    int r = ps->mapped ? group_step(ps, bytes) : map_step(ps, bytes);
+    int r = ps->view ? aborted_load(ps) : 0;
+    if (!r)
+        r = ps->mapped ? group_step(ps, bytes) : map_step(ps, bytes);
     if (r == PASS_END) {
         ps->done.first_dirty = MAX(ps->map_end, ps->from);
         ps->done.horizon = ps->horizon;
