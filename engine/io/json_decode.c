@@ -574,7 +574,7 @@ static inline bool key_matches(const struct known_key *known, const char *p, con
         return (same & known->mask) == known->mask;
     }
 #endif
-    return memcmp(known->text, p, known->len) == 0;
+    return memcmp(known->text, p, (size_t)known->len) == 0;
 }
 
 /* A key that was not foreseen: looked up, and remembered for the next record. Gives the place of its value. */
