@@ -210,6 +210,13 @@
 
 #define GROUP_PROTOCOLS_MAX 64    /* that one member offers: assignors, of which clients have a handful */
 #define GROUP_PROMISES_MAX 10000  /* ids given to members of one group that have not joined with them yet */
+#define GROUP_NAME_BYTES 200       /* of a client's name, at the head of its member id */
+/* Tombstones written at once when a group goes: with less than this, no batch is larger than a topic takes. */
+#ifdef TINY
+#define GROUP_TOMBSTONES 4
+#else
+#define GROUP_TOMBSTONES 1000
+#endif
 #define GROUP_NEW_MEMBER_MS 300000 /* a join phase as a new member bears it: nobody beats for it, as in Kafka */
 
 /* ---- client */

@@ -229,7 +229,6 @@ static void offsets_added(struct coord_call *call)
     req_reply(r, &out);
 }
 
-void api_add_offsets_to_txn(struct req *r);
 void api_add_offsets_to_txn(struct req *r)
 {
     if (REQ_DECODE(r, add_offsets_to_txn_request) < 0)

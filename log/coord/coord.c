@@ -35,6 +35,7 @@ int coord_open(struct coord **out, struct store *st, struct cluster *cl, struct 
     *c = (struct coord){.store = st, .cluster = cl, .loops = loops, .nloops = nloops, .conf = conf};
     c->pids = pids_new(cl, loops, nloops);
     txns_open(c);
+    groups_open(c);
     *out = c;
     return 0;
 }
@@ -43,6 +44,7 @@ void coord_close(struct coord *c)
 {
     if (!c)
         return;
+    groups_close(c);
     txns_close(c);
     pids_free(c->pids);
     xfree(c);

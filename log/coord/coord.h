@@ -12,6 +12,7 @@
 #include "log/wire/wire.h"
 
 struct coord;
+struct statelog_ask;
 
 /* Borrows all of it. Nothing runs before the loops do; open transactions that are found are completed or timed out. */
 int coord_open(struct coord **out, struct store *st, struct cluster *cl, struct loop *const *loops, unsigned nloops,
@@ -121,5 +122,78 @@ struct coord_markers {
     void *impl; /* the coordinator's own */
 };
 void coord_write_markers(struct coord *c, struct coord_markers *m);
+
+/* ---- Groups and their offsets */
+
+struct coord_offset {
+    struct str topic;
+    int32_t partition;
+    int64_t offset;        /* fetched: -1 if there is none */
+    int32_t leader_epoch;  /* -1: not told */
+    struct str metadata;
+    int16_t error; /* in: those that have one already are left out; out */
+};
+/* One request of a group. The caller fills from, done_cb, group, and what the function names; all is borrowed until
+ * done_cb. The arena is the caller's, where answers go: not to be touched by the caller until then. */
+struct coord_group_call {
+    struct loop *from;
+    void (*done_cb)(struct coord_group_call *call);
+    struct arena *arena;
+    struct str group;
+    int16_t error; /* out */
+    int version;   /* of the request that in and out are of */
+    const void *in;
+    void *out;
+    struct str client_id, client_host;
+    struct str member_id, instance_id; /* null: none */
+    int32_t generation;                /* -1: none */
+    struct coord_offset *offsets;
+    uint32_t noffsets;
+    int64_t retention_ms; /* -1: as the setting says */
+    bool all;             /* fetch: offsets and noffsets are given, with all that the group has */
+    bool require_stable;  /* fetch: UNSTABLE_OFFSET_COMMIT where a transaction is open */
+    struct str txn_id;    /* txn_commit, with producer_id, epoch and v2 */
+    int64_t producer_id;
+    int16_t epoch;
+    bool v2; /* KIP-890 part 2: adds the group to the transaction as needed */
+    /* the coordinator's own */
+    struct coord *coord;
+    void (*run)(struct coord_group_call *call, void *shard);
+    void *impl;
+    struct statelog_ask *ask;
+    struct msg msg;
+    uint64_t guard;
+    bool verified;
+};
+/* in, out: wire's request and response of JoinGroup and SyncGroup. version, client_id, client_host, arena. */
+void coord_group_join(struct coord *c, struct coord_group_call *call);
+void coord_group_sync(struct coord *c, struct coord_group_call *call);
+void coord_group_beat(struct coord *c, struct coord_group_call *call);  /* member_id, instance_id, generation */
+void coord_group_leave(struct coord *c, struct coord_group_call *call); /* in, out: LeaveGroup of version 3 or later */
+/* offsets, member_id, instance_id, generation, retention_ms. Answered when they are durable. */
+void coord_group_commit(struct coord *c, struct coord_group_call *call);
+/* Offsets that count once the transaction of txn_id, producer_id, epoch commits. Asks its coordinator itself. */
+void coord_group_txn_commit(struct coord *c, struct coord_group_call *call);
+void coord_group_fetch(struct coord *c, struct coord_group_call *call);    /* offsets or all; require_stable, arena */
+void coord_group_describe(struct coord *c, struct coord_group_call *call); /* out: describe_groups_response_group; arena */
+void coord_group_delete(struct coord *c, struct coord_group_call *call);
+void coord_group_forget(struct coord *c, struct coord_group_call *call); /* offsets: those to delete */
+
+struct coord_listed_group {
+    struct str id, protocol_type;
+    const char *state; /* Kafka's name */
+};
+struct coord_group_list {
+    struct loop *from;
+    void (*done_cb)(struct coord_group_list *list);
+    struct arena *arena; /* as of a call */
+    struct coord_listed_group *groups; /* out */
+    uint32_t ngroups, cap;
+    int16_t error; /* out: COORDINATOR_LOADING if a partition is still being read */
+    struct coord *coord; /* the coordinator's own, and all below */
+    struct msg msg;
+    unsigned shard;
+};
+void coord_list_groups(struct coord *c, struct coord_group_list *list);
 
 #endif
