@@ -90,6 +90,7 @@ static void node_close(struct world *w)
     statelog_close(w->sl);
     cluster_close(w->cl);
     store_close(w->st);
+    sim_crash(w->sim); /* what the store's timers had begun */
 }
 
 static void world_open(struct world *w, uint64_t seed)
