@@ -94,6 +94,7 @@ static void entry_free(struct txn_entry *e)
         for (struct list *l; (l = list_pop(lists[i]));)
             ask_end(container_of(l, struct txn_ask, link), K_COORDINATOR_NOT_AVAILABLE);
     list_remove(&e->ongoing);
+    timer_stop(&e->retry);
     txn_state_fini(&e->t);
     xfree(e->parts);
     xfree(e->id);
@@ -674,6 +675,10 @@ void txns_open(struct coord *c)
 void txns_close(struct coord *c)
 {
     statelog_close(c->txn_log);
+    for (unsigned i = 0; i < c->nloops; i++) {
+        timer_stop(&c->txns->shards[i].timeouts);
+        timer_stop(&c->txns->shards[i].expiry);
+    }
     xfree(c->txns->shards);
     xfree(c->txns);
 }

@@ -2,11 +2,8 @@
  * what was acknowledged is there after every crash, once and in order, and so is what a consumer was shown; topics
  * whose creation was answered exist. WEIR_SEED=n build/sim_broker runs one seed again. */
 #include "log/base/trace.h"
-#include "log/broker/broker.h"
-#include "log/wire/wire.h"
 #include "tests/lib/seed.h"
-#include "tests/lib/simdisk.h"
-#include "tests/lib/simloop.h"
+#include "tests/lib/simnode.h"
 #include "tests/unit/unit.h"
 #include <signal.h>
 #include <stdio.h>
@@ -22,28 +19,18 @@ struct producer {
     uint64_t acked;  /* batches acknowledged */
     bool busy;
     bool refused;    /* the disk fails: no batch will be acknowledged */
-    struct broker_call call;
-    struct wbuf frame;
+    struct simcall call;
 };
 /* Waits for more than there is, so that appends and the end of its time come in each other's way. */
 struct consumer {
     bool busy;
-    struct broker_call call;
-    struct wbuf frame;
+    struct simcall call;
 };
 struct world {
-    struct sim *sim;
-    struct simdisk *sd;
-    struct config conf;
-    struct broker *b;
-    unsigned nloops;
+    struct simnode n;
     struct producer producers[PRODUCERS];
     struct consumer consumers[CONSUMERS];
     int64_t shown[PARTS]; /* the highest high watermark that a consumer was told */
-    struct wbuf answer;
-    int status;
-    bool answered;
-    struct arena arena;
 };
 
 const char *__asan_default_options(void);
@@ -51,84 +38,20 @@ const char *__asan_default_options(void) { return "detect_leaks=0"; } /* what a 
 
 /* ---- a node's life */
 
-static void open_broker(struct world *w)
-{
-    struct loop *loops[4];
-    struct diag d = {.text = ""};
-    for (unsigned i = 0; i < w->nloops; i++)
-        loops[i] = sim_loop(w->sim, i);
-    static struct loop *kept[4]; /* the broker keeps the array */
-    memcpy(kept, loops, sizeof kept);
-    struct broker_conf bc = {.conf = &w->conf, .disk = simdisk_disk(w->sd), .data_dir = "/data", .loops = kept,
-                             .nloops = w->nloops};
-    if (broker_open(&w->b, &bc, &d) < 0)
-        fail_msg("the broker does not open: %s", d.text);
-}
-
 static void crash(struct world *w)
 {
-    sim_crash(w->sim);
-    simdisk_crash(w->sd, random_chance(sim_random(w->sim), 0.5) ? SIMDISK_LOSE : SIMDISK_CRASH);
-    w->b = NULL; /* a dead process's memory: nobody frees it */
     for (int i = 0; i < PRODUCERS; i++)
         w->producers[i].busy = false;
     for (int i = 0; i < CONSUMERS; i++)
         w->consumers[i].busy = false;
-    open_broker(w);
+    simnode_crash(&w->n);
 }
 
 /* ---- requests */
 
-static void on_answer(struct broker_call *call, int status, struct str answer)
-{
-    struct world *w = call->impl;
-    w->status = status;
-    w->answered = true;
-    wbuf_reset(&w->answer);
-    wbuf_str(&w->answer, answer);
-}
-
-static void frame_of(struct wbuf *out, int16_t key, int version, const void *request)
-{
-    const struct wire_api *api = wire_api_find(key);
-    wbuf_reset(out);
-    wire_request_header_encode(out, api, version, 7, STR("sim"));
-    api->request->encode(request, out, version);
-}
-
-static void answer_of(struct world *w, struct str bytes, int16_t key, int version, void *response)
-{
-    const struct wire_api *api = wire_api_find(key);
-    struct rbuf r = rbuf_of(bytes.ptr, bytes.len);
-    int32_t id = 0;
-    api->response->init(response);
-    assert_int_equal(wire_response_header(&id, api, version, &r), 0);
-    assert_int_equal(id, 7);
-    assert_int_equal(api->response->decode(response, &r, version, &w->arena), 0);
-    assert_int_equal(wire_decode_done(&r), 0);
-}
-
-/* Asks and steps until the answer is there; gives its status. The answer borrows w->answer. */
-static int try_ask(struct world *w, int16_t key, int version, const void *request, void *response)
-{
-    struct wbuf frame;
-    wbuf_init(&frame);
-    frame_of(&frame, key, version, request);
-    unsigned i = (unsigned)random_below(sim_random(w->sim), w->nloops);
-    struct broker_call call = {.loop = sim_loop(w->sim, i), .frame = wbuf_view(&frame), .answer_cb = on_answer, .impl = w};
-    w->answered = false;
-    broker_request(w->b, &call);
-    while (!w->answered)
-        assert_true(sim_step(w->sim));
-    wbuf_fini(&frame);
-    if (w->status == 0)
-        answer_of(w, wbuf_view(&w->answer), key, version, response);
-    return w->status;
-}
-
 static void ask(struct world *w, int16_t key, int version, const void *request, void *response)
 {
-    assert_int_equal(try_ask(w, key, version, request, response), 0);
+    assert_int_equal(simnode_ask(&w->n, key, version, request, response), 0);
 }
 
 static int16_t create_topic(struct world *w, const char *name)
@@ -163,13 +86,12 @@ static void begin_producer(struct world *w, struct producer *p, int32_t part)
 
 /* ---- producing. A record's key is its producer, its value the number of its batch. */
 
-static void on_produced(struct broker_call *call, int status, struct str answer)
+static void on_produced(struct simcall *call, int status, struct str answer)
 {
     struct producer *p = container_of(call, struct producer, call);
-    struct world *w = call->impl;
     struct produce_response out;
     assert_int_equal(status, 0);
-    answer_of(w, answer, 0, 9, &out);
+    simcall_read(call, answer, &out);
     p->busy = false;
     if (p->refused) {
         assert_int_equal(out.responses[0].partition_responses[0].error_code, err_kafka(E_STORAGE));
@@ -202,26 +124,23 @@ static void produce(struct world *w, struct producer *p)
     in.topic_data = &t;
     in.topic_data_n = 1;
     part.records = wbuf_view(&batch);
-    frame_of(&p->frame, 0, 9, &in);
-    unsigned i = (unsigned)random_below(sim_random(w->sim), w->nloops);
-    p->call = (struct broker_call){.loop = sim_loop(w->sim, i), .frame = wbuf_view(&p->frame), .answer_cb = on_produced,
-                                   .impl = w};
+    simcall_make(&p->call, 0, 9, &in);
     p->busy = true;
-    broker_request(w->b, &p->call);
+    simcall_send(&p->call);
     wbuf_fini(&batch);
 }
 
 /* ---- waiting */
 
-static void on_fetched(struct broker_call *call, int status, struct str answer)
+static void on_fetched(struct simcall *call, int status, struct str answer)
 {
     struct consumer *c = container_of(call, struct consumer, call);
     struct fetch_response out;
     assert_true(c->busy);
     assert_int_equal(status, 0);
-    answer_of(call->impl, answer, 1, 12, &out);
+    simcall_read(call, answer, &out);
     assert_int_equal(out.error_code, 0);
-    struct world *w = call->impl;
+    struct world *w = container_of(call->n, struct world, n);
     for (int i = 0; i < PARTS; i++) {
         const struct fetch_response_partition *p = &out.responses[0].partitions[i];
         assert_int_equal(p->error_code, 0);
@@ -232,7 +151,7 @@ static void on_fetched(struct broker_call *call, int status, struct str answer)
 
 static void consume(struct world *w, struct consumer *c)
 {
-    struct random *rnd = sim_random(w->sim);
+    struct random *rnd = sim_random(w->n.sim);
     struct fetch_request in;
     struct fetch_request_partition parts[PARTS];
     struct fetch_request_topic t = {.topic = STR("t"), .partitions = parts, .partitions_n = PARTS};
@@ -246,12 +165,9 @@ static void consume(struct world *w, struct consumer *c)
     in.topics_n = 1;
     in.min_bytes = 1 << 20;
     in.max_wait_ms = (int32_t)random_below(rnd, 20);
-    frame_of(&c->frame, 1, 12, &in);
-    unsigned i = (unsigned)random_below(rnd, w->nloops);
-    c->call = (struct broker_call){.loop = sim_loop(w->sim, i), .frame = wbuf_view(&c->frame), .answer_cb = on_fetched,
-                                   .impl = w};
+    simcall_make(&c->call, 1, 12, &in);
     c->busy = true;
-    broker_request(w->b, &c->call);
+    simcall_send(&c->call);
 }
 
 /* ---- checking */
@@ -307,52 +223,44 @@ static void check_part(struct world *w, int32_t index)
 static void run_steps(struct world *w)
 {
     for (int i = 0; i < STEPS; i++) {
-        struct producer *p = &w->producers[random_below(sim_random(w->sim), PRODUCERS)];
-        if (!p->busy && random_chance(sim_random(w->sim), 0.3))
+        struct producer *p = &w->producers[random_below(sim_random(w->n.sim), PRODUCERS)];
+        if (!p->busy && random_chance(sim_random(w->n.sim), 0.3))
             produce(w, p);
-        struct consumer *c = &w->consumers[random_below(sim_random(w->sim), CONSUMERS)];
-        if (!c->busy && random_chance(sim_random(w->sim), 0.1))
+        struct consumer *c = &w->consumers[random_below(sim_random(w->n.sim), CONSUMERS)];
+        if (!c->busy && random_chance(sim_random(w->n.sim), 0.1))
             consume(w, c);
-        if (!sim_step(w->sim))
+        if (!sim_step(w->n.sim))
             return;
-        arena_reset(&w->arena);
+        arena_reset(&w->n.arena);
     }
 }
 
 static void world_open(struct world *w, uint64_t seed)
 {
-    *w = (struct world){.sim = sim_new(seed), .sd = simdisk_new(seed ^ 77), .nloops = 1u << seed % 3};
-    config_init(&w->conf);
-    arena_init(&w->arena);
-    wbuf_init(&w->answer);
-    w->conf.wal_bytes = 65536;
-    w->conf.log_segment_bytes = 2048;
-    w->conf.log_retention_ms = -1;
-    open_broker(w);
+    *w = (struct world){.shown = {0}};
+    simnode_init(&w->n, seed, 1u << seed % 3);
+    simnode_open(&w->n);
     assert_int_equal(create_topic(w, "t"), 0);
     for (int i = 0; i < PRODUCERS; i++) {
         w->producers[i].pid = -1;
-        wbuf_init(&w->producers[i].frame);
+        simcall_init(&w->producers[i].call, &w->n);
+        w->producers[i].call.answered_cb = on_produced;
     }
-    for (int i = 0; i < CONSUMERS; i++)
-        wbuf_init(&w->consumers[i].frame);
+    for (int i = 0; i < CONSUMERS; i++) {
+        simcall_init(&w->consumers[i].call, &w->n);
+        w->consumers[i].call.answered_cb = on_fetched;
+    }
     for (int i = 0; i < PRODUCERS; i++)
         begin_producer(w, &w->producers[i], i % PARTS);
 }
 
 static void world_close(struct world *w)
 {
-    sim_run_idle(w->sim);
-    broker_close(w->b);
+    simnode_close(&w->n);
     for (int i = 0; i < PRODUCERS; i++)
-        wbuf_fini(&w->producers[i].frame);
+        simcall_fini(&w->producers[i].call);
     for (int i = 0; i < CONSUMERS; i++)
-        wbuf_fini(&w->consumers[i].frame);
-    sim_free(w->sim);
-    simdisk_free(w->sd);
-    wbuf_fini(&w->answer);
-    arena_fini(&w->arena);
-    config_fini(&w->conf);
+        simcall_fini(&w->consumers[i].call);
 }
 
 static void run_seed(uint64_t seed)
@@ -387,7 +295,7 @@ static int fetch_one(struct world *w, int64_t offset, int32_t wait_ms, struct fe
     in.max_wait_ms = wait_ms;
     p.fetch_offset = offset;
     p.partition_max_bytes = 100000;
-    int rc = try_ask(w, 1, 12, &in, &answer);
+    int rc = simnode_ask(&w->n, 1, 12, &in, &answer);
     if (rc == 0)
         *out = answer.responses[0].partitions[0];
     return rc;
@@ -402,19 +310,19 @@ static void test_read_errors(void **state)
     for (int i = 0; i < 5; i++) {
         produce(&w, &w.producers[0]);
         while (w.producers[0].busy)
-            assert_true(sim_step(w.sim));
+            assert_true(sim_step(w.n.sim));
     }
     int refused = 0;
     struct fetch_response_partition p;
     for (int i = 0; i < 300; i++) {
-        simdisk_set_fault(w.sd, SIMDISK_EIO_READ, 0.3);
+        simdisk_set_fault(w.n.sd, SIMDISK_EIO_READ, 0.3);
         int rc = fetch_one(&w, 0, 0, &p);
-        simdisk_set_fault(w.sd, SIMDISK_EIO_READ, 0);
+        simdisk_set_fault(w.n.sd, SIMDISK_EIO_READ, 0);
         if (rc == 0 && p.error_code) {
             refused++;
             assert_int_equal(p.records.len, 0);
         }
-        arena_reset(&w.arena);
+        arena_reset(&w.n.arena);
     }
     assert_true(refused > 0);
     check_part(&w, 0);
@@ -429,20 +337,20 @@ static void test_failed_part_waits(void **state)
     world_open(&w, test_seed());
     produce(&w, &w.producers[0]);
     while (w.producers[0].busy)
-        assert_true(sim_step(w.sim));
-    simdisk_set_fault(w.sd, SIMDISK_EIO_WRITE, 1);
+        assert_true(sim_step(w.n.sim));
+    simdisk_set_fault(w.n.sd, SIMDISK_EIO_WRITE, 1);
     w.producers[0].refused = true;
     produce(&w, &w.producers[0]);
     while (w.producers[0].busy)
-        assert_true(sim_step(w.sim));
-    simdisk_set_fault(w.sd, SIMDISK_EIO_WRITE, 0);
+        assert_true(sim_step(w.n.sim));
+    simdisk_set_fault(w.n.sd, SIMDISK_EIO_WRITE, 0);
     for (int i = 0; i < 3; i++) {
         struct fetch_response_partition p;
-        int64_t before_us = sim_now_us(w.sim);
+        int64_t before_us = sim_now_us(w.n.sim);
         assert_int_equal(fetch_one(&w, 1, 500, &p), 0);
         assert_int_equal(p.error_code, 0);
         assert_int_equal(p.high_watermark, 1);
-        assert_true(sim_now_us(w.sim) - before_us >= 490000);
+        assert_true(sim_now_us(w.n.sim) - before_us >= 490000);
     }
     world_close(&w);
 }
