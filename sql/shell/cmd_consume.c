@@ -16,6 +16,7 @@ static const char usage[] =
     "  -p, --partition N    this partition only\n"
     "  -n, --count N        leave after N records\n"
     "  -e, --until-end      leave when everything has been printed that was there at the start\n"
+    "  --uncommitted        also records of transactions that are open or were aborted\n"
     "  -f, --format TEXT    how a record is printed (default '%s\\n'): %t topic, %p partition, %o offset, %k key,\n"
     "                       %s value, %h headers, %T timestamp in ms, %K and %S length of key and value (-1: null),\n"
     "                       %% a percent sign; \\n, \\t and \\\\ as in C\n"
@@ -35,7 +36,7 @@ enum { KEY_FETCH = 1, FETCH_BYTES = 8 << 20, WAIT_MS = 500, VERSION_BY_NAME = 12
 struct consume {
     const char *server, *topic, *from, *format;
     int64_t partition, count;
-    bool until_end, json;
+    bool until_end, json, uncommitted;
     struct remote *rm;
     struct metadata_response_topic t;
     int64_t *next, *end; /* per partition; end -1: never */
@@ -172,13 +173,42 @@ static int print_batch(struct consume *c, int32_t partition, const struct recbat
     while (!enough(c) && recbatch_next(&it, &rec))
         if (!control && rec.offset >= c->next[partition] && (c->end[partition] < 0 || rec.offset < c->end[partition]))
             put_record(c, &rec, partition);
-    c->next[partition] = MAX(c->next[partition], recbatch_last_offset(rb) + 1);
     return enough(c) || recbatch_iter_err(&it) == 0 ? 0 : broken(c, partition, E_CORRUPT);
 }
 
-static int print_records(struct consume *c, int32_t partition, struct str bytes)
+/* Whose transaction is void at a place in an answer: the answer tells where each of them begins, markers where they end. */
+struct voids {
+    struct fetch_response_aborted *list;
+    uint32_t n, at; /* those below at have begun */
+};
+
+static int by_first(const void *va, const void *vb)
+{
+    const struct fetch_response_aborted *a = va, *b = vb;
+    return a->first_offset < b->first_offset ? -1 : a->first_offset > b->first_offset;
+}
+
+/* Whether the batch counts. */
+static bool voids_pass(struct voids *v, const struct recbatch *rb)
+{
+    struct recbatch_marker m;
+    uint32_t i = 0;
+    while (v->at < v->n && v->list[v->at].first_offset <= recbatch_last_offset(rb))
+        v->at++;
+    while (i < v->at && v->list[i].producer_id != rb->producer_id)
+        i++;
+    if (i == v->at)
+        return true;
+    if ((rb->attributes & RECBATCH_CONTROL) && recbatch_marker_read(rb, &m) == 0)
+        v->list[i].producer_id = -1; /* its end */
+    return !(rb->attributes & RECBATCH_TXN);
+}
+
+static int print_records(struct consume *c, int32_t partition, struct str bytes, struct voids v)
 {
     int rc = 0;
+    if (v.n > 1)
+        qsort(v.list, v.n, sizeof *v.list, by_first);
     while (bytes.len && rc == 0 && !enough(c)) {
         struct recbatch rb;
         int err = recbatch_peek(&rb, bytes);
@@ -186,7 +216,9 @@ static int print_records(struct consume *c, int32_t partition, struct str bytes)
             return 0; /* a batch cut off at the size of the answer: it comes whole the next time */
         if (err < 0)
             return broken(c, partition, err);
-        rc = print_batch(c, partition, &rb, bytes.ptr);
+        if (c->uncommitted || voids_pass(&v, &rb))
+            rc = print_batch(c, partition, &rb, bytes.ptr);
+        c->next[partition] = MAX(c->next[partition], recbatch_last_offset(&rb) + 1);
         bytes = (struct str){bytes.ptr + rb.size, bytes.len - rb.size};
     }
     return rc;
@@ -200,6 +232,7 @@ static bool wanted(const struct consume *c, uint32_t i)
 static uint32_t build(struct consume *c, struct fetch_request *in, struct fetch_request_topic *topic)
 {
     fetch_request_init(in);
+    in->isolation_level = !c->uncommitted;
     in->max_wait_ms = WAIT_MS;
     in->min_bytes = 1;
     in->max_bytes = FETCH_BYTES;
@@ -234,7 +267,8 @@ static int take(struct consume *c, const struct fetch_response *out)
                         remote_error(p->error_code));
                 return EXIT_FAILED;
             }
-            rc = print_records(c, p->partition_index, p->records);
+            struct voids v = {p->aborted_transactions, p->aborted_transactions_n, 0};
+            rc = print_records(c, p->partition_index, p->records, v);
         }
     return rc;
 }
@@ -277,9 +311,9 @@ static int find_start(struct consume *c)
         return kafka_usage(CMD, "not a time in ms since 1970", c->from);
     else if (c->from[0] != '@' && !by_offset && strcmp(c->from, "beginning") != 0)
         return kafka_usage(CMD, "--from takes beginning, end, an offset, or @MS", c->from);
-    int rc = kafka_offsets(c->rm, CMD, &c->t, -1, last, &c->arena);
+    int rc = kafka_offsets(c->rm, CMD, &c->t, -1, !c->uncommitted, last, &c->arena);
     if (rc == 0)
-        rc = kafka_offsets(c->rm, CMD, &c->t, ts, c->next, &c->arena);
+        rc = kafka_offsets(c->rm, CMD, &c->t, ts, !c->uncommitted, c->next, &c->arena);
     for (uint32_t i = 0; i < n; i++) {
         if (by_offset)
             c->next[i] = offset;
@@ -292,13 +326,13 @@ static int find_start(struct consume *c)
 
 /* ---- the command */
 
-enum { OPT_SERVER = 256, OPT_JSON };
+enum { OPT_SERVER = 256, OPT_JSON, OPT_UNCOMMITTED };
 static const struct option long_options[] = {
     {"server", required_argument, NULL, OPT_SERVER}, {"from", required_argument, NULL, 'o'},
     {"partition", required_argument, NULL, 'p'},     {"count", required_argument, NULL, 'n'},
     {"until-end", no_argument, NULL, 'e'},           {"format", required_argument, NULL, 'f'},
-    {"json", no_argument, NULL, OPT_JSON},           {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0}};
+    {"json", no_argument, NULL, OPT_JSON},           {"uncommitted", no_argument, NULL, OPT_UNCOMMITTED},
+    {"help", no_argument, NULL, 'h'},                {NULL, 0, NULL, 0}};
 
 static bool parse_options(int argc, char **argv, struct consume *c, int *code)
 {
@@ -314,6 +348,7 @@ static bool parse_options(int argc, char **argv, struct consume *c, int *code)
         case 'e': c->until_end = true; break;
         case 'f': c->format = optarg; break;
         case OPT_JSON: c->json = true; break;
+        case OPT_UNCOMMITTED: c->uncommitted = true; break;
         case 'h':
             fputs(usage, stdout);
             *code = 0;

@@ -98,9 +98,9 @@ static int describe_one(struct remote *rm, struct topic_options *o, const char *
         return rc;
     int64_t *start = ARENA_ARRAY(&o->arena, int64_t, t.partitions_n);
     int64_t *end = ARENA_ARRAY(&o->arena, int64_t, t.partitions_n);
-    rc = kafka_offsets(rm, CMD, &t, -2, start, &o->arena);
+    rc = kafka_offsets(rm, CMD, &t, -2, false, start, &o->arena);
     if (rc == 0)
-        rc = kafka_offsets(rm, CMD, &t, -1, end, &o->arena);
+        rc = kafka_offsets(rm, CMD, &t, -1, false, end, &o->arena);
     if (rc)
         return rc;
     uuid_format(t.topic_id, id);

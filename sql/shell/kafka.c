@@ -63,13 +63,14 @@ int kafka_topic(struct remote *rm, const char *command, const char *name, bool c
 }
 
 int kafka_offsets(struct remote *rm, const char *command, const struct metadata_response_topic *t, int64_t ts,
-                  int64_t *offsets, struct arena *a)
+                  bool committed, int64_t *offsets, struct arena *a)
 {
     struct list_offsets_request in;
     struct list_offsets_response got;
     struct list_offsets_request_topic topic = {.name = t->name};
     list_offsets_request_init(&in);
     in.replica_id = -1;
+    in.isolation_level = committed;
     in.topics = &topic;
     in.topics_n = 1;
     topic.partitions = ARENA_ARRAY(a, struct list_offsets_request_partition, t->partitions_n);

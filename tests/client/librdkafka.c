@@ -269,6 +269,102 @@ static void test_times(void **state)
     rd_kafka_destroy(rk);
 }
 
+/* ---- transactions */
+
+enum { TXN_RECORDS = 500 };
+
+static void no_error(rd_kafka_error_t *err)
+{
+    if (err)
+        fail_msg("%s", rd_kafka_error_string(err));
+}
+
+static void txn_records(rd_kafka_t *rk, const char *value)
+{
+    for (int i = 0; i < TXN_RECORDS; i++)
+        assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC("txn"), RD_KAFKA_V_PARTITION(i % PARTS),
+                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                           RD_KAFKA_V_VALUE((void *)value, strlen(value)), RD_KAFKA_V_END), 0);
+    assert_int_equal(rd_kafka_flush(rk, 20000), 0);
+}
+
+/* How many records a consumer gets of each letter, up to the end that it is told of. */
+static void count_letters(const char *isolation, int letters[26])
+{
+    const char *const conf[] = {"group.id", "none", "enable.auto.commit", "false", "enable.partition.eof", "true",
+                                "isolation.level", isolation, "fetch.message.max.bytes", "2000", NULL};
+    memset(letters, 0, 26 * sizeof *letters);
+    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf, NULL, NULL);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTS);
+    for (int p = 0; p < PARTS; p++)
+        rd_kafka_topic_partition_list_add(list, "txn", p)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(rk, list), 0);
+    for (int ends = 0; ends < PARTS;) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 10000);
+        assert_non_null(m);
+        assert_true(m->err == 0 || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF);
+        if (m->err)
+            ends++;
+        else
+            letters[*(const char *)m->payload - 'a']++;
+        rd_kafka_message_destroy(m);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+/* Committed consumers get what was committed and stop at the open transaction; a second producer of the same id ends it. */
+static void test_transactions(void **state)
+{
+    (void)state;
+    const char *const conf[] = {"transactional.id", "tx", "batch.num.messages", "20", NULL};
+    int letters[26];
+    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, conf, NULL, NULL), *next;
+    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+    assert_int_equal(create(rk, q, "txn", PARTS), 0);
+    rd_kafka_queue_destroy(q);
+    no_error(rd_kafka_init_transactions(rk, 20000));
+    static const char *const values[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 4; i++) {
+        no_error(rd_kafka_begin_transaction(rk));
+        txn_records(rk, values[i]);
+        if (i == 3)
+            break;
+        no_error(i == 1 ? rd_kafka_abort_transaction(rk, 20000) : rd_kafka_commit_transaction(rk, 20000));
+    }
+    count_letters("read_committed", letters);
+    assert_int_equal(letters[0], TXN_RECORDS);
+    assert_int_equal(letters[1], 0);
+    assert_int_equal(letters[2], TXN_RECORDS);
+    assert_int_equal(letters[3], 0);
+    count_letters("read_uncommitted", letters);
+    assert_int_equal(letters[1], TXN_RECORDS);
+    assert_int_equal(letters[3], TXN_RECORDS);
+    next = client(RD_KAFKA_PRODUCER, conf, NULL, NULL);
+    no_error(rd_kafka_init_transactions(next, 20000));
+    rd_kafka_error_t *err = rd_kafka_commit_transaction(rk, 20000);
+    assert_non_null(err);
+    assert_true(rd_kafka_error_is_fatal(err));
+    rd_kafka_error_destroy(err);
+    no_error(rd_kafka_begin_transaction(next));
+    txn_records(next, "e");
+    no_error(rd_kafka_commit_transaction(next, 20000));
+    no_error(rd_kafka_begin_transaction(next));
+    txn_records(next, "f");
+    rd_kafka_destroy(rk);
+    rd_kafka_destroy(next);
+    for (int round = 0; round < 2; round++) {
+        static const int want[] = {TXN_RECORDS, 0, TXN_RECORDS, 0, TXN_RECORDS, 0};
+        count_letters("read_committed", letters);
+        assert_memory_equal(letters, want, sizeof want);
+        if (round == 0)
+            server_restart(&server);
+    }
+    count_letters("read_uncommitted", letters);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(letters[i], TXN_RECORDS);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -293,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_produce),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_times),
+        cmocka_unit_test(test_transactions),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
