@@ -236,6 +236,16 @@ int cluster_check(struct cluster *cl, const struct change *ch, struct diag *d)
     return rc;
 }
 
+struct image *cluster_preview(struct cluster *cl, struct image *base, const struct change *ch, struct diag *d)
+{
+    struct draft *dr = draft_new(base, cl->conf);
+    if (draft_change(dr, ch, d) < 0) {
+        draft_free(dr);
+        return NULL;
+    }
+    return draft_seal(dr, base->version, NULL);
+}
+
 /* Checks the commit at work; gives 1 if there is something to write. */
 static int commit_check(struct cluster *cl)
 {

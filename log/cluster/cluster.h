@@ -108,6 +108,9 @@ struct commit {
 void cluster_commit(struct cluster *cl, struct commit *c);
 /* Would it be accepted now? Changes nothing. Any thread. */
 int cluster_check(struct cluster *cl, const struct change *ch, struct diag *d);
+/* The image as the change would make it of base, for looking only: new topics have no partitions' handles (parts NULL).
+ * Gives a reference; NULL: d says why not. Any thread. */
+struct image *cluster_preview(struct cluster *cl, struct image *base, const struct change *ch, struct diag *d);
 
 /* Topic configuration keys: what they mean, with their defaults from conf (DescribeConfigs). */
 struct topic_config_item {

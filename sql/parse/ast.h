@@ -169,6 +169,8 @@ enum ast_kind {
     AST_TERMINATE, /* name, or all */
     AST_PAUSE,
     AST_RESUME,
+    AST_PROMOTE,  /* name: of the relation whose next version runs beside */
+    AST_DISCARD, /* the same */
     AST_SHOW,     /* text: STREAMS, TABLES, ... */
     AST_DESCRIBE, /* relation, or job */
     AST_DESCRIBE_FUNCTION,

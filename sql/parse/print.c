@@ -510,6 +510,12 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
     case AST_RESUME:
         put_name_or_all(pr, "RESUME ", st);
         break;
+    case AST_PROMOTE:
+        put_name_or_all(pr, "PROMOTE ", st);
+        break;
+    case AST_DISCARD:
+        put_name_or_all(pr, "DISCARD ", st);
+        break;
     case AST_SHOW:
         PUT("SHOW ");
         put_upper(pr, st->text);

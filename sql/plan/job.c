@@ -158,7 +158,9 @@ void job_put(struct stmt *st, struct job_def *j, const struct query *q, const st
     wbuf_fini(&body);
 }
 
-static int put_job(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan)
+/* A new job, with its changelog. */
+int job_put_new(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan,
+                struct uuid beside)
 {
     char id[UUID_TEXT];
     struct topic_config config = {"cleanup.policy", "compact"};
@@ -167,6 +169,7 @@ static int put_job(struct stmt *st, const struct query *q, const struct relation
                         .output = rel->topic,
                         .changelog = stmt_uuid(st),
                         .relation = rel->id,
+                        .beside = beside,
                         .created_ms = st->env->now_ms};
     uuid_format(rel->job, id);
     int err = change_create_topic(stmt_change(st), str_of(arena_printf(st->arena, "__job_%s_changelog", id)),
@@ -205,9 +208,10 @@ int prepare_create_as(struct stmt *st)
     rel->id = stmt_uuid(st);
     rel->job = stmt_uuid(st);
     relation_put(st, rel, true);
-    if ((err = put_job(st, &q, rel, plan)) != 0)
+    if ((err = job_put_new(st, &q, rel, plan, (struct uuid){{0}})) != 0)
         return err;
     st->out->job = rel->job;
+    stmt_effect(st, EFFECT_NEW, rel->name, stmt_reads(st, plan));
     stmt_message(st, "%s \"%s\" created; job \"%s\" fills it and topic \"%s\" (%d partition%s)",
                  rel->table ? "table" : "stream", rel->name, rel->name, rel->topic_name, partitions,
                  partitions == 1 ? "" : "s");
@@ -216,7 +220,7 @@ int prepare_create_as(struct stmt *st)
 
 /* ---- DROP */
 
-static void remove_job(struct stmt *st, const struct object *job)
+void job_remove(struct stmt *st, const struct object *job)
 {
     struct job_def j;
     change_remove_object(stmt_change(st), "job", job->id);
@@ -256,6 +260,13 @@ int prepare_drop(struct stmt *st)
     const char *users = job_users(st, rel, rel->job);
     struct sharing sharing = {rel, NULL};
     relation_each(st->b.image, st->arena, find_sharing, &sharing);
+    struct job_def next;
+    if (beside_find(st->b.image, rel->id, st->arena, &next)) {
+        bind_error(&st->b, ast->name.place, "2BP01", "\"%s\" cannot be dropped: its next version \"%s\" runs beside it",
+                   rel->name, next.name);
+        diag_hint(st->b.diag, "DISCARD %s; ends that one first", rel->name);
+        return E_SQL;
+    }
     if (users) {
         bind_error(&st->b, ast->name.place, "2BP01", "\"%s\" cannot be dropped: it is used by %s", rel->name, users);
         diag_hint(st->b.diag, "DROP what those jobs fill first, or TERMINATE them");
@@ -266,7 +277,7 @@ int prepare_drop(struct stmt *st)
                           rel->topic_name, sharing.name);
     const struct object *job = uuid_is_zero(rel->job) ? NULL : image_object_by_id(st->b.image, rel->job);
     if (job)
-        remove_job(st, job);
+        job_remove(st, job);
     change_remove_object(stmt_change(st), "relation", rel->id);
     bool topic = ast->delete_topic && image_topic_by_id(st->b.image, rel->topic);
     if (topic)
@@ -288,7 +299,7 @@ static void terminate(struct stmt *st, const struct object *o, const struct job_
 {
     const struct object *obj = image_object_by_id(st->b.image, j->relation);
     struct relation rel;
-    remove_job(st, o);
+    job_remove(st, o);
     if (!obj || relation_unpack(&rel, obj, st->arena) != 0)
         return;
     rel.job = (struct uuid){{0}};

@@ -20,6 +20,7 @@ struct statement_env {
     struct random *random;        /* makes the ids of new objects */
     int64_t now_ms;               /* event time of INSERT without ROWTIME; created_ms of jobs */
     int32_t default_partitions;   /* of a topic that does not say: num.partitions */
+    bool beside;  /* ... and the new version shall run beside it (also property replace.mode) */
     bool replace; /* CREATE ... AS of what a job fills is CREATE OR REPLACE: a file that is deployed */
     /* How many records a topic holds, and whether it lost some of its first ones; -1: not known. NULL: never known. */
     int64_t (*topic_records)(void *arg, struct uuid topic, bool *trimmed);
@@ -53,14 +54,18 @@ struct row_table {
     struct uuid *row_jobs;
 };
 
+enum prepared_effect { EFFECT_OTHER, EFFECT_NEW, EFFECT_REPLACED, EFFECT_BESIDE };
 struct prepared {
     enum prepared_kind kind;
     const char *message; /* a sentence, or NULL */
+    enum prepared_effect effect; /* on a job: for `weir deploy --plan`, with */
+    const char *relation, *detail; /* whose, and lines about its state and what it reads */
     const char *note;    /* a warning worth a line, or NULL: "column x of the key is not in ..." */
 
     /* CHANGE. The change is owned by this struct. */
     bool has_change;
     struct change change;
+    struct uuid caught_up; /* a job that must have taken in what was there when it began, or the change is refused */
     struct uuid job; /* the job created or resumed; for ROWS: the one described (DESCRIBE, EXPLAIN job); zero: none */
 
     /* QUERY: result columns in order; push: lives until closed or LIMIT, rows carry weights if changes is true. */

@@ -199,6 +199,31 @@ static const char *replacement_text(struct stmt *st, const struct replacement *r
     return text;
 }
 
+static void each_source(struct stmt *st, const struct plan_node *n, struct lines *l)
+{
+    if (n->kind == PLAN_SOURCE)
+        wbuf_printf(&l->w, "\n%s", fate_line(st, &(struct replaced){n, REPLACE_NEW}));
+    for (unsigned i = 0; i < n->ninputs; i++)
+        each_source(st, n->inputs[i], l);
+}
+
+const char *stmt_reads(struct stmt *st, const struct plan *plan)
+{
+    struct lines l;
+    wbuf_init(&l.w);
+    each_source(st, plan->sink, &l);
+    const char *text = arena_dup(st->arena, wbuf_view(&l.w)).ptr;
+    wbuf_fini(&l.w);
+    return text;
+}
+
+void stmt_effect(struct stmt *st, enum prepared_effect effect, const char *name, const char *detail)
+{
+    st->out->effect = effect;
+    st->out->relation = name;
+    st->out->detail = detail;
+}
+
 /* ---- The statement. */
 
 int replacement_begin(struct stmt *st, struct relation *old, struct replacement *r)
@@ -252,6 +277,8 @@ int replacement_plan(struct stmt *st, struct replacement *r)
 int prepare_replace(struct stmt *st, struct relation *old)
 {
     struct replacement r;
+    if (beside_wanted(st))
+        return prepare_beside(st, old);
     int err = replacement_begin(st, old, &r);
     if (!err && statement_says_the_same(stmt_create(st), old->sql, st->arena))
         return stmt_nothing(st, "%s \"%s\" is unchanged", old->table ? "table" : "stream", old->name);
@@ -270,6 +297,7 @@ int prepare_replace(struct stmt *st, struct relation *old)
     def.version++;
     job_put(st, &def, &r.query, r.plan, old->job);
     st->out->job = def.stopped ? (struct uuid){{0}} : old->job;
-    stmt_message(st, "%s \"%s\" replaced%s", old->table ? "table" : "stream", old->name, replacement_text(st, &r));
+    stmt_effect(st, EFFECT_REPLACED, old->name, replacement_text(st, &r));
+    stmt_message(st, "%s \"%s\" replaced%s", old->table ? "table" : "stream", old->name, st->out->detail);
     return 0;
 }

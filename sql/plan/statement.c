@@ -142,6 +142,10 @@ static int prepare(struct stmt *st)
         return prepare_insert(st);
     case AST_SELECT:
         return prepare_select(st);
+    case AST_PROMOTE:
+        return prepare_promote(st);
+    case AST_DISCARD:
+        return prepare_discard(st);
     case AST_TERMINATE:
     case AST_PAUSE:
     case AST_RESUME:

@@ -67,6 +67,9 @@ int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr);
 /* A job must not feed itself, and a topic has one job that writes it; `but` is that one. */
 int job_check_output(struct stmt *st, const struct query *q, const struct relation *rel, struct uuid but);
 /* Puts the job's object with this plan; what it reads comes from the query. */
+int job_put_new(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan,
+                struct uuid beside);
+void job_remove(struct stmt *st, const struct object *job);
 void job_put(struct stmt *st, struct job_def *j, const struct query *q, const struct plan *plan, struct uuid id);
 
 /* ---- replace.c: CREATE OR REPLACE of what a job fills */
@@ -85,6 +88,17 @@ int replacement_plan(struct stmt *st, struct replacement *r); /* refused, or r i
 void replacement_lines(struct stmt *st, const struct replacement *r, void (*line_cb)(void *arg, const char *line),
                        void *arg);
 int prepare_replace(struct stmt *st, struct relation *old);
+/* Lines about what the sources of a new plan read. */
+const char *stmt_reads(struct stmt *st, const struct plan *plan);
+void stmt_effect(struct stmt *st, enum prepared_effect effect, const char *name, const char *detail);
+
+/* ---- beside.c: the next version of a job beside the one that runs */
+bool beside_wanted(const struct stmt *st);
+int prepare_beside(struct stmt *st, struct relation *old);
+int prepare_promote(struct stmt *st);
+int prepare_discard(struct stmt *st);
+/* The job that runs beside the one that fills a relation; NULL: none. */
+const struct object *beside_find(const struct image *im, struct uuid relation, struct arena *a, struct job_def *def);
 int64_t stmt_topic_records(const struct stmt *st, struct uuid topic, bool *trimmed); /* -1: not known */
 
 /* ---- query.c */

@@ -26,7 +26,7 @@ static int refuse(struct session *s, struct str text, struct place place, const 
 
 static int check_create(struct session *s, struct str text, struct ast_statement *st)
 {
-    struct image *im = cluster_image(broker_cluster(s->serve->broker));
+    struct image *im = session_image(s);
     const char *what, *old = existing(s, im, st, &what);
     struct str name = st->name.text;
     struct relation *r = st->kind == AST_CREATE_AS ? relation_find(im, name, &s->memory, NULL) : NULL;
@@ -64,4 +64,66 @@ int deploy_check(struct session *s, struct str text)
     default:
         return 0;
     }
+}
+
+/* ---- What a file would do. */
+
+/* The next statement sees what this one would have made. */
+static void look_ahead(struct session *s)
+{
+    struct diag d = {0};
+    struct image *next = cluster_preview(broker_cluster(s->serve->broker), s->image, &s->p.change, &d);
+    if (!next)
+        return;
+    counted_release(s->preview ? &s->preview->c : NULL);
+    s->preview = next;
+}
+
+void plan_statement(struct session *s, int err)
+{
+    static const char *const words[] = {
+        [EFFECT_OTHER] = "change ", [EFFECT_NEW] = "new    ", [EFFECT_REPLACED] = "replace", [EFFECT_BESIDE] = "beside "};
+    const struct prepared *p = &s->p;
+    if (err) {
+        s->refused++;
+        tell_message(s, arena_printf(&s->memory, "refuse   %s%s%s", s->diag.text, s->diag.hint[0] ? "\n  " : "",
+                                     s->diag.hint));
+        s->diag = (struct diag){.line = 0};
+    } else if (p->kind == PREPARED_NOTHING) {
+        if (p->message)
+            tell_message(s, p->message);
+    } else if (p->effect == EFFECT_OTHER) {
+        tell_message(s, arena_printf(&s->memory, "%s  %s", words[p->effect], p->message ? p->message : ""));
+    } else {
+        tell_message(s, arena_printf(&s->memory, "%s  %s%s", words[p->effect], p->relation, p->detail));
+    }
+    if (!err && p->has_change)
+        look_ahead(s);
+    session_done(s);
+}
+
+/* ---- A next version takes the place of the one that runs when it has seen what that one saw. */
+
+static void asked_cb(void *arg, int status, struct job_status *st)
+{
+    struct session *s = arg;
+    if (!session_release(s))
+        return;
+    if (!status && st->state == JOB_RUNNING && st->backfilled >= st->backfill) {
+        session_commit(s);
+        return;
+    }
+    if (status || st->state != JOB_RUNNING)
+        session_error(s, E_SQL, "55000", "the next version does not run");
+    else
+        session_error(s, E_SQL, "55000", "the next version has not caught up: %lld of %lld records",
+                      (long long)st->backfilled, (long long)st->backfill);
+    diag_hint(&s->diag, "weir job describe tells how far it is, weir job wait waits for it");
+    session_fail(s);
+}
+
+void promote_begin(struct session *s)
+{
+    session_hold(s);
+    engine_job_status(s->serve->engine, s->p.caught_up, s->loop, &s->memory, asked_cb, s);
 }

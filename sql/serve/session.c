@@ -83,6 +83,7 @@ static void session_free(struct session *s)
 {
     turn_give_back(s);
     statement_clear(s);
+    counted_release(s->preview ? &s->preview->c : NULL);
     settings_fini(&s->props);
     settings_fini(&s->vars);
     wbuf_fini(&s->out);
@@ -152,7 +153,7 @@ static int64_t topic_records(void *arg, struct uuid id, bool *trimmed)
     struct session *s = arg;
     const struct topic *t = image_topic_by_id(s->image, id);
     int64_t n = 0;
-    for (int32_t i = 0; t && i < t->nparts; i++) {
+    for (int32_t i = 0; t && t->parts && i < t->nparts; i++) { /* without parts: it would be a new one */
         struct view *v = part_view(t->parts[i]);
         if (!v)
             return -1;
@@ -163,16 +164,25 @@ static int64_t topic_records(void *arg, struct uuid id, bool *trimmed)
     return t ? n : -1;
 }
 
+struct image *session_image(struct session *s)
+{
+    if (!s->preview)
+        return cluster_image(broker_cluster(s->serve->broker));
+    counted_acquire(&s->preview->c);
+    return s->preview;
+}
+
 static int prepare(struct session *s)
 {
     statement_clear(s);
-    s->image = cluster_image(broker_cluster(s->serve->broker));
+    s->image = session_image(s);
     struct statement_env env = {.image = s->image,
                                 .props = &s->props,
                                 .vars = &s->vars,
                                 .random = &s->random,
                                 .now_ms = loop_wall_ms(s->loop),
                                 .replace = s->deploy,
+                                .beside = s->beside,
                                 .topic_records = topic_records,
                                 .topic_arg = s,
                                 .default_partitions = (int32_t)broker_config(s->serve->broker)->num_partitions};
@@ -217,10 +227,15 @@ static void next_cb(struct msg *m)
     if (!session_release(s))
         return;
     statement_clear(s);
-    if (lex_split(s->sql, &s->pos, &s->statement))
+    if (lex_split(s->sql, &s->pos, &s->statement)) {
         run_statement(s);
-    else
-        session_end(s);
+        return;
+    }
+    if (s->refused) {
+        session_error(s, E_SQL, "0A000", "%u statement%s would be refused", s->refused, s->refused == 1 ? "" : "s");
+        tell_error(s);
+    }
+    session_end(s);
 }
 
 /* By message, so that a long text of short statements leaves others their turn. */
@@ -325,6 +340,13 @@ static void commit_cb(struct commit *c, int status)
     }
 }
 
+void session_commit(struct session *s)
+{
+    s->commit = (struct commit){.from = s->loop, .change = &s->p.change, .done_cb = commit_cb};
+    session_hold(s);
+    cluster_commit(broker_cluster(s->serve->broker), &s->commit);
+}
+
 /* With the turn: what was prepared before it came may be out of date. */
 static void run_change(struct session *s)
 {
@@ -342,9 +364,10 @@ static void run_change(struct session *s)
         await_job(s);
         return;
     }
-    s->commit = (struct commit){.from = s->loop, .change = &s->p.change, .done_cb = commit_cb};
-    session_hold(s);
-    cluster_commit(broker_cluster(s->serve->broker), &s->commit);
+    if (uuid_is_zero(s->p.caught_up))
+        session_commit(s);
+    else
+        promote_begin(s);
 }
 
 static void run_set(struct session *s, bool variable)
@@ -410,7 +433,9 @@ static void run_statement(struct session *s)
     }
     if (!err)
         err = prepare(s);
-    if (err)
+    if (s->plan && (err || s->p.kind == PREPARED_CHANGE || s->p.kind == PREPARED_NOTHING))
+        plan_statement(s, err);
+    else if (err)
         session_fail(s);
     else
         dispatch(s);
@@ -445,11 +470,22 @@ static int read_member(struct session *s, struct json *j, struct str key, struct
     } else if (str_eq(key, STR("limit"))) {
         if (t.kind != JSON_NUMBER || !str_to_i64(t.text, &s->limit) || s->limit < 0)
             return diag_set(d, E_BAD_REQUEST, "\"limit\" must be a number of rows");
-    } else if (str_eq(key, STR("until_caught_up")) || str_eq(key, STR("deploy"))) {
-        if (t.kind != JSON_BOOL)
-            return diag_set(d, E_BAD_REQUEST, "\"%.*s\" must be true or false", STR_ARG(key));
-        *(key.ptr[0] == 'd' ? &s->deploy : &s->until_caught_up) = t.b;
     } else {
+        const struct {
+            struct str name;
+            bool *to;
+        } flags[] = {{STR("until_caught_up"), &s->until_caught_up},
+                     {STR("deploy"), &s->deploy},
+                     {STR("plan"), &s->plan},
+                     {STR("beside"), &s->beside}};
+        for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+            if (!str_eq(key, flags[i].name))
+                continue;
+            *flags[i].to = t.b;
+            return t.kind == JSON_BOOL
+                       ? 0
+                       : diag_set(d, E_BAD_REQUEST, "\"%.*s\" must be true or false", STR_ARG(key));
+        }
         return diag_set(d, E_BAD_REQUEST, "a request has no member \"%.*s\"", STR_ARG(key));
     }
     return 0;

@@ -30,7 +30,9 @@ struct session {
     struct settings props, vars;
     struct str sql;
     int64_t limit; /* rows of a query; -1: no limit */
-    bool until_caught_up, deploy;
+    bool until_caught_up, deploy, plan, beside;
+    unsigned refused;      /* plan: statements that would be */
+    struct image *preview; /* plan: the image as the statements so far would make it; NULL: as it is */
 
     /* The statement at work: [at] of sql; its memory is `memory`. */
     size_t pos;
@@ -78,6 +80,12 @@ void print_end(struct session *s);
 /* Result tables; those that speak of jobs ask the engine first. */
 void table_begin(struct session *s);
 
+struct image *session_image(struct session *s); /* that a statement sees; gives a reference */
+void session_commit(struct session *s);         /* the change that was prepared */
+/* plan: tells what the prepared statement would do (err: why it would be refused), and goes on as if it had. */
+void plan_statement(struct session *s, int err);
+/* The change waits for a job to have caught up: refused, or committed. */
+void promote_begin(struct session *s);
 /* Of a file that is deployed: 1: nothing to do, told; 0: go on; E_SQL: refused, in s->diag. */
 int deploy_check(struct session *s, struct str text);
 

@@ -110,6 +110,10 @@ static int send_request(struct client *c, struct str sql)
             wbuf_str(&body, STR(",\"until_caught_up\":true"));
         if (c->deploy)
             wbuf_str(&body, STR(",\"deploy\":true"));
+        if (c->plan)
+            wbuf_str(&body, STR(",\"plan\":true"));
+        if (c->beside)
+            wbuf_str(&body, STR(",\"beside\":true"));
         wbuf_u8(&body, '}');
         err = http_client_post(c->http, "/sql", wbuf_view(&body), &d);
         wbuf_fini(&body);

@@ -20,7 +20,7 @@ struct client {
     bool timing, live;     /* live: push queries are drawn on the terminal */
     bool echo, keep_going; /* scripts: show statements; do not stop at an error */
     int64_t limit, for_ms; /* -1: none */
-    bool until_caught_up, deploy;
+    bool until_caught_up, deploy, plan, beside;
     struct client_setting *settings;
     unsigned nsettings, settings_cap;
     bool left; /* the last query was ended by the user */

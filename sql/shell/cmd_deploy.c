@@ -12,30 +12,38 @@
 static const char usage[] =
     "weir deploy: make the queries of a file persistent jobs\n"
     "\n"
-    "usage: weir deploy FILE [--server HOST:PORT | --data DIR] [--define NAME=VALUE]...\n"
+    "usage: weir deploy FILE [--plan] [--beside] [--server HOST:PORT | --data DIR] [--define NAME=VALUE]...\n"
     "\n"
-    "Every CREATE of the file is done once: what is there already and says the same is unchanged, what says something "
-    "else\n"
-    "is refused. The jobs run when the command ends, and go on after a restart. A syntax error anywhere in the file is "
+    "Every CREATE of the file is done once: what is there already and says the same is unchanged. A changed query "
+    "replaces\n"
+    "its job in place, as CREATE OR REPLACE does: what stays true of its state is kept, the rest is read again; other "
+    "changes\n"
+    "are refused. The jobs run when the command ends, and go on after a restart. A syntax error anywhere in the file is "
     "found\n"
     "before anything is changed. - is standard input.\n"
     "\n"
+    "  --plan               change nothing; say what is new, replaced (with what is kept, rebuilt, read again) or refused\n"
+    "  --beside             changed queries run as NAME_next beside the ones there are, over topics of their own, until\n"
+    "                       weir job promote NAME or weir job discard NAME\n"
     "  --server HOST:PORT   speak to this server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
     "  --data DIR           the node on this folder, of a shell or of our own; the jobs run while it does\n"
     "  --define NAME=VALUE  ${NAME} stands for VALUE\n"
     "\n"
     "examples\n"
     "  weir deploy jobs.sql\n"
+    "  weir deploy jobs.sql --plan\n"
     "  weir deploy jobs.sql --server log.example.com:9092 --define topic=flights\n"
     "\n"
     "exit codes: 0 all is in place and runs, 1 a statement was refused or a job failed, 2 no connection or a lost "
     "one,\n"
     "3 wrong usage\n";
 
-enum { OPT_SERVER = 256, OPT_DATA, OPT_DEFINE };
+enum { OPT_SERVER = 256, OPT_DATA, OPT_DEFINE, OPT_PLAN, OPT_BESIDE };
 static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
                                              {"data", required_argument, NULL, OPT_DATA},
                                              {"define", required_argument, NULL, OPT_DEFINE},
+                                             {"plan", no_argument, NULL, OPT_PLAN},
+                                             {"beside", no_argument, NULL, OPT_BESIDE},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
@@ -66,6 +74,12 @@ static bool parse_options(int argc, char **argv, struct deploy_options *o, struc
                 break;
             *code = wrong("cannot make sense of this value", optarg);
             return false;
+        case OPT_PLAN:
+            c->plan = true;
+            break;
+        case OPT_BESIDE:
+            c->beside = true;
+            break;
         case 'h':
             fputs(usage, stdout);
             return false;
@@ -160,8 +174,8 @@ static int deploy(struct client *c, const struct deploy_options *o)
         c->deploy = true;
         client_catch_interrupts();
         code = client_run(c, wbuf_view(&text));
-        c->deploy = false;
-        if (code == EXIT_GOOD)
+        c->deploy = c->beside = false;
+        if (code == EXIT_GOOD && !c->plan)
             code = check_jobs(c, wbuf_view(&text));
         http_client_close(c->http);
         c->http = NULL;

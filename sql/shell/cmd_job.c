@@ -14,6 +14,7 @@ static const char usage[] =
     "usage: weir job list [options]\n"
     "       weir job describe NAME [options]\n"
     "       weir job pause|resume|terminate NAME|--all [options]\n"
+    "       weir job promote|discard NAME [options]\n"
     "       weir job wait [NAME] [options]\n"
     "\n"
     "  list       every job: state, lag, rates, rows\n"
@@ -21,6 +22,8 @@ static const char usage[] =
     "  pause      let it commit and let go of all it holds; it stays paused over restarts (also: stop)\n"
     "  resume     let it go on where it paused (also: start)\n"
     "  terminate  end it for good, with its state; what it filled stays (also: drop)\n"
+    "  promote    put the next version of NAME, which runs beside it, in its place\n"
+    "  discard    end the next version of NAME, with its topic (also: rollback)\n"
     "  wait       until the jobs have caught up with their input and committed\n"
     "\n"
     "  --server HOST:PORT   speak to this server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
@@ -125,6 +128,18 @@ static int terminate(struct client *c, struct str name, const struct job_options
     return run_on(c, "TERMINATE ", name);
 }
 
+static int promote(struct client *c, struct str name, const struct job_options *o)
+{
+    (void)o;
+    return run_on(c, "PROMOTE ", name);
+}
+
+static int discard(struct client *c, struct str name, const struct job_options *o)
+{
+    (void)o;
+    return run_on(c, "DISCARD ", name);
+}
+
 static int wait_for(struct client *c, struct str name, const struct job_options *o)
 {
     return client_wait(c, name, o->wait_ms);
@@ -134,6 +149,7 @@ static int wait_for(struct client *c, struct str name, const struct job_options 
 static const struct verb verbs[] = {
     {"list", NAME_NONE, list},      {"describe", NAME_ONE, describe},        {"pause", NAME_OR_ALL, pause_job},
     {"resume", NAME_OR_ALL, resume}, {"terminate", NAME_OR_ALL, terminate}, {"wait", NAME_MAYBE, wait_for},
+    {"promote", NAME_ONE, promote},  {"discard", NAME_ONE, discard},        {"rollback", NAME_ONE, discard},
     {"stop", NAME_OR_ALL, pause_job}, {"start", NAME_OR_ALL, resume},       {"drop", NAME_OR_ALL, terminate}};
 
 enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR, OPT_ALL };
@@ -223,7 +239,7 @@ static const struct verb *verb_of(int argc, char **argv, bool all, int *code)
                       NULL);
         return NULL;
     }
-    *code = wrong(name ? "no such verb" : "list, describe, pause, resume, terminate or wait?", name);
+    *code = wrong(name ? "no such verb" : "list, describe, pause, resume, terminate, promote, discard or wait?", name);
     return NULL;
 }
 

@@ -123,6 +123,8 @@ static const struct {
     {"EXPLAIN", "EXPLAIN statement;   EXPLAIN CREATE OR REPLACE ...;   EXPLAIN job;"},
     {"PRINT", "PRINT topic [FROM BEGINNING] [LIMIT n];"},
     {"PAUSE", "PAUSE job|ALL;   RESUME job|ALL;   TERMINATE job|ALL;"},
+    {"PROMOTE", "PROMOTE name;   DISCARD name;   the next version that SET 'replace.mode' = 'beside'; made "
+                "CREATE OR REPLACE start"},
     {"SET", "SET 'property' = 'value';   UNSET 'property';"},
     {"DEFINE", "DEFINE name = 'value';   then ${name} stands for it;   UNDEFINE name;"},
 };

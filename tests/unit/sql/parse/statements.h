@@ -31,6 +31,8 @@ static const char *const statements[] = {
     "TERMINATE ALL;",
     "PAUSE by_hour;",
     "RESUME ALL;",
+    "PROMOTE by_hour;",
+    "DISCARD by_hour;",
     "SHOW STREAMS;",
     "SHOW TABLES;",
     "SHOW TOPICS;",
