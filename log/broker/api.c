@@ -9,12 +9,27 @@ const struct api apis[] = {
 };
 const unsigned napis = ARRAY_LEN(apis);
 
+/* transaction.version 2 (KIP-890) rests on Produce 12, TxnOffsetCommit 5 and EndTxn 5, which are served: it is in force. */
+static void features(struct req *r, struct api_versions_response *m)
+{
+    enum { TRANSACTION_VERSION = 2 };
+    m->supported_features = REQ_NEW(r, struct api_versions_response_supported);
+    m->supported_features_n = 1;
+    m->supported_features[0] = (struct api_versions_response_supported){STR("transaction.version"), 0,
+                                                                        TRANSACTION_VERSION};
+    m->finalized_features = REQ_NEW(r, struct api_versions_response_finalized);
+    m->finalized_features_n = 1;
+    m->finalized_features[0] = (struct api_versions_response_finalized){STR("transaction.version"), TRANSACTION_VERSION,
+                                                                        TRANSACTION_VERSION};
+    m->finalized_features_epoch = 0;
+}
+
 static void fill(struct req *r, struct api_versions_response *m)
 {
     api_versions_response_init(m);
     m->api_keys = REQ_ARRAY(r, struct api_versions_response_api, napis);
     m->api_keys_n = napis;
-    m->finalized_features_epoch = -1;
+    features(r, m);
     for (unsigned i = 0; i < napis; i++) {
         /* Produce 0 to 2 are refused but told: librdkafka before 2.8 asks whether 0 is there before it compresses. */
         bool produce = apis[i].handle == api_produce;

@@ -3,7 +3,7 @@
 
 int32_t coord_partition(const struct coord *c, enum coord_kind kind, struct str key)
 {
-    return statelog_index(kind == COORD_TXN || !c->group_log ? c->txn_log : c->group_log, key);
+    return statelog_index(kind == COORD_TXN ? c->txn_log : c->group_log, key);
 }
 
 bool coord_owns_topic(struct str name)

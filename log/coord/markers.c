@@ -73,7 +73,7 @@ static void place_add(struct coord *c, struct marking *mg, unsigned i)
     const struct topic *t = image_topic(mg->im, cp->topic);
     if (!t || cp->index < 0 || cp->index >= t->nparts) {
         mg->m->parts[i].error = K_UNKNOWN_TOPIC;
-    } else if (c->group_log && str_eq(cp->topic, str_of(statelog_topic(c->group_log))) &&
+    } else if (str_eq(cp->topic, str_of(statelog_topic(c->group_log))) &&
                cp->index < statelog_nparts(c->group_log)) {
         mg->places[mg->nmarks++] = (struct mark_place){.mg = mg, .where = i};
     } else {

@@ -473,8 +473,8 @@ void coord_describe_txn(struct coord *c, struct coord_call *call) { call_go(c, c
 
 void coord_add_offsets(struct coord *c, struct coord_call *call)
 {
-    if (!call->group.ptr || !c->group_log) {
-        call_end(call, call->group.ptr ? K_COORDINATOR_NOT_AVAILABLE : K_INVALID_GROUP_ID);
+    if (!call->group.ptr) {
+        call_end(call, K_INVALID_GROUP_ID);
         return;
     }
     call->own_part = (struct coord_part){.topic = str_of(statelog_topic(c->group_log)),

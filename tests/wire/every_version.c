@@ -34,6 +34,11 @@ static void do_api_versions(int version)
     const struct api_versions_response *out = call(18, version, &in);
     assert_int_equal(out->error_code, 0);
     assert_true(out->api_keys_n >= 14);
+    assert_int_equal(out->finalized_features_n, version >= 3);
+    for (uint32_t i = 0; i < out->finalized_features_n; i++) {
+        assert_true(str_eq(out->finalized_features[i].name, STR("transaction.version")));
+        assert_int_equal(out->finalized_features[i].max_version_level, 2);
+    }
 }
 
 static void do_metadata(int version)

@@ -1,0 +1,13 @@
+#!/bin/bash
+# Kafka's Java client (Maven, pinned in java/pom.xml) against a server of its own.
+set -u
+cp="$ROOT/build/java/*"
+"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 >"$TMPDIR/out" 2>"$TMPDIR/err" &
+server=$!
+for _ in $(seq 100); do grep -q '^weir ready' "$TMPDIR/out" && break; sleep 0.05; done
+addr=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' "$TMPDIR/out")
+[ -n "$addr" ] || { echo "FAIL the server is not ready"; cat "$TMPDIR/err"; exit 1; }
+javac -cp "$cp" -d "$TMPDIR/classes" "$ROOT/tests/client/java/Txn.java" || exit 1
+timeout 120 java -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$TMPDIR/classes:$cp" Txn "$addr" ||
+    { echo "FAIL"; tail -20 "$TMPDIR/err"; exit 1; }
+kill -TERM $server; wait $server || exit 1
