@@ -1,10 +1,11 @@
 /* Taking checkpoints: a worker folds the committed part of a task's changelog, from where its checkpoint ends, to the
- * last value of every key and writes that in one transaction. Live operators are never touched.
+ * last value of every key; the task's cold level writes that, piece by piece, between its reads. Live operators are never
+ * touched.
  *
  * A checkpoint that cannot be taken (disk full, damaged file) is tried again when as much again has been committed; the
  * changelog has everything meanwhile. */
+#include "engine/run/fold.h"
 #include "engine/run/job.h"
-#include "log/base/map.h"
 #include "log/base/trace.h"
 #include "log/wire/recbatch.h"
 
@@ -25,11 +26,9 @@ struct checkpointing {
     uint64_t taken_bytes;
     struct range *work_ranges;
     struct checkpoint_note work_note;
-    char *path;
-    struct arena arena;
-    struct map index; /* store and key -> its place in changes, plus one */
-    struct checkpoint_change *changes;
-    size_t nchanges, cap_changes;
+    struct fold fold;
+    struct cold_put put;
+    struct wbuf note_bytes;
     int status;
 };
 
@@ -76,72 +75,64 @@ static int fold_cb(void *arg, const struct record *rec)
     struct changelog_key k;
     if (changelog_key_parse(&k, rec->key) != 0)
         return E_CORRUPT;
-    if (k.commit || k.task != c->t->id)
-        return 0;
-    uintptr_t at = (uintptr_t)map_get(&c->index, rec->key);
-    if (!at) {
-        struct str key = arena_dup(&c->arena, k.key);
-        VEC_PUSH(c->changes, c->nchanges, c->cap_changes) = (struct checkpoint_change){.store = k.store, .key = key};
-        at = c->nchanges;
-        map_put(&c->index, rec->key, (void *)at);
-    }
-    c->changes[at - 1].value = arena_dup(&c->arena, rec->value);
+    if (!k.commit && k.task == c->t->id)
+        fold_put(&c->fold, k.store, k.key, rec->value);
     return 0;
-}
-
-static int write_file(struct checkpointing *c)
-{
-    struct job *j = c->t->job;
-    struct disk *disk = store_disk(broker_store(engine_broker(j->engine)));
-    struct checkpoint *cp;
-    struct diag d = {0};
-    struct wbuf note;
-    int err = disk_mkdir(disk, arena_printf(&c->arena, "%s/state", store_dir(broker_store(engine_broker(j->engine)))));
-    if (!err)
-        err = disk_mkdir(disk, job_state_path(j, NULL, &c->arena));
-    if (!err)
-        err = checkpoint_open(&cp, disk, c->path, &d);
-    if (err)
-        return err;
-    wbuf_init(&note);
-    checkpoint_note_pack(&c->work_note, &note);
-    err = checkpoint_write(cp, c->changes, c->nchanges, c->work_ranges[c->taken - 1].end, wbuf_view(&note));
-    wbuf_fini(&note);
-    checkpoint_close(cp);
-    return err;
 }
 
 static void fold_work(struct work *w)
 {
     struct checkpointing *c = container_of(w, struct checkpointing, work);
-    map_init(&c->index);
     c->status = 0;
     for (size_t i = 0; !c->status && i < c->taken; i++)
         c->status = part_scan(c->t->changelog_part, c->work_ranges[i].start, c->work_ranges[i].end, fold_cb, c);
     if (!c->status)
-        c->status = write_file(c);
-    map_fini(&c->index);
-    xfree(c->changes);
-    c->changes = NULL;
-    c->nchanges = c->cap_changes = 0;
-    arena_fini(&c->arena);
+        fold_sort(&c->fold);
 }
 
-static void fold_done(struct work *w)
+/* ---- home */
+
+static void over(struct checkpointing *c)
 {
-    struct checkpointing *c = container_of(w, struct checkpointing, work);
     c->busy = false;
     c->failed = c->status != 0;
     c->bytes -= c->taken_bytes;
     if (c->status) {
-        trace(WARN, "run", "checkpoint_failed job=%s task=%u-%u status=%s", c->t->job->def.name, c->t->frag->index,
+        trace(WARN, "run", "checkpoint_failed job=%s task=%u-%u status=%s", c->t->job->def.name, c->t->frag->id,
               c->t->index, err_name(c->status));
     } else {
         c->n -= c->taken;
         memmove(c->ranges, c->ranges + c->taken, c->n * sizeof *c->ranges);
     }
     xfree(c->work_ranges);
+    fold_fini(&c->fold);
+    wbuf_fini(&c->note_bytes);
     job_checkpointed(c->t->job);
+}
+
+static void put_done(struct cold_put *p)
+{
+    struct checkpointing *c = container_of(p, struct checkpointing, put);
+    c->status = p->status;
+    over(c);
+}
+
+static void fold_done(struct work *w)
+{
+    struct checkpointing *c = container_of(w, struct checkpointing, work);
+    if (c->status) {
+        over(c);
+        return;
+    }
+    checkpoint_note_pack(&c->work_note, &c->note_bytes);
+    c->put = (struct cold_put){.task = c->t,
+                               .changes = c->fold.changes,
+                               .n = c->fold.n,
+                               .offset = c->work_ranges[c->taken - 1].end,
+                               .epoch = c->work_note.epoch,
+                               .note = wbuf_view(&c->note_bytes),
+                               .done_cb = put_done};
+    cold_put(&c->put);
 }
 
 void checkpointing_start(struct checkpointing *c)
@@ -153,8 +144,8 @@ void checkpointing_start(struct checkpointing *c)
     c->work_note = c->note;
     c->work_ranges = xalloc(c->n * sizeof *c->ranges);
     memcpy(c->work_ranges, c->ranges, c->n * sizeof *c->ranges);
-    arena_init(&c->arena);
-    c->path = job_state_path(c->t->job, c->t, &c->arena);
+    fold_init(&c->fold);
+    wbuf_init(&c->note_bytes);
     c->work = (struct work){.loop = c->t->job->home, .lane = LANE_HEAVY, .work_cb = fold_work, .done_cb = fold_done};
     loop_work(c->t->job->home, LANE_HEAVY, &c->work);
 }

@@ -17,6 +17,7 @@ struct engine {
     unsigned nloops;
     struct turns *turns;
     struct budget memory;
+    _Atomic int ntasks; /* with state that can be dropped */
     struct map jobs; /* id -> struct job; loop 0 */
     struct cluster_sub sub;
     struct list awaiting; /* calls about jobs that are being stopped; loop 0 */
@@ -34,6 +35,17 @@ struct broker *engine_broker(struct engine *e) { return e->broker; }
 struct budget *engine_memory(struct engine *e) { return &e->memory; }
 
 bool engine_memory_full(struct engine *e) { return atomic_load(&e->memory.used) > e->memory.max - e->memory.max / 64; }
+
+void engine_task_counts(struct engine *e, int by) { atomic_fetch_add(&e->ntasks, by); }
+
+/* What is left of the memory for jobs is for what an epoch brings before anything can be dropped. */
+bool engine_memory_over(struct engine *e, const struct budget *task)
+{
+    int64_t all = MIN(broker_config(e->broker)->state_memory, e->memory.max / 4 * 3);
+    if (atomic_load_explicit(&e->memory.used, memory_order_relaxed) <= all)
+        return false;
+    return atomic_load_explicit(&task->used, memory_order_relaxed) > all / MAX(1, atomic_load(&e->ntasks));
+}
 
 struct turns *engine_turns(struct engine *e, struct loop *loop)
 {

@@ -381,7 +381,8 @@ static void checkpoint_some(struct job *j, bool all)
     uint64_t max = (uint64_t)broker_config(engine_broker(j->engine))->checkpoint_bytes;
     for (unsigned i = 0; !j->query && i < j->ntasks; i++) {
         struct checkpointing *c = j->tasks[i].checkpointing;
-        if (checkpointing_busy(c) || !(all ? checkpointing_ahead(c) : checkpointing_due(c, max)))
+        bool now = all || atomic_load(&j->pressed) > 0;
+        if (checkpointing_busy(c) || !(now ? checkpointing_ahead(c) : checkpointing_due(c, max)))
             continue;
         j->checkpoints++;
         checkpointing_start(c);
@@ -402,7 +403,7 @@ static void told_committed(struct job *j)
         query_committed(j->query);
     else
         checkpoint_some(j, false);
-    if (engine_memory_full(j->engine))
+    if (engine_memory_full(j->engine) && !atomic_load(&j->pressed))
         job_fail(j, E_BUDGET, "the state of all jobs takes more than weir.job.memory.bytes (%" PRId64 ")",
                  engine_memory(j->engine)->max);
 }
@@ -454,6 +455,8 @@ void job_task_done(struct job *j, struct task *t)
 void job_checkpointed(struct job *j)
 {
     j->checkpoints--;
+    if (sm_is(&j->sm, J_RUNNING) && atomic_load(&j->pressed) > 0)
+        checkpoint_some(j, false);
     if (sm_is(&j->sm, J_STOPPING) && sm_is(&j->epochs.sm, EPOCH_OVER) && !j->checkpoints)
         last_epoch_is_over(j);
     job_maybe_closed(j);
@@ -517,7 +520,7 @@ static void plan_retry(struct job *j, int status)
     if (sm_is(&j->sm, J_RUNNING) && j->last.epoch > j->began_epoch)
         j->tries = 0;
     j->tries++;
-    j->retry = !j->query && !sm_is(&j->sm, J_STOPPING) && may_pass(status) && job_retry_delay_us(j->tries) >= 0;
+    j->retry = !j->query && !sm_is(&j->sm, J_STOPPING) && (may_pass(status) || j->rebuild) && job_retry_delay_us(j->tries) >= 0;
 }
 
 void job_fail(struct job *j, int status, const char *fmt, ...)

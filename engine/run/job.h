@@ -75,6 +75,8 @@ struct job {
     bool gate_open;          /* all sources may read */
     int64_t bootstrap_epoch; /* the first epoch that holds the tables whole; INT64_MAX: not yet known */
     unsigned tables_left, sources_left, scans_left; /* tasks that have not yet reached the end they look for */
+    _Atomic bool rebuild;    /* a task's file is damaged: begin anew */
+    _Atomic unsigned pressed; /* tasks whose memory is full of what no checkpoint has */
     bool dirty; /* an epoch is due at the start: keys of the output must be written again */
     struct writer *commits;
     struct wbuf record, key;
@@ -162,6 +164,9 @@ struct broker *engine_broker(struct engine *e);
 struct turns *engine_turns(struct engine *e, struct loop *loop);
 struct loop *engine_place(struct engine *e, struct uuid job, unsigned number);
 struct budget *engine_memory(struct engine *e);
+/* Memory of all jobs is nearly full, and a task's part of it more than its share. */
+bool engine_memory_over(struct engine *e, const struct budget *task);
+void engine_task_counts(struct engine *e, int by); /* a task with state begins (+1), ends (-1); any thread */
 bool engine_memory_full(struct engine *e); /* state takes all of it, or nearly: what is over is not counted there */
 /* Finds a running job: found_cb on its home loop, or missing_cb on `back`. */
 struct job_find {

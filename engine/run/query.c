@@ -2,8 +2,8 @@
  *
  * Rows collect in the tasks and are told when their epoch is committed, which for a query is when all tasks have
  * reached its marker. A client that answers "wait" stops the sources, and so does too much that waits for a commit. A
- * scan is a source of another kind: the rows of a running job's table, copied on the shards of its sinks at one
- * committed epoch. */
+ * scan is a source of another kind: the rows of a running job's table, walked piece by piece on the shards of its sinks as
+ * they were at one committed epoch. */
 #include "engine/run/job.h"
 #include "engine/run/status.h"
 #include "log/base/limits.h"
@@ -246,12 +246,19 @@ struct scanned_rows {
     struct batch *batch;
 };
 
-struct scan_part { /* what one sink task is asked for */
+/* What one sink task is asked for: a piece of its rows at a time travels to the query and the request for the next piece
+ * back, so that neither side holds more than a piece and the table's task is never kept long. */
+struct scan_part {
     struct msg msg;
     struct scan *scan;
-    struct task *sink;
-    struct arena arena;
+    struct task *sink; /* NULL once it has closed */
+    struct loop *loop; /* of the sink */
+    struct task_scan watch;
+    struct sink_scan *walk;
+    struct cold_fetch fetch;
+    struct arena arena, fields; /* rows of a piece; while they are made */
     struct list rows;
+    bool began, over, unwanted; /* unwanted: the query is over */
     int status;
 };
 
@@ -260,6 +267,7 @@ struct scan {
     struct query *q;
     struct task *task; /* of the query, whose fragment begins with the scan */
     unsigned nparts, left;
+    int status;
     struct scan_part *parts;
     struct msg done_msg;
 };
@@ -278,6 +286,11 @@ static void scan_over(struct scan *s, const char *why)
 {
     struct query *q = s->q;
     q->scans--;
+    for (unsigned i = 0; i < s->nparts; i++) {
+        cold_fetch_fini(&s->parts[i].fetch);
+        arena_fini(&s->parts[i].arena);
+        arena_fini(&s->parts[i].fields);
+    }
     if (why)
         job_fail(q->job, E_NOT_FOUND, "table %s cannot be looked at: %s", s->task->frag->scan->relation, why);
     else if (!q->job_over)
@@ -301,28 +314,97 @@ static void give_rows(struct scan *s, struct scan_part *p)
     }
 }
 
-/* Query's loop: the rows of one sink task have arrived. */
+static void part_run(struct msg *m);
+
+/* Query's loop: a piece of the rows of one sink task has arrived. */
 static void part_back(struct msg *m)
 {
     struct scan_part *p = container_of(m, struct scan_part, msg);
     struct scan *s = p->scan;
     if (!s->q->job_over)
         give_rows(s, p);
-    arena_fini(&p->arena);
+    arena_reset(&p->arena);
+    if (!p->over) {
+        p->unwanted = s->q->job_over;
+        m->run_cb = part_run;
+        loop_post(p->loop, m);
+        return;
+    }
+    if (p->status && !s->status)
+        s->status = p->status;
     if (--s->left == 0)
-        scan_over(s, NULL);
+        scan_over(s, !s->status ? NULL : s->status == E_CANCELED ? "its job was stopped" : err_text(s->status));
 }
 
-/* Sink task's loop. */
+static void part_send(struct scan_part *p)
+{
+    if (p->over && p->walk) {
+        list_remove(&p->watch.link);
+        sink_scan_close(p->walk);
+        p->walk = NULL;
+    }
+    p->msg.run_cb = part_back;
+    loop_post(p->scan->q->loop, &p->msg);
+}
+
+/* Sink's loop: the next piece, or what it needs. */
+static void part_step(struct scan_part *p)
+{
+    needs_reset(&p->fetch.needs);
+    int err = sink_scan_step(p->walk, &p->fetch.needs, &p->fields, ENGINE_BATCH_ROWS, &p->over, copy_rows, p);
+    if (!err && p->fetch.needs.n) {
+        p->fetch.node = task_sink(p->sink)->node->store;
+        cold_fetch(p->sink->cold, &p->fetch);
+        return;
+    }
+    arena_reset(&p->fields);
+    p->status = err;
+    p->over |= err != 0;
+    part_send(p);
+}
+
+static void part_fetched(struct cold_fetch *f)
+{
+    struct scan_part *p = container_of(f, struct scan_part, fetch);
+    if (!p->sink || f->status) {
+        p->status = p->sink ? f->status : E_CANCELED;
+        p->over = true;
+        part_send(p);
+        return;
+    }
+    for (size_t i = 0; i < f->nfound; i++)
+        sink_scan_load(p->walk, f->found[i].key, f->found[i].value);
+    sink_scan_loaded(p->walk, &f->needs.v[0]);
+    part_step(p);
+}
+
+/* The table's task closes under it. A piece or a fetch that is under way finds that out. */
+static void part_closed(struct task_scan *watch)
+{
+    struct scan_part *p = container_of(watch, struct scan_part, watch);
+    list_init(&watch->link);
+    sink_scan_close(p->walk);
+    p->walk = NULL;
+    p->sink = NULL;
+}
+
 static void part_run(struct msg *m)
 {
     struct scan_part *p = container_of(m, struct scan_part, msg);
-    struct arena a;
-    arena_init(&a);
-    p->status = sink_table_scan(task_sink(p->sink), STR_NULL, &a, copy_rows, p);
-    arena_fini(&a);
-    m->run_cb = part_back;
-    loop_post(p->scan->q->loop, m);
+    bool open = p->sink && (p->began || sm_is(&p->sink->sm, TASK_OPEN));
+    if (open && !p->began) {
+        p->walk = sink_scan_open(task_sink(p->sink), STR(""));
+        p->watch.closed_cb = part_closed;
+        list_add_tail(&p->sink->scans, &p->watch.link);
+    }
+    p->began = true;
+    if (open && !p->unwanted) {
+        part_step(p);
+        return;
+    }
+    p->status = open ? 0 : E_CANCELED;
+    p->over = true;
+    part_send(p);
 }
 
 static void refused_cb(struct msg *m)
@@ -345,12 +427,17 @@ static void found_cb(struct job_find *f, struct job *table)
     s->parts = xzalloc(s->nparts * sizeof *s->parts);
     for (unsigned i = 0; i < s->nparts; i++) {
         struct scan_part *p = &s->parts[i];
-        *p = (struct scan_part){.scan = s, .sink = &table->tasks[sinks->first_task + i], .msg = {.run_cb = part_run}};
+        struct task *sink = &table->tasks[sinks->first_task + i];
+        *p = (struct scan_part){.scan = s, .sink = sink, .loop = sink->loop, .msg = {.run_cb = part_run}};
+        cold_fetch_init(&p->fetch);
+        p->fetch.done_cb = part_fetched;
+        list_init(&p->watch.link);
         arena_init(&p->arena);
+        arena_init(&p->fields);
         list_init(&p->rows);
     }
     for (unsigned i = 0; i < s->nparts; i++)
-        loop_post(s->parts[i].sink->loop, &s->parts[i].msg);
+        loop_post(s->parts[i].loop, &s->parts[i].msg);
 }
 
 static void missing_cb(struct job_find *f, const char *why) { scan_over(container_of(f, struct scan, find), why); }

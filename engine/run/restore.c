@@ -3,13 +3,14 @@
  * 1. One worker looks at the notes of all checkpoints and for the last commit record in partition 0 of the changelog,
  *    which gives offsets and watermarks. The commits from the oldest note on that lacks anything say which ranges of
  * the changelog were committed. Whatever lies between was written by an epoch that never committed, and is skipped.
- * 2. A worker per task loads the checkpoint and then the committed ranges after it into the operators. A checkpoint
- * that cannot be read, or knows of a commit that the changelog does not hold, is deleted: the changelog alone is
- * enough.
+ * 2. A worker per task opens the checkpoint, tells operators what it holds (small stores are loaded), and then gives them
+ * the committed ranges after it. Long ranges are folded into the checkpoint first. A checkpoint that cannot be read, or
+ * knows of a commit that the changelog does not hold, is deleted: the changelog alone is enough.
  * 3. The output of a table may hold records of an uncommitted epoch. One worker reads them back: keys that a sink knows
  * are written again in the next epoch; for the others a tombstone is written before the job runs. */
+#include "engine/run/fold.h"
 #include "engine/run/job.h"
-#include "log/base/map.h"
+#include "log/base/limits.h"
 #include "log/base/trace.h"
 #include "log/wire/recbatch.h"
 #include <stdio.h>
@@ -24,7 +25,7 @@ struct task_restore {
     struct task *t;
     bool has_checkpoint;
     struct checkpoint_note note; /* of the checkpoint */
-    int64_t offset;              /* of the changelog that the checkpoint holds up to */
+    int64_t offset, aim;         /* of the changelog that the checkpoint holds up to; that nothing in it is newer than */
     struct range *ranges;        /* committed after the note, ascending */
     size_t nranges, cap;
     uint64_t bytes;
@@ -159,7 +160,7 @@ static void drop_checkpoint(struct task_restore *tr, const char *why)
     arena_fini(&a);
     tr->has_checkpoint = false;
     tr->note = (struct checkpoint_note){0};
-    tr->offset = -1;
+    tr->offset = tr->aim = -1;
 }
 
 static void read_note(struct task_restore *tr)
@@ -176,6 +177,7 @@ static void read_note(struct task_restore *tr)
         return;
     }
     tr->offset = checkpoint_offset(cp);
+    tr->aim = checkpoint_aim(cp);
     bool empty = tr->offset < 0;
     bool readable = !empty && checkpoint_note_unpack(&tr->note, checkpoint_note(cp)) == 0;
     checkpoint_close(cp);
@@ -271,8 +273,8 @@ static int find_ranges(struct restore *r)
         struct task_restore *tr = &r->tasks[i];
         int64_t changed = last_change(j, tr->t->id);
         bool ahead =
-            tr->note.epoch > j->last.epoch || tr->note.commit_at >= end || tr->offset > part_end(tr->t->changelog_part);
-        if (tr->has_checkpoint && (ahead || !changed))
+            tr->note.epoch > j->last.epoch || tr->note.commit_at >= end || tr->aim > part_end(tr->t->changelog_part);
+        if ((tr->has_checkpoint || tr->aim >= 0) && (ahead || !changed))
             drop_checkpoint(tr, "the changelog does not know what it holds");
         if (changed > tr->note.epoch)
             from = MIN(from, tr->has_checkpoint ? tr->note.commit_at : part_start(p));
@@ -351,17 +353,151 @@ static int changed_cb(void *arg, const struct record *rec)
     return task_restore_value(tr->t, k.store, k.key, rec->value);
 }
 
+static int64_t memory_of(const struct task_restore *tr)
+{
+    return broker_config(engine_broker(tr->r->j->engine))->state_memory;
+}
+
+/* The operator that keeps a store; NULL: none does any more. */
+static struct op *keeper(const struct task *t, uint32_t store)
+{
+    for (unsigned i = 0; i < t->frag->nops; i++)
+        if (t->frag->ops[i]->store == store >> 16 && plan_node_keeps(t->frag->ops[i]))
+            return t->ops[i];
+    return NULL;
+}
+
+/* Must the whole store be in memory? A new version looks at all that it keeps; records of an epoch that never was are
+ * compared with all rows of the table. */
+static bool is_wanted_whole(const struct task_restore *tr, const struct op *op)
+{
+    const struct job *j = tr->r->j;
+    bool late = j->fresh;
+    for (unsigned i = 0; !late && op->node == j->plan->sink && i < j->last.noutputs && i < j->output.n; i++) {
+        int32_t p = j->last.outputs[i].partition;
+        late = (unsigned)p < j->output.n && part_end(j->output.parts[p]) > j->last.outputs[i].end;
+    }
+    return late;
+}
+
+static int open_store(struct task_restore *tr, struct checkpoint *cp, const struct checkpoint_size *size)
+{
+    struct op *op = keeper(tr->t, size->store);
+    if (!op || !size->entries)
+        return 0;
+    if (op->cls->opened && size->bytes > MIN(COLD_SMALL_BYTES, memory_of(tr) / 1024) && !is_wanted_whole(tr, op)) {
+        op->cls->opened(op, size->store & 0xffff, size->entries);
+        return 0;
+    }
+    return checkpoint_scan(cp, size->store, STR(""), STR(""), false, SIZE_MAX, loaded_cb, tr);
+}
+
+/* Small stores come whole; of others operators only learn that they are there. */
 static int load_checkpoint(struct task_restore *tr)
 {
     struct job *j = tr->r->j;
+    struct task *t = tr->t;
     struct checkpoint *cp;
     struct arena a;
     arena_init(&a);
-    int err = checkpoint_open(&cp, job_disk(j), job_state_path(j, tr->t, &a), &tr->d);
+    t->clock.epoch = t->clock.clean = (uint32_t)tr->note.epoch;
+    int err = checkpoint_open(&cp, job_disk(j), job_state_path(j, t, &a), &tr->d);
     if (!err) {
-        err = checkpoint_load(cp, loaded_cb, tr);
+        const struct checkpoint_size *sizes;
+        size_t n = checkpoint_sizes(cp, &sizes);
+        for (size_t i = 0; !err && i < n; i++)
+            err = open_store(tr, cp, &sizes[i]);
+        cold_note_sizes(t->cold, sizes, n);
         checkpoint_close(cp);
     }
+    arena_fini(&a);
+    return err;
+}
+
+/* ---- a long tail: folded into the file in large sorted pieces, without operators */
+
+struct bulk {
+    struct task_restore *tr;
+    struct checkpoint *cp;
+    struct fold fold;
+    int64_t aim;
+};
+
+static int bulk_flush(struct bulk *b)
+{
+    size_t done = 0;
+    int err = 0;
+    fold_sort(&b->fold);
+    while (!err && done < b->fold.n)
+        err = atomic_load(&b->tr->r->j->canceled)
+                  ? E_CANCELED
+                  : checkpoint_put(b->cp, b->fold.changes, b->fold.n, &done, RESTORE_PUT_BUCKETS, b->aim);
+    fold_reset(&b->fold);
+    return err;
+}
+
+static int bulk_cb(void *arg, const struct record *rec)
+{
+    struct bulk *b = arg;
+    struct changelog_key k;
+    atomic_fetch_add_explicit(&b->tr->r->j->restored, 1, memory_order_relaxed);
+    if (changelog_key_parse(&k, rec->key) != 0)
+        return E_CORRUPT;
+    if (k.commit || k.task != b->tr->t->id)
+        return 0;
+    fold_put(&b->fold, k.store, k.key, rec->value);
+    return fold_bytes(&b->fold) > RESTORE_FOLD_BYTES ? bulk_flush(b) : 0;
+}
+
+static int bulk_all(struct bulk *b)
+{
+    struct task_restore *tr = b->tr;
+    struct wbuf note;
+    int err = 0;
+    b->aim = tr->ranges[tr->nranges - 1].end;
+    for (size_t i = 0; !err && i < tr->nranges; i++)
+        err = part_scan(tr->t->changelog_part, tr->ranges[i].start, tr->ranges[i].end, bulk_cb, b);
+    if (!err)
+        err = bulk_flush(b);
+    if (err)
+        return err;
+    tr->note = (struct checkpoint_note){tr->r->j->last.epoch, tr->r->last_at};
+    wbuf_init(&note);
+    checkpoint_note_pack(&tr->note, &note);
+    err = checkpoint_seal(b->cp, b->aim, wbuf_view(&note));
+    wbuf_fini(&note);
+    return err;
+}
+
+static bool is_long(const struct task_restore *tr)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < tr->nranges; i++)
+        n += (uint64_t)(tr->ranges[i].end - tr->ranges[i].start);
+    return n > (uint64_t)MIN(RESTORE_TAIL_RECORDS, memory_of(tr) / 512);
+}
+
+static int bulk_tail(struct task_restore *tr)
+{
+    struct job *j = tr->r->j;
+    struct bulk b = {.tr = tr};
+    struct arena a;
+    arena_init(&a);
+    fold_init(&b.fold);
+    int err = disk_mkdir(job_disk(j), arena_printf(&a, "%s/state", store_dir(broker_store(engine_broker(j->engine)))));
+    if (!err)
+        err = disk_mkdir(job_disk(j), job_state_path(j, NULL, &a));
+    if (!err)
+        err = checkpoint_open(&b.cp, job_disk(j), job_state_path(j, tr->t, &a), &tr->d);
+    if (!err) {
+        err = bulk_all(&b);
+        checkpoint_close(b.cp);
+    }
+    if (!err) {
+        tr->has_checkpoint = true;
+        tr->nranges = 0;
+    }
+    fold_fini(&b.fold);
     arena_fini(&a);
     return err;
 }
@@ -391,6 +527,8 @@ static int begin_anew(struct task_restore *tr)
     struct part *p = tr->r->j->changelog.parts[0];
     drop_checkpoint(tr, "it is damaged");
     task_close_ops(tr->t);
+    cold_note_sizes(tr->t->cold, NULL, 0);
+    tr->t->clock.clean = 0;
     tr->nranges = 0;
     int err = part_scan(p, part_start(p), part_end(p), all_ranges_cb, tr);
     return err ? err : task_open_ops(tr->t, &tr->d);
@@ -418,18 +556,29 @@ static void repeat(struct task_restore *tr)
     }
 }
 
+/* The checkpoint, once it lacks no more than can be replayed quickly. */
+static int come_near(struct task_restore *tr)
+{
+    int err = is_long(tr) ? bulk_tail(tr) : 0;
+    return !err && tr->has_checkpoint ? load_checkpoint(tr) : err;
+}
+
 static void task_work(struct work *w)
 {
     struct task_restore *tr = container_of(w, struct task_restore, work);
-    tr->status = task_open_ops(tr->t, &tr->d);
+    struct task *t = tr->t;
+    tr->status = task_open_ops(t, &tr->d);
     if (tr->status)
         return;
-    if (tr->has_checkpoint)
-        tr->status = load_checkpoint(tr);
-    if (tr->status && tr->status != E_CANCELED)
+    tr->status = come_near(tr);
+    if (tr->status == E_CORRUPT && tr->has_checkpoint) {
         tr->status = begin_anew(tr);
+        if (!tr->status)
+            tr->status = come_near(tr);
+    }
+    t->clock.epoch = (uint32_t)tr->r->j->last.epoch;
     for (size_t i = 0; !tr->status && i < tr->nranges; i++)
-        tr->status = part_scan(tr->t->changelog_part, tr->ranges[i].start, tr->ranges[i].end, changed_cb, tr);
+        tr->status = part_scan(t->changelog_part, tr->ranges[i].start, tr->ranges[i].end, changed_cb, tr);
     if (tr->status && !tr->d.text[0])
         diag_set(&tr->d, tr->status, "its state cannot be read back from the changelog: %s", err_text(tr->status));
     if (!tr->status)
@@ -586,7 +735,7 @@ void restore_begin(struct job *j)
     r->ntasks = j->ntasks;
     r->tasks = ARENA_ARRAY(&r->arena, struct task_restore, r->ntasks);
     for (unsigned i = 0; i < j->ntasks; i++)
-        r->tasks[i] = (struct task_restore){.r = r, .t = &j->tasks[i], .offset = -1};
+        r->tasks[i] = (struct task_restore){.r = r, .t = &j->tasks[i], .offset = -1, .aim = -1};
     run_work(r, scan_work, scanned);
 }
 

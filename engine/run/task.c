@@ -88,6 +88,9 @@ void task_exit(struct task *t, const struct batch *b)
 
 /* ---- making and opening */
 
+static void press_cb(struct timer *timer);
+static void wait_cb(struct timer *timer);
+
 void task_init(struct task *t, struct job *job, const struct frag *f, unsigned index, unsigned number)
 {
     struct arena *a = &job->arena;
@@ -100,6 +103,11 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     list_init(&t->inbox);
     list_init(&t->spare);
     list_init(&t->results);
+    list_init(&t->scans);
+    park_init(t);
+    budget_init(&t->memory, INT64_MAX, &job->memory);
+    timer_init(&t->press_timer, t->loop, press_cb);
+    timer_init(&t->wait_timer, t->loop, wait_cb);
     t->ops = ARENA_ARRAY(a, struct op *, f->nops + 1);
     t->foreign = ARENA_ARRAY(a, struct node_stats, nnodes);
     t->nsources = f->nsources;
@@ -120,8 +128,15 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
                              .error = env_error,
                              .task_index = index,
                              .ntasks = f->ntasks,
-                             .memory = &job->memory,
+                             .memory = &t->memory,
                              .context = &t->context};
+    if (!job->query) {
+        t->clock.cold = true;
+        t->cold = cold_new(t);
+        t->env.clock = &t->clock;
+        t->env.needs = &t->park.fetch.needs;
+        t->env.park = park_rows;
+    }
     if (!f->to && !job->query) {
         t->noutputs = job->output.n;
         t->output_parts = job->output.parts;
@@ -199,6 +214,8 @@ void task_fini(struct task *t)
     task_close_ops(t);
     drop_results(t);
     exchange_fini(t);
+    park_fini(t);
+    cold_free(t->cold);
     wbuf_fini(&t->key);
 }
 
@@ -273,7 +290,7 @@ static void ops_watermark(struct task *t)
 }
 
 /* Rows carry the watermark along. It travels on its own when no row may follow: `alone`, or all inputs fell asleep. */
-static void set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bool alone)
+void task_set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bool alone)
 {
     bool up = watermarks_set(&t->marks, mark, ms, idle);
     if (up)
@@ -283,6 +300,15 @@ static void set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, 
     if ((up && alone) || all_idle != t->marked_idle)
         exchange_watermark(t);
     t->marked_idle = all_idle;
+}
+
+/* Behind rows that wait for their state. */
+static void set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bool alone)
+{
+    if (park_empty(t) && !t->marking)
+        task_set_watermark(t, mark, ms, idle, alone);
+    else
+        park_watermark(t, mark, ms, idle, alone);
 }
 
 void task_source_watermark(struct task *t, unsigned number, int64_t ms, bool idle)
@@ -314,11 +340,13 @@ static void check_done(struct task *t)
 
 static void check_closed(struct task *t)
 {
-    if (!sm_is(&t->sm, TASK_CLOSING) || t->nsent || t->flushing[0] || t->flushing[1])
+    if (!sm_is(&t->sm, TASK_CLOSING) || t->nsent || t->flushing[0] || t->flushing[1] || (t->cold && !cold_idle(t->cold)))
         return;
     sm_move(&t->sm, TASK_CLOSED);
     tell(&t->is_closed, t, closed_cb);
 }
+
+void task_cold_idle(struct task *t) { check_closed(t); }
 
 static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_offset)
 {
@@ -385,38 +413,149 @@ static void ops_committed(struct task *t, int64_t epoch)
             t->ops[i]->cls->committed(t->ops[i]);
 }
 
-/* The epoch ends here: operators emit what they collected and say what changed; the marker follows; all is written. */
-static void mark(struct task *t, int64_t epoch)
+static void mark_begin(struct task *t)
 {
-    CHECK(!t->reporting && epoch == t->epoch + 1);
-    ops_committed(t, epoch - 1); /* a marker says so too, and may overtake home's word */
-    struct changes changes = {t, put_change};
+    ops_committed(t, t->marking - 1); /* a marker says so too, and may overtake home's word */
+    t->mark_begun = t->mark_first = true;
+    t->mark_op = 0;
     t->dirty = false;
     t->changelog_bytes = 0;
     t->ranges.start = t->ranges.end = 0;
     t->ranges.watermark_ms = t->marks.ms;
     for (unsigned i = 0; i < t->nsources; i++)
         source_position(&t->sources[i], &t->cut[i]);
-    for (unsigned i = 0; i < t->frag->nops; i++) {
-        t->marker_op = t->ops[i];
-        if (t->ops[i]->cls->marker)
-            t->ops[i]->cls->marker(t->ops[i], &changes);
+}
+
+/* False: state has to be fetched first. */
+static bool mark_op(struct task *t, struct op *op)
+{
+    struct changes changes = {t, put_change};
+    t->marker_op = op;
+    if (op->cls->prepare && t->env.needs) {
+        bool first = t->mark_first;
+        t->mark_first = false;
+        needs_reset(t->env.needs);
+        op->cls->prepare(op, first, &changes, t->env.needs);
+        if (t->env.needs->n) {
+            park_fetch(t, op);
+            return false;
+        }
     }
+    if (op->cls->marker)
+        op->cls->marker(op, &changes);
+    t->mark_first = true;
+    return true;
+}
+
+static void mark_end(struct task *t)
+{
+    int64_t epoch = t->marking;
+    t->marking = 0;
+    t->mark_begun = false;
+    park_marked(t);
     exchange_marker(t, epoch);
     if (t->changelog_bytes)
         flush(t, t->changelog, NULL, 0);
     flush_outputs(t);
     t->epoch = epoch;
     t->filling = epoch + 1;
+    t->clock.epoch = (uint32_t)t->filling;
     t->reporting = true;
     check_done(t);
+}
+
+/* Goes on with the marker as far as the state in memory allows; rows that wait go first, also those that an operator gave
+ * at the marker to the next one. */
+static void mark_run(struct task *t)
+{
+    while (park_empty(t) && !t->fail_status) {
+        if (!t->mark_begun)
+            mark_begin(t);
+        if (t->mark_op == t->frag->nops) {
+            mark_end(t);
+            return;
+        }
+        if (mark_op(t, t->ops[t->mark_op]))
+            t->mark_op++;
+    }
+}
+
+/* The epoch ends here: operators emit what they collected and say what changed; the marker follows; all is written. */
+static void mark(struct task *t, int64_t epoch)
+{
+    CHECK(!t->reporting && !t->marking && epoch == t->epoch + 1);
+    t->marking = epoch;
+    mark_run(t);
+    task_wake(t);
+}
+
+/* ---- state larger than memory */
+
+void task_damaged(struct task *t)
+{
+    t->job->rebuild = true;
+    task_fail(t, E_CORRUPT, "the file of its state is damaged; it is made anew from the changelog");
+}
+
+static void unpress(struct task *t)
+{
+    if (!t->pressed)
+        return;
+    t->pressed = false;
+    timer_stop(&t->press_timer);
+    atomic_fetch_sub(&t->job->pressed, 1);
+    task_wake(t);
+}
+
+static void wait_cb(struct timer *timer) { task_wake(container_of(timer, struct task, wait_timer)); }
+
+static void press_cb(struct timer *timer) { unpress(container_of(timer, struct task, press_timer)); }
+
+void task_checkpointed(struct task *t)
+{
+    t->sweeps = 0;
+    unpress(t);
+    task_wake(t);
+}
+
+/* Nothing more can be dropped: sources wait until a checkpoint has what is dirty. */
+static void press(struct task *t)
+{
+    if (t->pressed)
+        return;
+    t->pressed = true;
+    timer_start(&t->press_timer, PRESSED_MS);
+    atomic_fetch_add(&t->job->pressed, 1);
+    job_hurry(t->job);
+}
+
+/* A piece of dropping state, if memory is full. Two sweeps drop all that can be. */
+static void shrink(struct task *t)
+{
+    bool over = engine_memory_over(t->job->engine, &t->memory);
+    for (unsigned i = 0; i < t->frag->nops; i++)
+        if (t->ops[i]->cls->tidy)
+            t->ops[i]->cls->tidy(t->ops[i], EVICT_STEPS);
+    if (!over || t->sweeps > 2 || !t->frag->nops)
+        return;
+    t->evicting %= t->frag->nops;
+    struct op *op = t->ops[t->evicting];
+    if (op->cls->evict && !op->cls->evict(op, EVICT_STEPS))
+        return;
+    if (++t->evicting < t->frag->nops)
+        return;
+    if (++t->sweeps > 2)
+        press(t);
 }
 
 /* ---- rows coming in */
 
 bool task_blocked(const struct task *t) { return t->nfull > 0 || t->unflushed > ENGINE_UNFLUSHED_BYTES; }
 
-static bool sources_blocked(const struct task *t) { return t->job->query && query_paused(t->job->query); }
+static bool sources_blocked(const struct task *t)
+{
+    return t->job->query ? query_paused(t->job->query) : atomic_load_explicit(&t->job->pressed, memory_order_relaxed) > 0;
+}
 
 void task_wake(struct task *t)
 {
@@ -513,8 +652,11 @@ static bool take_parcel(struct task *t)
 
 static bool read_some(struct task *t)
 {
-    if (sources_blocked(t))
+    if (sources_blocked(t)) {
+        if (!t->job->query && !timer_active(&t->wait_timer))
+            timer_start(&t->wait_timer, PRESSED_WAIT_MS);
         return false;
+    }
     for (unsigned i = 0; i < t->nsources; i++) {
         struct source *s = &t->sources[t->next_source];
         t->next_source = (t->next_source + 1) % t->nsources;
@@ -529,7 +671,19 @@ bool task_turn(struct task *t)
     int64_t until = loop_fresh_us(t->loop) + ENGINE_TURN_US;
     t->context.now_ms = loop_wall_ms(t->loop);
     do {
-        if (t->fail_status || task_blocked(t))
+        if (t->fail_status || t->park.fetching)
+            return false;
+        if (!park_empty(t)) {
+            park_step(t);
+            continue;
+        }
+        if (t->marking) {
+            mark_run(t);
+            continue;
+        }
+        if (t->cold)
+            shrink(t);
+        if (task_blocked(t))
             return false;
         if (!take_parcel(t) && !read_some(t))
             return false;
@@ -571,7 +725,10 @@ static void start_cb(struct msg *m)
     sm_move(&t->sm, TASK_OPEN);
     t->epoch = t->committed = t->heard = t->job->last.epoch;
     t->filling = t->epoch + 1;
+    t->clock.epoch = (uint32_t)t->filling;
     random_seed(&t->context.random, loop_random(t->loop));
+    if (t->cold)
+        engine_task_counts(t->job->engine, 1);
     open_sources(t);
     tell(&t->is_started, t, started_cb);
 }
@@ -655,6 +812,16 @@ static void close_cb(struct msg *m)
     struct task *t = TASK_OF(m, to_close);
     sm_move(&t->sm, TASK_CLOSING);
     list_remove(&t->run_link);
+    unpress(t);
+    timer_stop(&t->wait_timer);
+    if (t->cold)
+        engine_task_counts(t->job->engine, -1);
+    for (struct list *l; (l = list_pop(&t->scans)) != NULL;) {
+        struct task_scan *s = container_of(l, struct task_scan, link);
+        s->closed_cb(s);
+    }
+    if (t->cold)
+        cold_stop(t->cold);
     for (unsigned i = 0; i < t->nsources; i++)
         source_close(&t->sources[i]);
     return_all(&t->inbox);

@@ -8,9 +8,11 @@
 #ifndef RUN_TASK_H
 #define RUN_TASK_H
 #include "engine/op/op.h"
+#include "engine/run/cold.h"
 #include "engine/run/commit.h"
 #include "engine/run/exchange.h"
 #include "engine/run/graph.h"
+#include "engine/run/park.h"
 #include "engine/run/turns.h"
 #include "engine/run/source.h"
 #include "engine/run/watermark.h"
@@ -86,6 +88,20 @@ struct task {
 
     struct list results; /* of a query: struct result */
 
+    /* state larger than memory */
+    struct budget memory;
+    struct state_clock clock;
+    struct cold *cold; /* NULL: a query */
+    struct park park;
+    struct list scans; /* struct task_scan: readers of its table */
+    unsigned evicting; /* operator whose state is swept */
+    unsigned sweeps;   /* finished since the checkpoint moved */
+    bool pressed;      /* memory is full of what no checkpoint has: sources wait for one */
+    struct timer press_timer, wait_timer;
+    int64_t marking;   /* epoch whose marker is under way; 0: none */
+    bool mark_begun, mark_first;
+    unsigned mark_op;
+
     /* epochs */
     int64_t epoch;     /* last marker seen */
     int64_t filling;   /* the epoch that rows go to now */
@@ -140,6 +156,16 @@ void task_rows(struct task *t);                                      /* a source
 void task_source_watermark(struct task *t, unsigned mark, int64_t ms, bool idle);
 void task_source_reached(struct task *t);
 PRINTF_LIKE(3, 4) void task_fail(struct task *t, int status, const char *fmt, ...);
+/* The file is damaged, and has been deleted: the job begins anew from its last commit. */
+void task_damaged(struct task *t);
+void task_checkpointed(struct task *t); /* a checkpoint has moved clock.clean */
+void task_cold_idle(struct task *t);
+void task_set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bool alone); /* nothing is parked */
+/* Readers of its table hear when the task closes, once, and must let go of the sink then. */
+struct task_scan {
+    struct list link;
+    void (*closed_cb)(struct task_scan *s);
+};
 /* Rows that leave the fragment at its root, or a source's rows where no operator takes them. */
 void task_exit(struct task *t, const struct batch *b);
 void task_take_scan(struct task *t, struct batch *b); /* rows of its fragment's scan */

@@ -201,6 +201,36 @@
 #define BUCKET_BYTES 4000
 #endif
 
+/* Buckets rewritten in one transaction of a checkpoint while nobody waits for a cold read: some ten milliseconds. */
+#ifdef TINY
+#define COLD_PUT_BUCKETS 4
+#else
+#define COLD_PUT_BUCKETS 512
+#endif
+/* A checkpoint file that nobody asked for so long is closed: idle jobs hold neither descriptors nor page caches. */
+#define COLD_IDLE_MS 5000
+/* Stores up to this size are read whole at a restart: then they cost nothing but their memory. */
+#ifdef TINY
+#define COLD_SMALL_BYTES 256
+#else
+#define COLD_SMALL_BYTES 32768
+#endif
+/* Changelog that a restart folds into the checkpoint, in sorted pieces of this many bytes, before it replays the rest. */
+#ifdef TINY
+#define RESTORE_TAIL_RECORDS 64
+#define RESTORE_FOLD_BYTES 65536
+#define RESTORE_PUT_BUCKETS 8
+#else
+#define RESTORE_TAIL_RECORDS 500000
+#define RESTORE_FOLD_BYTES 402653184
+#define RESTORE_PUT_BUCKETS 16384
+#endif
+/* Pieces of sweeps for state to drop, per batch of input. */
+#define EVICT_STEPS 512
+/* How long sources wait for a checkpoint that makes room, before they go on regardless. */
+#define PRESSED_MS 2000
+#define PRESSED_WAIT_MS 5
+
 /* ---- broker */
 
 #define FETCH_SESSION_PARTS_MAX 10000 /* partitions that one fetch session remembers */

@@ -589,6 +589,8 @@ static void run_seed(uint64_t seed)
     W.w.conf.idle_timeout_ms = INT32_MAX; /* which rows an idle partition makes late depends on the clock */
     W.w.conf.commit_interval_ms = 5 + (int64_t)roll(200);
     W.w.conf.checkpoint_bytes = 1024 + (int64_t)roll(8000);
+    if (roll(2)) /* state larger than memory */
+        W.w.conf.state_memory = 200 + (int64_t)roll(30000);
     for (uint64_t n = 1 + roll(8); n > 0; n--)
         one_life();
     boot();

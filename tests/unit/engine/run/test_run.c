@@ -597,6 +597,7 @@ static void test_idle_partition(void **state)
     pl_set_key(&pl, pick, 0);
     jw_put_job(&W, "final", job, planlib_done(&pl, pl_sink_topic(&pl, pick, out, 0, 1, -1, 0)), out, changelog, false);
     assert_int_equal(await(job).status, 0);
+    jw_pass_ms(&W, 100); /* the silent partition has been looked at before rows come to the other one */
     jw_row(&W, in, 0, 100, 5, 42, false);
     jw_row(&W, in, 0, 5000, 6, 1, false);
     jw_pass_ms(&W, 1000);
@@ -606,26 +607,21 @@ static void test_idle_partition(void **state)
     arena_fini(&a);
 }
 
-/* State that outgrows its memory fails the job with a sentence; the node lives, and with more memory the job goes on.
- */
+/* State that outgrows its memory goes to the checkpoint file, and the job goes on. */
 static void test_memory(void **state)
 {
     (void)state;
-    W.conf.job_memory = 20000;
+    W.conf.state_memory = 20000;
     again(2);
     put_sums(false);
     assert_int_equal(await(job).status, 0);
-    for (int i = 0; i < 400; i++)
-        jw_row(&W, in, 0, 0, i, 1, false);
-    jw_pass_ms(&W, 1000);
-    struct answer x = await(job);
-    assert_int_equal(x.status, E_BUDGET);
-    assert_non_null(strstr(x.why, "weir.job.memory.bytes"));
-    W.conf.job_memory = 1 << 24;
-    again(2);
-    assert_int_equal(await(job).status, 0);
-    jw_pass_ms(&W, 1000);
-    assert_int_equal(output_value(KEYS - 1), 1);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 400; i++)
+            jw_row(&W, in, 0, 0, i, 1, false);
+        jw_pass_ms(&W, 10000);
+        assert_int_equal(await(job).status, 0);
+        assert_int_equal(output_value(KEYS - 1), round + 1);
+    }
 }
 
 int main(void)
