@@ -153,14 +153,42 @@ static struct statelog_record record_at(const struct group_write *gw, unsigned i
     return (struct statelog_record){{p + from, key - from}, gw->dead[i] ? STR_NULL : value};
 }
 
+/* Groups by id, since a group may go before the marker comes. */
+struct shard_txn {
+    struct map groups;
+};
+
+static struct str pid_key(const int64_t *pid) { return (struct str){(const char *)pid, sizeof *pid}; }
+
+static void shard_txn_note(struct group_shard *sh, int64_t producer_id, struct str group)
+{
+    struct shard_txn *txn = map_get(&sh->txns, pid_key(&producer_id));
+    if (!txn) {
+        txn = xzalloc(sizeof *txn);
+        map_init(&txn->groups);
+        map_put(&sh->txns, pid_key(&producer_id), txn);
+    }
+    map_put(&txn->groups, group, txn);
+}
+
+static void shard_txn_free(struct shard_txn *txn)
+{
+    map_fini(&txn->groups);
+    xfree(txn);
+}
+
 static void apply_offset(struct group *g, const struct group_key *k, struct str value, int64_t producer_id, int64_t at)
 {
     struct offset_value v;
     if (!value.ptr)
         group_offsets_remove(&g->offsets, k->topic, k->partition);
-    else if (offset_value_read(&v, value) == 0)
+    else if (offset_value_read(&v, value) == 0) {
+        if (BUG("offset_reload_expiry") && !g->shard->loaded)
+            v.commit_ms = 0; /* KAFKA-8069 */
         group_offsets_put(&g->offsets, producer_id, k->topic, k->partition, &v, at);
-    else
+        if (producer_id >= 0)
+            shard_txn_note(g->shard, producer_id, g->st.id);
+    } else
         trace(WARN, "coord", "bad_offset group=%.*s topic=%.*s part=%d at=%lld: skipped", STR_ARG(k->group),
               STR_ARG(k->topic), k->partition, (long long)at);
 }
@@ -307,7 +335,7 @@ static bool is_old(const struct group *g, const struct group_offset *of, void *a
     const struct config *conf = groups_config(g->shard->gs);
     const struct group_state *st = &g->st;
     int64_t now = *(const int64_t *)arg, since = of->value.commit_ms;
-    if (of->npending || !of->committed)
+    if ((of->npending && !BUG("offset_expire_pending")) || !of->committed)
         return false;
     if (st->protocol_type.ptr && group_state_is(st, GROUP_EMPTY) && st->changed_ms > 0)
         since = MAX(since, st->changed_ms); /* a group that was in use begins to age when it is left */
@@ -415,6 +443,7 @@ static void *shard_open(void *arg, struct statelog_part *lp)
     sh->lp = lp;
     sh->loop = statelog_part_loop(lp);
     map_init(&sh->groups);
+    map_init(&sh->txns);
     return sh;
 }
 
@@ -441,9 +470,18 @@ static void shard_marker(void *state, int64_t producer_id, int16_t epoch, bool c
 {
     (void)epoch;
     struct group_shard *sh = state;
-    struct group *g;
-    for (size_t i = 0; (g = map_next(&sh->groups, &i)) != NULL;)
-        group_offsets_end(&g->offsets, producer_id, commit);
+    if (BUG("offset_marker_missed") && !sh->loaded)
+        return; /* Redpanda 6423: offsets that are unstable for ever */
+    struct shard_txn *txn = map_remove(&sh->txns, pid_key(&producer_id));
+    struct str id;
+    void *unused;
+    for (size_t i = 0; txn && (id = map_next_key(&txn->groups, &i, &unused)).ptr;) {
+        struct group *g = group_find(sh, id);
+        if (g)
+            group_offsets_end(&g->offsets, producer_id, commit);
+    }
+    if (txn)
+        shard_txn_free(txn);
 }
 
 static void shard_loaded(void *state)
@@ -477,6 +515,10 @@ static void shard_close(void *state)
         g->inflight = 0; /* what was on its way at the end of the server never ends */
         group_free(g);
     }
+    struct shard_txn *txn;
+    for (size_t i = 0; (txn = map_next(&sh->txns, &i)) != NULL;)
+        shard_txn_free(txn);
+    map_fini(&sh->txns);
     map_fini(&sh->groups);
     xfree(sh);
 }

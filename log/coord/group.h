@@ -14,6 +14,7 @@ struct group_shard { /* one partition */
     struct statelog_part *lp;
     struct loop *loop;
     struct map groups;
+    struct map txns; /* producer id -> struct shard_txn: which groups have offsets that wait for its marker */
     bool loaded;
 };
 struct group {

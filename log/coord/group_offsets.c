@@ -1,5 +1,6 @@
 #include "log/coord/group_offsets.h"
 #include "log/base/alloc.h"
+#include "log/base/fault.h"
 
 struct pending {
     struct list link; /* offset_txn.list */
@@ -62,8 +63,8 @@ static void place_free(struct group_offset *of)
 
 static void set(struct group_offset *of, const struct offset_value *v, int64_t at)
 {
-    if (at <= of->at)
-        return;
+    if (at <= of->at && !BUG("offset_marker_order"))
+        return; /* a newer record was there first, though the marker comes after it */
     struct str metadata = text_copy(v->metadata);
     xfree((char *)of->value.metadata.ptr);
     of->value = *v;
@@ -100,7 +101,7 @@ void group_offsets_put(struct group_offsets *o, int64_t producer_id, struct str 
                        const struct offset_value *v, int64_t at)
 {
     struct group_offset *of = place(o, topic, partition);
-    if (producer_id < 0)
+    if (producer_id < 0 || BUG("offset_pending_visible"))
         set(of, v, at);
     else
         put_pending(o, producer_id, of, v, at);
