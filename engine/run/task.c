@@ -529,23 +529,31 @@ static void press(struct task *t)
     job_hurry(t->job);
 }
 
-/* A piece of dropping state, if memory is full. Two sweeps drop all that can be. */
+static int64_t memory_used(const struct task *t) { return atomic_load_explicit(&t->memory.used, memory_order_relaxed); }
+
+/* A piece of dropping state, if memory is full. Two sweeps drop all that can be; when a quarter has come on top of what is
+ * left then, it is time for a checkpoint. */
 static void shrink(struct task *t)
 {
     bool over = engine_memory_over(t->job->engine, &t->memory);
     for (unsigned i = 0; i < t->frag->nops; i++)
         if (t->ops[i]->cls->tidy)
             t->ops[i]->cls->tidy(t->ops[i], EVICT_STEPS);
-    if (!over || t->sweeps > 2 || !t->frag->nops)
+    if (!over || !t->frag->nops)
         return;
+    if (t->sweeps > 2) {
+        if (memory_used(t) > t->floor + MAX(t->floor / 4, PRESS_BYTES))
+            press(t);
+        return;
+    }
     t->evicting %= t->frag->nops;
     struct op *op = t->ops[t->evicting];
     if (op->cls->evict && !op->cls->evict(op, EVICT_STEPS))
         return;
     if (++t->evicting < t->frag->nops)
         return;
-    if (++t->sweeps > 2)
-        press(t);
+    t->sweeps++;
+    t->floor = memory_used(t);
 }
 
 /* ---- rows coming in */

@@ -96,6 +96,7 @@ struct task {
     struct list scans; /* struct task_scan: readers of its table */
     unsigned evicting; /* operator whose state is swept */
     unsigned sweeps;   /* finished since the checkpoint moved */
+    int64_t floor;     /* memory that the last of them left */
     bool pressed;      /* memory is full of what no checkpoint has: sources wait for one */
     struct timer press_timer, wait_timer;
     int64_t marking;   /* epoch whose marker is under way; 0: none */

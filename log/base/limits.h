@@ -230,6 +230,12 @@
 /* How long sources wait for a checkpoint that makes room, before they go on regardless. */
 #define PRESSED_MS 2000
 #define PRESSED_WAIT_MS 5
+/* Dirty state that is never worth a checkpoint of its own. */
+#ifdef TINY
+#define PRESS_BYTES 4096
+#else
+#define PRESS_BYTES 1048576
+#endif
 
 /* ---- broker */
 
