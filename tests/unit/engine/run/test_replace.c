@@ -24,9 +24,9 @@ static int teardown(void **state)
     return 0;
 }
 
-enum shape { SUM, SUM_PICKED, COUNT, SUM_OF_T, JOIN, JOIN_RIGHT_CHANGED, LOOKUP, LOOKUP_PICKED, LOOKUP_OTHER, WINDOWED,
-             WINDOWED_PICKED, COPY, NSHAPES };
-static bool is_stream(enum shape s) { return s == LOOKUP || s == LOOKUP_PICKED || s == LOOKUP_OTHER || s == COPY; }
+enum shape { SUM, SUM_PICKED, COUNT, SUM_OF_T, JOIN, JOIN_RIGHT_CHANGED, LOOKUP, LOOKUP_PICKED, LOOKUP_OTHER,
+             LOOKUP_WIDER, WINDOWED, WINDOWED_PICKED, COPY, NSHAPES };
+static bool is_stream(enum shape s) { return s == LOOKUP || s == LOOKUP_PICKED || s == LOOKUP_OTHER || s == LOOKUP_WIDER || s == COPY; }
 
 static struct plan_node *sums(struct planlib *pl, const char *name, uint8_t topic, enum agg_kind kind)
 {
@@ -35,10 +35,14 @@ static struct plan_node *sums(struct planlib *pl, const char *name, uint8_t topi
     return pl_final(pl, pl_exchange(pl, part, 1, K), part);
 }
 
-static struct plan_node *lookup(struct planlib *pl, bool picked, uint8_t table)
+static struct plan_node *lookup(struct planlib *pl, bool picked, uint8_t table, bool wider)
 {
     struct plan_node *s = pl_source(pl, "S", id_of(1), false), *t = pl_source(pl, "T", id_of(table), true);
     s = picked ? pl_pick(pl, s, 2, VK) : s;
+    if (wider) {
+        t = pl_pick(pl, t, 3, (unsigned[]){0, 1, 1});
+        pl_set_key(pl, t, 0);
+    }
     return pl_join(pl, PLAN_JOIN_LOOKUP, JOIN_LEFT, pl_exchange(pl, s, 1, K), pl_exchange(pl, t, 1, K), 0, 0);
 }
 
@@ -78,7 +82,7 @@ static struct plan *make(enum shape shape)
         n = pl_source(&pl, "S", id_of(1), false);
         break;
     default:
-        n = lookup(&pl, shape == LOOKUP_PICKED, shape == LOOKUP_OTHER ? 7 : 2);
+        n = lookup(&pl, shape == LOOKUP_PICKED, shape == LOOKUP_OTHER ? 7 : 2, shape == LOOKUP_WIDER);
     }
     if (shape == SUM_PICKED || shape == WINDOWED_PICKED) {
         const unsigned cols[] = {0, 1, 2, 3};
@@ -188,6 +192,10 @@ static void test_lookup(void **state)
     assert_int_equal(fate_of(&d, PLAN_JOIN_LOOKUP, NULL), REPLACE_KEPT);
     assert_int_equal(fate_of(&d, PLAN_SOURCE, "S"), REPLACE_KEPT);
     assert_int_equal(fate_of(&d, PLAN_SOURCE, "T"), REPLACE_KEPT);
+    (void)replace(make(LOOKUP), LOOKUP_WIDER, 1, &d);
+    assert_int_equal(fate_of(&d, PLAN_JOIN_LOOKUP, NULL), REPLACE_NEW);
+    assert_int_equal(fate_of(&d, PLAN_SOURCE, "S"), REPLACE_KEPT);
+    assert_int_equal(fate_of(&d, PLAN_SOURCE, "T"), REPLACE_NEW);
     (void)replace(make(LOOKUP), LOOKUP_OTHER, 1, &d);
     assert_int_equal(fate_of(&d, PLAN_JOIN_LOOKUP, NULL), REPLACE_NEW);
     assert_int_equal(fate_of(&d, PLAN_SOURCE, "S"), REPLACE_KEPT);
