@@ -7,6 +7,7 @@ for _ in $(seq 100); do grep -q '^weir ready' "$TMPDIR/out" && break; sleep 0.05
 addr=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' "$TMPDIR/out")
 [ -n "$addr" ] || { echo "FAIL the server is not ready"; cat "$TMPDIR/err"; exit 1; }
 timeout 60 node "$ROOT/tests/client/kafkajs/test.js" "$addr" || { cat "$TMPDIR/err"; exit 1; }
+timeout 100 node "$ROOT/tests/client/kafkajs/txn.js" "$addr" || { cat "$TMPDIR/err"; exit 1; }
 got=$("$WEIR" consume js-a -p 2 -e -n 2 -f '%k=%s %h %T;' --server "$addr")
 want='k2=value 0 2 h=header 2 1700000000002;k5=value 0 5 h=header 5 1700000000005;'
 [ "$got" = "$want" ] || { echo "FAIL consume: wanted [$want], got [$got]"; exit 1; }
