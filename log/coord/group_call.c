@@ -255,6 +255,7 @@ static int16_t may_commit(struct coord_group_call *call, struct group_shard *sh,
     group_enter(g);
     int16_t error = group_state_may_commit(&g->st, call->member_id, call->instance_id, call->generation, txn);
     group_leave(g);
+    *out = group_find(sh, call->group); /* one that held nothing has gone */
     return error;
 }
 
