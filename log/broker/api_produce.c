@@ -136,7 +136,7 @@ static void verify(struct produce *pr)
     bool add = r->version >= IMPLICIT_ADD;
     pr->call = (struct coord_call){.from = r->desk->loop, .done_cb = verified, .txn_id = pr->in->transactional_id,
                                    .parts = REQ_ARRAY(r, struct coord_part, n),
-                                   .flags = add ? COORD_V2 | COORD_WAIT : 0};
+                                   .flags = add ? COORD_V2 | COORD_BRIEFLY : 0};
     for (unsigned i = 0; i < pr->set.n; i++) {
         const struct append *ap = &pr->set.items[i];
         if (ap->status != E_TXN_UNVERIFIED)

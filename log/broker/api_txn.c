@@ -178,7 +178,7 @@ static void adding_new(struct add *add, const struct image *im, uint32_t at)
     call->txn_id = tx->transactional_id;
     call->producer_id = tx->producer_id;
     call->epoch = tx->producer_epoch;
-    call->flags = COORD_V2;
+    call->flags |= COORD_V2;
     adding_parts(&add->ones[at], im, topics, tx->topics_n);
 }
 
@@ -196,7 +196,7 @@ void api_add_partitions_to_txn(struct req *r)
     for (uint32_t i = 0; i < add->n; i++) {
         struct adding *a = &add->ones[i];
         a->add = add;
-        a->call = (struct coord_call){.from = r->desk->loop, .done_cb = adding_done};
+        a->call = (struct coord_call){.from = r->desk->loop, .done_cb = adding_done, .flags = COORD_BRIEFLY};
         if (r->version < 4)
             adding_old(add, im);
         else
@@ -237,7 +237,8 @@ void api_add_offsets_to_txn(struct req *r)
     struct txn_step *s = REQ_NEW(r, struct txn_step);
     s->r = r;
     s->call = (struct coord_call){.from = r->desk->loop, .done_cb = offsets_added, .txn_id = in->transactional_id,
-                                  .producer_id = in->producer_id, .epoch = in->producer_epoch, .group = in->group_id};
+                                  .producer_id = in->producer_id, .epoch = in->producer_epoch, .group = in->group_id,
+                                  .flags = COORD_BRIEFLY};
     coord_add_offsets(req_broker(r)->coord, &s->call);
 }
 
@@ -261,7 +262,8 @@ void api_end_txn(struct req *r)
     s->r = r;
     s->call = (struct coord_call){.from = r->desk->loop, .done_cb = ended, .txn_id = in->transactional_id,
                                   .producer_id = in->producer_id, .epoch = in->producer_epoch,
-                                  .commit = in->committed, .flags = r->version >= 5 ? COORD_V2 : 0};
+                                  .commit = in->committed,
+                                  .flags = COORD_BRIEFLY | (r->version >= 5 ? COORD_V2 : 0)};
     coord_end(req_broker(r)->coord, &s->call);
 }
 

@@ -39,6 +39,9 @@ enum coord_flags {
     COORD_WAIT = 1,
     COORD_V2 = 2,       /* KIP-890 part 2: the end of a transaction gives the epoch of the next */
     COORD_EXPECT = 4,   /* init: producer_id and epoch tell whom the caller takes itself for */
+    /* Wait for the step before as well, but not for the log, nor for one that has to be tried again: clients would come
+     * back after some 100 ms for what is over in one. */
+    COORD_BRIEFLY = 8,
 };
 /* One request. The caller fills from, done_cb, flags, txn_id and what the function names; all is borrowed until done_cb. */
 struct coord_call {

@@ -339,8 +339,8 @@ static void txn_verify(struct coord_group_call *call, struct group_shard *sh)
     ta->gc = call;
     ta->sh = sh;
     ta->part = (struct coord_part){str_of(statelog_topic(c->group_log)), statelog_part_index(sh->lp), 0};
-    ta->call = (struct coord_call){.from = sh->loop, .done_cb = txn_verified, .flags = call->v2 ? COORD_V2 : 0,
-                                   .txn_id = call->txn_id, .producer_id = call->producer_id, .epoch = call->epoch,
+    ta->call = (struct coord_call){.from = sh->loop, .done_cb = txn_verified,
+                                   .flags = COORD_BRIEFLY | (call->v2 ? COORD_V2 : 0), .txn_id = call->txn_id, .producer_id = call->producer_id, .epoch = call->epoch,
                                    .group = call->group, .parts = &ta->part, .nparts = 1};
     statelog_hold(sh->lp);
     if (call->v2)

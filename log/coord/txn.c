@@ -36,6 +36,7 @@ struct txn_entry {
     struct coord_markers markers;
     struct coord_part *parts; /* names are the machine's */
     struct timer retry;
+    bool stuck; /* some had to be tried again */
 };
 
 enum txn_kind { ASK_INIT, ASK_ADD, ASK_VERIFY, ASK_END, ASK_DESCRIBE };
@@ -83,7 +84,11 @@ static void ask_answer(struct txn_ask *x, const struct txn_effects *fx)
     ask_end(x, fx->error);
 }
 
-static bool is_patient(const struct txn_ask *x) { return x->call->flags & COORD_WAIT; }
+/* Whether it waits for what the entry is doing now. */
+static bool is_patient(const struct txn_entry *e, const struct txn_ask *x)
+{
+    return x->call->flags & COORD_WAIT || (x->call->flags & COORD_BRIEFLY && !e->stuck);
+}
 
 /* ---- what a machine wants */
 
@@ -191,6 +196,18 @@ static bool is_marked(int16_t error)
            error == K_COORDINATOR_FENCED;
 }
 
+static void marks_again(struct txn_entry *e)
+{
+    timer_start(&e->retry, MARK_RETRY_MS);
+    LIST_EACH_SAFE(l, &e->waiting) {
+        struct txn_ask *x = container_of(l, struct txn_ask, link);
+        if (is_patient(e, x))
+            continue;
+        list_remove(l);
+        ask_end(x, K_CONCURRENT_TRANSACTIONS);
+    }
+}
+
 static void marked(struct coord_markers *m)
 {
     struct txn_entry *e = container_of(m, struct txn_entry, markers);
@@ -204,8 +221,9 @@ static void marked(struct coord_markers *m)
             m->parts[left++] = *p;
     }
     m->nparts = left;
+    e->stuck = left > 0;
     if (left)
-        timer_start(&e->retry, MARK_RETRY_MS);
+        marks_again(e);
     else if (!(BUG("last_marker_forgotten") && n > 1)) /* KAFKA-9777 */
         marks_over(e);
 }
@@ -270,7 +288,7 @@ static void effects(struct txn_entry *e, const struct txn_effects *fx, struct li
             pid_fetch(e->table, x);
         else if (fx->log)
             list_add_tail(&e->current, l);
-        else if (fx->answer && fx->error == K_CONCURRENT_TRANSACTIONS && is_patient(x))
+        else if (fx->answer && fx->error == K_CONCURRENT_TRANSACTIONS && is_patient(e, x))
             list_add_tail(&e->waiting, l);
         else
             ask_answer(x, fx);
@@ -368,8 +386,9 @@ static void event(struct txn_entry *e, struct txn_ask *x, struct list *behind)
     list_add_tail(&asks, &x->link);
     switch (x->kind) {
     case ASK_INIT:
-        fx = txn_state_take(&e->t, &(struct txn_taker){call->timeout_ms, call->flags & COORD_EXPECT, call->producer_id, call->epoch},
-                      x->fresh_pid, now_ms);
+        fx = txn_state_take(&e->t, &(struct txn_taker){call->timeout_ms, call->flags & COORD_EXPECT,
+                                                       call->producer_id, call->epoch},
+                            x->fresh_pid, now_ms);
         break;
     case ASK_ADD:
         if (behind)
@@ -385,8 +404,9 @@ static void event(struct txn_entry *e, struct txn_ask *x, struct list *behind)
         fx.error = txn_state_verify(&e->t, call->producer_id, call->epoch, call->parts, call->nparts);
         break;
     case ASK_END:
-        fx = txn_state_end(&e->t, &(struct txn_ending){call->producer_id, call->epoch, call->commit, call->flags & COORD_V2},
-                     x->fresh_pid, now_ms);
+        fx = txn_state_end(&e->t, &(struct txn_ending){call->producer_id, call->epoch, call->commit,
+                                                       call->flags & COORD_V2},
+                           x->fresh_pid, now_ms);
         break;
     case ASK_DESCRIBE:
         event_describe(e, call);
@@ -436,7 +456,7 @@ static void call_go(struct coord *c, struct coord_call *call, enum txn_kind kind
     x->kind = kind;
     x->fresh_pid = -1;
     list_init(&x->link);
-    x->ask = (struct statelog_ask){.index = statelog_index(c->txn_log, call->txn_id), .wait = is_patient(x),
+    x->ask = (struct statelog_ask){.index = statelog_index(c->txn_log, call->txn_id), .wait = call->flags & COORD_WAIT,
                                    .ask_cb = ask_arrive, .loop = call->from};
     statelog_ask(c->txn_log, &x->ask);
 }
