@@ -234,7 +234,8 @@ static struct prospect part_prospect(const struct part *p, const struct part_con
 {
     const struct seglist *l = p->list;
     int64_t durable = p->point->known ? p->point->durable.seg_base : 0;
-    struct prospect pr = {.from = p->clean.first_dirty > p->next_offset ? 0 : MAX(p->clean.first_dirty, p->log_start)};
+    /* Not from the log's start, if that is higher: a crash may take it back. */
+    struct prospect pr = {.from = p->clean.first_dirty > p->next_offset ? 0 : p->clean.first_dirty};
     int64_t dirty = 0, oldest_ms = INT64_MAX;
     for (unsigned i = 0; i + 1 < l->n; i++) {
         const struct segment *seg = l->seg[i];

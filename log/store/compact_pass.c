@@ -59,7 +59,7 @@ struct pass {
     uint32_t naborted;
     struct map with_data; /* producers in whose transaction, at this place of the second sweep, a batch is kept */
     struct compact_map map;
-    bool mapping, mapped;
+    bool mapping, mapped, snapshots_gone;
     unsigned seg; /* being read */
     struct feed feed;
     unsigned group, group_end; /* of segs */
@@ -364,21 +364,24 @@ static int output_same(struct pass *ps, const struct recbatch *rb, const uint8_t
     return output_grow(ps, rb);
 }
 
-static int side_copy(struct pass *ps, const struct segment *from, const struct segment *to)
+/* Snapshots of the producers inside the range go before the first exchange: markers behind them may, and a transaction
+ * that is open in a snapshot would stay so. The next segment's snapshot says it all; without it the batches do. */
+static int snapshots_remove(struct pass *ps)
 {
-    char path[PATH_BYTES], *bytes;
-    size_t len;
-    segment_path(from, ".producers", path, sizeof path);
-    int err = disk_read_file(ps->disk, path, STORE_SIDE_FILE_BYTES, &bytes, &len);
-    if (err)
-        return err;
-    segment_path(to, ".producers", path, sizeof path);
-    err = disk_write_file(ps->disk, path, bytes, len);
-    xfree(bytes);
-    return err;
+    int err = 0;
+    for (unsigned i = 0; i + 1 < ps->nsegs && !err; i++) {
+        char path[PATH_BYTES];
+        if (!ps->segs[i])
+            continue;
+        segment_path(ps->segs[i], ".producers", path, sizeof path);
+        err = disk_unlink(ps->disk, path);
+        err = err == -ENOENT ? 0 : err;
+    }
+    ps->snapshots_gone = !err;
+    return err ? err : disk_sync_dir(ps->disk, ps->dir);
 }
 
-/* The files beside the data: the index, and the newest of the old segments' producers. All of it can be made anew. */
+/* The index beside the data; it can be made anew. */
 static int output_side(struct pass *ps)
 {
     struct output *o = &ps->out;
@@ -397,9 +400,6 @@ static int output_side(struct pass *ps)
     atomic_store(&o->seg->max_ts, o->max_ts);
     atomic_store(&o->seg->file_entries, head.count);
     atomic_store(&o->seg->sealed, true);
-    for (unsigned i = ps->group_end; i-- > ps->group;)
-        if (side_copy(ps, ps->segs[i], o->seg) == 0)
-            break;
     return err;
 }
 
@@ -417,6 +417,8 @@ static int output_end(struct pass *ps)
         err = file_sync(o->f);
     if (!err)
         err = output_side(ps);
+    if (!err && !ps->snapshots_gone)
+        err = snapshots_remove(ps);
     ps->ready = !err;
     return err ? err : PASS_GROUP;
 }

@@ -1,8 +1,9 @@
 /* Compacted partitions under random records, tombstones, producers, passes, retention, faults and crashes, all from one
  * seed. The model keeps every record that was ever acknowledged; what the log shows must follow from it: each record is as
- * it was written, at its offset; one is missing only if a later one of its key was written, or if it is a tombstone that
- * has had its time, and then nothing older of its key is left; below what counts as clean no key occurs twice; producers
- * go on where they were, even when only the batches can tell; searches by time agree with the records.
+ * it was written, at its offset; one is missing only if a later one of its key was committed, if it was aborted, or if it is a tombstone
+ * that has had its time, and then nothing older of its key is left; below what counts as clean no key occurs twice and
+ * nothing aborted at all; producers and open transactions go on where they were, even when only the batches can tell;
+ * searches by time agree with the records.
  * WEIR_SEED=n build/sim_compact runs one seed again, WEIR_TRACE=1 shows what the store says. */
 #include "log/base/trace.h"
 #include "log/store/compact.h"
@@ -27,6 +28,7 @@ struct batch {
     struct item item[ITEMS];
     int n;
     unsigned producer; /* 0: none */
+    unsigned txn;      /* place in the model, plus one; 0: none */
     int16_t epoch;
     int32_t seq;
     enum codec codec;
@@ -35,10 +37,18 @@ struct batch {
     int64_t base, wall_ms;
     bool present[ITEMS]; /* in the log, as last read */
 };
+enum txn_outcome { OPEN, ENDING, COMMITTED, ABORTED };
+struct txn {
+    enum txn_outcome outcome;
+    bool commit; /* what its marker says, once there is one */
+    int16_t epoch; /* of the marker */
+};
 struct producer {
     int16_t epoch;
     int32_t seq;
-    bool new_epoch;
+    bool new_epoch; /* something failed: sequences begin anew, after the transaction has been aborted */
+    bool frozen;    /* nobody knows what it has written, before a restart */
+    unsigned txn;   /* open or ending, plus one */
 };
 struct held {
     struct view *view;
@@ -51,6 +61,8 @@ struct model {
     struct batch *batch;
     size_t n, cap;
     struct producer producer[PIDS];
+    struct txn *txn;
+    size_t ntxns, txns_cap;
     int64_t trimmed, seen_hw;
     struct held held[VIEWS];
     struct part_conf conf;
@@ -60,6 +72,7 @@ struct flight {
     bool used;
     struct model *m;
     size_t batch;
+    unsigned marker_of; /* producer; 0: a batch */
 };
 
 static struct world world;
@@ -70,7 +83,7 @@ static struct flight flights[FLIGHT];
 static uint64_t seed_now;
 static unsigned keys;
 static int64_t retention_ms; /* of tombstones, in this seed */
-static uint64_t told_acked, told_crashes, told_dropped, told_passes, told_tombstones, told_held;
+static uint64_t told_acked, told_crashes, told_dropped, told_passes, told_tombstones, told_held, told_markers, told_aborted;
 
 static uint64_t roll(uint64_t n) { return random_below(&dice, n); }
 
@@ -104,6 +117,8 @@ static struct buf *batch_build(const struct model *m, const struct batch *b)
     wbuf_init(&scratch);
     struct recbatch_builder rb;
     recbatch_build(&rb, &out, b->codec, b->codec ? &scratch : NULL);
+    if (b->txn)
+        rb.attributes = RECBATCH_TXN;
     if (b->producer) {
         rb.producer_id = pid_of(m, b->producer);
         rb.producer_epoch = b->epoch;
@@ -140,8 +155,15 @@ static struct batch *batch_random(struct model *m)
     for (int i = 0; i < b->n; i++)
         item_random(&b->item[i]);
     b->producer = (unsigned)roll(PIDS + 1);
+    struct producer *p = b->producer ? &m->producer[b->producer - 1] : NULL;
+    if (p && (p->frozen || (p->txn && (p->new_epoch || m->txn[p->txn - 1].outcome != OPEN))))
+        b->producer = 0;
     if (b->producer) {
-        struct producer *p = &m->producer[b->producer - 1];
+        if (!p->txn && roll(3) == 0) {
+            VEC_PUSH(m->txn, m->ntxns, m->txns_cap) = (struct txn){0};
+            p->txn = (unsigned)m->ntxns;
+        }
+        b->txn = p->txn;
         if (p->new_epoch) {
             p->new_epoch = false;
             p->epoch++;
@@ -156,21 +178,48 @@ static struct batch *batch_random(struct model *m)
 
 /* ---- appends in flight */
 
+static void marker_end(struct flight *f, int status)
+{
+    struct producer *p = &f->m->producer[f->marker_of - 1];
+    struct txn *t = &f->m->txn[p->txn - 1];
+    CHECK(status == 0 || status == E_STORAGE || status == E_FULL);
+    p->frozen |= status == E_STORAGE;
+    if (status == E_FULL)
+        t->outcome = OPEN;
+    if (status)
+        return;
+    t->outcome = t->commit ? COMMITTED : ABORTED;
+    told_markers++;
+    p->txn = 0;
+    if (t->epoch > p->epoch) {
+        p->epoch = t->epoch;
+        p->seq = 0;
+        p->new_epoch = false;
+    }
+}
+
 static void flight_end(struct flight *f)
 {
-    struct batch *b = &f->m->batch[f->batch];
     int status = f->one.a.status;
     f->used = false;
     buf_release(f->one.buf);
+    if (f->marker_of) {
+        marker_end(f, status);
+        return;
+    }
+    struct batch *b = &f->m->batch[f->batch];
     if (status == 0) {
         told_acked++;
         b->outcome = ACKED;
         b->base = f->one.a.base_offset;
         return;
     }
-    if (b->producer)
+    if (b->producer) {
         f->m->producer[b->producer - 1].new_epoch = true;
-    CHECK(status == E_STORAGE || status == E_FULL || status == E_SEQUENCE || status == E_PRODUCER_EPOCH);
+        f->m->producer[b->producer - 1].frozen |= status == E_STORAGE;
+    }
+    CHECK(status == E_STORAGE || status == E_FULL || status == E_SEQUENCE || status == E_PRODUCER_EPOCH ||
+          status == E_TXN_STATE);
     b->outcome = status == E_STORAGE ? UNKNOWN : REFUSED;
 }
 
@@ -196,30 +245,71 @@ static void flights_drop(void)
         if (!f->used)
             continue;
         f->used = false;
+        buf_release(f->one.buf);
+        if (f->marker_of)
+            continue; /* ENDING says it */
         struct batch *b = &f->m->batch[f->batch];
         b->outcome = UNKNOWN;
         if (b->producer)
             f->m->producer[b->producer - 1].new_epoch = true;
-        buf_release(f->one.buf);
     }
+}
+
+static struct flight *flight_find(void)
+{
+    for (int i = 0; i < FLIGHT; i++)
+        if (!flights[i].used)
+            return &flights[i];
+    return NULL;
+}
+
+static void flight_start(struct flight *f, uint32_t flags)
+{
+    f->one.a = (struct append){.part = f->m->part, .buf = f->one.buf, .bytes = f->one.buf->data,
+                               .len = f->one.buf->len, .flags = flags};
+    one_submit(W, &f->one, W->loops[f->m->topic % W->nloops]);
 }
 
 static void op_append(struct model *m)
 {
-    for (int i = 0; i < FLIGHT; i++) {
-        struct flight *f = &flights[i];
-        if (f->used)
-            continue;
-        struct batch *b = batch_random(m);
-        b->wall_ms = now_ms();
-        *f = (struct flight){.used = true, .m = m, .batch = m->n - 1};
-        f->one.buf = batch_build(m, b);
-        f->one.a = (struct append){.part = m->part, .buf = f->one.buf, .bytes = f->one.buf->data,
-                                   .len = f->one.buf->len};
-        one_submit(W, &f->one, W->loops[m->topic % W->nloops]);
+    struct flight *f = flight_find();
+    if (!f) {
+        flights_wait();
         return;
     }
-    flights_wait();
+    struct batch *b = batch_random(m);
+    b->wall_ms = now_ms();
+    *f = (struct flight){.used = true, .m = m, .batch = m->n - 1};
+    f->one.buf = batch_build(m, b);
+    flight_start(f, APPEND_VERIFIED);
+}
+
+/* Ends the open transaction of a producer. What must be aborted is, with the next epoch. */
+static void marker_start(struct model *m, unsigned producer, struct flight *f)
+{
+    struct producer *p = &m->producer[producer - 1];
+    struct txn *t = &m->txn[p->txn - 1];
+    t->outcome = ENDING;
+    t->commit = !p->new_epoch && roll(2);
+    t->epoch = (int16_t)(p->epoch + (p->new_epoch || roll(3) == 0));
+    *f = (struct flight){.used = true, .m = m, .marker_of = producer};
+    struct wbuf w;
+    wbuf_init(&w);
+    recbatch_marker(&w, t->commit, pid_of(m, producer), t->epoch, 0, (int64_t)roll(100000));
+    f->one.buf = buf_new(w.len);
+    memcpy(f->one.buf->data, w.data, w.len);
+    f->one.buf->len = (uint32_t)w.len;
+    wbuf_fini(&w);
+    flight_start(f, APPEND_MARKER);
+}
+
+static void op_marker(struct model *m)
+{
+    unsigned producer = 1 + (unsigned)roll(PIDS);
+    struct producer *p = &m->producer[producer - 1];
+    struct flight *f = flight_find();
+    if (f && p->txn && !p->frozen && m->txn[p->txn - 1].outcome == OPEN)
+        marker_start(m, producer, f);
 }
 
 /* ---- what the log says */
@@ -257,6 +347,13 @@ static void reading_record(struct reading *rd, struct record *rec)
     for (size_t k = 0; k < rec->value.len; k++)
         CHECK((uint8_t)rec->value.ptr[k] == (uint8_t)(mark + i));
     b->present[i] = true;
+    rd->digest = hash_u64(rd->digest ^ ((uint64_t)mark << 32 | i));
+}
+
+static void reading_any(struct reading *rd, struct record *rec, bool control)
+{
+    if (!control)
+        reading_record(rd, rec);
     rd->next = rec->offset + 1;
     if (rec->ts_ms > rd->max_ts) {
         rd->max_ts = rec->ts_ms;
@@ -264,7 +361,6 @@ static void reading_record(struct reading *rd, struct record *rec)
     }
     if (rd->found < 0 && rec->ts_ms >= rd->find_ts)
         rd->found = rec->offset;
-    rd->digest = hash_u64(rd->digest ^ ((uint64_t)mark << 32 | i));
 }
 
 static int64_t reading_slice(struct reading *rd, const struct slice *s, int64_t from)
@@ -285,7 +381,7 @@ static int64_t reading_slice(struct reading *rd, const struct slice *s, int64_t 
         CHECK(recbatch_iter(&it, &rb, c, &room, 1 << 20) == 0);
         while (recbatch_next(&it, &rec))
             if (rec.offset >= from)
-                reading_record(rd, &rec);
+                reading_any(rd, &rec, rb.attributes & RECBATCH_CONTROL);
         CHECK(recbatch_iter_err(&it) == 0);
         wbuf_fini(&room);
     }
@@ -320,6 +416,11 @@ static void check_times(const struct view *v, const struct reading *rd)
         CHECK(offset == rd->max_ts_offset && (offset < 0 || ts == rd->max_ts));
 }
 
+static enum txn_outcome outcome_of(const struct model *m, const struct batch *b)
+{
+    return b->txn ? m->txn[b->txn - 1].outcome : COMMITTED;
+}
+
 /* What is not there must have had a reason to go, and what is there a reason to stay. */
 static void check_missing(struct model *m, int64_t log_start)
 {
@@ -332,6 +433,8 @@ static void check_missing(struct model *m, int64_t log_start)
         for (int i = 0; i < m->batch[k].n && m->batch[k].outcome == ACKED; i++) {
             const struct item *it = &m->batch[k].item[i];
             int64_t offset = m->batch[k].base + i;
+            if (outcome_of(m, &m->batch[k]) != COMMITTED)
+                continue;
             newest[it->key] = MAX(newest[it->key], offset);
             if (offset < clean)
                 newest_clean[it->key] = MAX(newest_clean[it->key], offset);
@@ -345,12 +448,23 @@ static void check_missing(struct model *m, int64_t log_start)
             int64_t offset = b->base + i;
             if (offset < log_start)
                 continue;
+            if (outcome_of(m, b) == ABORTED) {
+                CHECK(!b->present[i] || offset >= clean);
+                told_aborted += !b->present[i];
+                continue;
+            }
+            if (outcome_of(m, b) != COMMITTED) { /* of one that is ending the marker may be there already */
+                CHECK(b->present[i] || outcome_of(m, b) == ENDING || offset < m->trimmed);
+                continue;
+            }
             if (b->present[i]) {
                 CHECK(!it->key || offset > gone[it->key]);         /* nothing comes back */
                 CHECK(!it->key || offset >= newest_clean[it->key]); /* what is clean is clean */
                 continue;
             }
             told_dropped++;
+            if (offset < m->trimmed) /* deleted; that a crash took the log's start back means nothing */
+                continue;
             CHECK(it->key);
             if (newest[it->key] > offset)
                 continue;
@@ -360,9 +474,48 @@ static void check_missing(struct model *m, int64_t log_start)
     }
 }
 
+/* After a start nothing is in flight: what the store says of open transactions is checked, and taken for the markers of
+ * which nobody was told. */
+static void txns_settle(struct model *m, const struct view *v)
+{
+    struct producer_info *pi;
+    size_t n;
+    int64_t lso = v->high_watermark;
+    CHECK(part_producers(m->part, &pi, &n) == 0);
+    for (unsigned p = 1; p <= PIDS; p++) {
+        struct producer *pr = &m->producer[p - 1];
+        const struct producer_info *known = NULL;
+        for (size_t i = 0; i < n; i++)
+            known = pi[i].id == pid_of(m, p) ? &pi[i] : known;
+        int64_t first = INT64_MAX;
+        for (size_t k = 0; k < m->n && pr->txn; k++)
+            if (m->batch[k].txn == pr->txn && m->batch[k].outcome == ACKED)
+                first = MIN(first, m->batch[k].base);
+        pr->frozen = false;
+        pr->new_epoch = true;
+        if (known)
+            pr->epoch = MAX(pr->epoch, known->epoch);
+        if (!pr->txn)
+            continue;
+        struct txn *t = &m->txn[pr->txn - 1];
+        if (known && known->txn_first >= 0) {
+            CHECK(first == known->txn_first || first < v->log_start);
+            lso = MIN(lso, MAX(known->txn_first, v->log_start));
+            t->outcome = OPEN;
+        } else {
+            CHECK(t->outcome == ENDING || first == INT64_MAX || first < v->log_start);
+            t->outcome = t->outcome == ENDING && t->commit ? COMMITTED : ABORTED;
+            pr->txn = 0;
+        }
+    }
+    CHECK(v->lso == lso);
+    xfree(pi);
+}
+
 static void model_check(struct model *m, bool settle)
 {
     struct view *v = world_view(W, m->part);
+    flights_collect();
     CHECK(v && v->high_watermark >= m->seen_hw && v->log_start <= m->trimmed);
     for (size_t k = 0; k < m->n; k++)
         memset(m->batch[k].present, 0, sizeof m->batch[k].present);
@@ -372,6 +525,8 @@ static void model_check(struct model *m, bool settle)
     for (size_t k = 0; k < m->n && settle; k++)
         if (m->batch[k].outcome == UNKNOWN)
             m->batch[k].outcome = REFUSED;
+    if (settle)
+        txns_settle(m, v);
     check_times(v, &rd);
     check_missing(m, v->log_start);
     struct reading again = {.m = m, .max_ts = INT64_MIN, .found = -1, .find_ts = INT64_MAX};
@@ -396,20 +551,17 @@ static void model_check_producers(struct model *m)
         struct view *v = part_view(m->part);
         bool trimmed = last->base + last->n <= v->log_start;
         counted_release(&v->c);
-        pr->new_epoch = true;
-        if (trimmed)
+        if (trimmed || pr->epoch > last->epoch)
             continue;
         struct one o = {.buf = batch_build(m, last)};
         o.a = (struct append){.part = m->part, .buf = o.buf, .bytes = o.buf->data, .len = o.buf->len};
         one_submit(W, &o, W->loops[0]);
         CHECK(one_wait(W, &o) == 0 && o.a.base_offset == last->base);
         struct spec gap = {.n = 1, .pid = pid_of(m, p), .epoch = last->epoch, .seq = last->seq + last->n + 1};
-        CHECK(world_append(W, m->part, &gap, NULL) == E_SEQUENCE);
-        pr->epoch = MAX(pr->epoch, last->epoch);
-        if (pr->epoch == last->epoch) {
-            pr->seq = last->seq + last->n;
-            pr->new_epoch = false;
-        }
+        CHECK(world_append(W, m->part, &gap, NULL) == (pr->txn ? E_TXN_STATE : E_SEQUENCE));
+        pr->epoch = last->epoch;
+        pr->seq = last->seq + last->n;
+        pr->new_epoch = false;
     }
 }
 
@@ -473,8 +625,10 @@ static void op_any(void)
 {
     struct model *m = &models[roll(PARTS)];
     uint64_t what = roll(1000);
-    if (what < 450)
+    if (what < 400)
         op_append(m);
+    else if (what < 450)
+        op_marker(m);
     else if (what < 750)
         for (uint64_t n = roll(30); n-- > 0;)
             sim_step(W->sim);
@@ -588,6 +742,10 @@ static void converge(struct model *m)
     m->conf.lag_min_ms = 0;
     part_set_conf(m->part, &m->conf);
     struct part *p = m->part;
+    for (unsigned k = 1; k <= PIDS; k++)
+        if (m->producer[k - 1].txn)
+            marker_start(m, k, &flights[k]);
+    flights_wait();
     for (int tries = 0; tries < 400 && (!p->list || p->list->n > 0); tries++) {
         (void)part_roll(p);
         part_compact(p);
@@ -629,8 +787,10 @@ static void seed_run(uint64_t seed)
     world_crash(W, SIMDISK_LOSE);
     life_begin();
     world_crash(W, SIMDISK_KILL);
-    for (int i = 0; i < PARTS; i++)
+    for (int i = 0; i < PARTS; i++) {
         xfree(models[i].batch);
+        xfree(models[i].txn);
+    }
     world_fini(W);
 }
 
@@ -647,7 +807,7 @@ int main(void)
     for (int64_t i = 0; i < rounds; i++)
         seed_run(seed + (uint64_t)i);
     printf("%" PRId64 " seeds: %" PRIu64 " acknowledged, %" PRIu64 " times one was missing, %" PRIu64
-           " of them tombstones, %" PRIu64 " converged, %" PRIu64 " old views, %" PRIu64 " crashes\n",
-           rounds, told_acked, told_dropped, told_tombstones, told_passes, told_held, told_crashes);
+           " of them tombstones, %" PRIu64 " aborted, %" PRIu64 " markers, %" PRIu64 " converged, %" PRIu64 " old views, %" PRIu64 " crashes\n",
+           rounds, told_acked, told_dropped, told_tombstones, told_aborted, told_markers, told_passes, told_held, told_crashes);
     return 0;
 }
