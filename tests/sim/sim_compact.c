@@ -449,7 +449,7 @@ static void check_missing(struct model *m, int64_t log_start)
             if (offset < log_start)
                 continue;
             if (outcome_of(m, b) == ABORTED) {
-                CHECK(!b->present[i] || offset >= clean);
+                CHECK(!b->present[i] || offset >= clean || offset < m->trimmed);
                 told_aborted += !b->present[i];
                 continue;
             }
@@ -499,11 +499,11 @@ static void txns_settle(struct model *m, const struct view *v)
             continue;
         struct txn *t = &m->txn[pr->txn - 1];
         if (known && known->txn_first >= 0) {
-            CHECK(first == known->txn_first || first < v->log_start);
+            CHECK(first == known->txn_first || first < m->trimmed);
             lso = MIN(lso, MAX(known->txn_first, v->log_start));
             t->outcome = OPEN;
         } else {
-            CHECK(t->outcome == ENDING || first == INT64_MAX || first < v->log_start);
+            CHECK(t->outcome == ENDING || first == INT64_MAX || first < m->trimmed);
             t->outcome = t->outcome == ENDING && t->commit ? COMMITTED : ABORTED;
             pr->txn = 0;
         }
