@@ -3,6 +3,7 @@
  * fetch_step does all of it anew whenever something may have changed: at first, after parts were opened, when the high
  * watermark of one of them has moved, when time is up. Ranges that are not in memory are looked up and read ahead by a
  * worker, so that neither the index nor sendfile ever blocks the loop. */
+#include "log/base/fault.h"
 #include "log/broker/request.h"
 #include "log/broker/session.h"
 #include <errno.h>
@@ -102,7 +103,7 @@ static int16_t item_check(struct fetch *f, struct fetch_item *it)
 
 static int64_t fetch_end(const struct fetch *f, const struct view *v)
 {
-    return f->in->isolation_level == 1 ? v->lso : v->high_watermark;
+    return f->in->isolation_level == 1 && !BUG("lso_moves_in_read") ? v->lso : v->high_watermark;
 }
 
 /* A range is only as good as the list of what in it is void: both come from one view, so no marker can come between. */

@@ -4,6 +4,7 @@
  * any time. What is in memory is read in place of the call; what is not, by a worker, and ready_cb tells. */
 #include "log/client/client.h"
 #include "log/base/alloc.h"
+#include "log/base/fault.h"
 #include "log/base/limits.h"
 #include "log/base/map.h"
 #include "log/wire/wire.h"
@@ -74,7 +75,7 @@ static void reader_watch(struct reader *r, int64_t above)
 
 static int64_t reader_upto(const struct reader *r, const struct view *v)
 {
-    return r->committed ? v->lso : v->high_watermark;
+    return r->committed && !BUG("lso_moves_in_read") ? v->lso : v->high_watermark;
 }
 
 static int aborted_cmp(const void *va, const void *vb)

@@ -370,7 +370,7 @@ static void known_encode(const struct known *k, struct wbuf *out)
     wbuf_be16(out, (uint16_t)k->epoch);
     wbuf_be64(out, (uint64_t)k->seen_ms);
     wbuf_be32(out, (uint32_t)k->coordinator_epoch);
-    wbuf_be64(out, (uint64_t)k->txn_first);
+    wbuf_be64(out, BUG("txn_start_in_memory") ? UINT64_MAX : (uint64_t)k->txn_first);
     wbuf_be64(out, (uint64_t)k->marker);
     wbuf_u8(out, k->n);
     for (unsigned n = 0; n < k->n; n++) {

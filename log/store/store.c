@@ -1,6 +1,7 @@
 /* The data folder as a whole, its shards, and the way of an append to its owner. */
 #include "log/store/store.h"
 #include "log/base/alloc.h"
+#include "log/base/fault.h"
 #include "log/base/random.h"
 #include "log/base/trace.h"
 #include "log/store/compact.h"
@@ -159,7 +160,7 @@ static void start_run(struct msg *m)
 
 void shard_fail(struct shard *sh, const char *why, int err)
 {
-    if (sh->failed)
+    if (sh->failed || BUG("append_after_error"))
         return;
     trace(ERROR, "store", "shard_failed shard=%u error=%s why=%s: writes are refused until restart", sh->index,
           err_name(err), why);

@@ -1,5 +1,6 @@
 /* Reading: what a published view shows. Any thread; below the high watermark nothing changes any more. */
 #include "log/base/alloc.h"
+#include "log/base/fault.h"
 #include "log/base/trace.h"
 #include "log/store/history.h"
 #include "log/store/partlog.h"
@@ -47,11 +48,11 @@ struct window {
 static void window_set(struct window *w, const struct view *v, unsigned i, bool block)
 {
     struct seglist *l = v->list;
-    bool last = i + 1 == l->n;
+    bool last = i + 1 == l->n && !BUG("size_read_twice");
     w->seg = l->seg[i];
     w->sf = NULL;
     w->end = last ? v->end_pos : atomic_load(&w->seg->size);
-    w->end_offset = last ? v->high_watermark : l->seg[i + 1]->base;
+    w->end_offset = i + 1 == l->n ? v->high_watermark : l->seg[i + 1]->base;
     w->max_ts = last ? v->last_max_ts : atomic_load(&w->seg->max_ts);
     w->block = block;
 }

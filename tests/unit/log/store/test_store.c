@@ -131,6 +131,23 @@ static void test_read_bounds(void **state)
     part_release(p);
 }
 
+/* A view shows what it showed when it was taken, whatever is appended since (KAFKA-9835). */
+static void test_old_view(void **state)
+{
+    (void)state;
+    struct part *p = world_part(W, 0, 0);
+    struct slice s;
+    must_append(p, &(struct spec){.n = 2, .bytes = 60}, 0);
+    struct view *v = world_view(W, p);
+    must_append(p, &(struct spec){.n = 2, .bytes = 60}, 2);
+    assert_int_equal(view_read(v, 0, INT64_MAX, 1 << 20, true, true, &s), 0);
+    assert_int_equal(s.len, view_bytes(v));
+    assert_int_equal(s.end_offset, 2);
+    slice_release(&s);
+    counted_release(&v->c);
+    part_release(p);
+}
+
 /* A producer's batches: duplicates get their first offset, gaps are refused, an epoch begins at 0, and all of it holds
  * after a restart. */
 static void test_idempotence(void **state)
@@ -662,7 +679,7 @@ const char *__asan_default_options(void) { return "detect_leaks=0"; }
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_append_read),   T(test_roll_reopen),    T(test_crash_keeps), T(test_read_bounds), T(test_idempotence),
+        T(test_append_read),   T(test_roll_reopen),    T(test_crash_keeps), T(test_read_bounds), T(test_old_view), T(test_idempotence),
         T(test_sequence_wraps), T(test_duplicate_in_flight), T(test_full_disk), T(test_failed_sync), T(test_sizes),
         T(test_append_time),   T(test_times),          T(test_retention),   T(test_trim),        T(test_watches),
         T(test_delete),        T(test_many),           T(test_epochs),      T(test_refused_folders), T(test_rot),
