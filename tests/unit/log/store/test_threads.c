@@ -5,7 +5,7 @@
 #include "tests/unit/unit.h"
 #include <pthread.h>
 
-enum { SHARDS = 3, PARTS = 8, PER_PART = 300 };
+enum { SHARDS = 3, PARTS = 8, PER_PART = 300, PER_TXN = 10 };
 
 static struct config conf;
 static struct loops *loops;
@@ -26,11 +26,29 @@ struct chain {
 };
 static struct chain chains[PARTS];
 
+/* Every other part has transactions of nine batches and a marker each, one in two aborted. */
+static bool is_txn(unsigned part) { return part % 2; }
+static bool is_marker(int64_t offset) { return offset % PER_TXN == PER_TXN - 1; }
+static bool is_void(int64_t offset) { return offset / PER_TXN % 2 == 0; }
+
+static struct spec spec_txn(int i)
+{
+    int16_t no = (int16_t)(i / PER_TXN);
+    if (is_marker(i))
+        return (struct spec){.n = 1, .pid = 77, .epoch = (int16_t)(no + 1), .marker = is_void(i) ? ABORT : COMMIT,
+                             .flags = APPEND_MARKER_V2};
+    return (struct spec){.n = 1, .bytes = i % PER_TXN == 5 ? 6000 : 100, .mark = (uint64_t)i, .pid = 77, .epoch = no,
+                         .seq = i % PER_TXN, .txn = true, .flags = i % PER_TXN == 0 ? APPEND_VERIFIED : 0};
+}
+
 static void chain_next(struct chain *c)
 {
     struct spec sp = {.n = 1, .bytes = c->i % 10 == 9 ? 6000 : 100, .mark = (uint64_t)c->i, .pid = 77, .seq = c->i};
+    if (is_txn(c->part))
+        sp = spec_txn(c->i);
     c->buf = spec_build(&sp);
-    c->a = (struct append){.part = parts[c->part], .buf = c->buf, .bytes = c->buf->data, .len = c->buf->len};
+    c->a = (struct append){.part = parts[c->part], .buf = c->buf, .bytes = c->buf->data, .len = c->buf->len,
+                           .flags = sp.flags};
     store_append(st, &c->set);
 }
 
@@ -84,6 +102,25 @@ static void follower_stop(struct msg *m)
     part_unwatch(&f->watch);
 }
 
+/* What is told of a range is what was aborted in it, whoever writes meanwhile. */
+static void check_aborted(const struct view *v, int64_t from, int64_t end)
+{
+    struct arena a;
+    struct aborted *list;
+    uint32_t n;
+    int64_t upto = MIN(end, v->lso);
+    CHECK(v->lso % PER_TXN == 0 || v->lso == v->high_watermark);
+    arena_init(&a);
+    CHECK(view_aborted(v, from, upto, true, &a, &list, &n) == 0);
+    for (int64_t i = from; i < upto; i++) {
+        bool told = false;
+        for (uint32_t k = 0; k < n; k++)
+            told |= list[k].first <= i && i < list[k].last;
+        CHECK(is_marker(i) || told == is_void(i));
+    }
+    arena_fini(&a);
+}
+
 /* Reads a part from its beginning to the end of all its records, while it grows. */
 static void *read_all(void *arg)
 {
@@ -97,6 +134,8 @@ static void *read_all(void *arg)
             CHECK(view_read(v, offset, INT64_MAX, 1 << 14, true, true, &s) == 0);
             CHECK(s.len > 0 && s.len <= 1 << 16);
             CHECK(slice_read(&s, 0, bytes, s.len, true) == s.len);
+            if (is_txn((unsigned)part_index(p)) && offset < v->lso)
+                check_aborted(v, offset, s.end_offset);
             struct recbatch rb;
             for (uint32_t at = 0; at < s.len; at += rb.size) {
                 CHECK(recbatch_peek(&rb, (struct str){(char *)bytes + at, s.len - at}) == 0);
