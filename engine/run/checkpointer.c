@@ -1,30 +1,31 @@
-/* Taking checkpoints: a worker folds the committed part of a task's changelog, from where its checkpoint ends, to the
- * last value of every key; the task's cold level writes that, piece by piece, between its reads. Live operators are never
- * touched.
+/* Taking checkpoints: a worker folds the committed part of a task's changelog, from where its checkpoint ends to the
+ * task's last committed change, to the last value of every key; the task's cold level writes that, piece by piece, between
+ * its reads. Live operators are never touched. A commit is decided a moment before its markers are in the changelog: the
+ * worker waits for them.
  *
  * A checkpoint that cannot be taken (disk full, damaged file) is tried again when as much again has been committed; the
  * changelog has everything meanwhile. */
 #include "engine/run/fold.h"
 #include "engine/run/job.h"
+#include "log/base/fault.h"
 #include "log/base/trace.h"
 #include "log/wire/recbatch.h"
 
-struct range {
-    int64_t start, end;
-};
+/* What has changed is in the checkpoint after this time, long before compaction drops a tombstone that it lacks. */
+enum { CHECKPOINT_AGE_MS = 3600000 };
 
 struct checkpointing {
     struct task *t;
-    struct range *ranges; /* committed, not yet in the file */
-    size_t n, cap;
+    int64_t from, upto; /* of the changelog: what the file lacks; the same: nothing */
+    int64_t since_ms;   /* wall clock of the first commit that it lacks */
     uint64_t bytes;
-    struct checkpoint_note note; /* of the last commit among them */
+    struct checkpoint_note note; /* of the last commit below upto */
     /* of the one at work */
-    bool busy, failed; /* failed: the last one */
+    bool busy, waits, failed; /* waits: for the markers; failed: the last one */
+    struct watch watch; /* for the markers */
     struct work work;
-    size_t taken;
+    int64_t taken; /* upto, */
     uint64_t taken_bytes;
-    struct range *work_ranges;
     struct checkpoint_note work_note;
     struct fold fold;
     struct cold_put put;
@@ -42,29 +43,30 @@ struct checkpointing *checkpointing_new(struct task *t)
 void checkpointing_free(struct checkpointing *c)
 {
     CHECK(!c->busy);
-    xfree(c->ranges);
     xfree(c);
 }
 
 bool checkpointing_busy(const struct checkpointing *c) { return c->busy; }
-bool checkpointing_ahead(const struct checkpointing *c) { return c->n > 0 && !c->failed; }
-bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max) { return c->bytes > bytes_max && !c->busy; }
-
-void checkpointing_add(struct checkpointing *c, int64_t start, int64_t end, uint64_t bytes)
+bool checkpointing_ahead(const struct checkpointing *c) { return c->upto > c->from && !c->failed; }
+bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max)
 {
-    /* What a worker has taken is not stretched any more. */
-    struct range *last = c->n > (c->busy ? c->taken : 0) ? &c->ranges[c->n - 1] : NULL;
-    c->bytes += bytes;
-    if (last && last->end == start)
-        last->end = end;
-    else
-        VEC_PUSH(c->ranges, c->n, c->cap) = (struct range){start, end};
+    bool old = c->upto > c->from && c->note.wall_ms - c->since_ms > CHECKPOINT_AGE_MS;
+    return (c->bytes > bytes_max || (old && !c->failed)) && !c->busy;
 }
 
-void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, size_t bytes)
+void checkpointing_begin(struct checkpointing *c, int64_t from, const struct checkpoint_note *note)
 {
+    c->from = c->upto = from;
     c->note = *note;
-    c->bytes += c->n ? bytes : 0;
+}
+
+void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, int64_t upto, uint64_t bytes)
+{
+    if (c->upto == c->from)
+        c->since_ms = note->wall_ms;
+    c->note = *note;
+    c->upto = MAX(c->upto, upto);
+    c->bytes += bytes;
 }
 
 /* ---- the worker */
@@ -83,9 +85,8 @@ static int fold_cb(void *arg, const struct record *rec)
 static void fold_work(struct work *w)
 {
     struct checkpointing *c = container_of(w, struct checkpointing, work);
-    c->status = 0;
-    for (size_t i = 0; !c->status && i < c->taken; i++)
-        c->status = part_scan(c->t->changelog_part, c->work_ranges[i].start, c->work_ranges[i].end, fold_cb, c);
+    FAULT("checkpoint.begun");
+    c->status = part_scan(c->t->changelog_part, c->from, c->taken, fold_cb, c);
     if (!c->status)
         fold_sort(&c->fold);
 }
@@ -101,12 +102,11 @@ static void over(struct checkpointing *c)
         trace(WARN, "run", "checkpoint_failed job=%s task=%u-%u status=%s", c->t->job->def.name, c->t->frag->id,
               c->t->index, err_name(c->status));
     } else {
-        c->n -= c->taken;
-        memmove(c->ranges, c->ranges + c->taken, c->n * sizeof *c->ranges);
+        c->from = c->taken;
     }
-    xfree(c->work_ranges);
     fold_fini(&c->fold);
     wbuf_fini(&c->note_bytes);
+    FAULT("checkpoint.over");
     job_checkpointed(c->t->job);
 }
 
@@ -128,24 +128,45 @@ static void fold_done(struct work *w)
     c->put = (struct cold_put){.task = c->t,
                                .changes = c->fold.changes,
                                .n = c->fold.n,
-                               .offset = c->work_ranges[c->taken - 1].end,
+                               .offset = c->taken,
                                .epoch = c->work_note.epoch,
                                .note = wbuf_view(&c->note_bytes),
                                .done_cb = put_done};
     cold_put(&c->put);
 }
 
+static void marked_cb(struct watch *w, int status)
+{
+    struct checkpointing *c = container_of(w, struct checkpointing, watch);
+    c->waits = false;
+    c->status = status;
+    if (status)
+        over(c);
+    else
+        loop_work(c->t->job->home, LANE_HEAVY, &c->work);
+}
+
+void checkpointing_cancel(struct checkpointing *c)
+{
+    if (c->waits)
+        part_unwatch(&c->watch);
+    c->waits = false;
+}
+
 void checkpointing_start(struct checkpointing *c)
 {
-    CHECK(!c->busy && c->n > 0);
-    c->busy = true;
-    c->taken = c->n;
+    CHECK(!c->busy && c->upto > c->from);
+    c->busy = c->waits = true;
+    c->taken = c->upto;
     c->taken_bytes = c->bytes;
     c->work_note = c->note;
-    c->work_ranges = xalloc(c->n * sizeof *c->ranges);
-    memcpy(c->work_ranges, c->ranges, c->n * sizeof *c->ranges);
     fold_init(&c->fold);
     wbuf_init(&c->note_bytes);
+    c->watch = (struct watch){.loop = c->t->job->home,
+                              .part = c->t->changelog_part,
+                              .above = c->taken - 1,
+                              .committed = true,
+                              .fired_cb = marked_cb};
     c->work = (struct work){.loop = c->t->job->home, .lane = LANE_HEAVY, .work_cb = fold_work, .done_cb = fold_done};
-    loop_work(c->t->job->home, LANE_HEAVY, &c->work);
+    part_watch(c->t->changelog_part, &c->watch);
 }

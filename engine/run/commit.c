@@ -1,8 +1,8 @@
 #include "engine/run/commit.h"
 #include "log/base/pack.h"
 
-#define COMMIT_VERSION 2 /* 1 had no version of the job and no goals */
-#define NOTE_VERSION 1
+#define COMMIT_VERSION 3 /* 1 and 2 told which ranges of a changelog without transactions had been committed */
+#define NOTE_VERSION 2
 #define COMMIT_TASK UINT32_MAX /* stands where a task's number would: no task has it */
 
 void commit_pack(const struct commit_record *c, struct wbuf *w)
@@ -23,11 +23,9 @@ void commit_pack(const struct commit_record *c, struct wbuf *w)
         pack_int(w, c->sources[i].first);
         pack_int(w, c->sources[i].goal);
     }
-    pack_array(w, c->ntasks * 5);
+    pack_array(w, c->ntasks * 3);
     for (unsigned i = 0; i < c->ntasks; i++) {
         pack_uint(w, c->tasks[i].task);
-        pack_int(w, c->tasks[i].start);
-        pack_int(w, c->tasks[i].end);
         pack_int(w, c->tasks[i].watermark_ms);
         pack_int(w, c->tasks[i].changed);
     }
@@ -53,15 +51,17 @@ int commit_unpack(struct commit_record *c, struct str bytes, struct arena *a)
     *c = (struct commit_record){0};
     uint32_t fields = unpack_array(&u);
     uint64_t version = unpack_uint(&u);
-    if (version > COMMIT_VERSION)
-        return E_NEWER_FORMAT;
-    if (fields != (version > 1 ? 8 : 7))
+    if (unpack_err(&u))
+        return E_CORRUPT;
+    if (version != COMMIT_VERSION)
+        return version > COMMIT_VERSION ? E_NEWER_FORMAT : E_UNSUPPORTED;
+    if (fields != 8)
         return E_CORRUPT;
     c->epoch = unpack_int(&u);
     c->wall_ms = unpack_int(&u);
     c->bootstrapped = unpack_bool(&u);
-    c->version = version > 1 ? (unsigned)unpack_uint(&u) : 0;
-    c->nsources = groups(&u, version > 1 ? 7 : 5);
+    c->version = (unsigned)unpack_uint(&u);
+    c->nsources = groups(&u, 7);
     c->sources = ARENA_ARRAY(a, struct commit_source, c->nsources);
     for (unsigned i = 0; i < c->nsources; i++) {
         c->sources[i].node = (unsigned)unpack_uint(&u);
@@ -69,19 +69,15 @@ int commit_unpack(struct commit_record *c, struct str bytes, struct arena *a)
         c->sources[i].offset = unpack_int(&u);
         c->sources[i].watermark_ms = unpack_int(&u);
         c->sources[i].idle = unpack_bool(&u);
-        c->sources[i].first = version > 1 ? unpack_int(&u) : c->sources[i].offset;
-        c->sources[i].goal = version > 1 ? unpack_int(&u) : c->sources[i].offset;
+        c->sources[i].first = unpack_int(&u);
+        c->sources[i].goal = unpack_int(&u);
     }
-    c->ntasks = groups(&u, 5);
+    c->ntasks = groups(&u, 3);
     c->tasks = ARENA_ARRAY(a, struct commit_task, c->ntasks);
     for (unsigned i = 0; i < c->ntasks; i++) {
         c->tasks[i].task = (uint32_t)unpack_uint(&u);
-        c->tasks[i].start = unpack_int(&u);
-        c->tasks[i].end = unpack_int(&u);
         c->tasks[i].watermark_ms = unpack_int(&u);
         c->tasks[i].changed = unpack_int(&u);
-        if (c->tasks[i].start < 0 || c->tasks[i].end < c->tasks[i].start)
-            return E_CORRUPT;
     }
     c->noutputs = groups(&u, 2);
     c->outputs = ARENA_ARRAY(a, struct commit_output, c->noutputs);
@@ -107,7 +103,7 @@ bool commit_same(const struct commit_record *a, const struct commit_record *b)
         if (!same_source(&a->sources[i], &b->sources[i]))
             return false;
     for (unsigned i = 0; i < a->ntasks; i++)
-        if (b->tasks[i].start != b->tasks[i].end || a->tasks[i].watermark_ms != b->tasks[i].watermark_ms)
+        if (a->tasks[i].changed != b->tasks[i].changed || a->tasks[i].watermark_ms != b->tasks[i].watermark_ms)
             return false;
     for (unsigned i = 0; i < a->noutputs; i++)
         if (a->outputs[i].end != b->outputs[i].end)
@@ -117,11 +113,7 @@ bool commit_same(const struct commit_record *a, const struct commit_record *b)
 
 /* ---- keys */
 
-void changelog_key_commit(int64_t epoch, struct wbuf *out)
-{
-    wbuf_be32(out, COMMIT_TASK);
-    wbuf_be64(out, (uint64_t)epoch);
-}
+void changelog_key_commit(struct wbuf *out) { wbuf_be32(out, COMMIT_TASK); }
 
 void changelog_key_state(uint32_t task, uint32_t store, struct str key, struct wbuf *out)
 {
@@ -136,9 +128,7 @@ int changelog_key_parse(struct changelog_key *out, struct str bytes)
     struct rbuf r = rbuf_of(bytes.ptr, bytes.len);
     *out = (struct changelog_key){.task = rbuf_be32(&r)};
     out->commit = out->task == COMMIT_TASK;
-    if (out->commit)
-        out->epoch = (int64_t)rbuf_be64(&r);
-    else
+    if (!out->commit)
         out->store = rbuf_be32(&r);
     out->key = rbuf_bytes(&r, rbuf_left(&r));
     return r.err || (out->commit && out->key.len) ? E_CORRUPT : 0;
@@ -151,7 +141,7 @@ void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out)
     pack_array(out, 3);
     pack_uint(out, NOTE_VERSION);
     pack_int(out, n->epoch);
-    pack_int(out, n->commit_at);
+    pack_int(out, n->wall_ms);
 }
 
 int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes)
@@ -160,6 +150,6 @@ int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes)
     if (unpack_array(&u) != 3 || unpack_uint(&u) != NOTE_VERSION)
         return E_CORRUPT;
     n->epoch = unpack_int(&u);
-    n->commit_at = unpack_int(&u);
-    return unpack_err(&u) || n->epoch < 0 || n->commit_at < 0 ? E_CORRUPT : 0;
+    n->wall_ms = unpack_int(&u);
+    return unpack_err(&u) || n->epoch < 0 ? E_CORRUPT : 0;
 }

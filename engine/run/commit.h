@@ -16,7 +16,6 @@ struct commit_source {
 };
 struct commit_task {
     uint32_t task;
-    int64_t start, end; /* its changes of this epoch, in its changelog partition; equal: none */
     int64_t watermark_ms;
     int64_t changed; /* the last epoch with changes of it; 0: none yet */
 };
@@ -24,7 +23,8 @@ struct commit_output {
     int32_t partition;
     int64_t end; /* offset after the last record written */
 };
-/* One epoch. Offsets, watermarks and output ends are complete in every record; changelog ranges are this epoch's. */
+/* One epoch: the last record that a reader of committed records finds is where the job stands. Output ends: of a job
+ * whose outputs are not part of its transactions (at_least_once), else none. */
 struct commit_record {
     int64_t epoch, wall_ms;
     unsigned version;  /* of the job's definition */
@@ -35,26 +35,25 @@ struct commit_record {
     struct commit_output *outputs;
 };
 void commit_pack(const struct commit_record *c, struct wbuf *out);
-int commit_unpack(struct commit_record *c, struct str bytes, struct arena *a); /* E_CORRUPT, E_NEWER_FORMAT */
+/* E_CORRUPT, E_NEWER_FORMAT, E_UNSUPPORTED: of a version whose changelogs were not transactional. */
+int commit_unpack(struct commit_record *c, struct str bytes, struct arena *a);
 /* Does b differ from a in anything but number and time? */
 bool commit_same(const struct commit_record *a, const struct commit_record *b);
 
 /* ---- Keys of the changelog: a commit, or a value that a task's operator remembers. */
 struct changelog_key {
     bool commit;
-    int64_t epoch;  /* of a commit */
     uint32_t task;  /* fragment << 16 | index */
     uint32_t store; /* node id << 16 | the operator's own store number */
     struct str key; /* borrowed */
 };
-void changelog_key_commit(int64_t epoch, struct wbuf *out);
+void changelog_key_commit(struct wbuf *out); /* the same for all: compaction keeps the last */
 void changelog_key_state(uint32_t task, uint32_t store, struct str key, struct wbuf *out);
 int changelog_key_parse(struct changelog_key *out, struct str bytes); /* E_CORRUPT */
 
 /* ---- What a checkpoint knows of itself: its note. */
 struct checkpoint_note {
-    int64_t epoch;     /* last commit it holds */
-    int64_t commit_at; /* offset of that commit's record in partition 0 */
+    int64_t epoch, wall_ms; /* of the last commit it holds */
 };
 void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out);
 int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes);

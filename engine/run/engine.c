@@ -64,7 +64,10 @@ struct loop *engine_place(struct engine *e, struct uuid job, unsigned number)
 
 int engine_open(struct engine **out, struct broker *b, struct diag *d)
 {
-    (void)d;
+    const char *guarantee = broker_config(b)->processing_guarantee;
+    if (strcmp(guarantee, "exactly_once") && strcmp(guarantee, "at_least_once"))
+        return diag_set(d, E_BAD_CONFIG, "processing.guarantee is '%s': it can be 'exactly_once' or 'at_least_once'",
+                        guarantee);
     struct engine *e = xzalloc(sizeof *e);
     e->broker = b;
     e->nloops = broker_nloops(b);
@@ -76,6 +79,11 @@ int engine_open(struct engine **out, struct broker *b, struct diag *d)
     list_init(&e->awaiting);
     *out = e;
     return 0;
+}
+
+bool engine_at_least_once(const struct engine *e)
+{
+    return strcmp(broker_config(e->broker)->processing_guarantee, "at_least_once") == 0;
 }
 
 void engine_free(struct engine *e)

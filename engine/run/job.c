@@ -1,4 +1,5 @@
 #include "engine/run/job.h"
+#include "log/base/fault.h"
 #include "log/base/limits.h"
 #include "log/base/trace.h"
 #include <errno.h>
@@ -15,6 +16,10 @@ static const struct sm_state job_phases[] = {
     [J_STOPPED] = {"stopped", 0},
     [J_FAILED] = {"failed", 0},
 };
+
+/* An epoch that takes longer than this is aborted by the coordinator, so that nobody who reads committed records waits for
+ * a job that hangs; the job begins anew. */
+enum { JOB_TXN_TIMEOUT_MS = 60000 };
 
 /* Waits between failures: JOB_RETRY_FIRST_US, doubling up to JOB_RETRY_MAX_US, JOB_TRIES_MAX times (about a minute). */
 enum { JOB_RETRY_FIRST_US = 100000, JOB_RETRY_MAX_US = 5000000, JOB_TRIES_MAX = 16 };
@@ -89,6 +94,28 @@ int64_t job_retry_delay_us(unsigned tries)
     return MIN((int64_t)JOB_RETRY_FIRST_US << MIN(tries - 1, 10u), (int64_t)JOB_RETRY_MAX_US);
 }
 
+static void inited_cb(void *arg, int status)
+{
+    struct job *j = arg;
+    j->initing = false;
+    FAULT("restart.inited");
+    if (status)
+        job_fail(j, status, "its transactions cannot begin: %s", err_text(status));
+    job_maybe_restore(j);
+    job_maybe_closed(j);
+}
+
+void job_init_txn(struct job *j)
+{
+    char id[UUID_TEXT], name[UUID_TEXT + 16];
+    uuid_format(j->id, id);
+    snprintf(name, sizeof name, "weir-job-%s", id);
+    j->txn = txn_open(engine_broker(j->engine), name, JOB_TXN_TIMEOUT_MS, j->home);
+    j->initing = true;
+    txn_always(j->txn, j->changelog.parts[0]);
+    txn_init(j->txn, inited_cb, j);
+}
+
 void job_restore(struct job *j)
 {
     sm_move(&j->sm, J_RESTORING);
@@ -102,7 +129,8 @@ static void size_record(struct job *j, struct commit_record *c)
     unsigned nsources = 0;
     for (unsigned i = 0; i < j->ntasks; i++)
         nsources += j->tasks[i].nsources;
-    *c = (struct commit_record){.nsources = nsources, .ntasks = j->ntasks, .noutputs = j->output.n};
+    *c = (struct commit_record){
+        .nsources = nsources, .ntasks = j->ntasks, .noutputs = j->def.at_least_once ? j->output.n : 0};
     c->sources = ARENA_ARRAY(&j->arena, struct commit_source, nsources + 1);
     c->tasks = ARENA_ARRAY(&j->arena, struct commit_task, j->ntasks);
     c->outputs = ARENA_ARRAY(&j->arena, struct commit_output, j->output.n + 1);
@@ -130,11 +158,7 @@ static int64_t output_end(const struct job *j, int32_t partition)
     for (unsigned i = 0; i < j->last.noutputs; i++)
         if (j->last.outputs[i].partition == partition)
             return j->last.outputs[i].end;
-    struct view *v = part_view(j->output.parts[partition]);
-    int64_t end = v ? v->high_watermark : 0;
-    if (v)
-        counted_release(&v->c);
-    return end;
+    return part_end(j->output.parts[partition], false);
 }
 
 static bool has_sources(const struct task *t, bool tables_only)
@@ -154,6 +178,14 @@ static bool has_new_tables(const struct job *j)
     return false;
 }
 
+void job_begin_epoch(struct job *j)
+{
+    if (!j->txn || j->begun)
+        return;
+    j->begun = true;
+    txn_begin(j->txn, j->last.epoch + 1);
+}
+
 void job_restored(struct job *j, int status, const char *why)
 {
     j->restoring = false;
@@ -170,6 +202,7 @@ void job_restored(struct job *j, int status, const char *why)
     int64_t max_us = conf->commit_interval_ms * 1000, min_us = MIN(max_us, conf->commit_interval_min_ms * 1000);
     epochs_init(&j->epochs, j->ntasks, j->task_epochs, min_us, max_us, j->last.epoch);
     sm_move(&j->sm, J_OPENING);
+    job_begin_epoch(j);
     j->starting = j->ntasks;
     for (unsigned i = 0; i < j->ntasks; i++) {
         struct task *t = &j->tasks[i];
@@ -302,66 +335,56 @@ static void gather(struct job *j, struct commit_record *c)
     c->version = j->def.version;
     c->bootstrapped =
         j->last.bootstrapped || !j->graph->tables || !j->graph->streams || j->epochs.number >= j->bootstrap_epoch;
-    for (unsigned i = 0; i < j->output.n; i++)
+    for (unsigned i = 0; i < c->noutputs; i++)
         c->outputs[i] = (struct commit_output){(int32_t)i, output_end(j, (int32_t)i)};
     for (unsigned i = 0; i < j->ntasks; i++) {
         struct task *t = &j->tasks[i];
         for (unsigned k = 0; k < t->nsources; k++)
             c->sources[n++] = t->cut[k];
-        c->tasks[i] = t->ranges;
-        c->tasks[i].changed = t->ranges.end > t->ranges.start ? c->epoch : task_changed(j, i);
-        for (unsigned k = 0; k < t->noutputs; k++)
+        c->tasks[i] = t->done;
+        if (!t->done.changed)
+            c->tasks[i].changed = task_changed(j, i);
+        for (unsigned k = 0; k < t->noutputs && c->noutputs; k++)
             c->outputs[k].end = MAX(c->outputs[k].end, t->cut_ends[k]);
     }
     CHECK(n == c->nsources);
 }
 
-/* The epoch is committed: its record is the last one. */
-static void end_epoch(struct job *j)
+/* Some task has written something, or the job stands elsewhere than at its last commit. */
+static bool worth_a_commit(const struct job *j)
 {
-    struct commit_record done = j->next;
-    j->next = j->last;
-    j->last = done;
-    if (!j->next.tasks || j->next.ntasks != done.ntasks || j->next.nsources != done.nsources ||
-        j->next.noutputs != done.noutputs)
-        size_record(j, &j->next);
-    step(j, EV_ENDED, 0);
-}
-
-static void checkpoints_add(struct job *j, int64_t commit_at)
-{
-    struct checkpoint_note note = {j->next.epoch, commit_at};
-    for (unsigned i = 0; i < j->ntasks; i++) {
-        struct commit_task *r = &j->next.tasks[i];
-        if (r->end > r->start)
-            checkpointing_add(j->tasks[i].checkpointing, r->start, r->end, j->tasks[i].changelog_bytes);
-        checkpointing_commit(j->tasks[i].checkpointing, &note, j->record.len);
-    }
+    bool wrote = false;
+    for (unsigned i = 0; i < j->ntasks; i++)
+        wrote |= j->tasks[i].cut_wrote;
+    return wrote || !j->last.epoch || !commit_same(&j->last, &j->next);
 }
 
 static void commit_flushed(void *arg, int status, int64_t base_offset, int64_t end_offset)
 {
     struct job *j = arg;
+    (void)base_offset;
     (void)end_offset;
     j->commit_flying = false;
-    if (status) {
+    FAULT("epoch.record_flushed");
+    if (status)
         job_fail(j, status, "its commit cannot be written: %s", err_text(status));
-    } else if (!is_closing(j)) {
-        checkpoints_add(j, base_offset);
+    else if (!is_closing(j))
         step(j, EV_RECORD, 0);
-    }
     job_maybe_closed(j);
 }
 
-static void write_commit(struct job *j)
+/* All tasks are cut: what they have written, and will have written, belongs to the record's transaction. */
+static void write_record(struct job *j)
 {
     gather(j, &j->next);
-    if (j->query || (j->last.epoch && commit_same(&j->last, &j->next))) {
+    if (j->query || !worth_a_commit(j)) {
         step(j, EV_RECORD, 0);
         return;
     }
+    FAULT("epoch.cut");
     if (!j->commits) {
-        int err = writer_open(&j->commits, broker_store(engine_broker(j->engine)), j->changelog.parts[0], j->home);
+        int err = writer_open_txn(&j->commits, broker_store(engine_broker(j->engine)), j->changelog.parts[0], j->home,
+                                  j->txn);
         if (err) {
             job_fail(j, err, "its commit cannot be written: %s", err_text(err));
             return;
@@ -370,10 +393,61 @@ static void write_commit(struct job *j)
     wbuf_reset(&j->record);
     wbuf_reset(&j->key);
     commit_pack(&j->next, &j->record);
-    changelog_key_commit(j->next.epoch, &j->key);
+    changelog_key_commit(&j->key);
     writer_record(j->commits, j->next.wall_ms, wbuf_view(&j->key), wbuf_view(&j->record));
     j->commit_flying = true;
-    writer_flush(j->commits, commit_flushed, j);
+    writer_flush_in(j->commits, j->epochs.number, commit_flushed, j);
+}
+
+static void checkpoints_add(struct job *j)
+{
+    struct checkpoint_note note = {j->last.epoch, j->last.wall_ms};
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        struct task *t = &j->tasks[i];
+        bool changed = t->done.changed == j->last.epoch;
+        checkpointing_commit(t->checkpointing, &note, changed ? t->changelog_end : -1,
+                             changed ? t->changelog_bytes + j->record.len : 0);
+    }
+}
+
+/* The epoch is committed: its record is the last one, and the next one's transaction may begin. */
+static void epoch_ended(struct job *j)
+{
+    struct commit_record done = j->next;
+    j->next = j->last;
+    j->last = done;
+    if (!j->next.tasks || j->next.ntasks != done.ntasks || j->next.nsources != done.nsources ||
+        j->next.noutputs != done.noutputs)
+        size_record(j, &j->next);
+    if (j->txn) {
+        checkpoints_add(j);
+        txn_begin(j->txn, j->last.epoch + 1);
+    }
+    step(j, EV_ENDED, 0);
+}
+
+static void ended_cb(void *arg, int status)
+{
+    struct job *j = arg;
+    j->ending = false;
+    FAULT("epoch.ended");
+    if (status)
+        job_fail(j, status, "its transaction cannot be committed: %s", err_text(status));
+    else if (!is_closing(j))
+        epoch_ended(j);
+    job_maybe_closed(j);
+}
+
+/* All of it is durable. */
+static void end_epoch(struct job *j)
+{
+    if (!j->txn) {
+        epoch_ended(j);
+        return;
+    }
+    FAULT("epoch.before_end");
+    j->ending = true;
+    txn_end(j->txn, true, ended_cb, j);
 }
 
 static void checkpoint_some(struct job *j, bool all)
@@ -433,7 +507,7 @@ static void step(struct job *j, enum epoch_event_kind kind, unsigned task)
             if (!j->tasks[i].ninlets)
                 task_open_epoch(&j->tasks[i], j->epochs.number);
     if (fx.record)
-        write_commit(j);
+        write_record(j);
     if (fx.commit)
         end_epoch(j);
     if (fx.over)
@@ -505,10 +579,13 @@ static bool may_pass(int status)
     case -EDQUOT:
     case -EMFILE:
     case -ENFILE:
-    case E_BUSY:
+    case E_COORDINATOR:
     case E_TIMEOUT:
     case E_STORAGE:
     case E_PRODUCER_EPOCH:
+    case E_TXN_STATE:
+    case E_TXN_UNVERIFIED:
+    case E_TXN_ABORTABLE:
         return true;
     default:
         return false;
@@ -553,6 +630,11 @@ static void begin_closing(struct job *j)
     atomic_store(&j->canceled, true);
     timer_stop(&j->tick);
     timer_stop(&j->again);
+    if (j->txn)
+        txn_cancel(j->txn);
+    for (unsigned i = 0; i < j->ntasks; i++)
+        if (j->tasks[i].checkpointing)
+            checkpointing_cancel(j->tasks[i].checkpointing);
     for (unsigned i = 0; i < j->nwatches; i++)
         if (j->watches[i].pending)
             part_unwatch(&j->watches[i].watch);
@@ -586,6 +668,8 @@ static void close_done(struct work *w)
     if (j->commits)
         writer_close(j->commits);
     j->commits = NULL;
+    txn_close(j->txn);
+    j->txn = NULL;
     for (unsigned i = 0; i < j->ntasks; i++) {
         task_fini(&j->tasks[i]);
         if (j->tasks[i].checkpointing)
@@ -606,11 +690,27 @@ static void close_done(struct work *w)
         engine_job_over(j);
 }
 
+/* What was left open ends here rather than by its timeout. If that fails too, the next producer ends it. */
+static void aborted_cb(void *arg, int status)
+{
+    struct job *j = arg;
+    j->ending = false;
+    FAULT("epoch.aborted");
+    if (status)
+        trace(WARN, "run", "abort_failed job=%s status=%s", j->def.name, err_name(status));
+    job_maybe_closed(j);
+}
+
 void job_maybe_closed(struct job *j)
 {
     if (!sm_is(&j->sm, J_CLOSING) || j->closing || j->watching || j->restoring || j->commit_flying || j->checkpoints ||
-        j->closing_ops || atomic_load(&j->rows_told) || atomic_load(&j->hurry_told))
+        j->closing_ops || j->initing || j->ending || atomic_load(&j->rows_told) || atomic_load(&j->hurry_told))
         return;
+    if (j->txn && txn_used(j->txn)) {
+        j->ending = true;
+        txn_end(j->txn, false, aborted_cb, j);
+        return;
+    }
     j->closing_ops = true;
     j->close_work = (struct work){.loop = j->home, .lane = LANE_HEAVY, .work_cb = close_work, .done_cb = close_done};
     loop_work(j->home, LANE_HEAVY, &j->close_work);

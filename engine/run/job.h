@@ -6,13 +6,14 @@
  * A job that failed for a reason that may pass is begun anew from its last commit by the engine (engine.c): `tries` and
  * `delay_us` say how often that was done without a commit in between, and how long the next one waits.
  *
- * starting: waits until its partitions are open. restoring: workers rebuild the operators. opening: tasks open sources
+ * starting: waits until its partitions are open and its producer has fenced all before it. restoring: workers rebuild the operators. opening: tasks open sources
  * and writers. stopping: the last epoch is committed, then checkpointed. closing: tasks let go of all they hold. */
 #ifndef RUN_JOB_H
 #define RUN_JOB_H
 #include "engine/run/epoch.h"
 #include "engine/run/run.h"
 #include "engine/run/task.h"
+#include "log/client/client.h"
 
 struct restore;
 
@@ -78,9 +79,11 @@ struct job {
     _Atomic bool rebuild;    /* a task's file is damaged: begin anew */
     _Atomic unsigned pressed; /* tasks whose memory is full of what no checkpoint has */
     bool dirty; /* an epoch is due at the start: keys of the output must be written again */
+    struct txn *txn; /* its transactional producer; NULL: a query's */
     struct writer *commits;
     struct wbuf record, key;
-    bool commit_flying;
+    bool begun;                          /* the first transaction is open */
+    bool commit_flying, ending, initing; /* the record, the end of a transaction, the producer's begin are under way */
     _Atomic bool rows_told, hurry_told; /* since the home loop last looked */
     struct msg rows_msg, hurry_msg;
 
@@ -100,7 +103,9 @@ void job_free(struct job *j);    /* home loop, after its end */
 void job_discard(struct job *j); /* a job that never began */
 
 /* ---- home loop */
-void job_restore(struct job *j);      /* all partitions are open */
+void job_init_txn(struct job *j);     /* before anything is read */
+void job_maybe_restore(struct job *j); /* something that starting waits for is over */
+void job_restore(struct job *j);      /* all partitions are open, the producer has begun */
 void job_maybe_closed(struct job *j); /* something that closing waits for is over */
 void job_parts_release(struct job_parts *p);
 void job_begin(struct job *j);   /* def (or query's plan) is set; lies in j->arena */
@@ -120,6 +125,7 @@ void job_task_done(struct job *j, struct task *t);
 void job_task_failed(struct job *j, struct task *t);
 void job_task_reached(struct job *j, struct task *t);
 void job_task_closed(struct job *j, struct task *t);
+void job_begin_epoch(struct job *j); /* once what the last commit was is known: the next one's transaction may begin */
 void job_restored(struct job *j, int status, const char *why); /* restore.c is through */
 void job_checkpointed(struct job *j);                          /* one checkpoint ended */
 /* ---- any loop */
@@ -132,22 +138,25 @@ const struct commit_source *job_source_pos(const struct job *j, unsigned node, i
 /* ---- restore.c: workers bring every task to the last commit, then job_restored. */
 void restore_begin(struct job *j);
 void restore_free(struct restore *r);
-/* Calls each_cb for every record of [from, to) of a partition; blocking. A non-zero answer ends it and is returned. */
+/* part_scan.c. Calls each_cb for every record of [from, to) of a partition but those of aborted transactions, up to the last
+ * stable offset that is every committed one; blocking. A non-zero answer ends it and is returned. */
 struct record;
 int part_scan(struct part *p, int64_t from, int64_t to, int (*each_cb)(void *arg, const struct record *rec), void *arg);
+int64_t part_start(struct part *p);
+int64_t part_end(struct part *p, bool committed); /* last stable offset, or high watermark */
 /* Hands a value of the changelog or the checkpoint to the operator that wrote it. */
 int task_restore_value(struct task *t, uint32_t store, struct str key, struct str value);
 
 /* ---- checkpointer.c; home loop */
 struct checkpointing *checkpointing_new(struct task *t);
 void checkpointing_free(struct checkpointing *c);
-/* What the checkpoint lacks: committed ranges of the changelog, in order. */
-void checkpointing_add(struct checkpointing *c, int64_t start, int64_t end, uint64_t bytes);
-/* All that was added so far belongs to commits up to this one, whose record has so many bytes: a restart that needs the
- * ranges must read the records too. */
-void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, size_t bytes);
+/* The checkpoint holds the changelog up to `from`, and the commits up to the note's. */
+void checkpointing_begin(struct checkpointing *c, int64_t from, const struct checkpoint_note *note);
+/* A commit was decided. upto: after the task's last change in it, -1: there was none; bytes: of the changes. */
+void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, int64_t upto, uint64_t bytes);
 bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max); /* and none is at work */
 void checkpointing_start(struct checkpointing *c);
+void checkpointing_cancel(struct checkpointing *c); /* one that has not begun to work ends, as failed */
 bool checkpointing_busy(const struct checkpointing *c);
 bool checkpointing_ahead(const struct checkpointing *c); /* something to take, and no failure just before */
 /* DIR/state/<job>/<task>.db, or DIR/state/<job> for task NULL. */

@@ -6,7 +6,7 @@
 
 void job_def_pack(const struct job_def *j, struct wbuf *w)
 {
-    pack_array(w, 12);
+    pack_array(w, 13);
     pack_uint(w, JOB_VERSION);
     pack_str(w, str_of(j->name));
     pack_str(w, str_of(j->sql));
@@ -21,6 +21,7 @@ void job_def_pack(const struct job_def *j, struct wbuf *w)
     pack_int(w, j->created_ms);
     pack_uint(w, j->version);
     pack_uuid(w, j->beside);
+    pack_bool(w, j->at_least_once);
 }
 
 int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
@@ -44,8 +45,10 @@ int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
     j->stopped = unpack_bool(&u);
     j->created_ms = unpack_int(&u);
     j->version = version > 1 ? (unsigned)unpack_uint(&u) : 0;
-    if (version > 1)
+    if (version > 1) {
         j->beside = unpack_uuid(&u);
-    bool bad = unpack_err(&u) || n != (version > 1 ? 12 : 10) || rbuf_left(&u.r) || !j->name || !j->sql;
+        j->at_least_once = unpack_bool(&u);
+    }
+    bool bad = unpack_err(&u) || n != (version > 1 ? 13 : 10) || rbuf_left(&u.r) || !j->name || !j->sql;
     return bad ? E_CORRUPT : 0;
 }

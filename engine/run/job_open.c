@@ -111,9 +111,9 @@ static void make_tasks(struct job *j)
         connect_tasks(j, &g->frags[i]);
 }
 
-static void restore_or_fail(struct job *j)
+void job_maybe_restore(struct job *j)
 {
-    if (!sm_is(&j->sm, J_STARTING) || j->watching)
+    if (!sm_is(&j->sm, J_STARTING) || j->watching || j->initing)
         return;
     job_restore(j);
 }
@@ -129,7 +129,7 @@ static void opened_cb(struct watch *w, int status)
         job_fail(j, status, "a topic that it uses was deleted");
     else if (status && status != E_CANCELED)
         job_fail(j, status, "a partition that it uses cannot be opened: %s", err_text(status));
-    restore_or_fail(j);
+    job_maybe_restore(j);
     job_maybe_closed(j);
 }
 
@@ -165,5 +165,7 @@ void job_begin(struct job *j)
     watch_parts(j, &j->changelog);
     for (unsigned i = 0; i < j->nwatches; i++)
         part_watch(j->watches[i].watch.part, &j->watches[i].watch);
-    restore_or_fail(j); /* a plan of scans alone waits for nothing */
+    if (!j->query)
+        job_init_txn(j);
+    job_maybe_restore(j); /* a plan of scans alone waits for nothing */
 }

@@ -1,13 +1,16 @@
-/* Bringing a job back to its last commit.
+/* Bringing a job back to its last commit. Its transactional producer has been initialised: whatever transaction was
+ * open is aborted or completed, and below the last stable offset there is nothing that was not committed.
  *
  * 1. One worker looks at the notes of all checkpoints and for the last commit record in partition 0 of the changelog,
- *    which gives offsets and watermarks. The commits from the oldest note on that lacks anything say which ranges of
- * the changelog were committed. Whatever lies between was written by an epoch that never committed, and is skipped.
+ * which gives offsets and watermarks.
  * 2. A worker per task opens the checkpoint, tells operators what it holds (small stores are loaded), and then gives them
- * the committed ranges after it. Long ranges are folded into the checkpoint first. A checkpoint that cannot be read, or
- * knows of a commit that the changelog does not hold, is deleted: the changelog alone is enough.
- * 3. The output of a table may hold records of an uncommitted epoch. One worker reads them back: keys that a sink knows
- * are written again in the next epoch; for the others a tombstone is written before the job runs. */
+ * the changelog after it. A long tail is folded into the checkpoint first. A checkpoint that cannot be read, or knows of
+ * a commit that the changelog does not hold, is deleted: the changelog alone is enough. So is one that lacks changes of
+ * a day ago: compaction may have dropped the tombstones among them.
+ * 3. Two reasons to compare a table with its output topic: with processing.guarantee=at_least_once that may hold records
+ * of an epoch that was not committed; a new version of a job may have no row for what the one before wrote. One worker
+ * reads the records back: keys that a sink knows are written again in the next epoch, for the others it writes a
+ * tombstone. */
 #include "engine/run/fold.h"
 #include "engine/run/job.h"
 #include "log/base/limits.h"
@@ -15,9 +18,8 @@
 #include "log/wire/recbatch.h"
 #include <stdio.h>
 
-struct range {
-    int64_t start, end;
-};
+/* Topics keep tombstones for a day (delete.retention.ms); an hour of it is for clocks. */
+enum { CHECKPOINT_AGE_MAX_MS = 23 * 3600000 };
 
 struct task_restore {
     struct work work;
@@ -26,8 +28,8 @@ struct task_restore {
     bool has_checkpoint;
     struct checkpoint_note note; /* of the checkpoint */
     int64_t offset, aim;         /* of the changelog that the checkpoint holds up to; that nothing in it is newer than */
-    struct range *ranges;        /* committed after the note, ascending */
-    size_t nranges, cap;
+    int64_t from, upto;          /* of the changelog: to be replayed, if the task is behind */
+    bool behind;
     uint64_t bytes;
     int status;
     struct diag d;
@@ -44,8 +46,9 @@ struct restore {
     struct arena arena;
     struct task_restore *tasks;
     unsigned ntasks, left;
-    int64_t last_at;  /* offset of the last commit record; -1: none */
-    struct wbuf last; /* its bytes */
+    bool found;       /* a commit record */
+    struct wbuf last; /* the last one's bytes */
+    int64_t now_ms;
     int status;
     char why[400];
     struct orphan *orphans;
@@ -65,86 +68,6 @@ char *job_state_path(const struct job *j, const struct task *t, struct arena *a)
     const char *dir = store_dir(broker_store(engine_broker(j->engine)));
     return t ? arena_printf(a, "%s/state/%s/%u-%u.db", dir, id, t->frag->id, t->index)
              : arena_printf(a, "%s/state/%s", dir, id);
-}
-
-/* ---- reading a partition; blocking */
-
-static int scan_bytes(struct str bytes, int64_t from, int64_t to, struct compress *c, struct wbuf *room, int64_t *next,
-                      int (*each_cb)(void *arg, const struct record *rec), void *arg)
-{
-    while (bytes.len) {
-        struct recbatch rb;
-        struct recbatch_iter it;
-        struct record rec;
-        int err = recbatch_peek(&rb, bytes);
-        if (err)
-            return err == E_SHORT && *next > from ? 0 : err;
-        wbuf_reset(room);
-        bool control = rb.attributes & RECBATCH_CONTROL;
-        err = control ? 0 : recbatch_iter(&it, &rb, c, room, compress_limit(rb.payload.len));
-        while (!err && !control && recbatch_next(&it, &rec))
-            if (rec.offset >= from && rec.offset < to && (err = each_cb(arg, &rec)) != 0)
-                return err;
-        if (!err && !control)
-            err = recbatch_iter_err(&it);
-        if (err)
-            return err;
-        *next = recbatch_last_offset(&rb) + 1;
-        bytes.ptr += rb.size;
-        bytes.len -= rb.size;
-    }
-    return 0;
-}
-
-int part_scan(struct part *p, int64_t from, int64_t to, int (*each_cb)(void *arg, const struct record *rec), void *arg)
-{
-    struct view *v = part_view(p);
-    if (!v)
-        return E_STORAGE;
-    struct compress *c = compress_new();
-    struct wbuf bytes, room;
-    wbuf_init(&bytes);
-    wbuf_init(&room);
-    int err = to > v->high_watermark || from < v->log_start ? E_OFFSET_RANGE : 0;
-    while (!err && from < to) {
-        struct slice s;
-        err = view_read(v, from, v->high_watermark, 1 << 20, true, true, &s);
-        if (err)
-            break;
-        wbuf_reset(&bytes);
-        int64_t got = slice_read(&s, 0, wbuf_room(&bytes, s.len), s.len, true);
-        slice_release(&s);
-        int64_t next = from;
-        err = got < 0
-                  ? (int)got
-                  : scan_bytes((struct str){(char *)bytes.data, (size_t)got}, from, to, c, &room, &next, each_cb, arg);
-        if (!err && next <= from)
-            err = E_CORRUPT;
-        from = next;
-    }
-    wbuf_fini(&bytes);
-    wbuf_fini(&room);
-    compress_free(c);
-    counted_release(&v->c);
-    return err;
-}
-
-static int64_t part_start(struct part *p)
-{
-    struct view *v = part_view(p);
-    int64_t start = v ? v->log_start : 0;
-    if (v)
-        counted_release(&v->c);
-    return start;
-}
-
-static int64_t part_end(struct part *p)
-{
-    struct view *v = part_view(p);
-    int64_t end = v ? v->high_watermark : 0;
-    if (v)
-        counted_release(&v->c);
-    return end;
 }
 
 /* ---- 1. notes and commits */
@@ -186,23 +109,6 @@ static void read_note(struct task_restore *tr)
         drop_checkpoint(tr, "its note cannot be read");
 }
 
-static void range_add(struct task_restore *tr, int64_t start, int64_t end)
-{
-    struct range *last = tr->nranges ? &tr->ranges[tr->nranges - 1] : NULL;
-    if (last && last->end == start)
-        last->end = end;
-    else
-        VEC_PUSH(tr->ranges, tr->nranges, tr->cap) = (struct range){start, end};
-}
-
-static struct task_restore *find_task(struct restore *r, uint32_t id)
-{
-    for (unsigned i = 0; i < r->j->ntasks; i++)
-        if (r->tasks[i].t->id == id)
-            return &r->tasks[i];
-    return NULL;
-}
-
 /* The last commit of those seen. */
 static int commit_seen(void *arg, const struct record *rec)
 {
@@ -214,43 +120,22 @@ static int commit_seen(void *arg, const struct record *rec)
         return 0;
     wbuf_reset(&r->last);
     wbuf_str(&r->last, rec->value);
-    r->last_at = rec->offset;
+    r->found = true;
     return 0;
 }
 
-/* Looks for it from the end backwards: a job of years has millions of commits. */
+/* Looks for it from the end backwards: a changelog may be long. */
 static int find_last(struct restore *r)
 {
     struct part *p = r->j->changelog.parts[0];
-    int64_t start = part_start(p), end = part_end(p), back = 64;
+    int64_t start = part_start(p), end = part_end(p, true), back = 64;
     int err = 0;
-    for (int64_t from = end; !err && r->last_at < 0 && from > start; back *= 8) {
+    for (int64_t from = end; !err && !r->found && from > start; back *= 8) {
         from = MAX(start, end - back);
         err = part_scan(p, from, end, commit_seen, r);
     }
-    if (!err && r->last_at >= 0)
+    if (!err && r->found)
         err = commit_unpack(&r->j->last, wbuf_view(&r->last), &r->j->arena);
-    return err;
-}
-
-static int ranges_seen(void *arg, const struct record *rec)
-{
-    struct restore *r = arg;
-    struct changelog_key k;
-    struct commit_record c;
-    struct arena a;
-    if (changelog_key_parse(&k, rec->key) != 0)
-        return E_CORRUPT;
-    if (!k.commit)
-        return 0;
-    arena_init(&a);
-    int err = commit_unpack(&c, rec->value, &a);
-    for (unsigned i = 0; !err && i < c.ntasks; i++) {
-        struct task_restore *tr = find_task(r, c.tasks[i].task);
-        if (tr && c.epoch > tr->note.epoch && c.tasks[i].end > c.tasks[i].start)
-            range_add(tr, c.tasks[i].start, c.tasks[i].end);
-    }
-    arena_fini(&a);
     return err;
 }
 
@@ -263,23 +148,22 @@ static int64_t last_change(const struct job *j, uint32_t id)
     return 0;
 }
 
-/* The committed ranges that each checkpoint lacks, from the oldest note on that lacks any. */
-static int find_ranges(struct restore *r)
+/* What each task must replay: from where its checkpoint ends, if it changed after that. */
+static void find_changes(struct restore *r)
 {
     struct job *j = r->j;
-    struct part *p = j->changelog.parts[0];
-    int64_t end = part_end(p), from = end;
     for (unsigned i = 0; i < r->ntasks; i++) {
         struct task_restore *tr = &r->tasks[i];
-        int64_t changed = last_change(j, tr->t->id);
-        bool ahead =
-            tr->note.epoch > j->last.epoch || tr->note.commit_at >= end || tr->aim > part_end(tr->t->changelog_part);
+        int64_t changed = last_change(j, tr->t->id), end = part_end(tr->t->changelog_part, true);
+        bool ahead = tr->note.epoch > j->last.epoch || tr->aim > end;
         if ((tr->has_checkpoint || tr->aim >= 0) && (ahead || !changed))
             drop_checkpoint(tr, "the changelog does not know what it holds");
-        if (changed > tr->note.epoch)
-            from = MIN(from, tr->has_checkpoint ? tr->note.commit_at : part_start(p));
+        if (tr->has_checkpoint && changed > tr->note.epoch && r->now_ms - tr->note.wall_ms > CHECKPOINT_AGE_MAX_MS)
+            drop_checkpoint(tr, "it is so old that compaction may have dropped tombstones which it lacks");
+        tr->upto = end;
+        tr->from = tr->has_checkpoint ? tr->offset : part_start(tr->t->changelog_part);
+        tr->behind = changed > tr->note.epoch;
     }
-    return part_scan(p, from, end, ranges_seen, r);
 }
 
 /* Sources that begin at a time: where that is. */
@@ -312,11 +196,13 @@ static void scan_work(struct work *w)
     r->status = find_last(r);
     j->fresh = j->last.epoch > 0 && j->last.version != j->def.version;
     if (!r->status)
-        r->status = find_ranges(r);
+        find_changes(r);
     if (!r->status)
         r->status = find_starts(j);
     if (r->status)
-        snprintf(r->why, sizeof r->why, "its commits cannot be read back from the changelog: %s", err_text(r->status));
+        snprintf(r->why, sizeof r->why, "its commits cannot be read back from the changelog: %s",
+                 r->status == E_UNSUPPORTED ? "a version of weir without transactions wrote them; create the job again"
+                                            : err_text(r->status));
 }
 
 /* ---- 2. operators */
@@ -375,7 +261,7 @@ static bool is_wanted_whole(const struct task_restore *tr, const struct op *op)
     bool late = j->fresh;
     for (unsigned i = 0; !late && op->node == j->plan->sink && i < j->last.noutputs && i < j->output.n; i++) {
         int32_t p = j->last.outputs[i].partition;
-        late = (unsigned)p < j->output.n && part_end(j->output.parts[p]) > j->last.outputs[i].end;
+        late = (unsigned)p < j->output.n && part_end(j->output.parts[p], false) > j->last.outputs[i].end;
     }
     return late;
 }
@@ -454,14 +340,13 @@ static int bulk_all(struct bulk *b)
     struct task_restore *tr = b->tr;
     struct wbuf note;
     int err = 0;
-    b->aim = tr->ranges[tr->nranges - 1].end;
-    for (size_t i = 0; !err && i < tr->nranges; i++)
-        err = part_scan(tr->t->changelog_part, tr->ranges[i].start, tr->ranges[i].end, bulk_cb, b);
+    b->aim = tr->upto;
+    err = part_scan(tr->t->changelog_part, tr->from, tr->upto, bulk_cb, b);
     if (!err)
         err = bulk_flush(b);
     if (err)
         return err;
-    tr->note = (struct checkpoint_note){tr->r->j->last.epoch, tr->r->last_at};
+    tr->note = (struct checkpoint_note){tr->r->j->last.epoch, tr->r->j->last.wall_ms};
     wbuf_init(&note);
     checkpoint_note_pack(&tr->note, &note);
     err = checkpoint_seal(b->cp, b->aim, wbuf_view(&note));
@@ -471,10 +356,7 @@ static int bulk_all(struct bulk *b)
 
 static bool is_long(const struct task_restore *tr)
 {
-    uint64_t n = 0;
-    for (size_t i = 0; i < tr->nranges; i++)
-        n += (uint64_t)(tr->ranges[i].end - tr->ranges[i].start);
-    return n > (uint64_t)MIN(RESTORE_TAIL_RECORDS, memory_of(tr) / 512);
+    return tr->behind && tr->upto - tr->from > MIN(RESTORE_TAIL_RECORDS, memory_of(tr) / 512);
 }
 
 static int bulk_tail(struct task_restore *tr)
@@ -495,43 +377,23 @@ static int bulk_tail(struct task_restore *tr)
     }
     if (!err) {
         tr->has_checkpoint = true;
-        tr->nranges = 0;
+        tr->behind = false;
+        tr->from = tr->upto;
     }
     fold_fini(&b.fold);
     arena_fini(&a);
     return err;
 }
 
-/* All committed ranges of this task, for a task whose checkpoint turned out to be unreadable. */
-static int all_ranges_cb(void *arg, const struct record *rec)
-{
-    struct task_restore *tr = arg;
-    struct changelog_key k;
-    struct commit_record c;
-    if (changelog_key_parse(&k, rec->key) != 0)
-        return E_CORRUPT;
-    if (!k.commit)
-        return 0;
-    struct arena a;
-    arena_init(&a);
-    int err = commit_unpack(&c, rec->value, &a);
-    for (unsigned i = 0; !err && i < c.ntasks; i++)
-        if (c.tasks[i].task == tr->t->id && c.tasks[i].end > c.tasks[i].start)
-            range_add(tr, c.tasks[i].start, c.tasks[i].end);
-    arena_fini(&a);
-    return err;
-}
-
 static int begin_anew(struct task_restore *tr)
 {
-    struct part *p = tr->r->j->changelog.parts[0];
     drop_checkpoint(tr, "it is damaged");
     task_close_ops(tr->t);
     cold_note_sizes(tr->t->cold, NULL, 0);
     tr->t->clock.clean = 0;
-    tr->nranges = 0;
-    int err = part_scan(p, part_start(p), part_end(p), all_ranges_cb, tr);
-    return err ? err : task_open_ops(tr->t, &tr->d);
+    tr->from = part_start(tr->t->changelog_part);
+    tr->behind = true;
+    return task_open_ops(tr->t, &tr->d);
 }
 
 static void set_time(struct task_restore *tr)
@@ -577,8 +439,8 @@ static void task_work(struct work *w)
             tr->status = come_near(tr);
     }
     t->clock.epoch = (uint32_t)tr->r->j->last.epoch;
-    for (size_t i = 0; !tr->status && i < tr->nranges; i++)
-        tr->status = part_scan(t->changelog_part, tr->ranges[i].start, tr->ranges[i].end, changed_cb, tr);
+    if (!tr->status && tr->behind)
+        tr->status = part_scan(t->changelog_part, tr->from, tr->upto, changed_cb, tr);
     if (tr->status && !tr->d.text[0])
         diag_set(&tr->d, tr->status, "its state cannot be read back from the changelog: %s", err_text(tr->status));
     if (!tr->status)
@@ -605,18 +467,30 @@ static int output_seen(void *arg, const struct record *rec)
     return 0;
 }
 
+/* A new version that writes all of its rows: nothing from before stays that it does not write. */
+static bool writes_anew(const struct job *j)
+{
+    return j->fresh && j->plan->sink->again > j->last.version;
+}
+
+/* Where the output ended at the last commit, as far as it is not part of it. */
+static int64_t known_end(const struct job *j, unsigned partition)
+{
+    for (unsigned i = 0; i < j->last.noutputs; i++)
+        if ((unsigned)j->last.outputs[i].partition == partition)
+            return j->last.outputs[i].end;
+    return INT64_MAX;
+}
+
 static void settle_work(struct work *w)
 {
     struct restore *r = container_of(w, struct restore, work);
     struct job *j = r->j;
-    for (unsigned i = 0; !r->status && i < j->last.noutputs && i < j->output.n; i++) {
-        /* A new version writes all of its rows: nothing from before stays that it does not write. */
-        bool anew = j->fresh && j->plan->sink->again > j->last.version;
-        int64_t from = anew ? 0 : j->last.outputs[i].end;
-        r->part = (unsigned)j->last.outputs[i].partition;
-        if (r->part < j->output.n)
+    for (r->part = 0; !r->status && r->part < j->output.n; r->part++) {
+        int64_t from = writes_anew(j) ? 0 : known_end(j, r->part);
+        if (from < INT64_MAX)
             r->status = part_scan(j->output.parts[r->part], MAX(from, part_start(j->output.parts[r->part])),
-                                  part_end(j->output.parts[r->part]), output_seen, r);
+                                  part_end(j->output.parts[r->part], false), output_seen, r);
     }
     if (r->status)
         snprintf(r->why, sizeof r->why, "its output cannot be read back: %s", err_text(r->status));
@@ -630,10 +504,10 @@ static void finish(struct restore *r)
     j->dirty |= r->dirty;
     for (unsigned i = 0; i < j->ntasks && !j->query; i++) {
         struct task_restore *tr = &r->tasks[i];
-        for (size_t k = 0; k < tr->nranges; k++)
-            checkpointing_add(j->tasks[i].checkpointing, tr->ranges[k].start, tr->ranges[k].end, k ? 0 : tr->bytes);
-        if (r->last_at >= 0)
-            checkpointing_commit(j->tasks[i].checkpointing, &(struct checkpoint_note){j->last.epoch, r->last_at}, 0);
+        checkpointing_begin(j->tasks[i].checkpointing, tr->from, &tr->note);
+        if (tr->behind)
+            checkpointing_commit(j->tasks[i].checkpointing, &(struct checkpoint_note){j->last.epoch, j->last.wall_ms},
+                                 tr->upto, tr->bytes);
     }
     job_restored(j, r->status, r->why);
 }
@@ -655,8 +529,8 @@ static int tombstone(struct restore *r, const struct orphan *o)
 {
     struct job *j = r->j;
     if (!r->writers[o->part]) {
-        int err = writer_open(&r->writers[o->part], broker_store(engine_broker(j->engine)), j->output.parts[o->part],
-                              j->home);
+        int err = writer_open_txn(&r->writers[o->part], broker_store(engine_broker(j->engine)),
+                                  j->output.parts[o->part], j->home, j->def.at_least_once ? NULL : j->txn);
         if (err)
             return err;
     }
@@ -672,10 +546,14 @@ static void settled(struct work *w)
     for (size_t i = 0; !r->status && i < r->norphans; i++)
         r->status = tombstone(r, &r->orphans[i]);
     r->flushing = 1;
+    job_begin_epoch(j);
     for (unsigned i = 0; i < j->output.n; i++)
         if (r->writers[i]) {
             r->flushing++;
-            writer_flush(r->writers[i], tombstones_flushed, r);
+            if (j->def.at_least_once)
+                writer_flush(r->writers[i], tombstones_flushed, r);
+            else
+                writer_flush_in(r->writers[i], j->last.epoch + 1, tombstones_flushed, r);
         }
     tombstones_flushed(r, 0, 0, 0);
 }
@@ -697,7 +575,8 @@ static void task_done(struct work *w)
     if (--r->left)
         return;
     bool table = r->j->plan->sink->kind == PLAN_SINK_TOPIC && r->j->plan->sink->inputs[0]->mode != MODE_APPEND;
-    if (r->status || r->j->query || !table || r->last_at < 0)
+    bool may_differ = r->found && (r->j->def.at_least_once || writes_anew(r->j));
+    if (r->status || r->j->query || !table || !may_differ)
         finish(r);
     else
         run_work(r, settle_work, settled);
@@ -714,8 +593,8 @@ static void scanned(struct work *w)
     uint64_t records = 0;
     r->left = j->ntasks;
     for (unsigned i = 0; i < j->ntasks; i++)
-        for (size_t k = 0; k < r->tasks[i].nranges; k++)
-            records += (uint64_t)(r->tasks[i].ranges[k].end - r->tasks[i].ranges[k].start);
+        if (r->tasks[i].behind)
+            records += (uint64_t)(r->tasks[i].upto - r->tasks[i].from);
     atomic_store(&j->to_restore, records);
     for (unsigned i = 0; i < j->ntasks; i++) {
         struct work *tw = &r->tasks[i].work;
@@ -729,13 +608,13 @@ void restore_begin(struct job *j)
     struct restore *r = xzalloc(sizeof *r);
     j->restore = r;
     r->j = j;
-    r->last_at = -1;
     arena_init(&r->arena);
     wbuf_init(&r->last);
     r->ntasks = j->ntasks;
     r->tasks = ARENA_ARRAY(&r->arena, struct task_restore, r->ntasks);
     for (unsigned i = 0; i < j->ntasks; i++)
         r->tasks[i] = (struct task_restore){.r = r, .t = &j->tasks[i], .offset = -1, .aim = -1};
+    r->now_ms = loop_wall_ms(j->home);
     run_work(r, scan_work, scanned);
 }
 
@@ -744,8 +623,6 @@ void restore_free(struct restore *r)
     for (unsigned i = 0; r->writers && i < r->j->output.n; i++)
         if (r->writers[i])
             writer_close(r->writers[i]);
-    for (unsigned i = 0; i < r->ntasks; i++)
-        xfree(r->tasks[i].ranges);
     xfree(r->orphans);
     wbuf_fini(&r->last);
     arena_fini(&r->arena);

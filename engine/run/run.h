@@ -15,6 +15,7 @@ int engine_open(struct engine **out, struct broker *b, struct diag *d) MUST_USE;
 void engine_start(struct engine *e);
 void engine_stop(struct engine *e, void (*done_cb)(void *arg), void *arg);
 void engine_free(struct engine *e); /* after the loops have stopped */
+bool engine_at_least_once(const struct engine *e); /* the server's processing.guarantee, of jobs that do not say */
 
 /* ---- A job as the metadata keeps it: body of an object of kind "job". */
 struct job_def {
@@ -29,6 +30,7 @@ struct job_def {
     bool stopped;            /* wanted state: PAUSE sets it */
     int64_t created_ms;
     unsigned version;        /* grows with each CREATE OR REPLACE; from 0 */
+    bool at_least_once;      /* its output is not part of its transactions: sooner to be seen, and may repeat */
     struct uuid beside;      /* relation that it is the next version of, beside the job that fills it; zero: none */
 };
 void job_def_pack(const struct job_def *j, struct wbuf *out);

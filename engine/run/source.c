@@ -200,8 +200,9 @@ enum source_turn source_turn(struct source *s)
             s->chunk = STR_NULL;
             return got ? read_failed(s, got) : nothing_there(s);
         }
-        if (s->chunk.len == 0) { /* nothing of it counts: markers, aborted records */
+        if (s->chunk.len == 0) { /* nothing of it counts: markers, aborted records; but the job has come past them */
             s->offset = MAX(s->offset, reader_offset(s->reader));
+            task_rows(s->task);
             check_reached(s);
             return SOURCE_MORE;
         }

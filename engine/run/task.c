@@ -1,5 +1,6 @@
 #include "engine/run/task.h"
 #include "engine/run/job.h"
+#include "log/base/fault.h"
 #include "log/base/limits.h"
 #include <stdio.h>
 
@@ -34,7 +35,9 @@ static void env_output(void *task, struct op *op, int32_t part, int64_t ts_ms, s
     CHECK(part >= 0 && (unsigned)part < t->noutputs && !t->job->query);
     struct task_output *o = &t->outputs[part];
     if (!o->writer) {
-        int err = writer_open(&o->writer, broker_store(engine_broker(t->job->engine)), t->output_parts[part], t->loop);
+        struct txn *txn = t->job->def.at_least_once ? NULL : t->job->txn;
+        int err = writer_open_txn(&o->writer, broker_store(engine_broker(t->job->engine)), t->output_parts[part],
+                                  t->loop, txn);
         if (err) {
             task_fail(t, err, "its output cannot be written: %s", err_text(err));
             return;
@@ -119,8 +122,8 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     watermarks_init(&t->marks, ARENA_ARRAY(a, struct watermark_input, nmarks), nmarks);
     t->noutlets = f->to ? f->to->ntasks : 0;
     t->outlets = ARENA_ARRAY(a, struct channel, t->noutlets + 1);
-    t->ranges.task = t->id;
-    t->ranges.watermark_ms = WATERMARK_NONE;
+    t->done = (struct commit_task){.task = t->id, .watermark_ms = WATERMARK_NONE};
+    t->changelog_end = -1;
     wbuf_init(&t->key);
     t->env = (struct op_env){.task = t,
                              .output = env_output,
@@ -334,7 +337,8 @@ static void check_done(struct task *t)
     t->reporting = false;
     for (unsigned i = 0; i < t->noutputs; i++)
         t->cut_ends[i] = t->outputs[i].end;
-    tell(&t->is_cut, t, cut_cb);
+    if (t->job->def.at_least_once)
+        tell(&t->is_cut, t, cut_cb);
     tell(&t->is_done, t, done_cb);
 }
 
@@ -352,6 +356,7 @@ static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_o
 {
     struct flush *f = arg;
     struct task *t = f->task;
+    (void)base_offset;
     t->flushing[f->epoch & 1]--;
     t->unflushed -= f->bytes;
     if (status)
@@ -359,7 +364,11 @@ static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_o
     else if (f->output)
         f->output->end = MAX(f->output->end, end_offset);
     else
-        t->ranges.start = base_offset, t->ranges.end = end_offset;
+        t->changelog_end = end_offset;
+    if (f->output)
+        FAULT("epoch.output_flushed");
+    else
+        FAULT("epoch.changelog_flushed");
     xfree(f);
     check_done(t);
     task_wake(t);
@@ -371,7 +380,11 @@ static void flush(struct task *t, struct writer *w, struct task_output *o, size_
     struct flush *f = xzalloc(sizeof *f);
     *f = (struct flush){t, o, t->filling, bytes};
     t->flushing[t->filling & 1]++;
-    writer_flush(w, flushed_cb, f);
+    t->wrote = true;
+    if (o && t->job->def.at_least_once)
+        writer_flush(w, flushed_cb, f);
+    else
+        writer_flush_in(w, t->filling, flushed_cb, f);
 }
 
 static void flush_output(struct task *t, struct task_output *o)
@@ -391,7 +404,8 @@ static void put_change(void *arg, unsigned store, struct str key, struct str val
     if (t->job->query)
         return;
     if (!t->changelog) {
-        int err = writer_open(&t->changelog, broker_store(engine_broker(t->job->engine)), t->changelog_part, t->loop);
+        int err = writer_open_txn(&t->changelog, broker_store(engine_broker(t->job->engine)), t->changelog_part,
+                                  t->loop, t->job->txn);
         if (err) {
             task_fail(t, err, "its changelog cannot be written: %s", err_text(err));
             return;
@@ -420,8 +434,7 @@ static void mark_begin(struct task *t)
     t->mark_op = 0;
     t->dirty = false;
     t->changelog_bytes = 0;
-    t->ranges.start = t->ranges.end = 0;
-    t->ranges.watermark_ms = t->marks.ms;
+    t->done.watermark_ms = t->marks.ms;
     for (unsigned i = 0; i < t->nsources; i++)
         source_position(&t->sources[i], &t->cut[i]);
 }
@@ -457,10 +470,15 @@ static void mark_end(struct task *t)
     if (t->changelog_bytes)
         flush(t, t->changelog, NULL, 0);
     flush_outputs(t);
+    t->done.changed = t->changelog_bytes ? epoch : 0;
+    t->cut_wrote = t->wrote;
+    t->wrote = false;
     t->epoch = epoch;
     t->filling = epoch + 1;
     t->clock.epoch = (uint32_t)t->filling;
     t->reporting = true;
+    if (!t->job->def.at_least_once)
+        tell(&t->is_cut, t, cut_cb); /* what it has to say is known, though not yet durable */
     check_done(t);
 }
 
@@ -480,7 +498,8 @@ static void mark_run(struct task *t)
     }
 }
 
-/* The epoch ends here: operators emit what they collected and say what changed; the marker follows; all is written. */
+/* The epoch ends here: operators emit what they collected and say what changed; the marker follows; all is written. With
+ * at_least_once the commit tells where the output ends, which is known only when it is durable. */
 static void mark(struct task *t, int64_t epoch)
 {
     CHECK(!t->reporting && !t->marking && epoch == t->epoch + 1);

@@ -110,10 +110,12 @@ struct task {
     int64_t heard;     /* last one home told of */
     bool reporting;    /* of `epoch`: writes are not yet durable */
     bool dirty;        /* has gone past its last cut */
-    struct commit_task ranges;
+    struct commit_task done;   /* of `epoch`: what its commit says of this task; changed: this epoch or 0 */
     struct commit_source *cut; /* by source */
     int64_t *cut_ends;         /* by output partition */
     uint64_t changelog_bytes;  /* of this epoch */
+    int64_t changelog_end;     /* offset after its last durable change; -1: none written by this run */
+    bool wrote, cut_wrote;     /* flushed something: since the last marker, for `epoch` */
     struct op *marker_op;      /* whose marker runs, for the changelog's keys */
     struct wbuf key;
 

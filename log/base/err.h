@@ -47,6 +47,7 @@
     X(E_TXN_STATE, -5038, 48, "not possible in this state of the transaction") \
     X(E_TXN_UNVERIFIED, -5039, 48, "the transaction coordinator does not know of it") \
     X(E_COORD_EPOCH, -5040, 52, "a newer transaction coordinator has written here") \
+    X(E_COORDINATOR, -5042, 15, "the transaction coordinator cannot do it now") \
     X(E_TXN_ABORTABLE, -5041, 120, "the transaction has to be aborted")
 
 enum err {

@@ -35,6 +35,41 @@ void writer_flush(struct writer *w, void (*flushed_cb)(void *arg, int status, in
                   void *arg);
 void writer_close(struct writer *w); /* pending flushes still call back; frees afterwards */
 
+/* ---- A transactional producer of this process: one transaction after the other over any number of partitions.
+ *
+ * Each transaction has a number, which its owner gives: a job's epoch. A writer that belongs to a txn names a number with
+ * each flush. What is flushed for a transaction that is not yet open waits until it is; the first flush into a partition
+ * has the coordinator add it, together with the partitions of all other writers that come by then; later ones go straight
+ * to the log. A transaction into which nothing was flushed costs nothing.
+ *
+ * Thread: txn_* on the home loop, writers on any loop. Errors: E_PRODUCER_EPOCH (another producer has taken the id, or the
+ * transaction took longer than its timeout), E_COORDINATOR (it cannot do it now: it is loading, the disk is full),
+ * E_STORAGE, E_NO_TOPIC. After an error of txn_end only txn_init (of another txn with the same id) tells what became of
+ * the transaction. */
+struct txn;
+struct txn *txn_open(struct broker *b, const char *id, int32_t timeout_ms, struct loop *home);
+/* Fences whoever had the id; what they left open is aborted, what they had decided is completed before done_cb. Once. */
+void txn_init(struct txn *t, void (*done_cb)(void *arg, int status), void *arg);
+/* The partition takes part in every transaction that is not empty; added with the first one of each. Once. */
+void txn_always(struct txn *t, struct part *part);
+/* Opens a transaction. Numbers rise; the one before has ended. */
+void txn_begin(struct txn *t, int64_t number);
+/* Something may be in the open transaction. */
+bool txn_used(const struct txn *t);
+/* All flushes into it have called back. Commit: done_cb with 0 once the decision is durable. Not on its loop's stack. */
+void txn_end(struct txn *t, bool commit, void (*done_cb)(void *arg, int status), void *arg);
+/* From now on flushes that were not yet admitted call back with E_CANCELED. */
+void txn_cancel(struct txn *t);
+/* No request of it is under way and its writers are closed. NULL is fine. */
+void txn_close(struct txn *t);
+
+/* A writer of a transactional producer, which outlives it. Several may write to one part, on any loops. */
+int writer_open_txn(struct writer **out, struct store *st, struct part *part, struct loop *loop, struct txn *t) MUST_USE;
+/* The same as writer_flush, as part of a transaction of the writer's producer. Numbers never fall. An error leaves the
+ * transaction to be aborted. */
+void writer_flush_in(struct writer *w, int64_t number,
+                     void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset), void *arg);
+
 /* Which partition a key belongs to, as the Java client decides; null keys go round robin from *spin. */
 int32_t client_partition(struct str key, int32_t nparts, uint32_t *spin);
 

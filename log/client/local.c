@@ -2,7 +2,7 @@
  *
  * A reader copies recbatches into a buffer of its own because they are decoded at once and the pages of a file may go
  * any time. What is in memory is read in place of the call; what is not, by a worker, and ready_cb tells. */
-#include "log/client/client.h"
+#include "log/client/txn.h"
 #include "log/base/alloc.h"
 #include "log/base/fault.h"
 #include "log/base/limits.h"
@@ -309,8 +309,16 @@ struct writer {
     bool building, closing;
     int64_t records; /* in out */
     unsigned flushes;
+    /* of a transactional producer */
+    struct txn *txn;
+    struct list waiting; /* flushes that are not yet admitted, by number */
+    struct txn_add add;  /* asks for the first of them */
+    bool asking;
+    int64_t admitted; /* transaction that the part has been added to */
 };
 struct flush {
+    struct list link;
+    int64_t number; /* of its transaction */
     struct writer *w;
     struct append append;
     struct append_set set;
@@ -330,8 +338,17 @@ int writer_open(struct writer **out, struct store *st, struct part *part, struct
     part_get_conf(part, &w->conf);
     wbuf_init(&w->out);
     wbuf_init(&w->scratch);
+    list_init(&w->waiting);
     *out = w;
     return 0;
+}
+
+int writer_open_txn(struct writer **out, struct store *st, struct part *part, struct loop *loop, struct txn *t)
+{
+    int err = writer_open(out, st, part, loop);
+    if (!err)
+        (*out)->txn = t;
+    return err;
 }
 
 static void writer_free(struct writer *w)
@@ -410,8 +427,77 @@ static void flush_empty(struct msg *m)
     flush_end(f, 0, end);
 }
 
-void writer_flush(struct writer *w, void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset),
-                  void *arg)
+static void flush_submit(struct flush *f)
+{
+    struct writer *w = f->w;
+    f->append = (struct append){
+        .part = w->part, .buf = f->buf, .bytes = f->buf->data, .len = f->buf->len, .flags = APPEND_MANY};
+    if (w->txn)
+        f->append.flags |= APPEND_VERIFIED | APPEND_TXN_V2 | APPEND_NUMBER;
+    f->set = (struct append_set){.from = w->loop, .items = &f->append, .n = 1, .done_cb = flush_done};
+    store_append(w->st, &f->set);
+}
+
+/* ---- flushes of transactions */
+
+static void ask_next(struct writer *w);
+
+static void flush_admitted(struct flush *f)
+{
+    struct recbatch rb;
+    for (uint32_t at = 0; at < f->buf->len; at += rb.size) {
+        uint8_t *bytes = f->buf->data + at;
+        CHECK(recbatch_peek(&rb, (struct str){(char *)bytes, f->buf->len - at}) == 0);
+        recbatch_set_producer(bytes, f->w->add.producer_id, f->w->add.epoch, true);
+    }
+    flush_submit(f);
+}
+
+/* All that waited for this transaction goes to the log, or nowhere. */
+static void added_cb(struct txn_add *add)
+{
+    struct writer *w = container_of(add, struct writer, add);
+    w->asking = false;
+    w->admitted = add->status ? 0 : add->number;
+    w->flushes++; /* callbacks may close the writer */
+    while (!list_empty(&w->waiting) && container_of(w->waiting.next, struct flush, link)->number == add->number) {
+        struct flush *f = container_of(list_pop(&w->waiting), struct flush, link);
+        if (add->status)
+            flush_end(f, add->status, -1);
+        else
+            flush_admitted(f);
+    }
+    ask_next(w);
+    if (--w->flushes == 0 && w->closing)
+        writer_free(w);
+}
+
+static void ask_next(struct writer *w)
+{
+    if (w->asking || list_empty(&w->waiting))
+        return;
+    w->asking = true;
+    w->add = (struct txn_add){.part = w->part,
+                              .loop = w->loop,
+                              .number = container_of(w->waiting.next, struct flush, link)->number,
+                              .done_cb = added_cb};
+    txn_add(w->txn, &w->add);
+}
+
+static void flush_in(struct flush *f)
+{
+    struct writer *w = f->w;
+    if (w->admitted == f->number && list_empty(&w->waiting)) {
+        flush_admitted(f);
+        return;
+    }
+    list_add_tail(&w->waiting, &f->link);
+    ask_next(w);
+}
+
+static struct flush *flush_new(struct writer *w,
+                               void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset),
+                               void *arg)
 {
     struct flush *f = xzalloc(sizeof *f);
     batch_end(w);
@@ -421,20 +507,38 @@ void writer_flush(struct writer *w, void (*flushed_cb)(void *arg, int status, in
     f->arg = arg;
     w->flushes++;
     w->records = 0;
+    list_init(&f->link);
     if (w->out.len == 0) {
         f->empty.run_cb = flush_empty;
         loop_post(w->loop, &f->empty);
-        return;
+        return NULL;
     }
     f->buf = buf_new(w->out.len);
     memcpy(f->buf->data, w->out.data, w->out.len);
     f->buf->len = (uint32_t)w->out.len;
     wbuf_reset(&w->out);
-    f->append = (struct append){.part = w->part, .buf = f->buf, .bytes = f->buf->data, .len = f->buf->len,
-                                .flags = APPEND_MANY};
-    f->set = (struct append_set){.from = w->loop, .items = &f->append, .n = 1, .done_cb = flush_done};
     part_get_conf(w->part, &w->conf); /* what has been set meanwhile holds from the next batch on */
-    store_append(w->st, &f->set);
+    return f;
+}
+
+void writer_flush(struct writer *w, void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset),
+                  void *arg)
+{
+    CHECK(!w->txn);
+    struct flush *f = flush_new(w, flushed_cb, arg);
+    if (f)
+        flush_submit(f);
+}
+
+void writer_flush_in(struct writer *w, int64_t number,
+                     void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset), void *arg)
+{
+    CHECK(w->txn && number > 0);
+    struct flush *f = flush_new(w, flushed_cb, arg);
+    if (!f)
+        return;
+    f->number = number;
+    flush_in(f);
 }
 
 void writer_close(struct writer *w)

@@ -444,8 +444,10 @@ static void topic_create(struct slot_table *t)
         {"compression.type", "uncompressed"},
         {"segment.bytes", LIMIT_TEXT(STATELOG_SEGMENT_BYTES)},
     };
-    struct uuid id = {{0}};
+    struct uuid id;
     struct diag d;
+    put_be64(id.b, loop_random(t->loop)); /* chance of the loop, so that a seed repeats a history */
+    put_be64(id.b + 8, loop_random(t->loop));
     t->creating = true;
     change_init(&t->change);
     int rc = change_create_topic(&t->change, str_of(statelog_topic(t->sl)), &id, t->sl->nparts, configs,

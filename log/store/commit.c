@@ -97,6 +97,11 @@ static int append_sequence(struct part *p, struct append *a, int64_t offset, int
     struct recbatch rb;
     for (uint32_t at = 0; at < a->len; at += rb.size) {
         CHECK(recbatch_peek(&rb, rest_of(a, at)) == 0);
+        if (a->flags & APPEND_NUMBER) {
+            rb.base_sequence =
+                producers_next(p->producers, rb.producer_id, rb.producer_epoch, now_ms, ask.expire_ms);
+            recbatch_set_sequence(a->bytes + at, rb.base_sequence);
+        }
         int err = producers_check(p->producers, &rb, &ask);
         if (err == 1 && rb.size == a->len) {
             a->base_offset = ask.offset;

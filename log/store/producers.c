@@ -209,6 +209,14 @@ int producers_check(struct producers *ps, const struct recbatch *rb, struct prod
     return err ? err : check_sequence(k, rb, ask->flags);
 }
 
+int32_t producers_next(const struct producers *ps, int64_t id, int16_t epoch, int64_t now_ms, int64_t expire_ms)
+{
+    const struct producer *p = producer_find(ps, id);
+    if (!p || is_expired(&p->k, now_ms, expire_ms) || p->k.epoch != epoch || p->k.n == 0)
+        return 0;
+    return seq_add(p->k.last[p->k.n - 1].last_seq, 1);
+}
+
 /* The producer, made if need be, its state kept for the undo. */
 static struct producer *producer_touch(struct producers *ps, int64_t id, bool tentative)
 {

@@ -27,6 +27,8 @@ struct producers_ask {
 /* Whether the batch may be appended. 0: yes, as new. 1: it is a duplicate. E_TXN_UNVERIFIED, E_TXN_STATE, E_SEQUENCE,
  * E_PRODUCER_EPOCH; E_BAD_RECORD for a transaction's batch without sequence. Batches without a producer: 0. */
 int producers_check(struct producers *ps, const struct recbatch *rb, struct producers_ask *ask);
+/* The sequence that a batch of this producer and epoch must begin with now; what an idle producer had is forgotten. */
+int32_t producers_next(const struct producers *ps, int64_t id, int16_t epoch, int64_t now_ms, int64_t expire_ms);
 /* The batch (with its final base offset) is appended. append_ts: its append time, or -1 for create time. */
 void producers_add(struct producers *ps, const struct recbatch *rb, int64_t now_ms, int64_t append_ts, bool tentative);
 

@@ -97,6 +97,9 @@ enum {
     /* One marker (recbatch_marker): ends the producer's transaction here, if there is one. E_COORD_EPOCH, E_PRODUCER_EPOCH. */
     APPEND_MARKER = 8,
     APPEND_MARKER_V2 = APPEND_MARKER | APPEND_TXN_V2,
+    /* Batches of an idempotent producer without sequence and CRC: the part gives them the producer's next numbers in order of
+     * appending. For writers of this process on several loops that share a producer. */
+    APPEND_NUMBER = 16,
 };
 /* Appends submitted together: one message per owner shard, one answer when all are done (durable, or failed each with
  * its status). Sets submitted by one loop to one part are appended in order of submission. Memory is the caller's again

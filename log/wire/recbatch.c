@@ -115,6 +115,22 @@ void recbatch_set_max_ts(void *bytes, int64_t max_ts, bool append_time)
     put_be32(p + AT_CRC, crc_of(p, RECBATCH_PREFIX + be32(p + AT_LENGTH)));
 }
 
+void recbatch_set_producer(void *bytes, int64_t producer_id, int16_t epoch, bool txn)
+{
+    uint8_t *p = bytes;
+    int attributes = be16(p + AT_ATTRIBUTES) & ~RECBATCH_TXN;
+    put_be16(p + AT_ATTRIBUTES, (uint16_t)(attributes | (txn ? RECBATCH_TXN : 0)));
+    put_be64(p + AT_PRODUCER_ID, (uint64_t)producer_id);
+    put_be16(p + AT_PRODUCER_EPOCH, (uint16_t)epoch);
+}
+
+void recbatch_set_sequence(void *bytes, int32_t base_sequence)
+{
+    uint8_t *p = bytes;
+    put_be32(p + AT_SEQUENCE, (uint32_t)base_sequence);
+    put_be32(p + AT_CRC, crc_of(p, RECBATCH_PREFIX + be32(p + AT_LENGTH)));
+}
+
 /* ---- walking */
 
 struct varint_read varint_read_slow(const uint8_t *p, const uint8_t *end)

@@ -53,6 +53,10 @@ void recbatch_stamp(void *bytes, int64_t base_offset, int32_t leader_epoch);
 void recbatch_set_max_ts(void *bytes, int64_t max_ts, bool append_time);
 static inline void recbatch_set_append_time(void *bytes, int64_t now_ms) { recbatch_set_max_ts(bytes, now_ms, true); }
 
+/* Makes the batch a producer's, in its transaction if txn. CRC and sequence are wrong until the second call. */
+void recbatch_set_producer(void *bytes, int64_t producer_id, int16_t epoch, bool txn);
+void recbatch_set_sequence(void *bytes, int32_t base_sequence);
+
 /* ---- walking */
 
 struct record {

@@ -47,11 +47,13 @@ static const char *const resets[] = {"earliest", "latest", NULL};
 static const char *const key_formats[] = {"KAFKA", "JSON", "DELIMITED", NULL};
 static const char *const value_formats[] = {"JSON", "DELIMITED", "KAFKA", NULL};
 static const char *const modes[] = {"in_place", "beside", NULL};
+static const char *const guarantees[] = {"exactly_once", "at_least_once", NULL};
 static const struct property properties[] = {
     {"auto.offset.reset", "earliest", "where queries begin to read streams", resets, true},
     {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats, false},
     {"ksql.persistence.default.format.value", "", "VALUE_FORMAT of relations that do not say", value_formats, false},
     {"replace.mode", "in_place", "where CREATE OR REPLACE runs the new version", modes, false},
+    {"processing.guarantee", "", "of jobs made from now on; else the server's", guarantees, false},
 };
 
 const struct property *property_at(unsigned i) { return i < ARRAY_LEN(properties) ? &properties[i] : NULL; }

@@ -158,6 +158,12 @@ void job_put(struct stmt *st, struct job_def *j, const struct query *q, const st
     wbuf_fini(&body);
 }
 
+static bool is_at_least_once(const struct stmt *st)
+{
+    struct str said = property_get(st->env->props, "processing.guarantee");
+    return said.len ? str_eq_nocase(said, STR("at_least_once")) : st->env->at_least_once;
+}
+
 /* A new job, with its changelog. */
 int job_put_new(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan,
                 struct uuid beside)
@@ -170,7 +176,8 @@ int job_put_new(struct stmt *st, const struct query *q, const struct relation *r
                         .changelog = stmt_uuid(st),
                         .relation = rel->id,
                         .beside = beside,
-                        .created_ms = st->env->now_ms};
+                        .created_ms = st->env->now_ms,
+                        .at_least_once = is_at_least_once(st)};
     uuid_format(rel->job, id);
     int err = change_create_topic(stmt_change(st), str_of(arena_printf(st->arena, "__job_%s_changelog", id)),
                                   &j.changelog, (int32_t)plan->parallelism, &config, 1, st->b.diag);

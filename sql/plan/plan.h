@@ -20,6 +20,7 @@ struct statement_env {
     struct random *random;        /* makes the ids of new objects */
     int64_t now_ms;               /* event time of INSERT without ROWTIME; created_ms of jobs */
     int32_t default_partitions;   /* of a topic that does not say: num.partitions */
+    bool at_least_once;           /* of jobs that do not say: processing.guarantee */
     bool beside;  /* ... and the new version shall run beside it (also property replace.mode) */
     bool replace; /* CREATE ... AS of what a job fills is CREATE OR REPLACE: a file that is deployed */
     /* How many records a topic holds, and whether it lost some of its first ones; -1: not known. NULL: never known. */

@@ -185,7 +185,8 @@ static int prepare(struct session *s)
                                 .beside = s->beside,
                                 .topic_records = topic_records,
                                 .topic_arg = s,
-                                .default_partitions = (int32_t)broker_config(s->serve->broker)->num_partitions};
+                                .default_partitions = (int32_t)broker_config(s->serve->broker)->num_partitions,
+                                .at_least_once = engine_at_least_once(s->serve->engine)};
     int err = statement_prepare(&s->p, s->substitution.text, &env, &s->memory, &s->diag);
     s->prepared = err == 0;
     return err;

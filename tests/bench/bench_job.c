@@ -1,6 +1,7 @@
 /* What a job costs end to end: JSON records of 200 bytes and 5 fields, preloaded, through a filter that passes half of
- * them to an output topic, or into a windowed count per user. Prints events per second and per second of CPU time of
- * all threads. Usage: bench_job filter|count [records] [shards] [rounds] */
+ * them to an output topic, into a windowed count per user, or into a running sum per user, of whom there are a million.
+ * Prints events per second and per second of CPU time of all threads.
+ * Usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits; 0: none before the end] */
 #include "engine/run/run.h"
 #include "log/base/clock.h"
 #include "log/base/metrics.h"
@@ -11,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PARTS = 4, TASKS = 4, USERS = 1000 };
+enum { PARTS = 4, TASKS = 4, USERS = 1000, MANY_USERS = 1000000 };
+enum kind { FILTER, COUNT, SUMS, KINDS };
+static const char *const kinds[] = {"filter", "count", "sums"};
 
 static struct {
     struct loops *loops;
@@ -21,6 +24,7 @@ static struct {
     struct broker *b;
     struct engine *e;
     struct uuid in, out, changelog, job;
+    enum kind kind;
     int64_t records;
     sem_t turn;
     struct msg msg;
@@ -70,8 +74,8 @@ static void make_record(struct writer *w)
 {
     char text[256];
     int n = snprintf(
-        text, sizeof text, "{\"id\":%" PRId64 ",\"user\":\"user-%04u\",\"amount\":%u,\"kind\":\"%s\",\"note\":\"", made,
-        (unsigned)random_below(&dice, USERS), (unsigned)random_below(&dice, 1000), made & 1 ? "purchase" : "refund..");
+        text, sizeof text, "{\"id\":%" PRId64 ",\"user\":\"user-%07u\",\"amount\":%u,\"kind\":\"%s\",\"note\":\"", made,
+        (unsigned)random_below(&dice, B.kind == SUMS ? MANY_USERS : USERS), (unsigned)random_below(&dice, 1000), made & 1 ? "purchase" : "refund..");
     for (; n < 198; n++)
         text[n] = (char)('a' + n % 26);
     text[n++] = '"';
@@ -212,6 +216,18 @@ static struct plan *count_plan(struct planlib *pl)
     return planlib_done(pl, s);
 }
 
+static struct plan *sums_plan(struct planlib *pl)
+{
+    struct plan_node *n = pl_exchange(pl, source(pl->a, (unsigned[]){1, 2}, 2), 1, (unsigned[]){0});
+    n = pl_aggregate(pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
+    return planlib_done(pl, sink(pl->a, n, 1, (unsigned[]){0, 1}, 2));
+}
+
+static const struct plan *make_plan(struct planlib *pl)
+{
+    return B.kind == COUNT ? count_plan(pl) : B.kind == SUMS ? sums_plan(pl) : filter_plan(pl);
+}
+
 /* ---- measuring */
 
 static struct job_status *now;
@@ -285,7 +301,7 @@ static void stop_engine(struct msg *m)
     engine_stop(B.e, stopped_cb, NULL);
 }
 
-static void one_round(bool count)
+static void one_round(void)
 {
     struct diag d = {0};
     struct arena a;
@@ -308,7 +324,7 @@ static void one_round(bool count)
     arena_init(&a);
     arena_init(&now_arena);
     planlib_init(&pl, &a, TASKS);
-    const struct plan *plan = count ? count_plan(&pl) : filter_plan(&pl);
+    const struct plan *plan = make_plan(&pl);
     int64_t cpu = clock_cpu_us(), wall = clock_mono_us();
     put_job(plan);
     while (!caught_up())
@@ -319,7 +335,7 @@ static void one_round(bool count)
     (void)caught_up();
     printf("%s records=%" PRId64 " shards=%u wall_s=%.3f cpu_s=%.3f per_s=%.0f per_cpu_s=%.0f out=%" PRIu64
            " epochs=%" PRId64 "\n",
-           count ? "count" : "filter", B.records, B.nloops, (double)wall / 1e6, (double)cpu / 1e6,
+           kinds[B.kind], B.records, B.nloops, (double)wall / 1e6, (double)cpu / 1e6,
            (double)B.records * 1e6 / (double)wall, (double)B.records * 1e6 / (double)cpu, now->rows_out, now->epoch);
     on_loop(stop_engine);
     loops_stop(B.loops);
@@ -333,9 +349,10 @@ static void one_round(bool count)
 
 int main(int argc, char **argv)
 {
-    bool count = argc > 1 && strcmp(argv[1], "count") == 0;
-    if (argc < 2 || (!count && strcmp(argv[1], "filter") != 0)) {
-        fprintf(stderr, "usage: bench_job filter|count [records] [shards] [rounds]\n");
+    while (B.kind < KINDS && (argc < 2 || strcmp(argv[1], kinds[B.kind]) != 0))
+        B.kind++;
+    if (B.kind == KINDS) {
+        fprintf(stderr, "usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits]\n");
         return 2;
     }
     B.records = argc > 2 ? atoll(argv[2]) : 2000000;
@@ -344,8 +361,10 @@ int main(int argc, char **argv)
     random_seed(&dice, 1);
     config_init(&B.conf);
     B.conf.log_retention_ms = -1;
+    if (argc > 5)
+        B.conf.commit_interval_ms = B.conf.commit_interval_min_ms = atoi(argv[5]) ? atoi(argv[5]) : 3600000;
     for (int i = argc > 4 ? atoi(argv[4]) : 1; i > 0; i--)
-        one_round(count);
+        one_round();
     config_fini(&B.conf);
     sem_destroy(&B.turn);
     return 0;

@@ -66,6 +66,7 @@ void jw_stop(struct jobworld *w)
     engine_stop(w->e, stopped_cb, &done);
     jw_wait(w, &done, "a clean stop");
     sim_run_idle(w->sim);
+    sim_crash(w->sim); /* timers of what is freed now */
     engine_free(w->e);
     broker_close(w->b);
     w->e = NULL;
@@ -151,6 +152,15 @@ int64_t jw_end(struct part *p)
     return end;
 }
 
+int64_t jw_stable(struct part *p)
+{
+    struct view *v = part_view(p);
+    jw_must(v, "an open partition has no view");
+    int64_t end = v->lso;
+    counted_release(&v->c);
+    return end;
+}
+
 static void row_cb(void *arg, int status, int64_t base, int64_t end)
 {
     (void)base, (void)end;
@@ -186,7 +196,8 @@ void jw_put_job(struct jobworld *w, const char *name, struct uuid id, const stru
                           .plan = wbuf_view(&bytes),
                           .output = output,
                           .changelog = changelog,
-                          .stopped = stopped};
+                          .stopped = stopped,
+                          .at_least_once = w->at_least_once};
     job_def_pack(&def, &body);
     change_put_object(&ch, "job", str_of(name), id, wbuf_view(&body), false);
     jw_commit(w, &ch);

@@ -16,6 +16,7 @@ struct jobworld {
     struct engine *e; /* NULL: not open */
     struct msg start_msg;
     bool started;
+    bool at_least_once; /* of jobs put from now on */
 };
 /* What must hold, or the process aborts with a sentence. */
 void jw_must(bool ok, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -32,7 +33,8 @@ void jw_wait(struct jobworld *w, const bool *flag, const char *what); /* two vir
 int jw_try(struct jobworld *w, struct change *ch, struct diag *d);
 void jw_commit(struct jobworld *w, struct change *ch);                      /* which must succeed */
 struct part *jw_part(struct jobworld *w, struct uuid topic, int32_t index); /* opened; the image's reference */
-int64_t jw_end(struct part *p);                                             /* its high watermark */
+int64_t jw_end(struct part *p);                                             /* its high watermark, */
+int64_t jw_stable(struct part *p);                                          /* last stable offset */
 /* Writes a KAFKA-format record (BIGINT key and value; null value if gone) and waits until it is durable. */
 void jw_row(struct jobworld *w, struct uuid topic, int32_t index, int64_t ts_ms, int64_t key, int64_t value, bool gone);
 /* Puts a job object. */

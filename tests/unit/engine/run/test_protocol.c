@@ -242,7 +242,7 @@ static void test_commit_round_trip(void **state)
 {
     (void)state;
     struct commit_source s[] = {{3, 0, 17, WATERMARK_NONE, true, 4, 99}, {3, 1, 0, 1700000000000, false, 0, 0}};
-    struct commit_task t[] = {{0x10002, 5, 9, 12, 9}, {0, 7, 7, WATERMARK_NONE, 0}};
+    struct commit_task t[] = {{0x10002, 12, 9}, {0, WATERMARK_NONE, 0}};
     struct commit_output o[] = {{0, 44}};
     struct commit_record c = {9, 1234, 7, true, 2, 2, 1, s, t, o}, back;
     struct wbuf w;
@@ -255,7 +255,7 @@ static void test_commit_round_trip(void **state)
     assert_true(back.bootstrapped && back.sources[0].idle && back.sources[1].watermark_ms == 1700000000000);
     assert_true(back.version == 7 && back.sources[0].first == 4 && back.sources[0].goal == 99);
     assert_int_equal(back.tasks[0].task, 0x10002);
-    assert_int_equal(back.tasks[0].end, 9);
+    assert_int_equal(back.tasks[0].watermark_ms, 12);
     assert_int_equal(back.tasks[0].changed, 9);
     assert_int_equal(back.outputs[0].end, 44);
     for (size_t n = 0; n < w.len; n++)
@@ -278,18 +278,32 @@ static void test_commit_same(void **state)
 {
     (void)state;
     struct commit_source s1 = {3, 0, 17, 5, false, 0, 0}, s2 = s1;
-    struct commit_task t1 = {1, 5, 9, 12, 1}, t2 = {1, 9, 9, 12, 1};
+    struct commit_task t1 = {1, 12, 1}, t2 = t1;
     struct commit_output o1 = {0, 44}, o2 = o1;
     struct commit_record a = {1, 1, 0, true, 1, 1, 1, &s1, &t1, &o1}, b = {2, 2, 0, true, 1, 1, 1, &s2, &t2, &o2};
     assert_true(commit_same(&a, &b));
     s2.offset++;
     assert_false(commit_same(&a, &b));
     s2.offset--;
-    t2.end++;
+    t2.changed++;
     assert_false(commit_same(&a, &b));
-    t2.end--;
+    t2.changed--;
     o2.end++;
     assert_false(commit_same(&a, &b));
+}
+
+/* Records of versions whose changelogs were not transactional are told from damaged ones. */
+static void test_commit_versions(void **state)
+{
+    (void)state;
+    struct commit_record c;
+    struct arena a;
+    arena_init(&a);
+    assert_int_equal(commit_unpack(&c, STR("\x97\x01\x09\x09\x09\x09\x09\x09\x09"), &a), E_UNSUPPORTED);
+    assert_int_equal(commit_unpack(&c, STR("\x98\x02\x09\x09\x09\x09\x09\x09\x09"), &a), E_UNSUPPORTED);
+    assert_int_equal(commit_unpack(&c, STR("\x98\x03\x09\x09\x09\x09\x09\x09\x09"), &a), E_CORRUPT);
+    assert_int_equal(commit_unpack(&c, STR("\x98\x04\x09\x09\x09\x09\x09\x09\x09"), &a), E_NEWER_FORMAT);
+    arena_fini(&a);
 }
 
 /* No state key can be mistaken for a commit. */
@@ -303,9 +317,11 @@ static void test_changelog_keys(void **state)
     assert_int_equal(changelog_key_parse(&k, wbuf_view(&w)), 0);
     assert_true(!k.commit && k.task == 0x30001 && k.store == 0x20001 && str_eq(k.key, STR("abc")));
     wbuf_reset(&w);
-    changelog_key_commit(77, &w);
+    changelog_key_commit(&w);
     assert_int_equal(changelog_key_parse(&k, wbuf_view(&w)), 0);
-    assert_true(k.commit && k.epoch == 77);
+    assert_true(k.commit);
+    wbuf_be64(&w, 7); /* as version 1 had it */
+    assert_int_equal(changelog_key_parse(&k, wbuf_view(&w)), E_CORRUPT);
     assert_int_equal(changelog_key_parse(&k, STR("abc")), E_CORRUPT);
     wbuf_fini(&w);
 }
@@ -322,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_epoch_random),
         cmocka_unit_test(test_commit_round_trip),
         cmocka_unit_test(test_commit_same),
+        cmocka_unit_test(test_commit_versions),
         cmocka_unit_test(test_changelog_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,7 @@ static void txn_batch(int64_t pid, int16_t epoch, int32_t seq)
                           .flags = APPEND_VERIFIED, .mark = (uint64_t)pid * 1000 + (uint64_t)epoch});
 }
 
-static void txn_end(int64_t pid, int16_t epoch, bool commit)
+static void end_txn(int64_t pid, int16_t epoch, bool commit)
 {
     append(&(struct spec){.n = 1, .pid = pid, .epoch = epoch, .marker = commit ? COMMIT : ABORT, .flags = APPEND_MARKER});
 }
@@ -205,16 +205,16 @@ static void test_committed(void **state)
     assert_int_equal(marks_read(good, marks, 64), 0);
     assert_int_equal(reader_end(all), 5);
     assert_int_equal(reader_end(good), 0);
-    txn_end(1, 0, false);                           /* 5 */
+    end_txn(1, 0, false);                           /* 5 */
     assert_int_equal(marks_read(good, marks, 64), 1);
     assert_int_equal(marks[0], 5);
     assert_int_equal(reader_offset(good), 3);
     txn_batch(1, 1, 0);                             /* 6, 7 */
-    txn_end(2, 0, true);                            /* 8 */
+    end_txn(2, 0, true);                            /* 8 */
     assert_int_equal(marks_read(good, marks, 64), 2);
     assert_int_equal(marks[1], 2000);
     assert_int_equal(reader_offset(good), 6);
-    txn_end(1, 1, false);                           /* 9 */
+    end_txn(1, 1, false);                           /* 9 */
     assert_int_equal(marks_read(good, marks, 64), 0);
     assert_int_equal(reader_offset(good), 10); /* at the end, though the last thing there is nothing to give */
     assert_int_equal(reader_end(good), 10);
@@ -241,7 +241,7 @@ static void test_committed_random(void **state)
         int p = (int)random_below(&dice, PRODUCERS);
         if (open[p] && (i > N - 40 || random_below(&dice, 3) == 0)) {
             bool commit = random_below(&dice, 2);
-            txn_end(p + 1, epoch[p]++, commit);
+            end_txn(p + 1, epoch[p]++, commit);
             next++;
             for (int k = 0; k < open[p] && commit; k++, nwant++) {
                 want[nwant] = held[p][k];
@@ -258,7 +258,7 @@ static void test_committed_random(void **state)
     }
     for (int p = 0; p < PRODUCERS; p++)
         if (open[p])
-            txn_end(p + 1, epoch[p], false);
+            end_txn(p + 1, epoch[p], false);
     for (int i = 1; i < nwant; i++) /* by offset */
         for (int k = i; k > 0 && offsets[k] < offsets[k - 1]; k--) {
             int64_t o = offsets[k];
