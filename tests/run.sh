@@ -45,6 +45,12 @@ if command -v npm >/dev/null 2>&1 && [ ! -d "$node/node_modules/kafkajs" ]; then
         echo "npm could not fetch kafkajs."
 fi
 
+# The Java client comes from Maven Central. The same.
+if command -v mvn >/dev/null 2>&1 && ! ls "$root"/build/java/kafka-clients-*.jar >/dev/null 2>&1; then
+    mvn -q -B -f "$root/tests/client/java/pom.xml" dependency:copy-dependencies \
+        -DoutputDirectory="$root/build/java" >/dev/null 2>&1 || echo "mvn could not fetch kafka-clients."
+fi
+
 echo "Building in $build."
 cmake -B "$build" -G Ninja $options >"$build.log" 2>&1 && cmake --build "$build" >>"$build.log" 2>&1 || {
     grep -E 'error|warning|FAILED|CMake Error' -A8 "$build.log" | head -80
@@ -54,7 +60,7 @@ cmake -B "$build" -G Ninja $options >"$build.log" 2>&1 && cmake --build "$build"
 rm -f "$build.log"
 
 # What SANITIZE and the like change is visible to the tests as WEIR; nothing else of the caller's settings may be.
-unset WEIR_FAULT
+unset WEIR_FAULT WEIR_BUG
 
 if [ -s "$build/not-run.txt" ]; then
     echo "Cannot run on this machine:"

@@ -2,8 +2,8 @@
  *
  * A batch that would begin a transaction on its partition comes back unverified. The coordinator is asked whether the
  * partition is in the producer's transaction, or, from version 12 on, to add it; then those appends are made once more,
- * each with the guard that the store gave, so that no answer from before a marker lets a batch in after it. Requests of the
- * same producer that come meanwhile keep their order (line.h).
+ * each with the guard that the store gave, so that no answer from before a marker lets a batch in after it. Requests of
+ * the same producer that come meanwhile keep their order (line.h).
  *
  * Record bytes stay in the frame: the store stamps offset and leader epoch there and writes them from there. A batch
  * that must be rebuilt (another codec, gaps in its deltas) gets a buffer of its own. */

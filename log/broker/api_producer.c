@@ -1,5 +1,5 @@
-/* InitProducerId: a fresh id for an idempotent producer; for a transactional one the id and epoch that fence whoever had
- * its transactional id before. */
+/* InitProducerId: a fresh id for an idempotent producer; for a transactional one the id and epoch that fence whoever
+ * had its transactional id before. */
 #include "log/broker/request.h"
 
 struct init_producer {

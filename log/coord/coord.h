@@ -1,9 +1,9 @@
-/* The coordinators: transactions (__transaction_state) and groups with their offsets (__consumer_offsets). One front door
- * for Kafka's requests and for producers of this process.
+/* The coordinators: transactions (__transaction_state) and groups with their offsets (__consumer_offsets). One front
+ * door for Kafka's requests and for producers of this process.
  *
  * Thread: every function may be called on any loop; the answer comes once, later, on call->from. The state of a
- * transactional id or group lives on the loop that owns its partition of the internal topic (statelog.h). What an answer
- * promises is durable: steps of one shard and turn share one sync.
+ * transactional id or group lives on the loop that owns its partition of the internal topic (statelog.h). What an
+ * answer promises is durable: steps of one shard and turn share one sync.
  *
  * Errors are Kafka's codes (enum kafka_error in wire.h), because that is what both kinds of callers must tell apart. */
 #ifndef COORD_COORD_H
@@ -43,12 +43,13 @@ enum coord_flags {
      * back after some 100 ms for what is over in one. */
     COORD_BRIEFLY = 8,
 };
-/* One request. The caller fills from, done_cb, flags, txn_id and what the function names; all is borrowed until done_cb. */
+/* One request. The caller fills from, done_cb, flags, txn_id and what the function names; all is borrowed until
+ * done_cb. */
 struct coord_call {
     struct loop *from;
     void (*done_cb)(struct coord_call *call);
     unsigned flags;
-    int16_t error; /* out: 0 or Kafka's code. Fenced producers get PRODUCER_FENCED, old versions' code is the handler's */
+    int16_t error; /* out: 0 or Kafka's code; PRODUCER_FENCED always: old versions' code is the handler's */
     struct str txn_id;
     int64_t producer_id; /* in; out of init and end */
     int16_t epoch;       /* in; out of init and end */

@@ -340,8 +340,8 @@ static void txn_verify(struct coord_group_call *call, struct group_shard *sh)
     ta->sh = sh;
     ta->part = (struct coord_part){str_of(statelog_topic(c->group_log)), statelog_part_index(sh->lp), 0};
     ta->call = (struct coord_call){.from = sh->loop, .done_cb = txn_verified,
-                                   .flags = COORD_BRIEFLY | (call->v2 ? COORD_V2 : 0), .txn_id = call->txn_id, .producer_id = call->producer_id, .epoch = call->epoch,
-                                   .group = call->group, .parts = &ta->part, .nparts = 1};
+                                   .flags = COORD_BRIEFLY | (call->v2 ? COORD_V2 : 0), .txn_id = call->txn_id,
+                                   .producer_id = call->producer_id, .epoch = call->epoch, .group = call->group, .parts = &ta->part, .nparts = 1};
     statelog_hold(sh->lp);
     if (call->v2)
         coord_add_offsets(c, &ta->call);

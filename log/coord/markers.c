@@ -1,5 +1,5 @@
-/* Markers: the control batches that end a transaction on its partitions. What this node leads (all there is on one node)
- * gets them in one set; partitions of __consumer_offsets through their log, which tells the groups.
+/* Markers: the control batches that end a transaction on its partitions. What this node leads (all there is on one
+ * node) gets them in one set; partitions of __consumer_offsets through their log, which tells the groups.
  *
  * A partition that does not exist any more has nothing to end: UNKNOWN_TOPIC_OR_PARTITION, whoever asked goes on. */
 #include "log/base/fault.h"

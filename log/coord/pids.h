@@ -1,5 +1,5 @@
-/* Producer ids, unique for ever. The cluster gives a loop a block of them at a time, so that most are given from memory;
- * what is left of a block at a restart is never used.
+/* Producer ids, unique for ever. The cluster gives a loop a block of them at a time, so that most are given from
+ * memory; what is left of a block at a restart is never used.
  * Thread: each loop has its own. */
 #ifndef COORD_PIDS_H
 #define COORD_PIDS_H

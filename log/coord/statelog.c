@@ -75,7 +75,11 @@ int32_t statelog_part_epoch(const struct statelog_part *lp) { return lp->epoch; 
 static uint32_t utf8_next(struct str *s)
 {
     const uint8_t *p = (const uint8_t *)s->ptr;
-    unsigned n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
+    unsigned n = p[0] < 0x80                        ? 1
+                 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+                 : (p[0] & 0xf0) == 0xe0       ? 3
+                 : (p[0] & 0xf8) == 0xf0       ? 4
+                                               : 0;
     uint32_t c = n == 1 ? p[0] : n == 2 ? p[0] & 0x1f : n == 3 ? p[0] & 0x0f : p[0] & 0x07;
     bool good = n > 0 && n <= s->len;
     for (unsigned i = 1; good && i < n; i++) {
@@ -527,7 +531,8 @@ static void written(struct append_set *set)
     statelog_drop(lp);
 }
 
-void statelog_append(struct statelog_part *lp, struct statelog_write *w, const struct statelog_record *recs, unsigned n)
+void statelog_append(struct statelog_part *lp, struct statelog_write *w, const struct statelog_record *recs,
+                     unsigned n)
 {
     CHECK(n > 0);
     CHECK(!sm_is(&lp->sm, LP_LOADING));

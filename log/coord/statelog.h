@@ -1,5 +1,5 @@
-/* State that is kept in an internal compacted topic: a key's newest record is its state. The topic is made at first need;
- * the state of a partition lives on the loop that owns the partition and is built there by replaying it.
+/* State that is kept in an internal compacted topic: a key's newest record is its state. The topic is made at first
+ * need; the state of a partition lives on the loop that owns the partition and is built there by replaying it.
  *
  * __transaction_state and __consumer_offsets are such logs. What the records mean is the business of a class.
  * Thread: statelog_ask on any loop; everything with a struct statelog_part on that part's loop. */
@@ -47,8 +47,8 @@ const char *statelog_topic(const struct statelog *sl);
 struct statelog_ask {
     int32_t index; /* statelog_index(key) */
     bool wait;     /* wait until the log has been read, instead of COORDINATOR_LOADING */
-    /* lp and state are NULL if error is set (COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE, STORAGE); then it runs on any
-     * loop. Otherwise on the part's. */
+    /* lp and state are NULL if error is set (COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE, STORAGE); then it runs on
+     * any loop. Otherwise on the part's. */
     void (*ask_cb)(struct statelog_ask *ask, struct statelog_part *lp, void *state, int16_t error);
     struct loop *loop;   /* in: the loop that asks */
     struct statelog *sl; /* the log's own, and all below */
@@ -58,8 +58,8 @@ struct statelog_ask {
 };
 void statelog_ask(struct statelog *sl, struct statelog_ask *ask);
 
-/* The states that live on this loop, one a call, *iter starting at 0; NULL at the end. *error becomes COORDINATOR_LOADING
- * if one is not there yet, and stays as it is otherwise. */
+/* The states that live on this loop, one a call, *iter starting at 0; NULL at the end. *error becomes
+ * COORDINATOR_LOADING if one is not there yet, and stays as it is otherwise. */
 void *statelog_each(struct statelog *sl, struct loop *loop, int32_t *iter, int16_t *error);
 
 struct loop *statelog_part_loop(const struct statelog_part *lp);
@@ -70,9 +70,9 @@ void statelog_hold(struct statelog_part *lp);
 void statelog_drop(struct statelog_part *lp);
 
 /* Appends records as one batch; done_cb on the part's loop, once, when they are durable (or were refused: status).
- * Appends of one part become durable in the order of these calls. A producer id (-1: none) makes the batch transactional;
- * its sequence numbers are the log's business. flags and guard are the store's: E_TXN_UNVERIFIED gives a guard; ask the
- * coordinator, then append again with APPEND_VERIFIED and the guard. */
+ * Appends of one part become durable in the order of these calls. A producer id (-1: none) makes the batch
+ * transactional; its sequence numbers are the log's business. flags and guard are the store's: E_TXN_UNVERIFIED gives a
+ * guard; ask the coordinator, then append again with APPEND_VERIFIED and the guard. */
 struct statelog_record {
     struct str key, value; /* value null: a tombstone. Copied */
 };
@@ -88,10 +88,11 @@ struct statelog_write {
     struct append append;
     struct append_set set;
 };
-void statelog_append(struct statelog_part *lp, struct statelog_write *w, const struct statelog_record *recs, unsigned n);
+void statelog_append(struct statelog_part *lp, struct statelog_write *w, const struct statelog_record *recs,
+                     unsigned n);
 
-/* Ends a producer's transaction on a part: appends the marker, and tells the class once it is durable. Any loop; done_cb
- * on `from`, after the class knows. status as of the append; E_BUSY: the part's state is not available. */
+/* Ends a producer's transaction on a part: appends the marker, and tells the class once it is durable. Any loop;
+ * done_cb on `from`, after the class knows. status as of the append; E_BUSY: the part's state is not available. */
 struct statelog_mark {
     struct loop *from;
     void (*done_cb)(struct statelog_mark *m, int status);

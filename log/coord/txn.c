@@ -1,4 +1,5 @@
-/* Drives the machines of transactional ids (txn_state.h): requests in, records of __transaction_state, markers, answers.
+/* Drives the machines of transactional ids (txn_state.h): requests in, records of __transaction_state, markers,
+ * answers.
  *
  * A request goes to the loop of its id's partition and meets the machine there. While a step of the id is being written
  * others are told CONCURRENT_TRANSACTIONS, or wait in the entry if they are patient; when it is over all of them try
@@ -353,7 +354,8 @@ static struct txn_effects event_add(struct txn_entry *e, struct list *asks, int6
             parts[k++] = &call->parts[i];
     }
     const struct coord_call *call = container_of(asks->next, struct txn_ask, link)->call;
-    struct txn_effects fx = txn_state_add(&e->t, call->producer_id, call->epoch, call->flags & COORD_V2, parts, n, now_ms);
+    struct txn_effects fx =
+        txn_state_add(&e->t, call->producer_id, call->epoch, call->flags & COORD_V2, parts, n, now_ms);
     xfree(parts);
     return fx;
 }

@@ -7,9 +7,9 @@
  *          PrepareEpochFence -/      a new producer or the clock ends it, with a bumped epoch
  *     Empty, Complete* -> Dead
  *
- * Epochs. v1: InitProducerId bumps it, and all transactions of a producer share it. v2 (KIP-890 part 2): every end bumps
- * it, markers carry the bumped one, and a late request of an earlier transaction is of a lower epoch. The last epoch but
- * one goes to no client; a v2 end there takes a fresh producer id for the next transaction. */
+ * Epochs. v1: InitProducerId bumps it, and all transactions of a producer share it. v2 (KIP-890 part 2): every end
+ * bumps it, markers carry the bumped one, and a late request of an earlier transaction is of a lower epoch. The last
+ * epoch but one goes to no client; a v2 end there takes a fresh producer id for the next transaction. */
 #include "log/coord/txn_state.h"
 #include "log/base/alloc.h"
 #include "log/base/fault.h"
@@ -137,8 +137,8 @@ static struct txn_effects answer(const struct txn_state *t, int16_t error)
 
 /* ---- a new producer */
 
-/* Somebody else ends the open transaction. The bumped epoch keeps its producer out; after a timeout a v2 producer may go
- * on with it once it has heard of the abort, for nobody else has taken its place. */
+/* Somebody else ends the open transaction. The bumped epoch keeps its producer out; after a timeout a v2 producer may
+ * go on with it once it has heard of the abort, for nobody else has taken its place. */
 static struct txn_effects fence(struct txn_state *t, bool may_go_on, int64_t now_ms)
 {
     CHECK(t->now.status == TXN_ONGOING && t->now.epoch < INT16_MAX);
@@ -233,7 +233,8 @@ struct txn_effects txn_state_add(struct txn_state *t, int64_t producer_id, int16
     return next_log(t, K_NONE);
 }
 
-int16_t txn_state_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch, struct coord_part *parts, unsigned n)
+int16_t txn_state_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch, struct coord_part *parts,
+                         unsigned n)
 {
     int16_t error = check_producer(&t->now, producer_id, epoch);
     if (!error && is_prepared(t))
@@ -285,7 +286,8 @@ struct txn_effects txn_state_end(struct txn_state *t, const struct txn_ending *i
     bool same = now->status == (in->commit ? TXN_COMPLETE_COMMIT : TXN_COMPLETE_ABORT);
     if (!in->v2 || again)
         return answer(t, same ? K_NONE : K_INVALID_TXN_STATE);
-    /* The next transaction of a v2 producer, which has added nothing: it may be given up, but there is nothing to commit. */
+    /* The next transaction of a v2 producer, which has added nothing: it may be given up, but there is nothing to
+     * commit. */
     return in->commit ? answer(t, K_INVALID_TXN_STATE) : prepare(t, in, fresh_pid, now_ms);
 }
 

@@ -1,4 +1,5 @@
-/* One transactional id: what is known of its producer and its transaction, and what an event makes of it (kafka.md 4.3).
+/* One transactional id: what is known of its producer and its transaction, and what an event makes of it (kafka.md
+ * 4.3).
  *
  * Pure: an event and the time go in, effects come out; the driver (txn.c) writes the log and the markers and comes back
  * with how that went. What the log does not hold yet is in `next` and shows nowhere: a step that fails leaves no trace,
@@ -72,7 +73,8 @@ struct txn_effects txn_state_take(struct txn_state *t, const struct txn_taker *i
 struct txn_effects txn_state_add(struct txn_state *t, int64_t producer_id, int16_t epoch, bool v2,
                            const struct coord_part *const *parts, unsigned n, int64_t now_ms);
 /* Fills each part's error; gives the error that all have, or 0. */
-int16_t txn_state_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch, struct coord_part *parts, unsigned n);
+int16_t txn_state_verify(const struct txn_state *t, int64_t producer_id, int16_t epoch, struct coord_part *parts,
+                         unsigned n);
 struct txn_ending {
     int64_t producer_id;
     int16_t epoch;

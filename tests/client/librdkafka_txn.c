@@ -1,6 +1,6 @@
 /* librdkafka's transactional producer against a node in this process: what is committed is read once and whole by
- * read_committed, what is aborted is not, a second producer of the same id fences the first, a restart loses nothing, and
- * a transaction that nobody ends is aborted by the clock. */
+ * read_committed, what is aborted is not, a second producer of the same id fences the first, a restart loses nothing,
+ * and a transaction that nobody ends is aborted by the clock. */
 #include "tests/lib/server.h"
 #include "tests/unit/unit.h"
 #include <librdkafka/rdkafka.h>
@@ -63,7 +63,8 @@ static void send_one(rd_kafka_t *rk, const char *topic, int32_t part, int number
                                        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END), 0);
 }
 
-/* Reads the topic's partitions to their ends under read_committed; counts how often each number below `max` was read. */
+/* Reads the topic's partitions to their ends under read_committed; counts how often each number below `max` was
+ * read. */
 static void read_all(const char *topic, int *seen, int max)
 {
     const char *conf[] = {"group.id", "reader", "isolation.level", "read_committed", "enable.partition.eof", "true",

@@ -70,7 +70,8 @@ static void test_v1_end(void **state)
     txn_state_fini(&t);
 }
 
-/* A v2 end bumps the epoch; asked again with the old one it answers the same; a later transaction is out of its reach. */
+/* A v2 end bumps the epoch; asked again with the old one it answers the same; a later transaction is out of its
+ * reach. */
 static void test_v2_end(void **state)
 {
     (void)state;
@@ -383,7 +384,8 @@ static void walk_take(struct txn_state *t, struct model *m, struct random *r, in
         return;
     }
     assert_int_equal(fx.error, 0);
-    *m = (struct model){.owner_pid = fx.producer_id, .owner_epoch = fx.epoch, .decided = -1, .v2 = random_chance(r, 0.5)};
+    bool v2 = random_chance(r, 0.5);
+    *m = (struct model){.owner_pid = fx.producer_id, .owner_epoch = fx.epoch, .decided = -1, .v2 = v2};
 }
 
 static void walk_add(struct txn_state *t, struct model *m, struct random *r)
@@ -489,8 +491,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_v1_end),         cmocka_unit_test(test_v2_end),     cmocka_unit_test(test_v2_rotation),
-        cmocka_unit_test(test_fence),          cmocka_unit_test(test_failed_fence), cmocka_unit_test(test_expected_epoch),
-        cmocka_unit_test(test_timeout),        cmocka_unit_test(test_epoch_end),  cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_fence),          cmocka_unit_test(test_failed_fence),
+        cmocka_unit_test(test_expected_epoch), cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_epoch_end),      cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_records),        cmocka_unit_test(test_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
