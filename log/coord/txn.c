@@ -10,13 +10,18 @@
 #include "log/coord/room.h"
 #include "log/coord/txn_state.h"
 
-enum { MARK_RETRY_MS = 1000 };
+enum {
+    MARK_RETRY_MS = 1000,
+    /* A busy producer's next record comes sooner, and stands for the one that says that its last transaction is over. */
+    COMPLETE_MS = 1000,
+};
 
 struct txns_shard { /* of one loop */
     struct coord *c;
     struct loop *loop;
     struct list ongoing; /* txn_entry.ongoing: who may time out */
-    struct timer timeouts, expiry;
+    struct list behind;  /* txn_entry.behind: complete, which the log does not know yet */
+    struct timer timeouts, expiry, complete;
 };
 struct txns {
     struct txns_shard *shards;
@@ -32,7 +37,7 @@ struct txn_entry {
     struct txn_state t;
     struct list current; /* txn_ask.link: they wait for what is being written */
     struct list waiting; /* txn_ask.link: they try again afterwards */
-    struct list ongoing;
+    struct list ongoing, behind;
     /* markers */
     struct coord_markers markers;
     struct coord_part *parts; /* names are the machine's */
@@ -100,6 +105,7 @@ static void entry_free(struct txn_entry *e)
         for (struct list *l; (l = list_pop(lists[i]));)
             ask_end(container_of(l, struct txn_ask, link), K_COORDINATOR_NOT_AVAILABLE);
     list_remove(&e->ongoing);
+    list_remove(&e->behind);
     timer_stop(&e->retry);
     txn_state_fini(&e->t);
     xfree(e->parts);
@@ -147,6 +153,7 @@ static void written(struct statelog_write *sw, int status)
 static void entry_write(struct txn_entry *e, const struct txn_meta *m, bool behind)
 {
     struct txn_write *w = xzalloc(sizeof *w);
+    list_remove(&e->behind);
     struct wbuf key, value;
     wbuf_init(&key);
     wbuf_init(&value);
@@ -159,6 +166,23 @@ static void entry_write(struct txn_entry *e, const struct txn_meta *m, bool behi
     statelog_append(e->table->lp, &w->write, &rec, 1);
     wbuf_fini(&key);
     wbuf_fini(&value);
+}
+
+static void entry_write_behind(struct txn_entry *e)
+{
+    struct txns_shard *sh = e->table->sh;
+    list_add_tail(&sh->behind, &e->behind);
+    if (!timer_active(&sh->complete))
+        timer_start(&sh->complete, COMPLETE_MS);
+}
+
+static void complete_fire(struct timer *t)
+{
+    struct txns_shard *sh = container_of(t, struct txns_shard, complete);
+    for (struct list *l; (l = list_pop(&sh->behind));) {
+        struct txn_entry *e = container_of(l, struct txn_entry, behind);
+        entry_write(e, &e->t.now, true);
+    }
 }
 
 static void marked(struct coord_markers *m);
@@ -297,7 +321,7 @@ static void effects(struct txn_entry *e, const struct txn_effects *fx, struct li
     if (fx->log)
         entry_write(e, &e->t.next, false);
     if (fx->log_behind)
-        entry_write(e, &e->t.now, true);
+        entry_write_behind(e);
     if (fx->mark)
         marks_begin(e);
     entry_watch(e);
@@ -327,6 +351,7 @@ static struct txn_entry *entry_add(struct txn_table *tb, struct str id)
     list_init(&e->current);
     list_init(&e->waiting);
     list_init(&e->ongoing);
+    list_init(&e->behind);
     timer_init(&e->retry, tb->sh->loop, marks_retry);
     map_put(&tb->ids, id, e);
     if (!timer_active(&tb->sh->expiry))
@@ -685,8 +710,10 @@ void txns_open(struct coord *c)
         sh->c = c;
         sh->loop = c->loops[i];
         list_init(&sh->ongoing);
+        list_init(&sh->behind);
         timer_init(&sh->timeouts, sh->loop, timeouts_fire);
         timer_init(&sh->expiry, sh->loop, expiry_fire);
+        timer_init(&sh->complete, sh->loop, complete_fire);
     }
     struct statelog_conf lc = {.cls = &txn_class, .arg = c, .store = c->store, .cluster = c->cluster,
                                .loops = c->loops, .nloops = c->nloops,
@@ -700,6 +727,7 @@ void txns_close(struct coord *c)
     for (unsigned i = 0; i < c->nloops; i++) {
         timer_stop(&c->txns->shards[i].timeouts);
         timer_stop(&c->txns->shards[i].expiry);
+        timer_stop(&c->txns->shards[i].complete);
     }
     xfree(c->txns->shards);
     xfree(c->txns);

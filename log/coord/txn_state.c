@@ -1,5 +1,6 @@
 /* The picture, as Kafka has it. A step is written before it is taken, except the last: once all markers are durable a
- * transaction is complete whatever the log says, because a restart would only write the markers once more.
+ * transaction is complete whatever the log says, because a restart would only write the markers once more. So that step
+ * is written when there is time, or never if the next transaction's record comes first.
  *
  *     Empty -> Ongoing -> PrepareCommit -> CompleteCommit -> (Ongoing, Empty)
  *                |   \--> PrepareAbort --> CompleteAbort --> (Ongoing, Empty)

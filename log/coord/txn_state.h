@@ -54,7 +54,7 @@ struct txn_effects {
     bool need_pid;       /* nothing has happened: the same event again, with a fresh producer id */
     bool log;            /* write next, then txn_logged; the answer comes from there */
     bool mark;           /* write the markers of now (it is PREPARE_*), then txn_state_marked */
-    bool log_behind;     /* write now; nobody waits for it, but nothing is written before it */
+    bool log_behind;     /* write now some time; what is written next of this id stands for it as well */
     bool gone;           /* the id is forgotten */
 };
 
