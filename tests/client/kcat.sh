@@ -5,7 +5,7 @@ fails=0
 check() { # check NAME WANTED GOT
     if [ "$2" = "$3" ]; then echo "ok   $1"; else echo "FAIL $1: wanted [$2], got [$3]"; fails=$((fails + 1)); fi
 }
-"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 --set weir.shards=2 --set log.segment.bytes=4194304 >"$TMPDIR/out" 2>"$TMPDIR/err" &
+"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 --set weir.shards=2 --set log.segment.bytes=4194304 --set group.initial.rebalance.delay.ms=500 >"$TMPDIR/out" 2>"$TMPDIR/err" &
 server=$!
 for _ in $(seq 100); do grep -q '^weir ready' "$TMPDIR/out" && break; sleep 0.05; done
 addr=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' "$TMPDIR/out")
@@ -60,6 +60,24 @@ seq 1 1000 | sed 's/.*/key&:&/' | k -P -t parts -K :
 check "list" "  topic \"parts\" with 4 partitions:" "$(k -L -t parts | grep 'topic "parts"')"
 check "all partitions" 1000 "$(k -C -t parts -e -q | wc -l)"
 check "cluster" 1 "$(k -L | grep -c "broker 1 at $addr (controller)")"
+
+# Two members of a group share a topic; both together read all of it, and whoever comes later begins where they ended.
+"$WEIR" topic create shared --partitions 4 --server "$addr" >/dev/null
+group() { exec kcat -b "$addr" -G crew -X auto.offset.reset=earliest -X session.timeout.ms=6000 -X auto.commit.interval.ms=100 -u "$@" shared; }
+group -f '%s\n' >"$TMPDIR/one" 2>"$TMPDIR/one.err" & one=$!
+group -f '%s\n' >"$TMPDIR/two" 2>"$TMPDIR/two.err" & two=$!
+for _ in $(seq 200); do
+    grep -q 'assigned: shared \[[0-9]\], shared \[[0-9]\]$' "$TMPDIR/one.err" && grep -q 'assigned: shared \[[0-9]\], shared \[[0-9]\]$' "$TMPDIR/two.err" && break
+    sleep 0.1
+done
+for p in 0 1 2 3; do seq 1 100 | sed "s/^/$p-/" | k -P -t shared -p $p; done
+for _ in $(seq 100); do [ "$(cat "$TMPDIR/one" "$TMPDIR/two" | wc -l)" -ge 400 ] && break; sleep 0.1; done
+check "a group reads all, once" 400 "$(cat "$TMPDIR/one" "$TMPDIR/two" | sort -u | wc -l)"
+check "each member has a share" "200 200" "$(wc -l <"$TMPDIR/one") $(wc -l <"$TMPDIR/two")"
+sleep 0.5
+kill -TERM $one $two; wait $one $two
+echo later | k -P -t shared -p 1
+check "committed offsets" later "$(timeout 30 kcat -b "$addr" -G crew -q -u -f '%s\n' -c 1 shared 2>/dev/null)"
 
 kill -TERM $server; wait $server
 check "clean stop" 0 $?

@@ -1,5 +1,5 @@
-// kafkajs 2.2.4 against a weir server: admin, and produce with and without gzip. Its consumer needs groups, so what was
-// produced is judged by its offsets here and read back by kafkajs.sh. Usage: node test.js HOST:PORT
+// kafkajs 2.2.4 against a weir server: admin, produce with and without gzip, a consumer group. What was produced is judged
+// by its offsets here and read back by kafkajs.sh. Usage: node test.js HOST:PORT
 const assert = require('assert');
 const { Kafka, CompressionTypes, ConfigResourceTypes, logLevel } = require('kafkajs');
 
@@ -61,7 +61,72 @@ async function produce() {
   await a.disconnect();
 }
 
-admin().then(produce).then(() => console.log('ok kafkajs'), (err) => {
+function wait(what, done) {
+  return new Promise((resolve, reject) => {
+    const until = Date.now() + 40000;
+    const look = () => (done() ? resolve() : Date.now() > until ? reject(new Error(`no ${what}`)) : setTimeout(look, 50));
+    look();
+  });
+}
+
+// Runs a consumer of js-g that notes what it reads and how often it has joined.
+async function consumer(seen, groupId, onJoin) {
+  const c = kafka.consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 300, rebalanceTimeout: 8000, retry: { retries: 5 } });
+  c.on(c.events.GROUP_JOIN, (e) => onJoin(e.payload));
+  await c.connect();
+  await c.subscribe({ topic: 'js-g', fromBeginning: true });
+  await c.run({
+    autoCommitInterval: 100,
+    eachMessage: async ({ message }) => { const v = message.value.toString(); seen.set(v, (seen.get(v) || 0) + 1); },
+  });
+  return c;
+}
+
+async function groups() {
+  const a = kafka.admin();
+  await a.connect();
+  await a.createTopics({ topics: [{ topic: 'js-g', numPartitions: 4 }], waitForLeaders: true });
+  const p = kafka.producer();
+  await p.connect();
+  const produce = (from, n) => p.send({ topic: 'js-g', messages: Array.from({ length: n }, (_, i) => ({ value: `${from + i}`, partition: (from + i) % 4 })) });
+  await produce(0, 100);
+  const seen = new Map();
+  const share = [0, 0];
+  const member = (i) => consumer(seen, 'js', (g) => { share[i] = (g.memberAssignment['js-g'] || []).length; });
+  const one = await member(0);
+  await wait('first share', () => share[0] === 4 && seen.size === 100);
+  const two = await member(1); // the first joins again
+  await wait('two shares', () => share[0] === 2 && share[1] === 2);
+  await produce(100, 100);
+  await wait('200 messages', () => seen.size === 200);
+  const described = (await a.describeGroups(['js'])).groups[0];
+  assert.strictEqual(described.state, 'Stable');
+  assert.strictEqual(described.members.length, 2);
+  assert.strictEqual(described.protocolType, 'consumer');
+  assert((await a.listGroups()).groups.some((g) => g.groupId === 'js'));
+  await assert.rejects(a.deleteGroups(['js'])); // it has members
+  await one.disconnect();
+  await wait('all for the second', () => share[1] === 4);
+  await produce(200, 100);
+  await wait('300 messages', () => seen.size === 300);
+  await two.commitOffsets([0, 1, 2, 3].map((partition) => ({ topic: 'js-g', partition, offset: '75' })));
+  await two.disconnect();
+  const offsets = (await a.fetchOffsets({ groupId: 'js', topics: ['js-g'] }))[0].partitions;
+  assert(offsets.every((o) => o.offset === '75'), JSON.stringify(offsets));
+  await produce(300, 4);
+  const later = new Map();
+  const three = await consumer(later, 'js', () => {});
+  await wait('the new ones', () => later.size === 4);
+  assert([...later.keys()].every((v) => Number(v) >= 300)); // what was committed does not come again
+  await three.disconnect();
+  await a.resetOffsets({ groupId: 'js', topic: 'js-g', earliest: true });
+  await a.deleteGroups(['js']);
+  assert(!(await a.listGroups()).groups.some((g) => g.groupId === 'js'));
+  await p.disconnect();
+  await a.disconnect();
+}
+
+admin().then(produce).then(groups).then(() => console.log('ok kafkajs'), (err) => {
   console.error('FAIL', err);
   process.exit(1);
 });
