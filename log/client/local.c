@@ -78,29 +78,6 @@ static int64_t reader_upto(const struct reader *r, const struct view *v)
     return r->committed && !BUG("lso_moves_in_read") ? v->lso : v->high_watermark;
 }
 
-static int aborted_cmp(const void *va, const void *vb)
-{
-    const struct aborted *a = va, *b = vb;
-    if (a->producer_id != b->producer_id)
-        return a->producer_id < b->producer_id ? -1 : 1;
-    return a->last < b->last ? -1 : a->last > b->last;
-}
-
-/* a: by producer and end. A producer's transactions do not overlap, so the first that ends behind the batch decides. */
-static bool is_aborted(const struct aborted *a, uint32_t n, const struct recbatch *rb)
-{
-    const struct aborted want = {.producer_id = rb->producer_id, .last = rb->base_offset};
-    uint32_t lo = 0, hi = n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (aborted_cmp(&a[mid], &want) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < n && a[lo].producer_id == rb->producer_id && a[lo].first <= rb->base_offset;
-}
-
 /* Moves the batches that count to the front of buf, and tells where the last of all ended. */
 static int reader_filter(struct reader *r, const struct aborted *a, uint32_t n)
 {
@@ -110,8 +87,8 @@ static int reader_filter(struct reader *r, const struct aborted *a, uint32_t n)
         if (recbatch_peek(&rb, (struct str){(const char *)r->buf->data + at, r->buf->len - at}) < 0)
             return E_CORRUPT;
         r->next = recbatch_last_offset(&rb) + 1;
-        bool txn = r->committed && (rb.attributes & RECBATCH_TXN);
-        if ((rb.attributes & RECBATCH_CONTROL) || (txn && is_aborted(a, n, &rb)))
+        bool txn = rb.attributes & RECBATCH_TXN;
+        if ((rb.attributes & RECBATCH_CONTROL) || (txn && aborted_covers(a, n, rb.producer_id, rb.base_offset)))
             continue;
         if (len != at)
             memmove(r->buf->data + len, r->buf->data + at, rb.size);
@@ -130,8 +107,7 @@ static int reader_choose(struct reader *r, const struct view *v, int64_t offset,
         int rc = view_aborted(v, offset, MIN(end, v->lso), block, &r->arena, &a, &n);
         if (rc < 0)
             return rc;
-        if (n > 1)
-            qsort(a, n, sizeof *a, aborted_cmp);
+        aborted_sort(a, n);
     }
     return reader_filter(r, a, n);
 }

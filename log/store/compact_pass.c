@@ -149,20 +149,12 @@ static int records_open(struct pass *ps, const struct recbatch *rb, struct recba
 
 /* ---- transactions */
 
-static int aborted_cmp(const void *a, const void *b)
-{
-    const struct aborted *x = a, *y = b;
-    if (x->producer_id != y->producer_id)
-        return x->producer_id < y->producer_id ? -1 : 1;
-    return x->last < y->last ? -1 : x->last > y->last;
-}
-
 static int aborted_load(struct pass *ps)
 {
     int err = view_aborted(ps->view, ps->segs[0]->base, MIN(ps->bound, ps->view->lso), true, &ps->arena, &ps->aborted,
                            &ps->naborted);
-    if (!err && ps->naborted)
-        qsort(ps->aborted, ps->naborted, sizeof *ps->aborted, aborted_cmp);
+    if (!err)
+        aborted_sort(ps->aborted, ps->naborted);
     counted_release(&ps->view->c);
     ps->view = NULL;
     return err;
@@ -172,17 +164,7 @@ static bool is_aborted(const struct pass *ps, const struct recbatch *rb)
 {
     if (!(rb->attributes & RECBATCH_TXN))
         return false;
-    uint32_t lo = 0, hi = ps->naborted;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        const struct aborted *a = &ps->aborted[mid];
-        if (a->producer_id < rb->producer_id || (a->producer_id == rb->producer_id && a->last < rb->base_offset))
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < ps->naborted && ps->aborted[lo].producer_id == rb->producer_id &&
-           ps->aborted[lo].first <= rb->base_offset;
+    return aborted_covers(ps->aborted, ps->naborted, rb->producer_id, rb->base_offset);
 }
 
 static struct str id_key(const int64_t *id) { return (struct str){(const char *)id, sizeof *id}; }

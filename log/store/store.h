@@ -140,6 +140,10 @@ struct aborted {
  * -EAGAIN: not in memory; call again from a worker job with block = true. */
 int view_aborted(const struct view *v, int64_t from, int64_t upto, bool block, struct arena *a, struct aborted **out,
                  uint32_t *n);
+/* Brings such an array into the order in which aborted_covers searches it; and whether the batch of a transaction that
+ * begins at offset is void. */
+void aborted_sort(struct aborted *list, uint32_t n);
+bool aborted_covers(const struct aborted *list, uint32_t n, int64_t producer_id, int64_t offset);
 
 /* A run of whole recbatches in one segment file. */
 struct slice {

@@ -358,6 +358,35 @@ int view_aborted(const struct view *v, int64_t from, int64_t upto, bool block, s
     return r == -ENOENT ? E_OFFSET_RANGE : MIN(r, 0); /* gone: trimmed away after this view was taken */
 }
 
+static int aborted_cmp(const void *va, const void *vb)
+{
+    const struct aborted *a = va, *b = vb;
+    if (a->producer_id != b->producer_id)
+        return a->producer_id < b->producer_id ? -1 : 1;
+    return a->last < b->last ? -1 : a->last > b->last;
+}
+
+void aborted_sort(struct aborted *list, uint32_t n)
+{
+    if (n > 1)
+        qsort(list, n, sizeof *list, aborted_cmp);
+}
+
+/* A producer's transactions do not overlap, so the first that ends behind the batch decides. */
+bool aborted_covers(const struct aborted *list, uint32_t n, int64_t producer_id, int64_t offset)
+{
+    const struct aborted want = {.producer_id = producer_id, .last = offset};
+    uint32_t lo = 0, hi = n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (aborted_cmp(&list[mid], &want) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < n && list[lo].producer_id == producer_id && list[lo].first <= offset;
+}
+
 /* ---- by time */
 
 /* The first record of the batch at s->at in [from, upto) with timestamp >= ts_ms. 1: found. */

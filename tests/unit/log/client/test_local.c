@@ -37,19 +37,28 @@ static void write_some(struct writer *wr, int from, int n)
     sim_run_idle(w.sim);
 }
 
+/* What the reader gives next; 0: nothing, and nothing comes any more. */
+static int next_bytes(struct reader *r, struct str *bytes)
+{
+    for (;;) {
+        int rc = reader_next(r, bytes);
+        int before = ready;
+        if (rc != 0)
+            return rc;
+        sim_run_idle(w.sim);
+        if (ready == before)
+            return 0;
+    }
+}
+
 /* Reads all there is; the records' times are their offsets. Gives how many were at `from` or later. */
 static int64_t read_all(struct reader *r, int64_t from)
 {
     int64_t n = 0;
     struct str bytes;
-    for (int rc; (rc = reader_next(r, &bytes)) >= 0;) {
-        if (rc == 0) {
-            int before = ready;
-            sim_run_idle(w.sim);
-            if (ready == before)
-                return n;
-            continue;
-        }
+    for (int rc; (rc = next_bytes(r, &bytes)) >= 0;) {
+        if (rc == 0)
+            return n;
         while (bytes.len) {
             struct recbatch rb;
             struct recbatch_iter it;
@@ -163,17 +172,9 @@ static void end_txn(int64_t pid, int16_t epoch, bool commit)
 static int marks_read(struct reader *r, uint64_t *marks, int cap)
 {
     int n = 0;
-    for (;;) {
-        struct str bytes;
-        int rc = reader_next(r, &bytes);
-        assert_true(rc >= 0);
-        if (rc == 0) {
-            int before = ready;
-            sim_run_idle(w.sim);
-            if (ready == before)
-                return n;
-            continue;
-        }
+    struct str bytes;
+    for (int rc; (rc = next_bytes(r, &bytes)) != 0;) {
+        assert_int_equal(rc, 1);
         struct recbatch rb;
         for (; bytes.len; bytes = (struct str){bytes.ptr + rb.size, bytes.len - rb.size}) {
             assert_int_equal(recbatch_peek(&rb, bytes), 0);
@@ -187,6 +188,7 @@ static int marks_read(struct reader *r, uint64_t *marks, int cap)
             }
         }
     }
+    return n;
 }
 
 /* A committed reader gives what was committed and what is in no transaction, up to the first undecided one, and is woken
