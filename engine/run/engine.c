@@ -6,6 +6,7 @@
  * stop and a start. One that failed for a reason that may pass is replaced by a new one, which waits a while, then
  * begins from the last commit. */
 #include "engine/run/job.h"
+#include "engine/run/savepoint.h"
 #include "engine/run/status.h"
 #include "log/base/limits.h"
 #include "log/base/map.h"
@@ -28,6 +29,7 @@ struct engine {
 };
 
 static void reconcile(struct engine *e);
+static void remove_strays(struct engine *e);
 static void look_again(struct engine *e);
 static void maybe_stopped(struct engine *e);
 
@@ -318,6 +320,7 @@ void engine_start(struct engine *e)
     cluster_subscribe(broker_cluster(e->broker), &e->sub);
     e->subscribed = true;
     remove_leftovers(e);
+    remove_strays(e);
     reconcile(e);
 }
 
@@ -521,6 +524,61 @@ void engine_job_over(struct job *j)
     post(loop0(j->engine), &j->over_msg, over_cb);
     while ((l = list_pop(&j->awaiting)) != NULL)
         post(loop0(j->engine), &container_of(l, struct call, link)->msg, call_lookup);
+}
+
+/* ---- savepoints */
+
+static void saving_found(struct job_find *f, struct job *j) { saving_begin(container_of(f, struct saving, find), j); }
+
+static void saving_missing(struct job_find *f, const char *why)
+{
+    (void)why;
+    saving_fail(container_of(f, struct saving, find), E_NOT_FOUND, "the job does not run");
+}
+
+void engine_savepoint(struct engine *e, struct uuid job, struct uuid id, struct loop *loop,
+                      void (*done_cb)(void *arg, int status, const char *why, const struct savepoint_facts *facts),
+                      void *arg)
+{
+    struct saving *s = xzalloc(sizeof *s);
+    s->e = e;
+    s->id = id;
+    s->back = loop;
+    s->done_cb = done_cb;
+    s->arg = arg;
+    s->find = (struct job_find){saving_found, saving_missing};
+    engine_find_job(e, job, loop, &s->find);
+}
+
+/* Files without an object: the statement that took them did not come to its end, or they were dropped. */
+static int stray_cb(void *arg, const char *name, bool is_dir)
+{
+    struct leftovers *l = arg;
+    char id[64], path[4096];
+    struct uuid u;
+    snprintf(id, sizeof id, "%s", name);
+    char *dot = strchr(id, '.');
+    bool whole = dot && strcmp(dot, ".save") == 0;
+    if (dot)
+        *dot = 0;
+    if (is_dir || (whole && uuid_parse(str_of(id), &u) && image_object_by_id(l->im, u)))
+        return 0;
+    snprintf(path, sizeof path, "%s/savepoints/%s", store_dir(broker_store(l->e->broker)), name);
+    if (disk_unlink(store_disk(broker_store(l->e->broker)), path) != 0)
+        trace(WARN, "run", "savepoint_not_removed path=%s", path);
+    return 0;
+}
+
+static void remove_strays(struct engine *e)
+{
+    struct leftovers l = {e, cluster_image(broker_cluster(e->broker))};
+    struct disk *disk = store_disk(broker_store(e->broker));
+    char path[4096];
+    snprintf(path, sizeof path, "%s/savepoints", store_dir(broker_store(e->broker)));
+    int err = disk_exists(disk, path) ? disk_list(disk, path, stray_cb, &l) : 0;
+    if (err)
+        trace(WARN, "run", "savepoints_not_listed path=%s status=%s", path, err_name(err));
+    counted_release(&((struct image *)l.im)->c);
 }
 
 /* ---- status */

@@ -1,4 +1,5 @@
 #include "engine/run/job.h"
+#include "engine/run/savepoint.h"
 #include "log/base/fault.h"
 #include "log/base/limits.h"
 #include "log/base/trace.h"
@@ -40,6 +41,7 @@ struct job *job_new(struct engine *e, struct uuid id, struct loop *home)
     arena_init(&j->arena);
     budget_init(&j->memory, INT64_MAX, engine_memory(e));
     sm_init(&j->sm, job_phases, "run.job", J_STARTING);
+    list_init(&j->savings);
     list_init(&j->awaiting);
     wbuf_init(&j->record);
     wbuf_init(&j->key);
@@ -473,6 +475,7 @@ static void told_committed(struct job *j)
         j->fresh = false;
         engine_job_settled(j);
     }
+    saving_cut(j);
     if (j->query)
         query_committed(j->query);
     else
@@ -627,6 +630,7 @@ static void begin_closing(struct job *j)
     if (j->query && !j->fail_status)
         query_closing(j->query);
     sm_move(&j->sm, J_CLOSING);
+    saving_cancel(j);
     atomic_store(&j->canceled, true);
     timer_stop(&j->tick);
     timer_stop(&j->again);

@@ -87,6 +87,7 @@ struct job {
     _Atomic bool rows_told, hurry_told; /* since the home loop last looked */
     struct msg rows_msg, hurry_msg;
 
+    struct list savings;  /* struct saving: savepoints that wait for the next commit */
     struct list awaiting; /* engine.c: calls that wait until it runs or has ended */
     int64_t rate_us;      /* rows per second are measured from here */
     uint64_t rate_rows;
@@ -141,6 +142,7 @@ void restore_free(struct restore *r);
 /* part_scan.c. Calls each_cb for every record of [from, to) of a partition but those of aborted transactions, up to the last
  * stable offset that is every committed one; blocking. A non-zero answer ends it and is returned. */
 struct record;
+int view_scan(struct view *v, int64_t from, int64_t to, int (*each_cb)(void *arg, const struct record *rec), void *arg);
 int part_scan(struct part *p, int64_t from, int64_t to, int (*each_cb)(void *arg, const struct record *rec), void *arg);
 int64_t part_start(struct part *p);
 int64_t part_end(struct part *p, bool committed); /* last stable offset, or high watermark */

@@ -2,11 +2,11 @@
 #include "engine/run/run.h"
 #include "log/base/pack.h"
 
-#define JOB_VERSION 2 /* 1 ended with created_ms */
+#define JOB_VERSION 3 /* 1 ended with created_ms, 2 with at_least_once */
 
 void job_def_pack(const struct job_def *j, struct wbuf *w)
 {
-    pack_array(w, 13);
+    pack_array(w, 14);
     pack_uint(w, JOB_VERSION);
     pack_str(w, str_of(j->name));
     pack_str(w, str_of(j->sql));
@@ -22,6 +22,7 @@ void job_def_pack(const struct job_def *j, struct wbuf *w)
     pack_uint(w, j->version);
     pack_uuid(w, j->beside);
     pack_bool(w, j->at_least_once);
+    pack_uuid(w, j->savepoint);
 }
 
 int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
@@ -49,6 +50,9 @@ int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
         j->beside = unpack_uuid(&u);
         j->at_least_once = unpack_bool(&u);
     }
-    bool bad = unpack_err(&u) || n != (version > 1 ? 13 : 10) || rbuf_left(&u.r) || !j->name || !j->sql;
+    if (version > 2)
+        j->savepoint = unpack_uuid(&u);
+    bool bad = unpack_err(&u) || n != (version > 2 ? 14 : version > 1 ? 13 : 10) || rbuf_left(&u.r) || !j->name ||
+               !j->sql;
     return bad ? E_CORRUPT : 0;
 }

@@ -84,11 +84,8 @@ static int scan_piece(struct scan *s, const struct view *v, int64_t *next)
     return !err && *next <= at ? E_CORRUPT : err;
 }
 
-int part_scan(struct part *p, int64_t from, int64_t to, int (*each_cb)(void *arg, const struct record *rec), void *arg)
+int view_scan(struct view *v, int64_t from, int64_t to, int (*each_cb)(void *arg, const struct record *rec), void *arg)
 {
-    struct view *v = part_view(p);
-    if (!v)
-        return E_STORAGE;
     struct scan s = {.from = from, .to = to, .compress = compress_new(), .each_cb = each_cb, .arg = arg};
     wbuf_init(&s.bytes);
     wbuf_init(&s.room);
@@ -100,6 +97,15 @@ int part_scan(struct part *p, int64_t from, int64_t to, int (*each_cb)(void *arg
     wbuf_fini(&s.room);
     arena_fini(&s.arena);
     compress_free(s.compress);
+    return err;
+}
+
+int part_scan(struct part *p, int64_t from, int64_t to, int (*each_cb)(void *arg, const struct record *rec), void *arg)
+{
+    struct view *v = part_view(p);
+    if (!v)
+        return E_STORAGE;
+    int err = view_scan(v, from, to, each_cb, arg);
     counted_release(&v->c);
     return err;
 }

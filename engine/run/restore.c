@@ -13,6 +13,7 @@
  * tombstone. */
 #include "engine/run/fold.h"
 #include "engine/run/job.h"
+#include "engine/run/savepoint.h"
 #include "log/base/limits.h"
 #include "log/base/trace.h"
 #include "log/wire/recbatch.h"
@@ -55,6 +56,7 @@ struct restore {
     size_t norphans, cap_orphans;
     unsigned part; /* being scanned */
     bool dirty;
+    struct seeding *seeding;
     struct writer **writers;
     unsigned flushing;
 };
@@ -582,12 +584,35 @@ static void task_done(struct work *w)
         run_work(r, settle_work, settled);
 }
 
+static void scanned(struct work *w);
+
+/* The changelog has been filled from a savepoint: now its last commit is looked for again. */
+static void seeded_cb(void *arg, int status, const char *why)
+{
+    struct restore *r = arg;
+    seeding_free(r->seeding);
+    r->seeding = NULL;
+    if (status) {
+        r->status = status;
+        snprintf(r->why, sizeof r->why, "%s", why);
+        finish(r);
+        return;
+    }
+    for (unsigned i = 0; i < r->ntasks; i++) /* what was beside the old changelog */
+        r->tasks[i] = (struct task_restore){.r = r, .t = &r->j->tasks[i], .offset = -1, .aim = -1};
+    run_work(r, scan_work, scanned);
+}
+
 static void scanned(struct work *w)
 {
     struct restore *r = container_of(w, struct restore, work);
     struct job *j = r->j;
     if (r->status) {
         finish(r);
+        return;
+    }
+    if (!r->found && !j->query && !uuid_is_zero(j->def.savepoint)) {
+        r->seeding = seeding_begin(j, seeded_cb, r);
         return;
     }
     uint64_t records = 0;

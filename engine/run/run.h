@@ -31,6 +31,7 @@ struct job_def {
     int64_t created_ms;
     unsigned version;        /* grows with each CREATE OR REPLACE; from 0 */
     bool at_least_once;      /* its output is not part of its transactions: sooner to be seen, and may repeat */
+    struct uuid savepoint;   /* what its changelog is filled from as long as that holds no commit; zero: nothing */
     struct uuid beside;      /* relation that it is the next version of, beside the job that fills it; zero: none */
 };
 void job_def_pack(const struct job_def *j, struct wbuf *out);
@@ -74,6 +75,17 @@ void engine_job_status(struct engine *e, struct uuid job, struct loop *loop, str
                        void (*done_cb)(void *arg, int status, struct job_status *st), void *arg);
 /* Waits until the job runs (or failed); then done_cb with 0 or E_... and the sentence. For DDL that answers when it is up. */
 void engine_job_await(struct engine *e, struct uuid job, struct loop *loop, void (*done_cb)(void *arg, int status, const char *why), void *arg);
+
+/* ---- Savepoints: what a running job holds at a commit, as a file DIR/savepoints/<id>.save. A job whose definition names one, with
+ * a fresh changelog topic and a new version, begins as the job that was saved. */
+struct savepoint_facts {
+    int64_t epoch, wall_ms; /* of the commit */
+    uint64_t records, bytes;
+};
+/* done_cb once, on loop: the file is durable, or status and the sentence. */
+void engine_savepoint(struct engine *e, struct uuid job, struct uuid id, struct loop *loop,
+                      void (*done_cb)(void *arg, int status, const char *why, const struct savepoint_facts *facts),
+                      void *arg);
 
 /* ---- Queries: push (until closed or LIMIT) and pull (ends by itself). The plan's sink is PLAN_SINK_QUERY. */
 struct query;

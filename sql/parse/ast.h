@@ -171,6 +171,9 @@ enum ast_kind {
     AST_RESUME,
     AST_PROMOTE,  /* name: of the relation whose next version runs beside */
     AST_DISCARD, /* the same */
+    AST_SAVEPOINT,      /* of the job in name, as language */
+    AST_RESTORE,        /* the job in name from the savepoint in language */
+    AST_DROP_SAVEPOINT, /* name */
     AST_SHOW,     /* text: STREAMS, TABLES, ... */
     AST_DESCRIBE, /* relation, or job */
     AST_DESCRIBE_FUNCTION,
@@ -196,7 +199,7 @@ struct ast_statement {
     struct ast_rows rows;   /* INSERT */
     struct ast_types types; /* FUNCTION: of the arguments */
     struct ast_type result;
-    struct ast_name language;
+    struct ast_name language; /* FUNCTION; a savepoint's name */
     struct str text, value; /* SHOW what; SET name, value; FUNCTION library, symbol */
     struct place text_place;
     struct ast_limit limit;

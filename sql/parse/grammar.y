@@ -20,7 +20,7 @@
 
 %fallback ID ALL ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ESCAPE EXISTS EXPLAIN EXTENDED FINAL FUNCTION
   FUNCTIONS GRACE IF JOBS KEY LANGUAGE LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES
-  REPLACE RESUME RETENTION RETURNS SET SHOW SIZE STREAM STREAMS TABLE TABLES TERMINATE TOPIC TOPICS TUMBLING UNDEFINE UNSET
+  REPLACE RESTORE RESUME RETENTION RETURNS SAVEPOINT SAVEPOINTS SET SHOW SIZE STREAM STREAMS TABLE TABLES TERMINATE TOPIC TOPICS TUMBLING UNDEFINE UNSET
   VARIABLES WINDOW.
 
 %left OR.
@@ -145,6 +145,19 @@ statement(A) ::= RESUME ALL. { A = parse_node(p, AST_RESUME); A->all = true; }
 statement(A) ::= PROMOTE name(N). { A = parse_node(p, AST_PROMOTE); A->name = N; }
 statement(A) ::= DISCARD name(N). { A = parse_node(p, AST_DISCARD); A->name = N; }
 
+statement(A) ::= SAVEPOINT name(N) AS name(S). {
+    A = parse_node(p, AST_SAVEPOINT);
+    A->name = N, A->language = S;
+}
+statement(A) ::= RESTORE name(N) FROM name(S). {
+    A = parse_node(p, AST_RESTORE);
+    A->name = N, A->language = S;
+}
+statement(A) ::= DROP SAVEPOINT if_exists(I) name(N). {
+    A = parse_node(p, AST_DROP_SAVEPOINT);
+    A->if_clause = I, A->name = N;
+}
+
 /* ---- Looking */
 show ::= SHOW.
 show ::= LIST.
@@ -154,6 +167,7 @@ shown(A) ::= TABLES(A).
 shown(A) ::= TOPICS(A).
 shown(A) ::= QUERIES(A).
 shown(A) ::= JOBS(A).
+shown(A) ::= SAVEPOINTS(A).
 shown(A) ::= FUNCTIONS(A).
 shown(A) ::= PROPERTIES(A).
 shown(A) ::= VARIABLES(A).

@@ -516,6 +516,22 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
     case AST_DISCARD:
         put_name_or_all(pr, "DISCARD ", st);
         break;
+    case AST_SAVEPOINT:
+        PUT("SAVEPOINT ");
+        put_name(pr, &st->name);
+        PUT(" AS ");
+        put_name(pr, &st->language);
+        break;
+    case AST_RESTORE:
+        PUT("RESTORE ");
+        put_name(pr, &st->name);
+        PUT(" FROM ");
+        put_name(pr, &st->language);
+        break;
+    case AST_DROP_SAVEPOINT:
+        wbuf_str(pr->out, st->if_clause ? STR("DROP SAVEPOINT IF EXISTS ") : STR("DROP SAVEPOINT "));
+        put_name(pr, &st->name);
+        break;
     case AST_SHOW:
         PUT("SHOW ");
         put_upper(pr, st->text);

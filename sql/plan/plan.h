@@ -36,6 +36,7 @@ enum prepared_kind {
     PREPARED_ROWS,   /* SHOW, DESCRIBE, EXPLAIN: print `rows` */
     PREPARED_PRINT,  /* PRINT topic */
     PREPARED_SET,    /* SET, UNSET: settings_put(session's props, name, value) */
+    PREPARED_SAVEPOINT, /* SAVEPOINT: engine_savepoint(job, savepoint), then prepared_saved makes it a CHANGE */
     PREPARED_DEFINE, /* DEFINE, UNDEFINE: the same for the variables */
     PREPARED_NOTHING /* IF [NOT] EXISTS that found nothing to do: print `message`; also a text without a statement */
 };
@@ -66,6 +67,8 @@ struct prepared {
     /* CHANGE. The change is owned by this struct. */
     bool has_change;
     struct change change;
+    struct uuid savepoint; /* SAVEPOINT: id of the new one */
+    const struct savepoint *saved; /* what prepared_saved needs */
     struct uuid caught_up; /* a job that must have taken in what was there when it began, or the change is refused */
     struct uuid job; /* the job created or resumed; for ROWS: the one described (DESCRIBE, EXPLAIN job); zero: none */
 
@@ -97,6 +100,8 @@ int statement_prepare(struct prepared *out, struct str text, const struct statem
                       struct diag *d) MUST_USE;
 /* Does a CREATE say what this text says, however they are laid out? */
 bool statement_says_the_same(struct ast_statement *new, const char *old_text, struct arena *a);
+/* A savepoint's file is there: the change that gives it its name. */
+void prepared_saved(struct prepared *p, const struct savepoint_facts *facts, struct arena *a);
 void prepared_fini(struct prepared *p); /* releases the change; any kind */
 
 #endif

@@ -222,7 +222,8 @@ int prepare_show(struct stmt *st)
         void (*show)(struct stmt *st);
     } table[] = {{"STREAMS", show_streams},       {"TABLES", show_tables},      {"TOPICS", show_topics},
                  {"QUERIES", show_jobs},          {"JOBS", show_jobs},          {"FUNCTIONS", show_functions},
-                 {"PROPERTIES", show_properties}, {"VARIABLES", show_variables}};
+                 {"PROPERTIES", show_properties}, {"VARIABLES", show_variables},
+                 {"SAVEPOINTS", savepoints_show}};
     for (unsigned i = 0; i < ARRAY_LEN(table); i++)
         if (str_eq_nocase(st->ast->text, str_of(table[i].what)))
             table[i].show(st);

@@ -142,6 +142,12 @@ static int prepare(struct stmt *st)
         return prepare_insert(st);
     case AST_SELECT:
         return prepare_select(st);
+    case AST_SAVEPOINT:
+        return prepare_savepoint(st);
+    case AST_RESTORE:
+        return prepare_restore(st);
+    case AST_DROP_SAVEPOINT:
+        return prepare_drop_savepoint(st);
     case AST_PROMOTE:
         return prepare_promote(st);
     case AST_DISCARD:

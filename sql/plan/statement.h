@@ -101,6 +101,12 @@ int prepare_discard(struct stmt *st);
 const struct object *beside_find(const struct image *im, struct uuid relation, struct arena *a, struct job_def *def);
 int64_t stmt_topic_records(const struct stmt *st, struct uuid topic, bool *trimmed); /* -1: not known */
 
+/* ---- savepoint.c */
+int prepare_savepoint(struct stmt *st);
+int prepare_restore(struct stmt *st);
+int prepare_drop_savepoint(struct stmt *st);
+void savepoints_show(struct stmt *st);
+
 /* ---- query.c */
 int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, struct plan **out);
 

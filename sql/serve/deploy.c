@@ -127,3 +127,25 @@ void promote_begin(struct session *s)
     session_hold(s);
     engine_job_status(s->serve->engine, s->p.caught_up, s->loop, &s->memory, asked_cb, s);
 }
+
+/* ---- Savepoints: the file first, then its name. */
+
+static void saved_cb(void *arg, int status, const char *why, const struct savepoint_facts *facts)
+{
+    struct session *s = arg;
+    if (!session_release(s))
+        return;
+    if (status) {
+        session_error(s, status, "55000", "the savepoint was not taken: %s", why);
+        session_fail(s);
+        return;
+    }
+    prepared_saved(&s->p, facts, &s->memory);
+    session_commit(s);
+}
+
+void savepoint_begin(struct session *s)
+{
+    session_hold(s);
+    engine_savepoint(s->serve->engine, s->p.job, s->p.savepoint, s->loop, saved_cb, s);
+}

@@ -401,6 +401,9 @@ static void dispatch(struct session *s)
     case PREPARED_PRINT:
         print_begin(s);
         break;
+    case PREPARED_SAVEPOINT:
+        savepoint_begin(s);
+        break;
     case PREPARED_SET:
         run_set(s, false);
         break;

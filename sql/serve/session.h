@@ -84,6 +84,8 @@ struct image *session_image(struct session *s); /* that a statement sees; gives 
 void session_commit(struct session *s);         /* the change that was prepared */
 /* plan: tells what the prepared statement would do (err: why it would be refused), and goes on as if it had. */
 void plan_statement(struct session *s, int err);
+/* Has the engine save the job, then commits its name. */
+void savepoint_begin(struct session *s);
 /* The change waits for a job to have caught up: refused, or committed. */
 void promote_begin(struct session *s);
 /* Of a file that is deployed: 1: nothing to do, told; 0: go on; E_SQL: refused, in s->diag. */

@@ -15,6 +15,9 @@ static const char usage[] =
     "       weir job describe NAME [options]\n"
     "       weir job pause|resume|terminate NAME|--all [options]\n"
     "       weir job promote|discard NAME [options]\n"
+    "       weir job savepoint NAME --as SAVEPOINT [options]\n"
+    "       weir job restore NAME --from SAVEPOINT [options]\n"
+    "       weir job savepoints [options]\n"
     "       weir job wait [NAME] [options]\n"
     "\n"
     "  list       every job: state, lag, rates, rows\n"
@@ -24,6 +27,9 @@ static const char usage[] =
     "  terminate  end it for good, with its state; what it filled stays (also: drop)\n"
     "  promote    put the next version of NAME, which runs beside it, in its place\n"
     "  discard    end the next version of NAME, with its topic (also: rollback)\n"
+    "  savepoint  keep what it holds at a commit, state and place in its input, under a name\n"
+    "  restore    let it be as it was then, and go on from there; a table's rows go back too, a stream's records stay\n"
+    "  savepoints what is kept (DROP SAVEPOINT takes it away)\n"
     "  wait       until the jobs have caught up with their input and committed\n"
     "\n"
     "  --server HOST:PORT   speak to this server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
@@ -41,10 +47,11 @@ static const char usage[] =
 
 struct job_options {
     const char *server, *data;
+    const char *as, *from;
     int64_t wait_ms;
     bool all;
 };
-enum verb_takes { NAME_NONE, NAME_MAYBE, NAME_ONE, NAME_OR_ALL };
+enum verb_takes { NAME_NONE, NAME_MAYBE, NAME_ONE, NAME_OR_ALL, NAME_AS, NAME_FROM };
 struct verb {
     const char *name;
     enum verb_takes takes;
@@ -140,6 +147,36 @@ static int discard(struct client *c, struct str name, const struct job_options *
     return run_on(c, "DISCARD ", name);
 }
 
+static int two_names(struct client *c, const char *before, struct str name, const char *between, const char *other)
+{
+    struct wbuf w;
+    wbuf_init(&w);
+    wbuf_str(&w, str_of(before));
+    ast_print_name(name, &w);
+    wbuf_str(&w, str_of(between));
+    ast_print_name(str_of(other), &w);
+    wbuf_u8(&w, ';');
+    int code = client_run(c, wbuf_view(&w));
+    wbuf_fini(&w);
+    return code;
+}
+
+static int savepoint(struct client *c, struct str name, const struct job_options *o)
+{
+    return two_names(c, "SAVEPOINT ", name, " AS ", o->as);
+}
+
+static int restore(struct client *c, struct str name, const struct job_options *o)
+{
+    return two_names(c, "RESTORE ", name, " FROM ", o->from);
+}
+
+static int savepoints(struct client *c, struct str name, const struct job_options *o)
+{
+    (void)name, (void)o;
+    return client_run(c, STR("SHOW SAVEPOINTS;"));
+}
+
 static int wait_for(struct client *c, struct str name, const struct job_options *o)
 {
     return client_wait(c, name, o->wait_ms);
@@ -150,14 +187,17 @@ static const struct verb verbs[] = {
     {"list", NAME_NONE, list},      {"describe", NAME_ONE, describe},        {"pause", NAME_OR_ALL, pause_job},
     {"resume", NAME_OR_ALL, resume}, {"terminate", NAME_OR_ALL, terminate}, {"wait", NAME_MAYBE, wait_for},
     {"promote", NAME_ONE, promote},  {"discard", NAME_ONE, discard},        {"rollback", NAME_ONE, discard},
+    {"savepoint", NAME_AS, savepoint}, {"restore", NAME_FROM, restore},     {"savepoints", NAME_NONE, savepoints},
     {"stop", NAME_OR_ALL, pause_job}, {"start", NAME_OR_ALL, resume},       {"drop", NAME_OR_ALL, terminate}};
 
-enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR, OPT_ALL };
+enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM };
 static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
                                              {"data", required_argument, NULL, OPT_DATA},
                                              {"mode", required_argument, NULL, OPT_MODE},
                                              {"for", required_argument, NULL, OPT_FOR},
                                              {"all", no_argument, NULL, OPT_ALL},
+                                             {"as", required_argument, NULL, OPT_AS},
+                                             {"from", required_argument, NULL, OPT_FROM},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
@@ -187,6 +227,12 @@ static bool parse_options(int argc, char **argv, struct job_options *o, struct c
         case OPT_FOR:
             good = shell_seconds(optarg, &o->wait_ms);
             break;
+        case OPT_AS:
+            o->as = optarg;
+            break;
+        case OPT_FROM:
+            o->from = optarg;
+            break;
         case OPT_ALL:
             o->all = true;
             break;
@@ -208,14 +254,19 @@ static bool parse_options(int argc, char **argv, struct job_options *o, struct c
     return *code == EXIT_GOOD;
 }
 
-static bool takes(const struct verb *v, int args, bool all)
+static bool takes(const struct verb *v, int args, const struct job_options *o)
 {
+    bool all = o->all;
+    if ((o->as != NULL) != (v->takes == NAME_AS) || (o->from != NULL) != (v->takes == NAME_FROM))
+        return false;
     switch (v->takes) {
     case NAME_NONE:
         return args == 0 && !all;
     case NAME_MAYBE:
         return args <= 1 && !all;
     case NAME_ONE:
+    case NAME_AS:
+    case NAME_FROM:
         return args == 1 && !all;
     case NAME_OR_ALL:
         break;
@@ -223,7 +274,7 @@ static bool takes(const struct verb *v, int args, bool all)
     return args + all == 1;
 }
 
-static const struct verb *verb_of(int argc, char **argv, bool all, int *code)
+static const struct verb *verb_of(int argc, char **argv, const struct job_options *o, int *code)
 {
     const char *name = argc > optind ? argv[optind] : NULL;
     *code = EXIT_USAGE;
@@ -231,15 +282,17 @@ static const struct verb *verb_of(int argc, char **argv, bool all, int *code)
         const struct verb *v = &verbs[i];
         if (strcmp(v->name, name) != 0)
             continue;
-        if (takes(v, argc - optind - 1, all))
+        if (takes(v, argc - optind - 1, o))
             return v;
         *code = wrong(v->takes == NAME_OR_ALL ? "the name of one job is needed, or --all"
+                      : v->takes == NAME_AS   ? "the name of one job is needed, and --as"
+                      : v->takes == NAME_FROM ? "the name of one job is needed, and --from"
                       : v->takes == NAME_ONE  ? "the name of one job is needed"
                                               : "too many arguments",
                       NULL);
         return NULL;
     }
-    *code = wrong(name ? "no such verb" : "list, describe, pause, resume, terminate, promote, discard or wait?", name);
+    *code = wrong(name ? "no such verb" : "list, describe, pause, resume, terminate, promote, discard, savepoint, restore or wait?", name);
     return NULL;
 }
 
@@ -250,7 +303,7 @@ int cmd_job(int argc, char **argv)
     struct target target;
     int code;
     client_init(&c, "");
-    const struct verb *v = parse_options(argc, argv, &o, &c, &code) ? verb_of(argc, argv, o.all, &code) : NULL;
+    const struct verb *v = parse_options(argc, argv, &o, &c, &code) ? verb_of(argc, argv, &o, &code) : NULL;
     if (v && !target_open(&target, o.data ? NULL : shell_server(o.server), o.data)) {
         code = EXIT_STATEMENT;
     } else if (v) {

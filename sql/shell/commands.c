@@ -118,13 +118,14 @@ static const struct {
     {"INSERT", "INSERT INTO name (column, ...) VALUES (value, ...), ...;"},
     {"CREATE FUNCTION", "CREATE FUNCTION name(type, ...) RETURNS type LANGUAGE C AS 'library.so', 'symbol';"},
     {"DROP", "DROP STREAM|TABLE [IF EXISTS] name [DELETE TOPIC];   DROP FUNCTION name;"},
-    {"SHOW", "SHOW STREAMS|TABLES|TOPICS|JOBS|FUNCTIONS|PROPERTIES|VARIABLES;"},
+    {"SHOW", "SHOW STREAMS|TABLES|TOPICS|JOBS|SAVEPOINTS|FUNCTIONS|PROPERTIES|VARIABLES;"},
     {"DESCRIBE", "DESCRIBE name [EXTENDED];   DESCRIBE FUNCTION name;"},
     {"EXPLAIN", "EXPLAIN statement;   EXPLAIN CREATE OR REPLACE ...;   EXPLAIN job;"},
     {"PRINT", "PRINT topic [FROM BEGINNING] [LIMIT n];"},
     {"PAUSE", "PAUSE job|ALL;   RESUME job|ALL;   TERMINATE job|ALL;"},
     {"PROMOTE", "PROMOTE name;   DISCARD name;   the next version that SET 'replace.mode' = 'beside'; made "
                 "CREATE OR REPLACE start"},
+    {"SAVEPOINT", "SAVEPOINT job AS name;   RESTORE job FROM name;   SHOW SAVEPOINTS;   DROP SAVEPOINT name;"},
     {"SET", "SET 'property' = 'value';   UNSET 'property';"},
     {"DEFINE", "DEFINE name = 'value';   then ${name} stands for it;   UNDEFINE name;"},
 };

@@ -1,0 +1,426 @@
+#include "engine/run/savepoint.h"
+#include "log/base/crc32c.h"
+#include "log/base/trace.h"
+#include "log/wire/recbatch.h"
+#include <stdio.h>
+
+#define SAVE_MAGIC "WEIRSAVE"
+#define SAVE_VERSION 1
+#define SAVE_HEADER 16          /* magic, version, number of partitions */
+#define SAVE_ENTRY 12           /* partition, bytes of the key, bytes of the value */
+#define SAVE_FOOTER 16          /* END, number of entries, CRC32C of all before */
+#define SAVE_END UINT32_MAX     /* in place of a partition */
+#define SAVE_NULL UINT32_MAX    /* in place of the value's bytes */
+#define SAVE_PIECE (1u << 20)
+#define SAVE_ENTRY_MAX (64u << 20) /* no record is larger */
+
+static char *save_path(struct engine *e, struct uuid id, const char *suffix)
+{
+    char name[UUID_TEXT], path[4096];
+    uuid_format(id, name);
+    snprintf(path, sizeof path, "%s/savepoints/%s.save%s", store_dir(broker_store(engine_broker(e))), name, suffix);
+    return xstrdup(path);
+}
+
+static struct disk *save_disk(struct engine *e) { return store_disk(broker_store(engine_broker(e))); }
+
+/* ---- Writing. */
+
+struct save_out {
+    struct saving *s;
+    struct file *f;
+    int64_t pos;
+    uint32_t crc, partition;
+    struct wbuf w;
+};
+
+static int put_out(struct save_out *o)
+{
+    int err = file_write(o->f, o->pos, o->w.data, o->w.len);
+    o->crc = crc32c(o->crc, o->w.data, o->w.len);
+    o->pos += (int64_t)o->w.len;
+    wbuf_reset(&o->w);
+    return err;
+}
+
+static int put_entry(struct save_out *o, struct str key, struct str value)
+{
+    wbuf_be32(&o->w, o->partition);
+    wbuf_be32(&o->w, (uint32_t)key.len);
+    wbuf_be32(&o->w, value.ptr ? (uint32_t)value.len : SAVE_NULL);
+    wbuf_str(&o->w, key);
+    wbuf_str(&o->w, value);
+    o->s->facts.records++;
+    return o->w.len > SAVE_PIECE ? put_out(o) : 0;
+}
+
+/* Commits before the last say nothing any more. */
+static int saved_cb(void *arg, const struct record *rec)
+{
+    struct changelog_key k;
+    if (changelog_key_parse(&k, rec->key) != 0)
+        return E_CORRUPT;
+    return k.commit ? 0 : put_entry(arg, rec->key, rec->value);
+}
+
+static int write_all(struct save_out *o)
+{
+    struct saving *s = o->s;
+    int err = 0;
+    wbuf_str(&o->w, STR(SAVE_MAGIC));
+    wbuf_be32(&o->w, SAVE_VERSION);
+    wbuf_be32(&o->w, s->nparts);
+    for (o->partition = 0; !err && o->partition < s->nparts; o->partition++) {
+        struct view *v = s->views[o->partition];
+        err = view_scan(v, v->log_start, v->high_watermark, saved_cb, o);
+    }
+    o->partition = 0;
+    if (!err)
+        err = put_entry(o, wbuf_view(&s->commit_key), wbuf_view(&s->commit));
+    if (!err)
+        err = put_out(o);
+    uint32_t crc = o->crc;
+    wbuf_be32(&o->w, SAVE_END);
+    wbuf_be64(&o->w, s->facts.records);
+    wbuf_be32(&o->w, crc);
+    if (!err)
+        err = put_out(o);
+    return err;
+}
+
+static int write_file(struct saving *s)
+{
+    struct disk *disk = save_disk(s->e);
+    char *temp = save_path(s->e, s->id, ".part"), dir[4096];
+    struct save_out o = {.s = s};
+    snprintf(dir, sizeof dir, "%s/savepoints", store_dir(broker_store(engine_broker(s->e))));
+    int err = disk_mkdir(disk, dir);
+    if (!err)
+        err = disk_sync_dir(disk, store_dir(broker_store(engine_broker(s->e))));
+    if (!err)
+        err = disk_open(disk, temp, FILE_WRITE | FILE_CREATE | FILE_TRUNC, &o.f);
+    wbuf_init(&o.w);
+    if (!err)
+        err = write_all(&o);
+    if (!err)
+        err = file_sync(o.f);
+    if (o.f)
+        file_close(o.f);
+    if (!err)
+        err = disk_rename(disk, temp, s->path);
+    if (!err)
+        err = disk_sync_dir(disk, dir);
+    if (err && o.f && disk_unlink(disk, temp) != 0)
+        trace(WARN, "run", "savepoint_not_removed path=%s", temp);
+    s->facts.bytes = (uint64_t)o.pos;
+    wbuf_fini(&o.w);
+    xfree(temp);
+    return err;
+}
+
+static void save_work(struct work *w)
+{
+    struct saving *s = container_of(w, struct saving, work);
+    s->status = write_file(s);
+    if (s->status)
+        snprintf(s->why, sizeof s->why, "%.200s cannot be written: %s", s->path, err_text(s->status));
+}
+
+/* ---- One saving from its cut to its answer. */
+
+static void answer_cb(struct msg *m)
+{
+    struct saving *s = container_of(m, struct saving, msg);
+    for (unsigned i = 0; i < s->nparts; i++) {
+        counted_release(&s->views[i]->c);
+        part_release(s->parts[i]);
+    }
+    xfree(s->views);
+    xfree(s->parts);
+    xfree(s->path);
+    wbuf_fini(&s->commit);
+    wbuf_fini(&s->commit_key);
+    s->done_cb(s->arg, s->status, s->why, &s->facts);
+    xfree(s);
+}
+
+static void answer(struct saving *s)
+{
+    s->msg.run_cb = answer_cb;
+    loop_post(s->back, &s->msg);
+}
+
+static void save_done(struct work *w) { answer(container_of(w, struct saving, work)); }
+
+void saving_fail(struct saving *s, int status, const char *why)
+{
+    s->status = status;
+    snprintf(s->why, sizeof s->why, "%s", why);
+    answer(s);
+}
+
+static void cut(struct saving *s, struct job *j)
+{
+    unsigned n = j->changelog.n;
+    s->views = xzalloc(n * sizeof *s->views);
+    s->parts = xzalloc(n * sizeof *s->parts);
+    for (unsigned i = 0; i < n; i++) {
+        struct view *v = part_view(j->changelog.parts[i]);
+        if (!v) {
+            saving_fail(s, E_STORAGE, "its changelog cannot be read");
+            return;
+        }
+        s->views[i] = v;
+        s->parts[i] = part_acquire(j->changelog.parts[i]);
+        s->nparts = i + 1;
+    }
+    commit_pack(&j->last, &s->commit);
+    changelog_key_commit(&s->commit_key);
+    s->facts.epoch = j->last.epoch;
+    s->facts.wall_ms = j->last.wall_ms;
+    s->path = save_path(s->e, s->id, "");
+    s->work = (struct work){.loop = j->home, .lane = LANE_HEAVY, .work_cb = save_work, .done_cb = save_done};
+    loop_work(j->home, LANE_HEAVY, &s->work);
+}
+
+void saving_begin(struct saving *s, struct job *j)
+{
+    wbuf_init(&s->commit);
+    wbuf_init(&s->commit_key);
+    list_add_tail(&j->savings, &s->link);
+    if (!sm_is(&j->sm, J_RUNNING) || j->fresh || j->last.epoch == 0)
+        saving_cancel(j);
+    else if (sm_is(&j->epochs.sm, EPOCH_IDLE))
+        saving_cut(j);
+}
+
+void saving_cut(struct job *j)
+{
+    for (struct list *l; (l = list_pop(&j->savings)) != NULL;)
+        cut(container_of(l, struct saving, link), j);
+}
+
+void saving_cancel(struct job *j)
+{
+    for (struct list *l; (l = list_pop(&j->savings)) != NULL;)
+        saving_fail(container_of(l, struct saving, link), E_CANCELED, "the job does not run");
+}
+
+/* ---- Filling a changelog. */
+
+struct seeding {
+    struct job *j;
+    void (*done_cb)(void *arg, int status, const char *why);
+    void *arg;
+    struct work work;
+    struct file *f;
+    char *path;
+    int64_t pos, end; /* of the entries: next to read, where the footer begins */
+    char *piece;
+    size_t len, cap;
+    bool last; /* the commit alone is left, and all else is durable */
+    struct writer **writers;
+    bool *written;
+    unsigned flushing;
+    int status;
+    char why[500];
+};
+
+static int damaged(struct seeding *s, const char *what)
+{
+    if (!s->status)
+        snprintf(s->why, sizeof s->why, "savepoint %.300s is damaged: %s", s->path, what);
+    return s->status = E_CORRUPT;
+}
+
+static int read_at(struct seeding *s, int64_t pos, void *p, size_t n)
+{
+    int64_t got = file_read(s->f, pos, p, n);
+    if (got < 0) {
+        snprintf(s->why, sizeof s->why, "savepoint %.300s cannot be read: %s", s->path, err_text((int)got));
+        return s->status = (int)got;
+    }
+    return (size_t)got == n ? 0 : damaged(s, "it is cut short");
+}
+
+/* The whole file is checked before anything of it is believed. */
+static int check_file(struct seeding *s)
+{
+    uint8_t head[SAVE_HEADER], foot[SAVE_FOOTER];
+    uint32_t crc = 0;
+    s->end = file_size(s->f) - SAVE_FOOTER;
+    if (s->end < SAVE_HEADER)
+        return damaged(s, "it is cut short");
+    for (int64_t pos = 0; pos < s->end && !atomic_load(&s->j->canceled); pos += SAVE_PIECE) {
+        size_t n = (size_t)MIN(s->end - pos, (int64_t)SAVE_PIECE);
+        if (read_at(s, pos, s->piece, n))
+            return s->status;
+        crc = crc32c(crc, s->piece, n);
+    }
+    if (atomic_load(&s->j->canceled))
+        return s->status = E_CANCELED;
+    if (read_at(s, 0, head, sizeof head) || read_at(s, s->end, foot, sizeof foot))
+        return s->status;
+    if (memcmp(head, SAVE_MAGIC, 8) != 0 || be32(foot) != SAVE_END || be32(foot + 12) != crc)
+        return damaged(s, "its checksum does not hold");
+    if (be32(head + 8) > SAVE_VERSION)
+        return damaged(s, "a newer version of weir wrote it");
+    if (be32(head + 12) != s->j->plan->parallelism)
+        return damaged(s, "it is of another job");
+    s->pos = SAVE_HEADER;
+    return 0;
+}
+
+static void open_work(struct work *w)
+{
+    struct seeding *s = container_of(w, struct seeding, work);
+    struct disk *disk = save_disk(s->j->engine);
+    struct arena a;
+    arena_init(&a);
+    s->piece = xalloc(s->cap = SAVE_PIECE);
+    s->status = disk_open(disk, s->path, FILE_READ, &s->f);
+    if (s->status)
+        snprintf(s->why, sizeof s->why, "savepoint %.300s cannot be opened: %s", s->path, err_text(s->status));
+    else if (check_file(s) == 0)
+        (void)disk_remove_tree(disk, job_state_path(s->j, NULL, &a));
+    arena_fini(&a);
+}
+
+/* Whole entries from pos on, at least one. */
+static void read_work(struct work *w)
+{
+    struct seeding *s = container_of(w, struct seeding, work);
+    size_t want = (size_t)MIN(s->end - s->pos, (int64_t)SAVE_PIECE);
+    uint8_t head[SAVE_ENTRY];
+    if (read_at(s, s->pos, head, sizeof head))
+        return;
+    size_t value = be32(head + 8) == SAVE_NULL ? 0 : be32(head + 8), first = SAVE_ENTRY + be32(head + 4) + value;
+    if (be32(head + 4) > SAVE_ENTRY_MAX || value > SAVE_ENTRY_MAX || (int64_t)first > s->end - s->pos) {
+        (void)damaged(s, "an entry has no end");
+        return;
+    }
+    want = MAX(want, first);
+    if (want > s->cap)
+        s->piece = xrealloc(s->piece, s->cap = want);
+    s->len = want;
+    (void)read_at(s, s->pos, s->piece, want);
+}
+
+static void run(struct seeding *s, void (*work_cb)(struct work *), void (*done_cb)(struct work *))
+{
+    s->work = (struct work){.loop = s->j->home, .lane = LANE_HEAVY, .work_cb = work_cb, .done_cb = done_cb};
+    loop_work(s->j->home, LANE_HEAVY, &s->work);
+}
+
+static void read_done(struct work *w);
+
+static void seeding_step(struct seeding *s)
+{
+    if (atomic_load(&s->j->canceled) && !s->status)
+        s->status = E_CANCELED;
+    if (s->status || s->pos == s->end)
+        s->done_cb(s->arg, s->status, s->why);
+    else
+        run(s, read_work, read_done);
+}
+
+static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_offset)
+{
+    struct seeding *s = arg;
+    (void)base_offset, (void)end_offset;
+    if (status && !s->status) {
+        s->status = status;
+        snprintf(s->why, sizeof s->why, "its changelog cannot be written: %s", err_text(status));
+    }
+    if (--s->flushing == 0)
+        seeding_step(s);
+}
+
+static int put_record(struct seeding *s, unsigned partition, struct str key, struct str value)
+{
+    if (partition >= s->j->changelog.n)
+        return damaged(s, "it is of another job");
+    if (!s->writers[partition]) {
+        struct job *j = s->j;
+        int err = writer_open(&s->writers[partition], broker_store(engine_broker(j->engine)),
+                              j->changelog.parts[partition], j->home);
+        if (err) {
+            snprintf(s->why, sizeof s->why, "its changelog cannot be written: %s", err_text(err));
+            return s->status = err;
+        }
+    }
+    writer_record(s->writers[partition], loop_wall_ms(s->j->home), key, value);
+    s->written[partition] = true;
+    return 0;
+}
+
+/* The entries of a piece go out; a commit waits until all before it is durable. */
+static void put_piece(struct seeding *s)
+{
+    struct rbuf r = rbuf_of(s->piece, s->len);
+    size_t used = 0;
+    while (rbuf_left(&r) >= SAVE_ENTRY) {
+        uint32_t partition = rbuf_be32(&r), nkey = rbuf_be32(&r), nvalue = rbuf_be32(&r);
+        struct str key = rbuf_bytes(&r, nkey), value = nvalue == SAVE_NULL ? STR_NULL : rbuf_bytes(&r, nvalue);
+        struct changelog_key k;
+        if (r.err)
+            break;
+        if (changelog_key_parse(&k, key) != 0) {
+            (void)damaged(s, "an entry has no key");
+            break;
+        }
+        if (k.commit && !s->last) {
+            s->last = true;
+            break;
+        }
+        if (put_record(s, partition, key, value))
+            break;
+        used = s->len - rbuf_left(&r);
+    }
+    s->pos += (int64_t)used;
+}
+
+static void read_done(struct work *w)
+{
+    struct seeding *s = container_of(w, struct seeding, work);
+    if (!s->status)
+        put_piece(s);
+    s->flushing = 1;
+    for (unsigned i = 0; i < s->j->changelog.n; i++)
+        if (s->written[i]) {
+            s->written[i] = false;
+            s->flushing++;
+            writer_flush(s->writers[i], flushed_cb, s);
+        }
+    flushed_cb(s, 0, 0, 0);
+}
+
+static void open_done(struct work *w) { seeding_step(container_of(w, struct seeding, work)); }
+
+struct seeding *seeding_begin(struct job *j, void (*done_cb)(void *arg, int status, const char *why), void *arg)
+{
+    struct seeding *s = xzalloc(sizeof *s);
+    s->j = j;
+    s->done_cb = done_cb;
+    s->arg = arg;
+    s->path = save_path(j->engine, j->def.savepoint, "");
+    s->writers = xzalloc(j->changelog.n * sizeof *s->writers);
+    s->written = xzalloc(j->changelog.n * sizeof *s->written);
+    trace(INFO, "run", "restoring_savepoint job=%s path=%s", j->def.name, s->path);
+    run(s, open_work, open_done);
+    return s;
+}
+
+void seeding_free(struct seeding *s)
+{
+    for (unsigned i = 0; i < s->j->changelog.n; i++)
+        if (s->writers[i])
+            writer_close(s->writers[i]);
+    if (s->f)
+        file_close(s->f);
+    xfree(s->piece);
+    xfree(s->path);
+    xfree(s->writers);
+    xfree(s->written);
+    xfree(s);
+}

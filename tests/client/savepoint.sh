@@ -1,0 +1,94 @@
+#!/bin/bash
+# A savepoint keeps what a job held at a commit; the job goes back to it and on from there, a table's topic too, as if what came
+# since had never been read: over kill -9, another version in between, and to the sentence about a file that is damaged.
+set -u
+fail() { echo "FAILED: $*"; [ -e trace ] && tail -20 trace; exit 1; }
+start() {
+    : >ready
+    "$WEIR" server --data data --listen 127.0.0.1:0 >ready 2>>trace &
+    server=$!
+    until grep -q ready ready; do kill -0 "$server" || fail "$(cat trace)"; sleep 0.02; done
+    export WEIR_SERVER=$(sed -n 's/.*listen=\([^ ]*\).*/\1/p' ready)
+}
+crash() { { kill -KILL "$server" && wait "$server"; } 2>/dev/null; start; }
+put() { for k in a b c; do printf '%s%s\t{"v":%d,"w":1}\n' $k "$2" "$1"; done | "$WEIR" produce s -K $'\t' --quiet || fail produce; }
+ask() { "$WEIR" sql --mode csv -e "$1"; }
+topic() { # the table as its topic says, by a reader of committed records
+    "$WEIR" consume t --until-end --json 2>/dev/null | python3 -c 'import json, sys
+rows = {}
+for line in sys.stdin:
+    record = json.loads(line)
+    rows[record["key"]] = record["value"]
+for k in sorted(rows):
+    if rows[k] is not None:
+        print(k, rows[k])'
+}
+start
+cat >v1.sql <<'SQL'
+CREATE STREAM s (k VARCHAR KEY, v INT, w INT) WITH (TOPIC='s', PARTITIONS=4);
+CREATE TABLE t AS SELECT k, SUM(v) AS total, MAX(v) AS top FROM s GROUP BY k;
+SQL
+"$WEIR" deploy v1.sql >/dev/null || fail "v1"
+for i in $(seq 20); do put "$i" "$((i % 5))"; done
+"$WEIR" job wait || fail "wait"
+"$WEIR" job savepoint t --as sp1 >/dev/null 2>said || fail "savepoint: $(cat said)"
+"$WEIR" job savepoint t --as sp1 2>/dev/null && fail "the same name twice"
+"$WEIR" job savepoint nothing --as sp2 2>/dev/null && fail "of no job"
+[ "$("$WEIR" job savepoints --mode csv | cut -d, -f1,2 | tail -1)" = "sp1,t" ] || fail "list: $("$WEIR" job savepoints --mode csv)"
+
+# what is read meanwhile is read again after the restore, once; the savepoint's rows are there at once
+put 1000 new
+put 7 0
+"$WEIR" job wait
+ask "SELECT * FROM t ORDER BY k;" >now
+"$WEIR" job pause t >/dev/null 2>&1 || fail pause
+"$WEIR" job restore t --from sp1 >/dev/null 2>said || fail "restore: $(cat said)"
+crash
+"$WEIR" job resume t >/dev/null 2>said || fail "resume: $(cat said)"
+"$WEIR" job wait
+ask "SELECT * FROM t ORDER BY k;" >after
+diff now after || fail "what came since was not read again once"
+"$WEIR" consume t --until-end --json | grep '"key":"anew"' | grep -q '"value":null' || fail "what the savepoint lacks was not taken back"
+
+# another version in between, with more columns: both go back
+"$WEIR" sql -e "CREATE OR REPLACE TABLE t AS SELECT k, SUM(v) AS total, MAX(v) AS top, SUM(w) AS n FROM s GROUP BY k HAVING SUM(v) > 100;" >/dev/null 2>&1 || fail replace
+put 5 1
+"$WEIR" job wait
+"$WEIR" job restore t --from sp1 >/dev/null 2>said || fail "restore over another version: $(cat said)"
+"$WEIR" job wait
+ask "SELECT * FROM t ORDER BY k;" >after
+ask "SELECT k, SUM(v) AS total, MAX(v) AS top FROM s GROUP BY k ORDER BY k;" >want
+diff want after || fail "restored over another version"
+crash
+put 6 2
+"$WEIR" job wait
+ask "SELECT * FROM t ORDER BY k;" >after
+ask "SELECT k, SUM(v) AS total, MAX(v) AS top FROM s GROUP BY k ORDER BY k;" >want
+diff want after || fail "after the restore and kill -9"
+[ "$(topic | cut -d' ' -f1)" = "$(tail -n +2 want | cut -d, -f1)" ] || fail "keys of the topic: $(topic)"
+
+# restored under kill -9
+for i in 1 2 3 4 5; do
+    "$WEIR" job restore t --from sp1 >/dev/null 2>&1 &
+    restoring=$!
+    sleep 0.0$i
+    crash
+    wait "$restoring"
+    put "$i" "$i"
+done
+"$WEIR" job wait
+ask "SELECT * FROM t ORDER BY k;" >after
+ask "SELECT k, SUM(v) AS total, MAX(v) AS top FROM s GROUP BY k ORDER BY k;" >want
+diff want after || fail "restored under kill -9"
+
+# a file with one byte changed is named, and nothing of it is taken
+file=$(echo data/savepoints/*.save)
+printf '\377' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") / 2)) conv=notrunc 2>/dev/null
+"$WEIR" job restore t --from sp1 2>said && fail "restored from a damaged file"
+grep -q "is damaged: its checksum" said || fail "damaged: $(cat said)"
+"$WEIR" sql -e "DROP SAVEPOINT sp1;" >/dev/null 2>&1 || fail "drop"
+[ "$("$WEIR" job savepoints)" = "" ] || fail "dropped and listed"
+crash
+[ -e "$file" ] && fail "the file of a dropped savepoint stays"
+kill "$server"
+wait "$server"
