@@ -160,6 +160,12 @@ static int aborted_load(struct pass *ps)
     return err;
 }
 
+/* Its key is not one of the log's keys, even if a record has the same. */
+static bool is_marker(const struct recbatch *rb)
+{
+    return rb->attributes & RECBATCH_CONTROL && !BUG("compact_marker_is_record");
+}
+
 static bool is_aborted(const struct pass *ps, const struct recbatch *rb)
 {
     if (!(rb->attributes & RECBATCH_TXN))
@@ -212,8 +218,7 @@ static int map_step(struct pass *ps, int64_t bytes)
         if (r == 0) {
             feed_close(&ps->feed);
             ps->seg++;
-        } else if (recbatch_last_offset(&rb) >= ps->from && !(rb.attributes & RECBATCH_CONTROL) &&
-                   !is_aborted(ps, &rb)) {
+        } else if (recbatch_last_offset(&rb) >= ps->from && !is_marker(&rb) && !is_aborted(ps, &rb)) {
             r = map_batch(ps, &rb);
         }
         if (r < 0)
@@ -533,7 +538,7 @@ static int group_batch(struct pass *ps, const struct recbatch *rb, const uint8_t
     bool whole = recbatch_last_offset(rb) + 1 == ps->out.seg->name.end || is_last_of_producer(ps, rb);
     int err = records_open(ps, rb, &plain);
     if (!err)
-        err = rb->attributes & RECBATCH_CONTROL ? marker_judge(ps, rb, whole, &v) : batch_judge(ps, rb, &plain, &v);
+        err = is_marker(rb) ? marker_judge(ps, rb, whole, &v) : batch_judge(ps, rb, &plain, &v);
     if (err)
         return err;
     bool stamped = rb->attributes & RECBATCH_DELETE_HORIZON;
