@@ -177,11 +177,12 @@
 #else
 #define STATELOG_READ_BYTES 262144
 #endif
-/* Segments of the internal topics, as Kafka has them; a record of ours must fit one. */
+/* Segments of the internal topics. Only closed ones are compacted and a start replays the rest, so they are smaller than
+ * Kafka's 100 MiB; the largest record must fit one. */
 #ifdef TINY
 #define STATELOG_SEGMENT_BYTES 65536
 #else
-#define STATELOG_SEGMENT_BYTES 104857600
+#define STATELOG_SEGMENT_BYTES 16777216
 #endif
 
 /* ---- state */

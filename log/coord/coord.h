@@ -35,12 +35,12 @@ struct coord_part {
 };
 enum coord_flags {
     /* The caller is of this process: wait while the log is being read, while the step before is not durable or an old
-     * transaction is being ended, instead of COORDINATOR_LOAD_IN_PROGRESS and CONCURRENT_TRANSACTIONS. */
+     * transaction is being ended, instead of COORDINATOR_LOAD_IN_PROGRESS and CONCURRENT_TRANSACTIONS. The latter still
+     * comes if a partition of the old one does not take its marker: that may last until a restart. */
     COORD_WAIT = 1,
     COORD_V2 = 2,       /* KIP-890 part 2: the end of a transaction gives the epoch of the next */
     COORD_EXPECT = 4,   /* init: producer_id and epoch tell whom the caller takes itself for */
-    /* Wait for the step before as well, but not for the log, nor for one that has to be tried again: clients would come
-     * back after some 100 ms for what is over in one. */
+    /* The same but for the log: clients would come back after some 100 ms for what is over in one. */
     COORD_BRIEFLY = 8,
 };
 /* One request. The caller fills from, done_cb, flags, txn_id and what the function names; all is borrowed until

@@ -90,10 +90,10 @@ static void ask_answer(struct txn_ask *x, const struct txn_effects *fx)
     ask_end(x, fx->error);
 }
 
-/* Whether it waits for what the entry is doing now. */
+/* Whether it waits for what the entry is doing now: not for a marker that a broken partition will not take. */
 static bool is_patient(const struct txn_entry *e, const struct txn_ask *x)
 {
-    return x->call->flags & COORD_WAIT || (x->call->flags & COORD_BRIEFLY && !e->stuck);
+    return x->call->flags & (COORD_WAIT | COORD_BRIEFLY) && !e->stuck;
 }
 
 /* ---- what a machine wants */
@@ -224,13 +224,8 @@ static bool is_marked(int16_t error)
 static void marks_again(struct txn_entry *e)
 {
     timer_start(&e->retry, MARK_RETRY_MS);
-    LIST_EACH_SAFE(l, &e->waiting) {
-        struct txn_ask *x = container_of(l, struct txn_ask, link);
-        if (is_patient(e, x))
-            continue;
-        list_remove(l);
-        ask_end(x, K_CONCURRENT_TRANSACTIONS);
-    }
+    for (struct list *l; (l = list_pop(&e->waiting));)
+        ask_end(container_of(l, struct txn_ask, link), K_CONCURRENT_TRANSACTIONS);
 }
 
 static void marked(struct coord_markers *m)

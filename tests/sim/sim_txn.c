@@ -518,10 +518,67 @@ static void test_histories(void **state)
     seed_now = 0;
 }
 
+static int16_t end_sync(struct simnode *n, const struct init_producer_id_response *p)
+{
+    struct end_txn_request in = {STR("one"), p->producer_id, p->producer_epoch, true};
+    struct end_txn_response out;
+    assert_int_equal(simnode_ask(n, 26, 3, &in, &out), 0);
+    return out.error_code;
+}
+
+/* A topic that is deleted under an open transaction does not keep it from its end; nor does a restart in between. */
+static void test_deleted_topic(void **state)
+{
+    (void)state;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        struct world *w = xzalloc(sizeof *w);
+        simnode_init(&w->n, test_seed(), 2);
+        simnode_open(&w->n);
+        create_topic(w);
+        struct init_producer_id_request init;
+        struct init_producer_id_response p;
+        init_producer_id_request_init(&init);
+        init.transactional_id = STR("one");
+        init.transaction_timeout_ms = 60000;
+        assert_int_equal(simnode_ask(&w->n, 22, 4, &init, &p), 0);
+        int32_t parts[] = {0, 1};
+        struct add_partitions_to_txn_request_old_topic t = {STR("t"), parts, 2};
+        struct add_partitions_to_txn_request add;
+        struct add_partitions_to_txn_response added;
+        add_partitions_to_txn_request_init(&add);
+        add.v3_and_below_transactional_id = STR("one");
+        add.v3_and_below_producer_id = p.producer_id;
+        add.v3_and_below_producer_epoch = p.producer_epoch;
+        add.v3_and_below_topics = &t;
+        add.v3_and_below_topics_n = 1;
+        assert_int_equal(simnode_ask(&w->n, 24, 3, &add, &added), 0);
+        assert_int_equal(added.results_by_topic_v3_and_below[0].results_by_partition[1].partition_error_code, 0);
+        struct str name = STR("t");
+        struct delete_topics_request del;
+        struct delete_topics_response deleted;
+        delete_topics_request_init(&del);
+        del.topic_names = &name;
+        del.topic_names_n = 1;
+        assert_int_equal(simnode_ask(&w->n, 20, 5, &del, &deleted), 0);
+        assert_int_equal(deleted.responses[0].error_code, 0);
+        if (restarts)
+            simnode_crash(&w->n);
+        int16_t code;
+        while ((code = end_sync(&w->n, &p)) == K_COORDINATOR_LOADING) {
+        }
+        assert_int_equal(code, 0);
+        quiesce(w);
+        check_coordinator(w);
+        simnode_close(&w->n);
+        xfree(w);
+    }
+}
+
 int main(void)
 {
     trace_level = ERROR;
     signal(SIGABRT, on_abort);
-    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, say_seed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, say_seed),
+                                       cmocka_unit_test(test_deleted_topic)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
