@@ -2,6 +2,7 @@
 #include "log/base/alloc.h"
 #include "log/base/crc32c.h"
 #include "log/base/err.h"
+#include "log/base/fault.h"
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -129,7 +130,9 @@ static int f_sync(sqlite3_file *base, int flags)
 {
     (void)flags;
     struct vfs_file *f = (struct vfs_file *)base;
+    FAULT("checkpoint.before_sync");
     int err = file_sync(f->file);
+    FAULT("checkpoint.after_sync");
     if (!err && f->sync_dir)
         err = sync_parent(f->vfs, f->path);
     if (err)

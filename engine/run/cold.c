@@ -1,5 +1,6 @@
 #include "engine/run/cold.h"
 #include "engine/run/job.h"
+#include "log/base/fault.h"
 #include "log/base/limits.h"
 #include "log/base/trace.h"
 #include <errno.h>
@@ -128,9 +129,11 @@ static int put_some(struct cold *c, struct cold_put *p)
 {
     size_t buckets = list_empty(&c->fetches) ? COLD_PUT_BUCKETS : COLD_PUT_BUCKETS / 8 + 1;
     int err = p->done < p->n ? checkpoint_put(c->cp, p->changes, p->n, &p->done, buckets, p->offset) : 0;
+    FAULT("checkpoint.piece");
     if (err || p->done < p->n)
         return err;
     err = checkpoint_seal(c->cp, p->offset, p->note);
+    FAULT("checkpoint.sealed");
     const struct checkpoint_size *sizes;
     c->nnow = err ? 0 : checkpoint_sizes(c->cp, &sizes);
     c->now = xrealloc(c->now, (c->nnow + 1) * sizeof *c->now);

@@ -14,6 +14,7 @@
 #include "engine/run/fold.h"
 #include "engine/run/job.h"
 #include "engine/run/savepoint.h"
+#include "log/base/fault.h"
 #include "log/base/limits.h"
 #include "log/base/trace.h"
 #include "log/wire/recbatch.h"
@@ -320,6 +321,7 @@ static int bulk_flush(struct bulk *b)
         err = atomic_load(&b->tr->r->j->canceled)
                   ? E_CANCELED
                   : checkpoint_put(b->cp, b->fold.changes, b->fold.n, &done, RESTORE_PUT_BUCKETS, b->aim);
+    FAULT("restart.folded");
     fold_reset(&b->fold);
     return err;
 }

@@ -1,6 +1,7 @@
 /* The home loop keeps the adds that wait: those of later transactions until theirs is open, those of the open one until
  * the request that is under way has been answered; then all of them go in the next. */
 #include "log/client/txn.h"
+#include "log/base/fault.h"
 #include "log/base/map.h"
 #include "log/coord/coord.h"
 #include "log/wire/wire.h"
@@ -157,6 +158,7 @@ static void added_cb(struct coord_call *call)
 {
     struct txn *t = container_of(call, struct txn, call);
     int status = status_of(call->error);
+    FAULT("epoch.parts_added");
     for (unsigned i = 0; !status && i < call->nparts; i++)
         status = status_of(call->parts[i].error);
     for (unsigned i = 0; !status && i < call->nparts; i++)
@@ -198,7 +200,7 @@ static void add_waiting(struct txn *t)
     for (struct list *l; (l = list_pop(&t->waiting)) != NULL;) {
         struct txn_add *a = container_of(l, struct txn_add, link);
         CHECK(a->number >= t->number);
-        if (a->number > t->number || !t->open) {
+        if ((a->number > t->number && !BUG("epoch_submits_early")) || !t->open) {
             list_add_tail(&later, l);
             continue;
         }

@@ -67,38 +67,6 @@ int load_topic_id(struct remote *rm, const char *topic, struct uuid *id, struct 
     return rc;
 }
 
-int load_topic_count(struct remote *rm, const char *topic, int64_t *count, struct diag *d)
-{
-    struct list_offsets_request in;
-    struct list_offsets_request_topic t;
-    struct list_offsets_request_partition parts[LOAD_PARTS];
-    struct list_offsets_response out;
-    struct arena a;
-    arena_init(&a);
-    list_offsets_request_init(&in);
-    list_offsets_request_topic_init(&t);
-    t.name = str_of(topic);
-    t.partitions = parts;
-    t.partitions_n = LOAD_PARTS;
-    for (int32_t i = 0; i < LOAD_PARTS; i++) {
-        list_offsets_request_partition_init(&parts[i]);
-        parts[i].partition_index = i;
-        parts[i].timestamp = -1; /* the end */
-    }
-    in.topics = &t;
-    in.topics_n = 1;
-    *count = 0;
-    int rc = remote_call(rm, WIRE_LIST_OFFSETS, -1, &in, &out, &a, d);
-    for (uint32_t i = 0; rc == 0 && i < out.topics_n; i++)
-        for (uint32_t k = 0; k < out.topics[i].partitions_n && rc == 0; k++) {
-            *count += MAX(out.topics[i].partitions[k].offset, 0);
-            if (out.topics[i].partitions[k].error_code)
-                rc = refused(d, "count", topic, out.topics[i].partitions[k].error_code);
-        }
-    arena_fini(&a);
-    return rc;
-}
-
 /* ---- records */
 
 enum { PRODUCE_VERSION = 12 }; /* the newest that names topics by name */

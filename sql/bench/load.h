@@ -8,8 +8,6 @@ enum { LOAD_PARTS = 4, LOAD_INFLIGHT = 5, LOAD_BATCH_BYTES = 65536 };
 int load_topic_make(struct remote *rm, const char *topic, struct diag *d) MUST_USE; /* LOAD_PARTS partitions */
 int load_topic_drop(struct remote *rm, const char *topic, struct diag *d) MUST_USE;
 int load_topic_id(struct remote *rm, const char *topic, struct uuid *out, struct diag *d) MUST_USE;
-/* Records in the topic: the sum of its partitions' ends. */
-int load_topic_count(struct remote *rm, const char *topic, int64_t *out, struct diag *d) MUST_USE;
 
 /* Sends batches with acks=all, LOAD_INFLIGHT requests on their way. */
 struct load {

@@ -106,16 +106,6 @@ struct query_kind {
     int (*check)(struct bench_query *q);
 };
 
-static int check_filter(struct bench_query *q)
-{
-    int64_t n;
-    int rc = load_topic_count(q->rm, "cheap", &n, q->b->diag);
-    if (rc == 0 && n != (int64_t)q->passing)
-        rc = diag_set(q->b->diag, E_CORRUPT, "the filter gave %lld records and should have given %llu", (long long)n,
-                      (unsigned long long)q->passing);
-    return rc;
-}
-
 static void add_counts(void *arg, const struct answer *an)
 {
     for (unsigned i = 0; an->kind == ANSWER_ROWS && i < an->nrows; i++) {
@@ -123,6 +113,16 @@ static void add_counts(void *arg, const struct answer *an)
         str_to_i64(an->cells[(i + 1) * an->ncells - 1].text, &n);
         *(int64_t *)arg += n;
     }
+}
+
+static int check_filter(struct bench_query *q)
+{
+    int64_t n = 0; /* not by offsets, which transactions' markers take too */
+    int rc = ask_run(&q->ask, "SELECT COUNT(*) AS n FROM cheap;", add_counts, &n, q->b->diag);
+    if (rc == 0 && n != (int64_t)q->passing)
+        rc = diag_set(q->b->diag, E_CORRUPT, "the filter gave %lld records and should have given %llu", (long long)n,
+                      (unsigned long long)q->passing);
+    return rc;
 }
 
 static int check_count(struct bench_query *q)
