@@ -11,6 +11,7 @@
  * of an epoch that was not committed; a new version of a job may have no row for what the one before wrote. One worker
  * reads the records back: keys that a sink knows are written again in the next epoch, for the others it writes a
  * tombstone. */
+#include "engine/run/dead.h"
 #include "engine/run/fold.h"
 #include "engine/run/job.h"
 #include "engine/run/savepoint.h"
@@ -202,6 +203,8 @@ static void scan_work(struct work *w)
         find_changes(r);
     if (!r->status)
         r->status = find_starts(j);
+    if (!r->status && j->fresh)
+        dead_remove_files(j);
     if (r->status)
         snprintf(r->why, sizeof r->why, "its commits cannot be read back from the changelog: %s",
                  r->status == E_UNSUPPORTED ? "a version of weir without transactions wrote them; create the job again"
@@ -451,6 +454,8 @@ static void task_work(struct work *w)
         set_time(tr);
     if (!tr->status && tr->r->j->fresh)
         repeat(tr);
+    if (!tr->status && tr->r->j->fresh)
+        tr->status = dead_find(t);
 }
 
 /* ---- 3. the output of tables */

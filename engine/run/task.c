@@ -1,4 +1,5 @@
 #include "engine/run/task.h"
+#include "engine/run/dead.h"
 #include "engine/run/job.h"
 #include "log/base/fault.h"
 #include "log/base/limits.h"
@@ -125,6 +126,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     t->done = (struct commit_task){.task = t->id, .watermark_ms = WATERMARK_NONE};
     t->changelog_end = -1;
     wbuf_init(&t->key);
+    map_init(&t->dead);
     t->env = (struct op_env){.task = t,
                              .output = env_output,
                              .result = env_result,
@@ -220,6 +222,7 @@ void task_fini(struct task *t)
     park_fini(t);
     cold_free(t->cold);
     wbuf_fini(&t->key);
+    map_fini(&t->dead);
 }
 
 /* ---- telling home */
@@ -397,12 +400,8 @@ static void flush_output(struct task *t, struct task_output *o)
     flush(t, o->writer, o, bytes);
 }
 
-static void put_change(void *arg, unsigned store, struct str key, struct str value)
+static void put_changelog(struct task *t, struct str key, struct str value)
 {
-    struct task *t = arg;
-    CHECK(store < 1u << 16);
-    if (t->job->query)
-        return;
     if (!t->changelog) {
         int err = writer_open_txn(&t->changelog, broker_store(engine_broker(t->job->engine)), t->changelog_part,
                                   t->loop, t->job->txn);
@@ -411,10 +410,21 @@ static void put_change(void *arg, unsigned store, struct str key, struct str val
             return;
         }
     }
+    writer_record(t->changelog, loop_wall_ms(t->loop), key, value);
+    t->changelog_bytes += key.len + value.len;
+}
+
+static void put_tombstone(struct task *t, struct str key) { put_changelog(t, key, STR_NULL); }
+
+static void put_change(void *arg, unsigned store, struct str key, struct str value)
+{
+    struct task *t = arg;
+    CHECK(store < 1u << 16);
+    if (t->job->query)
+        return;
     wbuf_reset(&t->key);
     changelog_key_state(t->id, t->marker_op->node->store << 16 | store, key, &t->key);
-    writer_record(t->changelog, loop_wall_ms(t->loop), wbuf_view(&t->key), value);
-    t->changelog_bytes += t->key.len + value.len;
+    put_changelog(t, wbuf_view(&t->key), value);
 }
 
 static void ops_committed(struct task *t, int64_t epoch)
@@ -467,6 +477,7 @@ static void mark_end(struct task *t)
     t->mark_begun = false;
     park_marked(t);
     exchange_marker(t, epoch);
+    dead_bury(t, put_tombstone);
     if (t->changelog_bytes)
         flush(t, t->changelog, NULL, 0);
     flush_outputs(t);

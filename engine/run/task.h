@@ -16,6 +16,7 @@
 #include "engine/run/turns.h"
 #include "engine/run/source.h"
 #include "engine/run/watermark.h"
+#include "log/base/map.h"
 #include "log/base/sm.h"
 
 struct job;
@@ -118,6 +119,8 @@ struct task {
     bool wrote, cut_wrote;     /* flushed something: since the last marker, for `epoch` */
     struct op *marker_op;      /* whose marker runs, for the changelog's keys */
     struct wbuf key;
+    struct map dead; /* dead.h: keys of the changelog that nobody owns any more */
+    size_t dead_bytes;
 
     uint64_t rows_out; /* records to topics, rows to clients */
     char first_error[160];

@@ -301,9 +301,11 @@
 #ifdef TINY
 #define ENGINE_FLUSH_BYTES 512
 #define ENGINE_UNFLUSHED_BYTES 4096
+#define ENGINE_DEAD_BYTES 65536 /* keys of state that a new version drops, held in memory by a task */
 #else
 #define ENGINE_FLUSH_BYTES 262144
 #define ENGINE_UNFLUSHED_BYTES 8388608
+#define ENGINE_DEAD_BYTES 67108864
 #endif
 /* All partitions of a task together: so that a stopped task always waits for bytes that are on their way. */
 #define ENGINE_COLLECTED_BYTES (ENGINE_UNFLUSHED_BYTES / 2)

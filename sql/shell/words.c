@@ -66,6 +66,7 @@ static void refresh(struct words *w)
     add_rows(w, STR("SHOW TOPICS;"), false);
     add_rows(w, STR("SHOW FUNCTIONS;"), false);
     add_rows(w, STR("SHOW JOBS;"), false);
+    add_rows(w, STR("SHOW SAVEPOINTS;"), false);
     w->fresh = true;
 }
 

@@ -47,6 +47,8 @@ same t "SELECT k, SUM(v) AS total FROM s GROUP BY k ORDER BY k;" "v1"
 grep -q '^replace  t' plan && grep -q 'keep     groups by k' plan && grep -q 'go on    stream s' plan || fail "plan of v2: $(cat plan)"
 "$WEIR" deploy v2.sql >/dev/null || fail "v2"
 [ "$(ask "SELECT * FROM t;")" = "k,total" ] || fail "what the condition leaves out: $(ask "SELECT * FROM t;")"
+changelog=$("$WEIR" topic list | grep -o '__job[^ "]*')
+[ "$("$WEIR" consume "$changelog" --until-end --json | grep -c '"value":null')" = 3 ] || fail "rows of the sink before are not dropped"
 crash
 put 7
 same t "SELECT k, SUM(v) AS total FROM s GROUP BY k HAVING SUM(v) > 10 ORDER BY k;" "v2"
@@ -77,6 +79,7 @@ same t_next "SELECT k, SUM(v) AS total, SUM(w) AS n FROM s GROUP BY k ORDER BY k
 "$WEIR" job promote t 2>/dev/null; [ $? = 1 ] || fail "promoted what is not there"
 "$WEIR" deploy v3.sql --beside >/dev/null 2>&1 && "$WEIR" job wait || fail "v3 again"
 "$WEIR" job promote t >said 2>&1 || fail "promote: $(cat said)"
+"$WEIR" job describe t | grep -q '^job t: running' || fail "its name after promote: $("$WEIR" job describe t | head -1)"
 crash
 put 2
 same t "SELECT k, SUM(v) AS total, SUM(w) AS n FROM s GROUP BY k ORDER BY k;" "after promote"
