@@ -1,47 +1,77 @@
 #!/usr/bin/env python3
-"""Jobs through crashes: while rows, updates and deletes come in, the server is killed with -9 (or loses what was not synced);
-in the end every table equals SQLite's answer over the same rows, in the pull query and in the output topic, and every stream
-holds each row exactly once, in order, for readers of committed records. Tables are also made from streams that jobs write.
+"""The crash oracle: jobs of every kind of operator, and chains of them, exactly once through crashes.
 
     jobs.py kill|power [ROUNDS] [SEED]
 
-Some rounds also lose the state folder, a part of a checkpoint file, or one bit of it. Environment: WEIR, BUILD."""
-import json, math, os, random, shutil, sqlite3, subprocess, sys, time
-from collections import Counter
+While rows, updates and deletes come in, the server dies: at a random moment, or at a named fault point of log, engine and
+state (each of them, in turn). power: what no completed sync covers is lost as well. Some rounds also lose the state folder, a
+part of one of its files, or one bit. After a restart, with another number of shards, and once the jobs have caught up:
+
+- every table equals SQLite's answer over the rows that the input topics hold, in the pull query and in its topic;
+- every row of an output stream is there once, and those of a key are in order;
+- no table's topic tells a key the same value twice in a row, and counts never go back;
+- no transaction is left open: every job reaches lag 0, though it reads committed records only.
+
+A new world, with an empty folder, begins every WORLD rounds. Environment: WEIR, BUILD, ROOT."""
+import collections, json, math, os, random, re, shutil, sqlite3, subprocess, sys, time
 
 from server import WEIR, Server
 
+WORLD = 25
 SETUP = """
-CREATE STREAM sales (id INT KEY, product INT, amount INT, price DOUBLE) WITH (TOPIC='sales', PARTITIONS=4);
+CREATE STREAM sales (product INT KEY, seq INT, amount INT, price DOUBLE, at BIGINT)
+  WITH (TOPIC='sales', PARTITIONS=4, TIMESTAMP='at');
 CREATE TABLE products (product INT PRIMARY KEY, category VARCHAR, rank INT) WITH (TOPIC='products', PARTITIONS=2);
 CREATE TABLE shelves (product INT PRIMARY KEY, shelf VARCHAR) WITH (TOPIC='shelves', PARTITIONS=3);
+CREATE STREAM even AS SELECT product, seq, amount * 2 AS twice FROM sales WHERE amount % 2 = 0;
+CREATE STREAM sorted WITH (PARTITIONS=3) AS SELECT s.product AS product, s.seq AS seq, p.category AS category
+  FROM sales s LEFT JOIN products p ON s.product = p.product;
+CREATE STREAM tens AS SELECT product, seq, twice FROM even WHERE twice % 10 = 0;
 CREATE TABLE by_product AS SELECT product, COUNT(*) AS n, SUM(amount) AS total, MIN(amount) AS low, MAX(amount) AS high,
   AVG(price) AS price FROM sales GROUP BY product;
+CREATE TABLE by_digit AS SELECT amount % 7 AS digit, COUNT(*) AS n, SUM(amount) AS total FROM sales GROUP BY amount % 7;
+CREATE TABLE by_hour AS SELECT product, COUNT(*) AS n, SUM(amount) AS total FROM sales
+  WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 10000 DAYS) GROUP BY product;
 CREATE TABLE odd AS SELECT product, COUNT(*) AS n FROM sales GROUP BY product HAVING COUNT(*) % 3 <> 0;
 CREATE TABLE by_category AS SELECT category, COUNT(*) AS n, SUM(rank) AS ranks, MIN(rank) AS low, MAX(rank) AS high
   FROM products GROUP BY category;
 CREATE TABLE placed AS SELECT p.product AS product, p.category AS category, s.shelf AS shelf FROM products p
   LEFT JOIN shelves s ON p.product = s.product;
-CREATE STREAM big AS SELECT product, amount, price FROM sales WHERE amount >= 500;
-CREATE STREAM named AS SELECT b.product AS product, b.amount AS amount FROM big b WHERE b.amount % 2 = 0;
-CREATE TABLE chained AS SELECT product, COUNT(*) AS n, SUM(amount) AS total FROM named GROUP BY product;
+CREATE TABLE evens AS SELECT product, COUNT(*) AS n, SUM(twice) AS total FROM even GROUP BY product;
+CREATE TABLE sizes AS SELECT n AS size, COUNT(*) AS products FROM by_product GROUP BY n;
 """
+# Table: its columns, SQLite's answer, and whether its column n can only grow.
 TABLES = {
     'by_product': ('product, n, total, low, high, price', """SELECT product, COUNT(*), SUM(amount), MIN(amount), MAX(amount),
-        EXACT_AVG(price) FROM sales GROUP BY 1"""),
-    'odd': ('product, n', 'SELECT product, COUNT(*) FROM sales GROUP BY 1 HAVING COUNT(*) % 3 <> 0'),
+        EXACT_AVG(price) FROM sales GROUP BY 1""", True),
+    'by_digit': ('digit, n, total', 'SELECT amount % 7, COUNT(*), SUM(amount) FROM sales GROUP BY 1', True),
+    'by_hour': ('product, windowstart, n, total', """SELECT product, at / 3600000 * 3600000, COUNT(*), SUM(amount) FROM sales
+        GROUP BY 1, 2""", True),
+    'odd': ('product, n', 'SELECT product, COUNT(*) FROM sales GROUP BY 1 HAVING COUNT(*) % 3 <> 0', False),
     'by_category': ('category, n, ranks, low, high', """SELECT category, COUNT(*), SUM(rank), MIN(rank), MAX(rank) FROM products
-        GROUP BY 1"""),
+        GROUP BY 1""", False),
     'placed': ('product, category, shelf', """SELECT p.product, p.category, s.shelf FROM products p LEFT JOIN shelves s
-        ON p.product = s.product"""),
-    'chained': ('product, n, total', """SELECT product, COUNT(*), SUM(amount) FROM sales WHERE amount >= 500 AND amount % 2 = 0
-        GROUP BY 1"""),
+        ON p.product = s.product""", False),
+    'evens': ('product, n, total', 'SELECT product, COUNT(*), SUM(amount * 2) FROM sales WHERE amount % 2 = 0 GROUP BY 1', True),
+    'sizes': ('size, products', 'SELECT n, COUNT(*) FROM (SELECT COUNT(*) AS n FROM sales GROUP BY product) GROUP BY 1', False),
 }
-STREAMS = {
-    'big': (('PRODUCT', 'AMOUNT', 'PRICE'), 'SELECT product, amount, price FROM sales WHERE amount >= 500'),
-    'named': (('PRODUCT', 'AMOUNT'), 'SELECT product, amount FROM sales WHERE amount >= 500 AND amount % 2 = 0'),
-}
+STREAMS = {'even': 'SELECT product, seq FROM sales WHERE amount % 2 = 0',
+           'tens': 'SELECT product, seq FROM sales WHERE amount % 10 = 0', 'sorted': 'SELECT product, seq FROM sales'}
+INPUTS = {'sales': ('product', 'seq', 'amount', 'price', 'at'), 'products': ('product', 'category', 'rank'),
+          'shelves': ('product', 'shelf')}
 JOBS = len(TABLES) + len(STREAMS)
+
+
+def fault_points():
+    """Every point named in the sources of what a job runs through."""
+    found = set()
+    for folder in ('log', 'engine', 'state'):
+        for where, _, files in os.walk(os.path.join(os.environ['ROOT'], folder)):
+            for name in files:
+                if name.endswith('.c'):
+                    with open(os.path.join(where, name)) as source:
+                        found.update(re.findall(r'\bFAULT\("([^"]+)"\)', source.read()))
+    return sorted(found)
 
 
 class ExactAvg:
@@ -59,7 +89,7 @@ class ExactAvg:
 
 class Jobs(Server):
     def damage_state(self):
-        """The checkpoints are a copy: their loss or damage must cost time only."""
+        """The state's files are a copy: their loss or damage must cost time only."""
         files = [os.path.join(d, f) for d, _, fs in os.walk(os.path.join(self.folder, 'state')) for f in fs]
         if not files:
             return
@@ -89,76 +119,123 @@ class Jobs(Server):
         return [json.loads(line) for line in run.stdout.splitlines()]
 
     def feed(self, topic, records):
+        """The server may die meanwhile: what the topic holds then is what counts."""
         lines = ''.join(f'{k}\t{"" if v is None else json.dumps(v)}\n' for k, v in records)
-        run = subprocess.run([WEIR, 'produce', topic, '--server', self.address, '-K', '\t', '-Z', '--quiet'], input=lines,
-                             text=True, capture_output=True)
-        if run.returncode != 0:
-            sys.exit(f'produce: {run.stderr}')
+        subprocess.run([WEIR, 'produce', topic, '--server', self.address, '-K', '\t', '-Z', '--quiet'], input=lines, text=True,
+                       capture_output=True)
+
+    def read(self, topics):
+        """The records of each topic under read_committed, those of a partition in order."""
+        runs = [subprocess.Popen([WEIR, 'consume', t, '--server', self.address, '--until-end', '--json'],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for t in topics]
+        records = {}
+        for topic, run in zip(topics, runs):
+            out, err = run.communicate()
+            if run.returncode != 0:
+                self.fail(f'consume {topic}: {err}')
+            records[topic] = [json.loads(line) for line in out.splitlines()]
+        return records
 
 
-def step(server, db, rng, serial):
-    sales = []
-    for _ in range(rng.randrange(300)):
-        row = dict(product=rng.randrange(40), amount=rng.randrange(-50, 1000), price=rng.randrange(1, 10 ** 6) / 100)
-        db.execute('INSERT INTO sales VALUES (?,?,?)', (row['product'], row['amount'], row['price']))
-        sales.append((serial + len(sales), row))
-    server.feed('sales', sales)
-    for table, columns in (('products', ('category', 'rank')), ('shelves', ('shelf',))):
-        changes = []
-        for _ in range(rng.randrange(30)):
-            product = rng.randrange(30)
-            db.execute(f'DELETE FROM {table} WHERE product = ?', (product,))
-            value = None
-            if rng.random() < 0.75:
+class World:
+    def __init__(self, power, rng):
+        self.rng, self.serial = rng, 0
+        self.server = Jobs(power, rng, **{'commit.interval.ms': 20, 'weir.checkpoint.bytes': 20000})
+        shutil.rmtree(self.server.folder, ignore_errors=True)
+        shutil.rmtree(self.server.shadow, ignore_errors=True)
+        self.server.start()
+        self.server.sql(SETUP.replace("WITH (TOPIC", "WITH (KEY_FORMAT='JSON', TOPIC"))
+
+    def step(self):
+        rng = self.rng
+        sales = []
+        for _ in range(rng.randrange(120)):
+            self.serial += 1
+            sales.append((rng.randrange(40), dict(seq=self.serial, amount=rng.randrange(-50, 1000),
+                                                  price=rng.randrange(1, 10 ** 6) / 100, at=rng.randrange(10 * 3600 * 1000))))
+        self.server.feed('sales', sales)
+        for table, columns in (('products', ('category', 'rank')), ('shelves', ('shelf',))):
+            changes = []
+            for _ in range(rng.randrange(25)):
                 value = {c: rng.randrange(20) if c == 'rank' else rng.choice('abcdef') for c in columns}
-                db.execute(f'INSERT INTO {table} VALUES ({",".join("?" * (1 + len(columns)))})', (product, *value.values()))
-            changes.append((product, value))
-        server.feed(table, changes)
-    return serial + len(sales)
+                changes.append((rng.randrange(30), value if rng.random() < 0.75 else None))
+            self.server.feed(table, changes)
 
+    def caught_up(self):
+        jobs = []
+        for _ in range(1200):
+            jobs = self.server.sql('SHOW JOBS;')
+            failed = [j for j in jobs if j['state'] == 'failed']
+            if failed:
+                self.server.fail(f'a job failed: {failed}')
+            if len(jobs) == JOBS and all(j['state'] == 'running' and j['lag'] == 0 for j in jobs):
+                return
+            time.sleep(0.02)
+        self.server.fail(f'the jobs did not catch up: {jobs}')
 
-def caught_up(server):
-    """Twice in a row: what a job has just committed may not have reached the next one of its chain."""
-    calm = 0
-    for _ in range(600):
-        jobs = server.sql('SHOW JOBS;')
-        failed = [j for j in jobs if j['state'] == 'failed']
-        if failed:
-            server.fail(f'a job failed: {failed}')
-        calm = calm + 1 if len(jobs) == JOBS and all(j['state'] == 'running' and j['lag'] == 0 for j in jobs) else 0
-        time.sleep(0.1 if calm else 0.05)
-        if calm == 3:
-            return
-    sys.exit(f'the jobs did not catch up: {jobs}')
+    def settle(self):
+        """Chains: a job may have caught up before the one it reads from wrote its last."""
+        self.caught_up()
+        self.caught_up()
 
+    def oracle(self, records):
+        db = sqlite3.connect(':memory:')
+        db.create_aggregate('EXACT_AVG', 1, ExactAvg)
+        db.executescript("""CREATE TABLE sales (product INT, seq INT, amount INT, price REAL, at INT);
+            CREATE TABLE products (product INT PRIMARY KEY, category TEXT, rank INT);
+            CREATE TABLE shelves (product INT PRIMARY KEY, shelf TEXT);""")
+        for topic, columns in INPUTS.items():
+            for r in records[topic]:
+                key = int(r['key'])
+                if topic != 'sales':
+                    db.execute(f'DELETE FROM {topic} WHERE product = ?', (key,))
+                if r['value'] is not None:
+                    row = {'product': key, **json.loads(r['value'])}
+                    db.execute(f'INSERT INTO {topic} VALUES ({",".join("?" * len(columns))})', [row[c] for c in columns])
+        return db
 
-def compare(server, db):
-    for table, (columns, query) in TABLES.items():
-        wanted = sorted(db.execute(query).fetchall(), key=repr)
-        names = [c.strip() for c in columns.split(',')]
-        got = sorted([tuple(r[c] for c in names) for r in server.sql(f'SELECT {columns} FROM {table};')], key=repr)
-        if got != wanted:
-            sys.exit(f'{table}: here {[r for r in got if r not in wanted][:5]}, SQLite {[r for r in wanted if r not in got][:5]}')
-        out = subprocess.run([WEIR, 'consume', table, '--server', server.address, '--until-end', '--json'], capture_output=True, text=True)
+    def compare(self):
+        server = self.server
+        pulls = server.sql(''.join(f"SELECT '{t}' AS name, {columns} FROM {t};" for t, (columns, _, _) in TABLES.items()))
+        records = server.read([*INPUTS, *TABLES, *STREAMS])
+        db = self.oracle(records)
+        for table, (columns, query, grows) in TABLES.items():
+            names = [c.strip() for c in columns.split(',')]
+            wanted = sorted(db.execute(query).fetchall(), key=repr)
+            got = sorted([tuple(next(v for k, v in r.items() if k.lower() == c) for c in names) for r in pulls
+                          if next(v for k, v in r.items() if k.lower() == 'name') == table], key=repr)
+            if got != wanted:
+                server.fail(f'{table}: here {[r for r in got if r not in wanted][:5]}, '
+                            f'SQLite {[r for r in wanted if r not in got][:5]}')
+            self.compare_topic(table, records[table], len(wanted), grows)
+        for stream, query in STREAMS.items():
+            self.compare_stream(stream, records[stream], db.execute(query).fetchall())
+
+    def compare_topic(self, table, records, nrows, grows):
         last = {}
-        for line in out.stdout.splitlines():
-            r = json.loads(line)
-            last[r['key']] = r['value']
-        if len([v for v in last.values() if v is not None]) != len(wanted):
-            sys.exit(f'{table}: its topic holds {len([v for v in last.values() if v is not None])} rows, SQLite {len(wanted)}')
+        for r in records:
+            value = json.loads(r['value']) if r['value'] is not None else None
+            before = last.get(r['key'])
+            if value == before:
+                self.server.fail(f'{table}: offset {r["offset"]} of partition {r["partition"]} tells {r["key"]} the same again')
+            if grows and value is not None and before is not None and value['n'] <= before['n']:
+                self.server.fail(f'{table}: {r["key"]} went from {before} to {value}')
+            last[r['key']] = value
+        rows = len([v for v in last.values() if v is not None])
+        if rows != nrows:
+            self.server.fail(f'{table}: its topic holds {rows} rows, SQLite {nrows}')
 
-
-def compare_streams(server, db):
-    """Rows of a stream are few of a kind, so that one too many or too few shows as a count."""
-    for stream, (columns, query) in STREAMS.items():
-        out = subprocess.run([WEIR, 'consume', stream, '--server', server.address, '--until-end', '--json'], capture_output=True, text=True)
-        got = []
-        for line in out.stdout.splitlines():
-            value = {k.upper(): v for k, v in json.loads(json.loads(line)['value']).items()}
-            got.append(tuple(value.get(c) for c in columns))
-        wanted = Counter(db.execute(query).fetchall())
-        if Counter(got) != wanted:
-            sys.exit(f'{stream}: too many {list((Counter(got) - wanted).items())[:5]}, missing {list((wanted - Counter(got)).items())[:5]}')
+    def compare_stream(self, stream, records, wanted):
+        got = [(int(r['key']), json.loads(r['value'])['seq']) for r in records]
+        twice = [row for row, n in collections.Counter(got).items() if n > 1]
+        lost, strange = set(wanted) - set(got), set(got) - set(wanted)
+        if twice or lost or strange:
+            self.server.fail(f'{stream}: twice {twice[:5]}, lost {list(lost)[:5]}, never sent {list(strange)[:5]}')
+        last = {}
+        for key, seq in got:
+            if last.get(key, 0) >= seq:
+                self.server.fail(f'{stream}: of {key}, {seq} comes behind {last[key]}')
+            last[key] = seq
 
 
 def main():
@@ -167,31 +244,37 @@ def main():
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 31)
     print(f'{kind}, {rounds} rounds; again with: tests/crash/jobs.py {kind} {rounds} {seed}', flush=True)
     rng = random.Random(seed)
-    server = Jobs(kind == 'power', rng, **{'commit.interval.ms': 20, 'weir.checkpoint.bytes': 20000})
-    server.start()
-    db = sqlite3.connect(':memory:')
-    db.create_aggregate('EXACT_AVG', 1, ExactAvg)
-    db.executescript("""CREATE TABLE sales (product INT, amount INT, price REAL);
-        CREATE TABLE products (product INT PRIMARY KEY, category TEXT, rank INT);
-        CREATE TABLE shelves (product INT PRIMARY KEY, shelf TEXT);""")
-    server.sql(SETUP.replace("WITH (", "WITH (KEY_FORMAT='JSON', "))
-    serial = 0
+    points = fault_points()
+    died = collections.Counter()
+    world, armed = None, 0
     for i in range(rounds):
-        serial = step(server, db, rng, serial)
-        time.sleep(rng.choice([0, rng.uniform(0, 0.15)]))
-        server.crash()
+        if i % WORLD == 0:
+            if world:
+                world.server.stop()
+            world = World(kind == 'power', rng)
+        server = world.server
+        world.step()
+        died[server.die(rng.choice([0, rng.uniform(0, 0.15)]), world.step)] += 1
         if rng.random() < 0.3 and not server.power:
             server.damage_state()
-        server.start()
-        if i % 5 == 4:
-            caught_up(server)
-            compare(server, db)
-            compare_streams(server, db)
-    caught_up(server)
-    compare(server, db)
-    compare_streams(server, db)
-    server.stop()
-    print(f'{rounds} rounds: {len(TABLES)} tables and {len(STREAMS)} streams equal SQLite\'s')
+        if i % 3 == 2 or i % WORLD == WORLD - 1:
+            server.start()
+            world.settle()
+            world.compare()
+        else:
+            point, armed = points[armed % len(points)], armed + 1
+            while not server.start(f'{point}:{rng.choice([1, 2, rng.randrange(1, 20)])}'):
+                died[point] += 1
+    world.settle()
+    world.compare()
+    world.server.stop()
+    for name, n in sorted(died.items()):
+        print(f'{n:6} {name}')
+    missed = [p for p in points if p not in died]
+    print(f'{rounds} rounds: {len(TABLES)} tables and {len(STREAMS)} streams exactly once' +
+          (f'; not reached: {", ".join(missed)}' if missed else ''))
+    if missed and rounds >= 8 * len(points):
+        sys.exit('some fault points were never reached')
 
 
 if __name__ == '__main__':
