@@ -13,7 +13,7 @@ part of one of its files, or one bit. After a restart, with another number of sh
 - no transaction is left open: every job reaches lag 0, though it reads committed records only.
 
 A new world, with an empty folder, begins every WORLD rounds. Environment: WEIR, BUILD, ROOT."""
-import collections, json, math, os, random, re, shutil, sqlite3, subprocess, sys, time
+import collections, json, math, os, random, shutil, sqlite3, subprocess, sys, time
 
 from server import WEIR, Server
 
@@ -62,16 +62,14 @@ INPUTS = {'sales': ('product', 'seq', 'amount', 'price', 'at'), 'products': ('pr
 JOBS = len(TABLES) + len(STREAMS)
 
 
+# Points that no job of these comes by: groups commit offsets for clients; an epoch is aborted after an I/O error only, which is
+# the simulator's business.
+ELSEWHERE = {'group.before_commit', 'group.after_commit', 'epoch.aborted'}
+
+
 def fault_points():
-    """Every point named in the sources of what a job runs through."""
-    found = set()
-    for folder in ('log', 'engine', 'state'):
-        for where, _, files in os.walk(os.path.join(os.environ['ROOT'], folder)):
-            for name in files:
-                if name.endswith('.c'):
-                    with open(os.path.join(where, name)) as source:
-                        found.update(re.findall(r'\bFAULT\("([^"]+)"\)', source.read()))
-    return sorted(found)
+    with open(os.path.join(os.environ['ROOT'], 'tests', 'crash', 'points.txt')) as f:
+        return [line.strip() for line in f if line.strip() and line[0] != '#' and line.strip() not in ELSEWHERE]
 
 
 class ExactAvg:
@@ -140,7 +138,8 @@ class Jobs(Server):
 class World:
     def __init__(self, power, rng):
         self.rng, self.serial = rng, 0
-        self.server = Jobs(power, rng, **{'commit.interval.ms': 20, 'weir.checkpoint.bytes': 20000})
+        self.server = Jobs(power, rng, **{'commit.interval.ms': 20, 'weir.checkpoint.bytes': 20000,
+                                        'log.segment.bytes': 30000, 'log.cleaner.backoff.ms': 100})
         shutil.rmtree(self.server.folder, ignore_errors=True)
         shutil.rmtree(self.server.shadow, ignore_errors=True)
         self.server.start()
@@ -216,7 +215,7 @@ class World:
         for r in records:
             value = json.loads(r['value']) if r['value'] is not None else None
             before = last.get(r['key'])
-            if value == before:
+            if r['key'] in last and value == before:  # but compaction may leave a tombstone alone
                 self.server.fail(f'{table}: offset {r["offset"]} of partition {r["partition"]} tells {r["key"]} the same again')
             if grows and value is not None and before is not None and value['n'] <= before['n']:
                 self.server.fail(f'{table}: {r["key"]} went from {before} to {value}')

@@ -58,8 +58,8 @@ class Server:
     def die(self, after, busy):
         """Ends at the fault point it was started with, or else by kill -9 after so many seconds. busy(): gives it work.
         Answers what it was."""
-        for _ in range(10 if self.fault else 0):
-            if self.ended(0.1):
+        for _ in range(8 if self.fault else 0):
+            if self.ended(0.05):
                 self.lose()
                 return self.fault.split(':')[0]
             busy()
@@ -73,5 +73,6 @@ class Server:
             self.fail('the server did not stop cleanly')
 
     def fail(self, sentence):
+        self.process.kill()
         with open('server.log') as log:
             sys.exit(f'{sentence}\n{log.read()[-3000:]}')
