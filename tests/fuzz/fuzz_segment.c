@@ -11,12 +11,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char *const files[] = {
     "topics/%s/0/00000000000000000000.log",   "topics/%s/0/00000000000000000000.index",
     "topics/%s/0/00000000000000000000.producers", "topics/%s/0/epochs",
-    "wal/0.wal", "checkpoint", "meta.properties", "wal/0.points",
+    "wal/0.wal", "checkpoint", "meta.properties", "wal/0.points", "topics/%s/0/00000000000000000000.txn",
 };
 /* Where a file's checksum stands and what it covers up to the end of the file; 0, 0: none. */
 static const struct {
     size_t at, from;
-} sums[] = {{0, 0}, {4, 8}, {4, 8}, {4, 8}, {4, 8}, {4, 8}, {0, 0}, {4, 8}};
+} sums[] = {{0, 0}, {4, 8}, {4, 8}, {4, 8}, {4, 8}, {4, 8}, {0, 0}, {4, 8}, {0, 0}};
 
 static struct world world;
 #define W (&world)
@@ -27,6 +27,13 @@ static void folder_make(void)
     CHECK(world_open(W, 1) == 0);
     struct part *p = world_part(W, 0, 0);
     part_lead(p, 3);
+    for (int16_t i = 0; i < 6; i++) {
+        struct spec data = {.n = 1, .pid = 6, .epoch = i, .txn = true, .flags = APPEND_VERIFIED};
+        struct spec end = {.n = 1, .pid = 6, .epoch = i, .marker = i % 3 ? ABORT : COMMIT, .flags = APPEND_MARKER};
+        CHECK(world_append(W, p, &data, NULL) == 0);
+        CHECK(world_append(W, p, &end, NULL) == 0);
+    }
+    CHECK(world_append(W, p, &(struct spec){.n = 1, .pid = 7, .txn = true, .flags = APPEND_VERIFIED}, NULL) == 0);
     for (int i = 0; i < 12; i++)
         CHECK(world_append(W, p, &(struct spec){.n = 2, .bytes = 100, .pid = 5, .seq = 2 * i, .ts = i}, NULL) == 0);
     part_release(p);
@@ -68,6 +75,18 @@ static void file_spoil(const uint8_t *data, size_t size)
     xfree(old);
 }
 
+static void read_aborted(const struct view *v)
+{
+    struct arena a;
+    struct aborted *list;
+    uint32_t n;
+    arena_init(&a);
+    CHECK(v->log_start <= v->lso && v->lso <= v->high_watermark);
+    if (view_aborted(v, v->log_start, v->lso, true, &a, &list, &n) == 0)
+        CHECK(n <= 1000);
+    arena_fini(&a);
+}
+
 static void read_all(struct part *p)
 {
     struct view *v = world_view(W, p);
@@ -87,6 +106,7 @@ static void read_all(struct part *p)
             offset += 1;
         slice_release(&s);
     }
+    read_aborted(v);
     int64_t found, ts;
     int32_t epoch;
     int ignored = view_find_time(v, 5, INT64_MAX, &found, &ts);
