@@ -12,7 +12,6 @@
 #include "log/wire/wire.h"
 
 struct coord;
-struct statelog_ask;
 
 /* Borrows all of it. Nothing runs before the loops do; open transactions that are found are completed or timed out. */
 int coord_open(struct coord **out, struct store *st, struct cluster *cl, struct loop *const *loops, unsigned nloops,
@@ -163,8 +162,6 @@ struct coord_group_call {
     /* the coordinator's own */
     struct coord *coord;
     void (*run)(struct coord_group_call *call, void *shard);
-    void *impl;
-    struct statelog_ask *ask;
     struct msg msg;
     uint64_t guard;
     bool verified;

@@ -16,8 +16,6 @@ static void answer_run(struct msg *m)
 
 static void answer(struct coord_group_call *call)
 {
-    xfree(call->ask);
-    call->ask = NULL;
     call->msg.run_cb = answer_run;
     loop_post(call->from, &call->msg);
 }
@@ -35,8 +33,10 @@ struct call_ask {
 
 static void arrived(struct statelog_ask *ask, struct statelog_part *lp, void *state, int16_t error)
 {
-    struct coord_group_call *call = container_of(ask, struct call_ask, ask)->call;
+    struct call_ask *ca = container_of(ask, struct call_ask, ask);
+    struct coord_group_call *call = ca->call;
     (void)lp;
+    xfree(ca);
     if (error)
         fail(call, error);
     else
@@ -49,7 +49,6 @@ static void start(struct coord *c, struct coord_group_call *call, bool needs_id,
     call->coord = c;
     call->run = run;
     call->error = 0;
-    call->ask = NULL;
     if (!call->group.ptr || (needs_id && !call->group.len)) {
         fail(call, K_INVALID_GROUP_ID);
         return;
@@ -58,7 +57,6 @@ static void start(struct coord *c, struct coord_group_call *call, bool needs_id,
     ca->call = call;
     ca->ask = (struct statelog_ask){.index = statelog_index(c->group_log, call->group), .ask_cb = arrived,
                                     .loop = call->from};
-    call->ask = &ca->ask;
     statelog_ask(c->group_log, &ca->ask);
 }
 

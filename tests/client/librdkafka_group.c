@@ -30,8 +30,8 @@ static rd_kafka_t *client(rd_kafka_type_t type, const char *const *conf)
 static rd_kafka_t *member(const char *group, const char *topic, const char *strategy, const char *instance)
 {
     const char *conf[] = {"group.id", group, "partition.assignment.strategy", strategy, "auto.offset.reset", "earliest",
-                          "enable.auto.commit", "false", "isolation.level", "read_committed", "session.timeout.ms", "6000",
-                          "heartbeat.interval.ms", "300", "topic.metadata.refresh.interval.ms", "500",
+                          "enable.auto.commit", "false", "isolation.level", "read_committed", 
+                          "session.timeout.ms", "6000", "heartbeat.interval.ms", "300", "topic.metadata.refresh.interval.ms", "500",
                           instance ? "group.instance.id" : NULL, instance, NULL};
     rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -254,7 +254,9 @@ static void test_transform(void **state)
 static int start(void **state)
 {
     (void)state;
-    server_start(&server, (const char *const[]){"num.partitions=4", "group.initial.rebalance.delay.ms=200", NULL});
+    static const char *const set[] = {"num.partitions=4", "log.segment.bytes=4194304",
+                                      "group.initial.rebalance.delay.ms=200", NULL};
+    server_start(&server, set);
     return 0;
 }
 
