@@ -438,6 +438,26 @@ static void test_aborted_lost(void **state)
     }
 }
 
+/* Where damage hides who was aborted, nothing behind it is taken for committed. */
+static void test_damage(void **state)
+{
+    (void)state;
+    churn(60);
+    part_release(part);
+    world_close(W);
+    assert_int_equal(disk_list(W->disk, folder, remove_each, ".producers"), 0);
+    char path[600];
+    snprintf(path, sizeof path, "%s/00000000000000000000.log", folder);
+    assert_int_equal(simdisk_flip(W->sd, path, 16, 1), 0); /* the first batch's format */
+    assert_int_equal(world_open(W, 1), 0);
+    attach();
+    struct view *v = world_view(W, part);
+    assert_true(v->high_watermark > 60);
+    assert_int_equal(v->lso, 0);
+    counted_release(&v->c);
+    assert_int_equal(plain(), E_STORAGE);
+}
+
 /* A snapshot of the version before transactions is read as one without any. */
 static void test_snapshot_1(void **state)
 {
@@ -504,7 +524,7 @@ int main(void)
         T(test_begin),         T(test_guard),          T(test_foreign_batches), T(test_markers),
         T(test_markers_v2),    T(test_marker_sizes),   T(test_stable),          T(test_stable_in_flight),
         T(test_failed_marker), T(test_expiry),         T(test_aborted),         T(test_aborted_lost),
-        T(test_snapshot_1),    T(test_roll_survives_failure),
+        T(test_damage),        T(test_snapshot_1),    T(test_roll_survives_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
