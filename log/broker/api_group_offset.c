@@ -79,7 +79,8 @@ void api_offset_commit(struct req *r)
         struct str name = r->version >= 10 ? name_of(r, im, ti->topic_id) : ti->name;
         for (uint32_t p = 0; p < ti->partitions_n; p++, k++) {
             const struct offset_commit_request_partition *pi = &ti->partitions[p];
-            int16_t error = r->version >= 10 && !name.len ? K_UNKNOWN_TOPIC_ID : part_there(im, name, pi->partition_index);
+            bool no_id = r->version >= 10 && !name.len;
+            int16_t error = no_id ? K_UNKNOWN_TOPIC_ID : part_there(im, name, pi->partition_index);
             oq->call.offsets[k] = (struct coord_offset){name, pi->partition_index, pi->committed_offset,
                                                         pi->committed_leader_epoch, pi->committed_metadata, error};
         }

@@ -89,7 +89,7 @@ void group_call_joined(void *arg, void *waiter, const struct group_joined *a)
     out->error_code = call->error = a->error;
     out->generation_id = a->generation;
     out->protocol_type = arena_dup(call->arena, a->protocol_type);
-    out->protocol_name = a->protocol.ptr ? arena_dup(call->arena, a->protocol) : call->version >= 7 ? STR_NULL : STR("");
+    out->protocol_name = arena_dup(call->arena, a->protocol.ptr || call->version >= 7 ? a->protocol : STR(""));
     out->leader = arena_dup(call->arena, a->leader);
     out->member_id = arena_dup(call->arena, a->member_id);
     out->skip_assignment = a->skip_assignment;
@@ -339,7 +339,8 @@ static void txn_verify(struct coord_group_call *call, struct group_shard *sh)
     ta->part = (struct coord_part){str_of(statelog_topic(c->group_log)), statelog_part_index(sh->lp), 0};
     ta->call = (struct coord_call){.from = sh->loop, .done_cb = txn_verified,
                                    .flags = COORD_BRIEFLY | (call->v2 ? COORD_V2 : 0), .txn_id = call->txn_id,
-                                   .producer_id = call->producer_id, .epoch = call->epoch, .group = call->group, .parts = &ta->part, .nparts = 1};
+                                   .producer_id = call->producer_id, .epoch = call->epoch, .group = call->group,
+                                   .parts = &ta->part, .nparts = 1};
     statelog_hold(sh->lp);
     if (call->v2)
         coord_add_offsets(c, &ta->call);
