@@ -508,7 +508,8 @@ static int begin(struct checkpoint *cp)
 {
     cp->saved_id = cp->last_id;
     cp->saved = xrealloc(cp->saved, (cp->nsizes + 1) * sizeof *cp->saved);
-    memcpy(cp->saved, cp->sizes, cp->nsizes * sizeof *cp->sizes);
+    if (cp->nsizes)
+        memcpy(cp->saved, cp->sizes, cp->nsizes * sizeof *cp->sizes);
     cp->nsaved = cp->nsizes;
     return run(cp, "BEGIN IMMEDIATE");
 }
@@ -525,7 +526,8 @@ static int end(struct checkpoint *cp, int err)
         sqlite3_exec(cp->db, "ROLLBACK", NULL, NULL, NULL);
     vfs_error_clear(cp->vfs);
     cp->last_id = cp->saved_id;
-    memcpy(cp->sizes, cp->saved, cp->nsaved * sizeof *cp->sizes);
+    if (cp->nsaved)
+        memcpy(cp->sizes, cp->saved, cp->nsaved * sizeof *cp->sizes);
     cp->nsizes = cp->nsaved;
     return err;
 }

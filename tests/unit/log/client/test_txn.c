@@ -32,6 +32,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    sim_run_idle(W.sim);
+    sim_crash(W.sim); /* timers of what is freed now */
+    broker_close(W.b);
     jw_crash(&W, SIMDISK_KILL);
     jw_fini(&W);
     return 0;
