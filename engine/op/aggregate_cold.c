@@ -12,9 +12,8 @@ enum { PIECE = 4096 };
 void aggregate_opened(struct op *op, unsigned store, int64_t entries)
 {
     struct aggregate *a = op->state;
-    if (store % OP_STORES == STORE_GROUPS)
-        a->cold |= entries > 0;
-    else if (store % OP_STORES == STORE_COUNTS)
+    a->cold |= entries > 0;
+    if (store % OP_STORES == STORE_COUNTS)
         store_opened(a->counts, entries);
 }
 
@@ -64,6 +63,8 @@ void aggregate_want(struct op *op, unsigned input, const struct batch *in, struc
 {
     (void)input;
     struct aggregate *a = op->state;
+    if (kv_count(a->partial) && store_whole(a->counts))
+        kv_clear(a->partial); /* restored, and nothing is missing */
     if (!a->cold || op->node->phase == AGG_PARTIAL)
         return;
     const int64_t *start = a->windowed ? in->cols[op->node->group_cols[a->nkey]].i64 : NULL;

@@ -126,7 +126,7 @@ static int restore_group(struct op *op, struct str bytes, struct str value)
     bool ok = !value.ptr || load_group(op, g, value);
     if (!value.ptr)
         graves_dig(a->graves, bytes);
-    else if (a->best && a->cold)
+    else if (a->best && a->clock && a->clock->cold) /* whether its counts are there will be seen */
         kv_put(a->partial, bytes, STR(""));
     if (!value.ptr || !ok) {
         agg_group_clear(a, op->node, g);

@@ -21,7 +21,8 @@ struct checkpointing {
     uint64_t bytes;
     struct checkpoint_note note; /* of the last commit below upto */
     /* of the one at work */
-    bool busy, waits, failed; /* waits: for the markers; failed: the last one */
+    _Atomic bool busy;
+    bool waits, failed; /* waits: for the markers; failed: the last one */
     struct watch watch; /* for the markers */
     struct work work;
     int64_t taken; /* upto, */
@@ -46,6 +47,7 @@ void checkpointing_free(struct checkpointing *c)
     xfree(c);
 }
 
+bool checkpointing_pending(const struct checkpointing *c) { return atomic_load(&c->busy); }
 bool checkpointing_busy(const struct checkpointing *c) { return c->busy; }
 bool checkpointing_ahead(const struct checkpointing *c) { return c->upto > c->from && !c->failed; }
 bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max)

@@ -122,6 +122,7 @@ void job_restore(struct job *j)
 {
     sm_move(&j->sm, J_RESTORING);
     j->restoring = true;
+    j->restore_us = loop_now_us(j->home);
     restore_begin(j);
 }
 

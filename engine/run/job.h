@@ -65,6 +65,7 @@ struct job {
     struct work close_work;
     bool closing_ops;
     _Atomic uint64_t restored, to_restore; /* records */
+    int64_t restore_us;                    /* when that began */
 
     /* coordinator */
     struct epochs epochs;
@@ -157,6 +158,7 @@ void checkpointing_begin(struct checkpointing *c, int64_t from, const struct che
 /* A commit was decided. upto: after the task's last change in it, -1: there was none; bytes: of the changes. */
 void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, int64_t upto, uint64_t bytes);
 bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max); /* and none is at work */
+bool checkpointing_pending(const struct checkpointing *c); /* one is at work; any thread */
 void checkpointing_start(struct checkpointing *c);
 void checkpointing_cancel(struct checkpointing *c); /* one that has not begun to work ends, as failed */
 bool checkpointing_busy(const struct checkpointing *c);

@@ -59,7 +59,9 @@ struct job_status {
     const char *why;            /* FAILED: the sentence; STARTING, RESTORING: why it is begun anew; else NULL */
     int64_t epoch, committed_ms; /* last commit: number and wall clock */
     double rows_per_s;          /* input, over the last seconds */
-    double restored;            /* 0..1 while RESTORING */
+    double restored;            /* 0..1 while RESTORING, */
+    uint64_t restored_records, restore_records; /* of the changelog, so far and in all; */
+    int64_t restore_left_ms;    /* time left at that speed; -1: not known yet */
     uint64_t rows_in, rows_out, late_rows, null_keys, row_errors, state_rows, state_bytes;
     int64_t backfill, backfilled; /* records that were there when its sources began, and how many of them are committed */
     int64_t lag;                /* records that the last commit does not hold, over all sources */

@@ -151,6 +151,13 @@ static struct job_status *facts(struct job *j, struct arena *a)
     st->why = j->why[0] && st->state != JOB_RUNNING ? arena_strdup(a, j->why) : NULL;
     uint64_t all = atomic_load(&j->to_restore), done = atomic_load(&j->restored);
     st->restored = st->state != JOB_RESTORING ? 1.0 : all ? (double)MIN(done, all) / (double)all : 0.0;
+    st->restored_records = MIN(done, all);
+    st->restore_records = all;
+    st->restore_left_ms = -1;
+    if (st->state == JOB_RESTORING && done) {
+        double left = (double)(all - MIN(done, all)) / (double)done;
+        st->restore_left_ms = (int64_t)((double)(loop_now_us(j->home) - j->restore_us) / 1000 * left);
+    }
     st->watermark_ms = WATERMARK_NONE;
     return st;
 }

@@ -539,7 +539,15 @@ static void unpress(struct task *t)
 
 static void wait_cb(struct timer *timer) { task_wake(container_of(timer, struct task, wait_timer)); }
 
-static void press_cb(struct timer *timer) { unpress(container_of(timer, struct task, press_timer)); }
+/* As long as a checkpoint is coming it is waited for. */
+static void press_cb(struct timer *timer)
+{
+    struct task *t = container_of(timer, struct task, press_timer);
+    if (checkpointing_pending(t->checkpointing))
+        timer_start(&t->press_timer, PRESSED_MS);
+    else
+        unpress(t);
+}
 
 void task_checkpointed(struct task *t)
 {

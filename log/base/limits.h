@@ -228,8 +228,8 @@
 #endif
 /* Pieces of sweeps for state to drop, per batch of input. */
 #define EVICT_STEPS 512
-/* How long sources wait for a checkpoint that makes room, before they go on regardless. */
-#define PRESSED_MS 2000
+/* How long sources wait for a checkpoint that makes room to be begun, before they go on regardless. */
+#define PRESSED_MS 1000
 #define PRESSED_WAIT_MS 5
 /* Dirty state that is never worth a checkpoint of its own. */
 #ifdef TINY

@@ -1,22 +1,30 @@
 /* What a job costs end to end: JSON records of 200 bytes and 5 fields, preloaded, through a filter that passes half of
  * them to an output topic, into a windowed count per user, or into a running sum per user, of whom there are a million.
  * Prints events per second and per second of CPU time of all threads.
- * Usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits; 0: none before the end] */
+ * Usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits; 0: none before the end]
+ *
+ * bench_job growth KEYS uniform|zipf [records] [shards] [MiB]: SUM(amount) per user into a table, of so many users. Every user
+ * comes once, in random order; then `records` more, which are what is measured. Beyond so many MiB state is dropped and
+ * read again. Then the server is stopped cleanly and started, and started again from nothing but the changelog: how long
+ * until the job runs. */
 #include "engine/run/run.h"
 #include "log/base/clock.h"
 #include "log/base/metrics.h"
 #include "log/base/random.h"
 #include "tests/lib/planlib.h"
 #include "tests/lib/seed.h"
+#include <math.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { PARTS = 4, TASKS = 4, USERS = 1000, MANY_USERS = 1000000 };
-enum kind { FILTER, COUNT, SUMS, KINDS };
-static const char *const kinds[] = {"filter", "count", "sums"};
+enum kind { FILTER, COUNT, SUMS, GROWTH, KINDS };
+static const char *const kinds[] = {"filter", "count", "sums", "growth"};
 
 static struct {
+    int64_t keys; /* GROWTH */
+    bool zipf;
     struct loops *loops;
     struct loop *loop[64];
     unsigned nloops;
@@ -70,9 +78,50 @@ static void flushed_cb(void *arg, int status, int64_t base, int64_t end)
 
 static int64_t made;
 
+/* Ranks after Zipf with exponent 0.99 (Gray et al., SIGMOD 1994), spread over the keys. */
+static struct {
+    double zeta, eta, half;
+} zipf;
+#define THETA 0.99
+
+static void zipf_init(int64_t n)
+{
+    zipf.zeta = 0;
+    for (int64_t i = 1; i <= n; i++)
+        zipf.zeta += 1 / pow((double)i, THETA);
+    zipf.half = pow(0.5, THETA);
+    zipf.eta = (1 - pow(2.0 / (double)n, 1 - THETA)) / (1 - (1 + zipf.half) / zipf.zeta);
+}
+
+static int64_t zipf_rank(void)
+{
+    double u = random_unit(&dice), uz = u * zipf.zeta;
+    if (uz < 1)
+        return 0;
+    if (uz < 1 + zipf.half)
+        return 1;
+    return MIN(B.keys - 1, (int64_t)((double)B.keys * pow(zipf.eta * u - zipf.eta + 1, 1 / (1 - THETA))));
+}
+
+/* The i-th of all keys in an order that looks random: the prime is no divisor of any number of keys we take. */
+static int64_t spread(int64_t i) { return (int64_t)((unsigned __int128)i * 2654435761u % (uint64_t)B.keys); }
+
+static void make_sum_record(struct writer *w)
+{
+    char text[64];
+    int64_t key = made < B.keys ? spread(made) : spread(B.zipf ? zipf_rank() : (int64_t)random_below(&dice, (uint64_t)B.keys));
+    int n = snprintf(text, sizeof text, "{\"id\":%" PRId64 ",\"amount\":%u}", key, (unsigned)random_below(&dice, 1000));
+    writer_record(w, made / 100, STR_NULL, (struct str){text, (size_t)n});
+    made++;
+}
+
 static void make_record(struct writer *w)
 {
     char text[256];
+    if (B.kind == GROWTH) {
+        make_sum_record(w);
+        return;
+    }
     int n = snprintf(
         text, sizeof text, "{\"id\":%" PRId64 ",\"user\":\"user-%07u\",\"amount\":%u,\"kind\":\"%s\",\"note\":\"", made,
         (unsigned)random_below(&dice, B.kind == SUMS ? MANY_USERS : USERS), (unsigned)random_below(&dice, 1000), made & 1 ? "purchase" : "refund..");
@@ -216,6 +265,13 @@ static struct plan *count_plan(struct planlib *pl)
     return planlib_done(pl, s);
 }
 
+static struct plan *growth_plan(struct planlib *pl)
+{
+    struct plan_node *n = source(pl->a, (unsigned[]){0, 2}, 2);
+    n = pl_aggregate(pl, pl_exchange(pl, n, 1, (unsigned[]){0}), 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
+    return planlib_done(pl, sink(pl->a, n, 1, (unsigned[]){0, 1}, 2));
+}
+
 static struct plan *sums_plan(struct planlib *pl)
 {
     struct plan_node *n = pl_exchange(pl, source(pl->a, (unsigned[]){1, 2}, 2), 1, (unsigned[]){0});
@@ -241,7 +297,7 @@ static void status_cb(void *arg, int status, struct job_status *st)
     sem_post(&B.turn);
 }
 
-static bool caught_up(void)
+static bool come_to(int64_t records)
 {
     arena_reset(&now_arena);
     engine_job_status(B.e, B.job, B.loop[0], &now_arena, status_cb, NULL);
@@ -250,8 +306,10 @@ static bool caught_up(void)
         fprintf(stderr, "bench_job: %s\n", now->why);
         exit(1);
     }
-    return now->state == JOB_RUNNING && now->rows_in >= (uint64_t)B.records;
+    return now->state == JOB_RUNNING && now->rows_in >= (uint64_t)records;
 }
+
+static bool caught_up(void) { return come_to(B.records); }
 
 static void put_job(const struct plan *plan)
 {
@@ -301,12 +359,11 @@ static void stop_engine(struct msg *m)
     engine_stop(B.e, stopped_cb, NULL);
 }
 
-static void one_round(void)
+/* ---- the node */
+
+static void open_node(const char *dir)
 {
     struct diag d = {0};
-    struct arena a;
-    struct planlib pl;
-    char *dir = scratch_new();
     B.loops = loops_new(B.nloops);
     for (unsigned i = 0; i < B.nloops; i++)
         B.loop[i] = loops_get(B.loops, i);
@@ -314,13 +371,34 @@ static void one_round(void)
     CHECK(broker_open(&B.b, &bc, &d) == 0 && engine_open(&B.e, B.b, &d) == 0);
     loops_start(B.loops);
     on_loop(start_engine);
+}
+
+static void close_node(void)
+{
+    on_loop(stop_engine);
+    loops_stop(B.loops);
+    engine_free(B.e);
+    broker_close(B.b);
+    loops_free(B.loops);
+}
+
+static void load_all(void)
+{
     B.in = B.out = B.changelog = (struct uuid){{0}};
     B.job = (struct uuid){{7}};
     create_topics();
     for (made = 0; made < B.records;)
         on_loop(load_some);
     B.records = made;
+}
 
+static void one_round(void)
+{
+    struct arena a;
+    struct planlib pl;
+    char *dir = scratch_new();
+    open_node(dir);
+    load_all();
     arena_init(&a);
     arena_init(&now_arena);
     planlib_init(&pl, &a, TASKS);
@@ -330,18 +408,65 @@ static void one_round(void)
     while (!caught_up())
         clock_sleep_ms(10);
     wall = clock_mono_us() - wall;
-    clock_sleep_ms(300); /* the last epochs are part of the price */
+    clock_sleep_ms(3 * B.conf.commit_interval_ms); /* the last epochs are part of the price */
     cpu = clock_cpu_us() - cpu;
     (void)caught_up();
     printf("%s records=%" PRId64 " shards=%u wall_s=%.3f cpu_s=%.3f per_s=%.0f per_cpu_s=%.0f out=%" PRIu64
            " epochs=%" PRId64 "\n",
            kinds[B.kind], B.records, B.nloops, (double)wall / 1e6, (double)cpu / 1e6,
            (double)B.records * 1e6 / (double)wall, (double)B.records * 1e6 / (double)cpu, now->rows_out, now->epoch);
-    on_loop(stop_engine);
-    loops_stop(B.loops);
-    engine_free(B.e);
-    broker_close(B.b);
-    loops_free(B.loops);
+    close_node();
+    arena_fini(&a);
+    arena_fini(&now_arena);
+    scratch_remove(dir);
+}
+
+/* Opens the node again; seconds until its job runs. */
+static double restart(const char *dir)
+{
+    int64_t wall = clock_mono_us();
+    open_node(dir);
+    while (!come_to(0))
+        clock_sleep_ms(1);
+    return (double)(clock_mono_us() - wall) / 1e6;
+}
+
+static void growth(void)
+{
+    struct arena a;
+    struct planlib pl;
+    char *dir = scratch_new(), state[4200];
+    if (B.zipf)
+        zipf_init(B.keys);
+    open_node(dir);
+    B.records += B.keys;
+    load_all();
+    arena_init(&a);
+    arena_init(&now_arena);
+    planlib_init(&pl, &a, TASKS);
+    int64_t began = clock_mono_us();
+    put_job(growth_plan(&pl));
+    while (!come_to(B.keys))
+        clock_sleep_ms(1);
+    int64_t from = (int64_t)now->rows_in, cpu = clock_cpu_us(), wall = clock_mono_us();
+    double fill = (double)(wall - began) / 1e6;
+    while (!caught_up())
+        clock_sleep_ms(10);
+    double n = (double)(B.records - from);
+    wall = clock_mono_us() - wall;
+    cpu = clock_cpu_us() - cpu;
+    printf("growth keys=%" PRId64 " %s shards=%u fill_per_s=%.0f wall_s=%.3f per_s=%.0f per_cpu_s=%.0f state_bytes=%" PRIu64 "\n",
+           B.keys, B.zipf ? "zipf" : "uniform", B.nloops, (double)B.keys / fill, (double)wall / 1e6, n * 1e6 / (double)wall,
+           n * 1e6 / (double)cpu, now->state_bytes);
+    fflush(stdout);
+    close_node();
+    double clean = restart(dir);
+    close_node();
+    snprintf(state, sizeof state, "%s/state", dir);
+    CHECK(disk_remove_tree(disk_real(), state) == 0);
+    double nothing = restart(dir);
+    printf("restart keys=%" PRId64 " clean_s=%.3f from_changelog_s=%.3f\n", B.keys, clean, nothing);
+    close_node();
     arena_fini(&a);
     arena_fini(&now_arena);
     scratch_remove(dir);
@@ -351,9 +476,16 @@ int main(int argc, char **argv)
 {
     while (B.kind < KINDS && (argc < 2 || strcmp(argv[1], kinds[B.kind]) != 0))
         B.kind++;
-    if (B.kind == KINDS) {
-        fprintf(stderr, "usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits]\n");
+    if (B.kind == KINDS || (B.kind == GROWTH && argc < 4)) {
+        fprintf(stderr, "usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits]\n"
+                        "       bench_job growth KEYS uniform|zipf [records] [shards] [MiB]\n");
         return 2;
+    }
+    if (B.kind == GROWTH) {
+        B.keys = atoll(argv[2]);
+        B.zipf = strcmp(argv[3], "zipf") == 0;
+        argv += 2;
+        argc -= 2;
     }
     B.records = argc > 2 ? atoll(argv[2]) : 2000000;
     B.nloops = argc > 3 ? (unsigned)atoi(argv[3]) : 1;
@@ -361,9 +493,13 @@ int main(int argc, char **argv)
     random_seed(&dice, 1);
     config_init(&B.conf);
     B.conf.log_retention_ms = -1;
+    if (B.kind == GROWTH) {
+        B.conf.state_memory = (argc > 4 ? atoll(argv[4]) : 512) << 20;
+        growth();
+    }
     if (argc > 5)
         B.conf.commit_interval_ms = B.conf.commit_interval_min_ms = atoi(argv[5]) ? atoi(argv[5]) : 3600000;
-    for (int i = argc > 4 ? atoi(argv[4]) : 1; i > 0; i--)
+    for (int i = argc > 4 ? atoi(argv[4]) : 1; B.kind != GROWTH && i > 0; i--)
         one_round();
     config_fini(&B.conf);
     sem_destroy(&B.turn);

@@ -516,6 +516,41 @@ static void test_checkpoint_lost(void **state)
     arena_fini(&a);
 }
 
+/* Damage that only a late cold read meets, while the job runs: the file is made anew from the changelog, and every value is
+ * right. */
+static void test_damage_found_late(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct file *f;
+    arena_init(&a);
+    W.conf.state_memory = 20000;
+    again(2);
+    put_sums(false);
+    for (int i = 0; i < 3000; i++)
+        jw_row(&W, in, i % 2, 0, i, 1, false);
+    jw_pass_ms(&W, 2000);
+    jw_stop(&W);
+    const char *path = state_path(&a, "/0-0.db");
+    assert_int_equal(disk_open(simdisk_disk(W.sd), path, FILE_READ, &f), 0);
+    int64_t size = file_size(f);
+    file_close(f);
+    jw_must(size > 10 * 4096, "the file has only %" PRId64 " bytes", size);
+    for (int64_t page = 7; page < size / 4096; page++)
+        assert_int_equal(simdisk_flip(W.sd, path, page * 4096 + 2000, 3), 0);
+    jw_open(&W, 2);
+    jw_start(&W);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(await(job).status, 0);
+    for (int i = 0; i < 3000; i++)
+        jw_row(&W, in, i % 2, 0, i, 1, false);
+    jw_pass_ms(&W, 10000);
+    assert_int_equal(await(job).status, 0);
+    for (int k = 0; k < KEYS; k++)
+        assert_int_equal(output_value(k), 2);
+    arena_fini(&a);
+}
+
 /* A checkpoint that cannot be written does not keep a job from stopping, nor from coming back. */
 static void test_checkpoint_refused(void **state)
 {
@@ -632,7 +667,7 @@ int main(void)
         T(test_scan_refused),        T(test_stop_and_start),  T(test_status),      T(test_topic_deleted),
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
         T(test_idle_partition),      T(test_memory),          T(test_udf_missing), T(test_checkpoint_refused),
-        T(test_full_disk_passes),    T(test_full_disk_stays),
+        T(test_full_disk_passes),    T(test_full_disk_stays), T(test_damage_found_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
