@@ -597,11 +597,12 @@ static void scanned(struct work *w);
 static void seeded_cb(void *arg, int status, const char *why)
 {
     struct restore *r = arg;
+    r->status = status;
+    if (status)
+        snprintf(r->why, sizeof r->why, "%s", why);
     seeding_free(r->seeding);
     r->seeding = NULL;
     if (status) {
-        r->status = status;
-        snprintf(r->why, sizeof r->why, "%s", why);
         finish(r);
         return;
     }
