@@ -131,6 +131,7 @@ int udf_step_new(struct prog *p, const struct expr *e, struct step *st, struct d
     p->udfs = kept;
     st->kernel = udf_kernel;
     st->aux = udf;
+    st->function = true;
     st->strict = false; /* the call itself begins with NULL where an argument is, and the function may change that */
     return 0;
 }

@@ -377,6 +377,33 @@ void prog_free(struct prog *p)
     xfree(p);
 }
 
+/* Marks what a step reads: registers, and the scopes that they were computed for. */
+static void mark_args(const struct step *st, bool *regs, bool *scopes)
+{
+    scopes[st->scope] = true;
+    for (unsigned i = 0; i < st->nargs; i++) {
+        bool scope = (st->op == STEP_CASE && i % 2 == 0) || ((st->op == STEP_AND || st->op == STEP_OR) && i == 2);
+        *(scope ? &scopes[st->args[i]] : &regs[st->args[i]]) = true;
+    }
+}
+
+bool prog_watch(struct prog *p, const bool *roots)
+{
+    bool *regs = ARENA_ARRAY(&p->arena, bool, p->nregs + 1), *scopes = ARENA_ARRAY(&p->arena, bool, p->nscopes + 1);
+    bool any = false;
+    for (unsigned i = 0; roots && i < p->nroots; i++)
+        regs[p->roots[i]] |= roots[i];
+    for (unsigned i = p->nsteps; i-- > 0;) {
+        struct step *st = &p->steps[i];
+        bool feeds = st->op == STEP_SCOPE ? scopes[st->out] : regs[st->out];
+        if (feeds)
+            mark_args(st, regs, scopes);
+        st->watched = (uint8_t)((st->function ? WATCH_FUNCTION : 0) | (feeds && st->op == STEP_CALL ? WATCH_ROOT : 0));
+        any |= st->watched != 0;
+    }
+    return any;
+}
+
 bool prog_is_volatile(const struct prog *p) { return p->is_volatile; }
 void prog_set_context(struct prog *p, struct expr_context *ctx) { p->ctx = ctx; }
 

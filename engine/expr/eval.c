@@ -19,8 +19,23 @@ void cached_set(struct cached *c, struct str text, void *made, void (*free_cb)(v
     memcpy(c->text, text.ptr, text.len);
 }
 
+static void note_bad(struct expr_bad *bad, uint32_t row, bool function, const char *text)
+{
+    if (bad->n == bad->cap) {
+        unsigned cap = bad->cap ? bad->cap * 2 : 16;
+        struct expr_bad_row *rows = ARENA_ARRAY(bad->arena, struct expr_bad_row, cap);
+        if (bad->n)
+            memcpy(rows, bad->rows, bad->n * sizeof *rows);
+        bad->rows = rows;
+        bad->cap = cap;
+    }
+    bad->rows[bad->n++] = (struct expr_bad_row){row, function, arena_strdup(bad->arena, text)};
+}
+
 void call_fail(struct call *c, uint32_t r, const char *text)
 {
+    if (c->watched && c->errors && c->errors->bad)
+        note_bad(c->errors->bad, r, c->watched & WATCH_FUNCTION, text);
     if (c->errors && c->errors->count++ == 0)
         snprintf(c->errors->first, sizeof c->errors->first, "%s", text);
     call_null(c, r);
@@ -167,7 +182,7 @@ static void run_call(struct prog *p, struct step *st, struct batch *in, struct e
     const struct scope *sc = &p->scopes[st->scope];
     struct call c = {.b = in, .arena = in->arena, .sel = sc->sel, .nsel = sc->nsel, .n = in->n, .nargs = st->nargs,
                      .args = args, .mask = masks, .out = &p->regs[st->out].vec, .cache = st->cache, .aux = st->aux,
-                     .ctx = p->ctx, .errors = errors};
+                     .ctx = p->ctx, .errors = errors, .watched = st->watched};
     if (st->strict)
         join_valid(&c);
     if (c.nsel)

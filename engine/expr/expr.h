@@ -58,9 +58,20 @@ bool type_can_cast(struct type from, struct type to);
 /* ---- Compiling and running. */
 #define EXPR_DEPTH 250 /* nesting that is compiled, packed and printed: these recurse */
 struct prog;
+struct expr_bad_row {
+    uint32_t row;
+    bool function;    /* a C function said so */
+    const char *text; /* in arena */
+};
+struct expr_bad { /* rows that a watched step could not compute, some perhaps more than once */
+    struct arena *arena;
+    unsigned n, cap;
+    struct expr_bad_row *rows;
+};
 struct expr_errors {
     uint64_t count;
     char first[160];
+    struct expr_bad *bad; /* NULL: nobody wants to know which */
 };
 /* Where volatile functions get time and chance; its owner sets now_ms before an evaluation. Within one evaluation NOW is
  * one value; RANDOM and UUID draw once per row. */
@@ -73,6 +84,9 @@ int prog_compile(struct prog **out, const struct expr *const *roots, unsigned nr
                  struct diag *d) MUST_USE;
 void prog_free(struct prog *p);
 bool prog_is_volatile(const struct prog *p);
+/* From now on errors of C functions, and of whatever feeds the marked roots (NULL: none are), are told by row in
+ * errors->bad. False: there is nothing to watch. */
+bool prog_watch(struct prog *p, const bool *roots);
 /* Borrowed as long as p lives. Without a context volatile functions give NULL and an error. */
 void prog_set_context(struct prog *p, struct expr_context *ctx);
 /* Evaluates over the selected rows of in; out[i] gets root i's column (n rows, only selected ones defined), memory from

@@ -34,8 +34,11 @@ struct call {
     void *aux;            /* what the step was compiled with */
     struct expr_context *ctx;
     struct expr_errors *errors;
+    uint8_t watched; /* enum watch, of the step */
 };
 typedef void (*kernel_fn)(struct call *c);
+
+enum watch { WATCH_ROOT = 1, WATCH_FUNCTION = 2 };
 
 /* Row r cannot be computed: NULL, counted. */
 void call_fail(struct call *c, uint32_t r, const char *text);

@@ -23,6 +23,8 @@ struct step {
     struct type type; /* of the result */
     kernel_fn kernel;
     bool strict, shared; /* shared: an equal step may stand for it */
+    bool function;       /* a C function */
+    uint8_t watched;     /* enum watch */
     void *aux;
     struct cached cache[2];
 };

@@ -261,23 +261,24 @@ static void set_weight(struct batch *b, uint32_t row, uint32_t cap, int weight)
     b->weight[row] = (int8_t)weight;
 }
 
-static bool decode_record(struct decoder *d, const struct record *rec, struct target *t, int32_t partition, uint32_t cap)
+static enum bad_kind decode_record(struct decoder *d, const struct record *rec, struct target *t, int32_t partition,
+                                   uint32_t cap)
 {
     int64_t window_start = 0;
     bool tombstone = !rec->value.ptr && d->table;
     if (!decode_key(d, rec->key, t, &window_start))
-        return false;
+        return BAD_KEY;
     if (!rec->value.ptr)
         fieldset_begin(&d->value);
     else if (!decode_side(&d->value, rec->value, t))
-        return false;
+        return BAD_VALUE;
     close_side(&d->value, t);
     t->b->ts[t->row] = rec->ts_ms;
     if (d->ts >= 0 && !tombstone && !event_time(d, t, &t->b->ts[t->row]))
-        return false;
+        return BAD_TIME;
     fill_pseudo(d, t, rec, window_start, partition);
     set_weight(t->b, t->row, cap, tombstone ? -1 : 1);
-    return true;
+    return BAD_NONE;
 }
 
 /* ---- recbatches */
@@ -288,17 +289,25 @@ struct run {
     uint32_t cap;
     int64_t from, next;
     int32_t partition;
-    struct str bytes;
+    struct str bytes, whole;         /* whole: of the recbatch at hand */
     uint32_t bytes_buf, inflated_buf; /* buffers of b; inflated_buf is UINT32_MAX until it is needed */
     size_t inflated_at;               /* where the recbatch begins that was inflated last */
     void (*error_cb)(void *arg, const struct decode_error *e);
     void *arg;
 };
 
-static void report(const struct run *run, int64_t offset, const char *text)
+static void report(const struct run *run, enum bad_kind kind, const struct record *rec, const char *text)
 {
+    struct decode_error e = {rec->offset, text, kind, rec, STR_NULL};
     if (run->error_cb)
-        run->error_cb(run->arg, &(struct decode_error){offset, text});
+        run->error_cb(run->arg, &e);
+}
+
+static void report_bytes(const struct run *run, int64_t offset, const char *text)
+{
+    struct decode_error e = {offset, text, BAD_BATCH, NULL, run->whole};
+    if (run->error_cb)
+        run->error_cb(run->arg, &e);
 }
 
 /* Inflates a recbatch behind those before it, unless the last run has left it here. Gives where it begins. */
@@ -345,7 +354,7 @@ static bool decode_recbatch(struct run *run, const struct recbatch *rb, struct t
     struct record rec;
     int err = open_recbatch(run, rb, &it, t);
     if (err) {
-        report(run, rb->base_offset, err_text(err));
+        report_bytes(run, rb->base_offset, err_text(err));
         return true;
     }
     while (recbatch_next(&it, &rec)) {
@@ -356,15 +365,16 @@ static bool decode_recbatch(struct run *run, const struct recbatch *rb, struct t
             return false;
         }
         t->row = run->b->n;
-        if (LIKELY(decode_record(run->d, &rec, t, run->partition, run->cap))) {
+        enum bad_kind bad = decode_record(run->d, &rec, t, run->partition, run->cap);
+        if (LIKELY(!bad)) {
             run->b->n++;
         } else {
             row_reset(run->d, t);
-            report(run, rec.offset, t->error);
+            report(run, bad, &rec, t->error);
         }
     }
     if (recbatch_iter_err(&it))
-        report(run, rb->base_offset, "the record batch is malformed");
+        report_bytes(run, rb->base_offset, "the record batch is malformed");
     return true;
 }
 
@@ -440,9 +450,10 @@ struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int
     *used = 0;
     while ((err = recbatch_peek(&rb, (struct str){bytes.ptr + *used, bytes.len - *used})) == 0) {
         bool old = recbatch_last_offset(&rb) < from;
+        run.whole = (struct str){bytes.ptr + *used, rb.size};
         bool broken = !old && recbatch_check_crc(&rb, bytes.ptr + *used) != 0;
         if (broken)
-            report(&run, rb.base_offset, "the record batch fails its checksum");
+            report_bytes(&run, rb.base_offset, "the record batch fails its checksum");
         if (!old && !broken && !(rb.attributes & RECBATCH_CONTROL) && !decode_recbatch(&run, &rb, &t)) {
             if (recbatch_codec(&rb) != CODEC_NONE) {
                 d->inflated_offset = rb.base_offset;
@@ -456,10 +467,39 @@ struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int
         *used += rb.size;
     }
     if (err && err != E_SHORT) { /* nothing behind this can be found any more */
-        report(&run, run.next, "the bytes are no record batch");
+        run.whole = (struct str){bytes.ptr + *used, bytes.len - *used};
+        report_bytes(&run, run.next, "the bytes are no record batch");
         *used = bytes.len;
     }
     *next = run.next;
     batch_finish(d, run.b);
     return run.b;
+}
+
+/* ---- finding a record again */
+
+static bool is_bad(const int64_t *bad, unsigned nbad, int64_t offset)
+{
+    for (unsigned i = 0; i < nbad; i++)
+        if (bad[i] == offset)
+            return true;
+    return false;
+}
+
+bool decoder_find(struct decoder *d, struct str bytes, int64_t from, uint32_t row, const int64_t *bad, unsigned nbad,
+                  struct wbuf *room, struct record *out)
+{
+    struct recbatch rb;
+    uint32_t at = 0;
+    for (; recbatch_peek(&rb, bytes) == 0; bytes = (struct str){bytes.ptr + rb.size, bytes.len - rb.size}) {
+        struct recbatch_iter it;
+        wbuf_reset(room);
+        if (recbatch_last_offset(&rb) < from || (rb.attributes & RECBATCH_CONTROL) || recbatch_check_crc(&rb, bytes.ptr) ||
+            recbatch_iter(&it, &rb, d->compress, room, INFLATED_MAX))
+            continue;
+        while (recbatch_next(&it, out))
+            if (out->offset >= from && !is_bad(bad, nbad, out->offset) && at++ == row)
+                return true;
+    }
+    return false;
 }

@@ -7,6 +7,13 @@ static const char *const names[] = {[FORMAT_NONE] = "NONE",
                                     [FORMAT_DELIMITED] = "DELIMITED",
                                     [FORMAT_JSON] = "JSON"};
 
+const char *bad_kind_name(enum bad_kind k)
+{
+    static const char *const words[BAD_KINDS] = {"none",          "damaged batch",      "undecodable key", "undecodable value",
+                                                 "no event time", "key not computable", "function failed", "unwritable output"};
+    return (unsigned)k < BAD_KINDS ? words[k] : "?";
+}
+
 const char *format_name(enum format_kind k)
 {
     CHECK((unsigned)k < ARRAY_LEN(names));

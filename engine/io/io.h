@@ -40,10 +40,27 @@ struct want {
     enum want_from from;
     unsigned index; /* of key_cols or value_cols */
 };
+/* Why a record cannot go on: engine/README.md, "Bad records". */
+enum bad_kind {
+    BAD_NONE,
+    BAD_BATCH,    /* bytes that hold no records */
+    BAD_KEY,      /* undecodable */
+    BAD_VALUE,
+    BAD_TIME,     /* no event time in its column */
+    BAD_COMPUTED, /* a column that is, or is part of, a key cannot be computed */
+    BAD_FUNCTION, /* a C function failed it */
+    BAD_OUTPUT,   /* what was made of it cannot be written */
+    BAD_KINDS
+};
+const char *bad_kind_name(enum bad_kind k);
 struct decoder;
+struct record;
 struct decode_error { /* the first ones are kept by the caller */
     int64_t offset;
-    const char *text; /* borrowed for the call */
+    const char *text; /* borrowed for the call, like the others */
+    enum bad_kind kind;
+    const struct record *rec; /* NULL: none could be found in bytes: */
+    struct str bytes;
 };
 int decoder_new(struct decoder **out, const struct row_format *f, const struct want *wants, unsigned nwants, bool table,
                 struct diag *d) MUST_USE;
@@ -57,6 +74,11 @@ void decoder_free(struct decoder *d);
  * error_cb each. Control batches are passed over. */
 struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int32_t partition, struct arena *arena,
                           size_t *used, int64_t *next, void (*error_cb)(void *arg, const struct decode_error *e), void *arg);
+
+/* The record that gave row `row` of the last run, which began with the same bytes and offset. False: there is none. Borrows
+ * bytes and room (of compressed recbatches). Slow. */
+bool decoder_find(struct decoder *d, struct str bytes, int64_t from, uint32_t row, const int64_t *bad, unsigned nbad,
+                  struct wbuf *room, struct record *out); /* bad: offsets that the run told to be undecodable */
 
 /* The other way: key and value bytes of one row, appended to out. cols[i]: which batch column is the format's i-th key /
  * value column. False: null (nothing was written): a relation without key columns, a null key column of a single-column

@@ -47,7 +47,9 @@ static int compile_args(struct aggregate *a, struct op *op, struct diag *d)
         a->computed[i] = (int)a->ncomputed;
         roots[a->ncomputed++] = arg;
     }
-    return a->ncomputed ? op_compile(op, &a->prog, roots, a->ncomputed, d) : 0;
+    int err = a->ncomputed ? op_compile(op, &a->prog, roots, a->ncomputed, d) : 0;
+    a->watched = a->prog && op->env->bad && prog_watch(a->prog, NULL);
+    return err;
 }
 
 static int aggregate_open(struct op *op, struct diag *d)
@@ -345,10 +347,11 @@ static void aggregate_push(struct op *op, unsigned input, struct batch *in)
     struct aggregate *a = op->state;
     struct vec *computed = NULL;
     if (a->prog) {
-        struct expr_errors errors = {0};
+        struct expr_bad bad = {.arena = in->arena};
+        struct expr_errors errors = {.bad = a->watched ? &bad : NULL};
         computed = ARENA_ARRAY(in->arena, struct vec, a->ncomputed);
         prog_eval(a->prog, in, computed, in, &errors);
-        op_errors(op, &errors);
+        op_drop_bad(op, in, &errors, NULL, NULL, 0);
     }
     const int64_t *start = a->windowed ? in->cols[op->node->group_cols[a->nkey]].i64 : NULL;
     struct block blk;

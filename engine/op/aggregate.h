@@ -39,6 +39,7 @@ struct aggregate {
     size_t group_size, ngroups;
     unsigned *first_col;   /* of each aggregate's partial columns */
     struct prog *prog;     /* computed arguments; NULL: all are columns */
+    bool watched;          /* they call C functions */
     int *computed;         /* which root of prog is the argument; -1: a column, or none */
     unsigned ncomputed;
     struct map panes;

@@ -6,30 +6,35 @@
 
 struct filter {
     struct prog *prog;
+    bool watched; /* it calls C functions */
 };
 
 static int filter_open(struct op *op, struct diag *d)
 {
     struct filter *f = op->state;
-    return op_compile(op, &f->prog, &op->node->predicate, 1, d);
+    int err = op_compile(op, &f->prog, &op->node->predicate, 1, d);
+    f->watched = !err && op->env->bad && prog_watch(f->prog, NULL);
+    return err;
 }
 
 static void filter_rows(struct op *op, struct batch *in)
 {
     struct filter *f = op->state;
-    struct expr_errors errors = {0};
+    struct expr_bad bad = {.arena = in->arena};
+    struct expr_errors errors = {.bad = f->watched ? &bad : NULL};
     struct batch out = *in;
     uint32_t *sel;
     out.nsel = prog_filter(f->prog, in, &sel, &errors);
     out.sel = sel;
-    op_errors(op, &errors);
+    op_drop_bad(op, &out, &errors, NULL, NULL, 0);
     op_emit(op, &out);
 }
 
 static void filter_upsert(struct op *op, struct batch *in)
 {
     struct filter *f = op->state;
-    struct expr_errors errors = {0};
+    struct expr_bad bad = {.arena = in->arena};
+    struct expr_errors errors = {.bad = f->watched ? &bad : NULL};
     uint32_t *sets = arena_alloc(in->arena, sizeof *sets * MAX(in->nsel, 1u)), *pass, nsets = 0;
     int8_t *weight = arena_alloc(in->arena, MAX(in->n, 1u));
     for (uint32_t i = 0; i < in->nsel; i++) {
@@ -44,8 +49,8 @@ static void filter_upsert(struct op *op, struct batch *in)
     uint32_t npass = nsets ? prog_filter(f->prog, &view, &pass, &errors) : 0;
     for (uint32_t i = 0; i < npass; i++)
         weight[pass[i]] = 1;
-    op_errors(op, &errors);
     struct batch out = *in;
+    op_drop_bad(op, &out, &errors, NULL, NULL, 0); /* by the weights that came */
     out.weight = weight;
     op_emit(op, &out);
 }

@@ -27,6 +27,10 @@ struct op_env {
     /* Rows for the client of a query. Borrowed. */
     void (*result)(void *task, struct op *op, const struct batch *b);
     void (*error)(void *task, struct op *op, const char *text); /* a row that could not be computed; counted, first text kept */
+    /* A row that cannot go on, and is left out: engine/README.md, "Bad records". b: rows of op's input, or of schema sc.
+     * NULL: there are no bad rows, what cannot be computed is NULL (queries). */
+    void (*bad)(void *task, struct op *op, enum bad_kind kind, const struct schema *sc, const struct batch *b,
+                uint32_t row, const char *text);
     unsigned task_index, ntasks;
     struct budget *memory;    /* of the task's state */
     const struct state_clock *clock; /* NULL: state has no cold level (queries) */

@@ -7,6 +7,8 @@ struct project {
     struct prog *prog;   /* of the expressions that are more than a column; NULL: none is */
     unsigned ncomputed;
     unsigned *computed;  /* their output columns */
+    bool *keys;          /* which of them a key is made of */
+    bool watched;        /* errors may make a row bad */
     struct arena arena;
 };
 
@@ -16,16 +18,20 @@ static int project_open(struct op *op, struct diag *d)
     const struct plan_node *node = op->node;
     arena_init(&p->arena);
     p->computed = ARENA_ARRAY(&p->arena, unsigned, MAX(node->out.n, 1u));
+    p->keys = ARENA_ARRAY(&p->arena, bool, MAX(node->out.n, 1u));
     const struct expr **roots = ARENA_ARRAY(&p->arena, const struct expr *, MAX(node->out.n, 1u));
     for (unsigned i = 0; i < node->out.n; i++) {
         if (node->exprs[i]->kind == EX_COLUMN)
             continue;
+        p->keys[p->ncomputed] = node->makes_key && node->makes_key[i];
         roots[p->ncomputed] = node->exprs[i];
         p->computed[p->ncomputed++] = i;
     }
     int err = p->ncomputed ? op_compile(op, &p->prog, roots, p->ncomputed, d) : 0;
     if (err)
         arena_fini(&p->arena);
+    else
+        p->watched = p->prog && op->env->bad && prog_watch(p->prog, p->keys);
     return err;
 }
 
@@ -40,7 +46,7 @@ static void set_nulls(struct vec *v, struct batch *b, const uint32_t *rows, uint
         v->valid[rows[i] >> 6] &= ~(UINT64_C(1) << (rows[i] & 63));
 }
 
-/* Evaluates over the rows that are set, and gives the deletes. */
+/* Evaluates over the rows that are set, and gives the deletes. Bad rows leave the batch. */
 static uint32_t compute(struct op *op, struct batch *in, struct vec *out, uint32_t **deletes)
 {
     struct project *p = op->state;
@@ -53,7 +59,8 @@ static uint32_t compute(struct op *op, struct batch *in, struct vec *out, uint32
         else
             sets[nsets++] = row;
     }
-    struct expr_errors errors = {0};
+    struct expr_bad bad = {.arena = in->arena};
+    struct expr_errors errors = {.bad = p->watched ? &bad : NULL};
     const uint32_t *sel = in->sel;
     uint32_t nsel = in->nsel;
     if (ndeletes) {
@@ -63,7 +70,7 @@ static uint32_t compute(struct op *op, struct batch *in, struct vec *out, uint32
     prog_eval(p->prog, in, out, in, &errors);
     in->sel = sel;
     in->nsel = nsel;
-    op_errors(op, &errors);
+    op_drop_bad(op, in, &errors, out, p->keys, p->ncomputed);
     return ndeletes;
 }
 

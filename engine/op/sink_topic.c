@@ -7,8 +7,18 @@
  * gives at most one record. Partition: murmur2 of the key's bytes, as Java's producer chooses it, so that other programs
  * may join by the topic's partitions; the window start, which follows the key's bytes, does not count. */
 
+/* A row that cannot be written. */
+static void unwritable(struct op *op, const struct schema *sc, const struct batch *b, uint32_t row, const char *text)
+{
+    if (op->env->bad)
+        op->env->bad(op->env->task, op, BAD_OUTPUT, sc, b, row, text);
+    else
+        op_error(op, text);
+}
+
 /* The event time of a record: the row's, or the column the user chose. False: there is none, the row is dropped. */
-static bool record_time(struct op *op, const struct batch *b, const unsigned *cols, uint32_t row, int64_t *ts)
+static bool record_time(struct op *op, const struct schema *sc, const struct batch *b, const unsigned *cols, uint32_t row,
+                        int64_t *ts)
 {
     const struct row_format *f = &op->node->format;
     struct topic_sink *k = op->state;
@@ -23,7 +33,7 @@ static bool record_time(struct op *op, const struct batch *b, const unsigned *co
         *ts = v.i;
     if (ok && *ts >= 0)
         return true;
-    op_error(op, "the timestamp column has no valid time");
+    unwritable(op, sc, b, row, "the timestamp column of the result has no valid time");
     return false;
 }
 
@@ -55,7 +65,7 @@ static void stream_row(struct op *op, struct batch *in, uint32_t row)
     struct topic_sink *k = op->state;
     const struct plan_node *node = op->node;
     int64_t ts;
-    if (!record_time(op, in, node->sink_cols, row, &ts))
+    if (!record_time(op, op_input(op, 0), in, node->sink_cols, row, &ts))
         return;
     wbuf_reset(&k->key);
     struct str key = STR_NULL;
@@ -90,12 +100,12 @@ void sink_record(struct op *op, struct batch *b, uint32_t row, bool tombstone)
     size_t inner;
     int64_t ts = b->ts[row];
     if (!sink_record_key(op, b, row, &inner)) {
-        op_error(op, "a table's row has no key");
+        unwritable(op, &k->image, b, row, "a table's row has no key");
         return;
     }
     struct str value = STR_NULL;
     if (!tombstone) {
-        if (!record_time(op, b, k->format_cols, row, &ts))
+        if (!record_time(op, &k->image, b, k->format_cols, row, &ts))
             return;
         value = encode_value(k, b, k->format_cols + op->node->format.nkey, row);
     }

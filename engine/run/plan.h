@@ -73,6 +73,7 @@ struct plan_node {
     const struct expr *predicate;
     /* PROJECT: one per output column */
     const struct expr *const *exprs;
+    const bool *makes_key; /* columns that a key is made of further on (plan_mark_keys; not kept); NULL: not a job's */
     /* WINDOW, AGGREGATE over windows */
     int64_t window_size_ms, grace_ms, retention_ms; /* size 0: no window; retention -1: keep results for ever */
     /* EXCHANGE: columns of the input */
@@ -114,6 +115,8 @@ unsigned agg_partial_columns(const struct agg *a, struct type in, struct type ou
 /* Result type of an aggregate over an argument type; false: not defined for it. */
 bool agg_result(enum agg_kind k, struct type arg, struct type *out);
 
+/* Sets makes_key: where such a column cannot be computed the row is bad, rather than one of key NULL. */
+void plan_mark_keys(struct plan *p, struct arena *a);
 bool plan_node_keeps(const struct plan_node *n); /* has it a store? */
 #define PLAN_STORES 8192 /* numbers of stores in a job's life: 16 bits with the operator's own 3 */
 /* Numbers the nodes of a new plan, which begins with no state. */
