@@ -65,7 +65,8 @@ struct weir_call {
     struct weir_column result;
     /* Memory for result texts; lives until the batch has been used. */
     void *(*alloc)(struct weir_call *call, size_t size);
-    /* Row i cannot be computed: its result is NULL, and the text is counted and shown with the job's errors. */
+    /* Row i cannot be computed: in a query its result is NULL; a job leaves the record out and, unless told otherwise,
+     * writes it to its topic of dead letters with this text. */
     void (*fail)(struct weir_call *call, uint32_t row, const char *text);
     void *host;
 };

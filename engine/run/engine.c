@@ -5,6 +5,7 @@
  * A failed job stays in the table, so that its reason can be seen and it is not started again by itself: that takes a
  * stop and a start. One that failed for a reason that may pass is replaced by a new one, which waits a while, then
  * begins from the last commit. */
+#include "engine/run/letters.h"
 #include "engine/run/job.h"
 #include "engine/run/savepoint.h"
 #include "engine/run/status.h"
@@ -209,6 +210,7 @@ static void start_again(struct engine *e, const struct object *o, const struct j
     struct job *j = make_job(e, o);
     j->tries = old->tries;
     j->delay_us = job_retry_delay_us(old->tries);
+    bad_log_add(&j->bad, old->bad);
     memcpy(j->why, old->why, sizeof j->why);
     post(j->home, &j->begin_msg, begin_again_cb);
 }
@@ -238,7 +240,7 @@ static void let_go(struct engine *e, struct job *j)
 
 /* What the object says of the job: whether it shall be stopped, and its version. One that cannot be read is started, and
  * fails with the reason. */
-static bool wants_stop(const struct object *o, unsigned *version)
+static bool wants_stop(const struct object *o, unsigned *version, unsigned *revision)
 {
     struct arena a;
     struct job_def def;
@@ -246,6 +248,7 @@ static bool wants_stop(const struct object *o, unsigned *version)
     bool readable = job_def_unpack(&def, o->body, &a) == 0;
     bool stop = readable && def.stopped;
     *version = readable ? def.version : 0;
+    *revision = readable ? def.revision : 0;
     arena_fini(&a);
     return stop;
 }
@@ -287,12 +290,12 @@ static void reconcile(struct engine *e)
     drop_missing(e, im);
     for (unsigned i = 0; i < im->nobjects; i++) {
         const struct object *o = im->objects[i];
-        unsigned version;
+        unsigned version, revision;
         if (strcmp(o->kind, "job") != 0)
             continue;
         struct job *j = map_get(&e->jobs, id_str(&o->id));
-        bool stop = wants_stop(o, &version) || e->stopping;
-        bool replaced = j && j->def.version != version; /* it goes on with another plan */
+        bool stop = wants_stop(o, &version, &revision) || e->stopping;
+        bool replaced = j && (j->def.version != version || j->def.revision != revision); /* it goes on with another plan or policy */
         if (j && j->seen_over && (stop || replaced)) {
             let_go(e, j);
             j = NULL;
@@ -359,8 +362,8 @@ static bool replace_job(struct engine *e, struct job *j)
         return false;
     struct image *im = cluster_image(broker_cluster(e->broker));
     const struct object *o = job_object(im, j->id);
-    unsigned version;
-    bool again = o && !wants_stop(o, &version);
+    unsigned version, revision;
+    bool again = o && !wants_stop(o, &version, &revision);
     if (again) {
         start_again(e, o, j);
         post(j->home, &j->free_msg, free_cb);

@@ -1,4 +1,5 @@
 #include "engine/run/job.h"
+#include "engine/run/letters.h"
 #include "engine/run/savepoint.h"
 #include "log/base/fault.h"
 #include "log/base/limits.h"
@@ -682,6 +683,7 @@ static void close_done(struct work *w)
     txn_close(j->txn);
     j->txn = NULL;
     for (unsigned i = 0; i < j->ntasks; i++) {
+        bad_log_add(&j->bad, j->tasks[i].bad);
         task_fini(&j->tasks[i]);
         if (j->tasks[i].checkpointing)
             checkpointing_free(j->tasks[i].checkpointing);
@@ -693,6 +695,7 @@ static void close_done(struct work *w)
         job_parts_release(&j->topics[i]);
     job_parts_release(&j->output);
     job_parts_release(&j->changelog);
+    job_parts_release(&j->letterbox);
     j->restore = NULL;
     sm_move(&j->sm, j->fail_status ? J_FAILED : J_STOPPED);
     if (j->query)
@@ -715,7 +718,7 @@ static void aborted_cb(void *arg, int status)
 void job_maybe_closed(struct job *j)
 {
     if (!sm_is(&j->sm, J_CLOSING) || j->closing || j->watching || j->restoring || j->commit_flying || j->checkpoints ||
-        j->closing_ops || j->initing || j->ending || atomic_load(&j->rows_told) || atomic_load(&j->hurry_told))
+        j->closing_ops || j->making || j->initing || j->ending || atomic_load(&j->rows_told) || atomic_load(&j->hurry_told))
         return;
     if (j->txn && txn_used(j->txn)) {
         j->ending = true;
@@ -735,6 +738,7 @@ void job_free(struct job *j)
 
 void job_discard(struct job *j)
 {
+    xfree(j->bad);
     wbuf_fini(&j->record);
     wbuf_fini(&j->key);
     arena_fini(&j->arena);

@@ -52,7 +52,10 @@ struct job {
     struct task *tasks;
     unsigned ntopics;
     struct job_parts *topics; /* sources */
-    struct job_parts output, changelog;
+    struct job_parts output, changelog, letterbox; /* letterbox: the topic of dead letters, once it is needed */
+    struct dead_topic *making; /* it is being made; NULL: not */
+    struct bad_log *bad;       /* of the tasks that are no more */
+    int64_t began_ms;          /* wall clock */
 
     /* what a transition waits for */
     struct job_watch *watches; /* partitions that are being opened */
@@ -109,6 +112,8 @@ void job_init_txn(struct job *j);     /* before anything is read */
 void job_maybe_restore(struct job *j); /* something that starting waits for is over */
 void job_restore(struct job *j);      /* all partitions are open, the producer has begun */
 void job_maybe_closed(struct job *j); /* something that closing waits for is over */
+struct topic;
+struct job_parts job_parts_acquire(struct job *j, const struct topic *t); /* the array lies in j->arena */
 void job_parts_release(struct job_parts *p);
 void job_begin(struct job *j);   /* def (or query's plan) is set; lies in j->arena */
 /* The same after a failure: the next of `tries`, with the sentence why the one before ended. */

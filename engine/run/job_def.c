@@ -2,11 +2,11 @@
 #include "engine/run/run.h"
 #include "log/base/pack.h"
 
-#define JOB_VERSION 3 /* 1 ended with created_ms, 2 with at_least_once */
+#define JOB_VERSION 4 /* 1 ended with created_ms, 2 with at_least_once, 3 with savepoint */
 
 void job_def_pack(const struct job_def *j, struct wbuf *w)
 {
-    pack_array(w, 14);
+    pack_array(w, 18);
     pack_uint(w, JOB_VERSION);
     pack_str(w, str_of(j->name));
     pack_str(w, str_of(j->sql));
@@ -23,6 +23,48 @@ void job_def_pack(const struct job_def *j, struct wbuf *w)
     pack_uuid(w, j->beside);
     pack_bool(w, j->at_least_once);
     pack_uuid(w, j->savepoint);
+    pack_uint(w, j->tolerance);
+    pack_str(w, str_of(j->dead_topic ? j->dead_topic : ""));
+    pack_uint(w, j->revision);
+    pack_array(w, j->nskips);
+    for (unsigned i = 0; i < j->nskips; i++) {
+        pack_array(w, 3);
+        pack_str(w, str_of(j->skips[i].topic));
+        pack_int(w, j->skips[i].partition);
+        pack_int(w, j->skips[i].offset);
+    }
+}
+
+static bool get_policy(struct job_def *j, struct unpack *u, struct arena *a)
+{
+    uint64_t tolerance = unpack_uint(u);
+    j->tolerance = (enum tolerance)tolerance;
+    j->dead_topic = arena_dup(a, unpack_str(u)).ptr;
+    j->revision = (unsigned)unpack_uint(u);
+    j->nskips = unpack_array(u);
+    j->skips = ARENA_ARRAY(a, struct job_skip, j->nskips + 1);
+    for (unsigned i = 0; i < j->nskips && !unpack_err(u); i++) {
+        if (unpack_array(u) != 3)
+            return false;
+        j->skips[i].topic = arena_dup(a, unpack_str(u)).ptr;
+        j->skips[i].partition = (int32_t)unpack_int(u);
+        j->skips[i].offset = unpack_int(u);
+    }
+    return tolerance <= TOLERATE_STOP && j->dead_topic;
+}
+
+const char *const tolerance_names[] = {"dead-letter", "skip", "stop", NULL};
+
+const char *job_dead_topic(const struct job_def *j, struct arena *a)
+{
+    enum { NAME_MAX_LEN = 245 };
+    if (j->dead_topic && *j->dead_topic)
+        return arena_strdup(a, j->dead_topic);
+    char *name = arena_printf(a, "%.*s_dlq", NAME_MAX_LEN, j->name);
+    for (char *p = name; *p; p++)
+        if (!((*p | 32) >= 'a' && (*p | 32) <= 'z') && !(*p >= '0' && *p <= '9') && *p != '-' && *p != '.')
+            *p = '_';
+    return name;
 }
 
 int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
@@ -52,7 +94,8 @@ int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
     }
     if (version > 2)
         j->savepoint = unpack_uuid(&u);
-    bool bad = unpack_err(&u) || n != (version > 2 ? 14 : version > 1 ? 13 : 10) || rbuf_left(&u.r) || !j->name ||
+    uint32_t fields = version > 3 ? 18 : version > 2 ? 14 : version > 1 ? 13 : 10;
+    bool bad = (version > 3 && !get_policy(j, &u, a)) || unpack_err(&u) || n != fields || rbuf_left(&u.r) || !j->name ||
                !j->sql;
     return bad ? E_CORRUPT : 0;
 }

@@ -8,7 +8,7 @@ void job_parts_release(struct job_parts *p)
     p->n = 0;
 }
 
-static struct job_parts parts_acquire(struct job *j, const struct topic *t)
+struct job_parts job_parts_acquire(struct job *j, const struct topic *t)
 {
     struct job_parts p = {.topic = t->id, .n = (unsigned)t->nparts};
     p.parts = ARENA_ARRAY(&j->arena, struct part *, p.n);
@@ -42,7 +42,7 @@ static int32_t parts_cb(void *arg, struct uuid id)
     const struct topic *t = image_topic_by_id(r->im, id);
     if (!t)
         return 0;
-    j->topics[j->ntopics++] = parts_acquire(j, t);
+    j->topics[j->ntopics++] = job_parts_acquire(j, t);
     return t->nparts;
 }
 
@@ -51,7 +51,7 @@ static int take_topic(struct resolving *r, struct uuid id, const char *what, str
     const struct topic *t = image_topic_by_id(r->im, id);
     if (!t)
         return diag_set(d, E_NO_TOPIC, "its %s topic was deleted", what);
-    *out = parts_acquire(r->j, t);
+    *out = job_parts_acquire(r->j, t);
     return 0;
 }
 
@@ -62,6 +62,7 @@ static int resolve(struct job *j, const struct image *im, struct diag *d)
         int err = plan_unpack(&j->plan, j->def.plan, &j->arena);
         if (err)
             return diag_set(d, err, "its stored plan cannot be read: %s", err_text(err));
+        plan_mark_keys(j->plan, &j->arena);
     }
     j->topics = ARENA_ARRAY(&j->arena, struct job_parts, j->plan->nnodes);
     int err = graph_build(&j->graph, j->plan, parts_cb, &r, &j->arena, d);
@@ -147,6 +148,7 @@ static void watch_parts(struct job *j, const struct job_parts *p)
 void job_begin(struct job *j)
 {
     struct diag d = {0};
+    j->began_ms = loop_wall_ms(j->home);
     struct image *im = cluster_image(broker_cluster(engine_broker(j->engine)));
     int err = resolve(j, im, &d);
     counted_release(&im->c);

@@ -17,6 +17,16 @@ void engine_stop(struct engine *e, void (*done_cb)(void *arg), void *arg);
 void engine_free(struct engine *e); /* after the loops have stopped */
 bool engine_at_least_once(const struct engine *e); /* the server's processing.guarantee, of jobs that do not say */
 
+/* What becomes of a record that cannot go on. */
+enum tolerance { TOLERATE_DEAD_LETTER, TOLERATE_SKIP, TOLERATE_STOP };
+extern const char *const tolerance_names[]; /* dead-letter, skip, stop; NULL */
+struct job_skip {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+};
+enum { JOB_SKIPS = 64 }; /* that a job remembers */
+
 /* ---- A job as the metadata keeps it: body of an object of kind "job". */
 struct job_def {
     const char *name;        /* "flights_by_hour", or made: CTAS_flights_by_hour_7 */
@@ -32,8 +42,14 @@ struct job_def {
     unsigned version;        /* grows with each CREATE OR REPLACE; from 0 */
     bool at_least_once;      /* its output is not part of its transactions: sooner to be seen, and may repeat */
     struct uuid savepoint;   /* what its changelog is filled from as long as that holds no commit; zero: nothing */
+    enum tolerance tolerance; /* what becomes of bad records */
+    const char *dead_topic;  /* where they go; "": NAME_dlq */
+    unsigned revision;       /* grows when one of these is changed: the job is begun anew */
+    unsigned nskips;         /* records that are tolerated although others stop the job */
+    struct job_skip *skips;
     struct uuid beside;      /* relation that it is the next version of, beside the job that fills it; zero: none */
 };
+const char *job_dead_topic(const struct job_def *j, struct arena *a); /* its name */
 void job_def_pack(const struct job_def *j, struct wbuf *out);
 int job_def_unpack(struct job_def *j, struct str body, struct arena *a);
 
@@ -52,9 +68,23 @@ struct job_source_status {
     char first_error[200];
     int64_t first_error_offset;
 };
+/* One bad record, as it was told. */
+struct bad_note {
+    int64_t at_ms, ts_ms, offset; /* at: wall clock; offset -1: not known which record it came from */
+    int32_t partition;
+    enum bad_kind kind;
+    enum bad_action { BAD_LETTER, BAD_SKIPPED, BAD_STOPPED } action; /* what became of it */
+    char stage[24], topic[64], text[160], value[80]; /* value: an excerpt, JSON or escaped */
+};
 struct job_status {
     struct uuid id;
     const char *name, *sql;
+    enum tolerance tolerance;
+    const char *dead_topic;
+    int64_t began_ms;                     /* wall clock: since when `bad` counts */
+    uint64_t bad[BAD_KINDS], bad_all;
+    unsigned nnotes;                      /* the last ones, newest first */
+    struct bad_note *notes;
     enum job_state state;
     const char *why;            /* FAILED: the sentence; STARTING, RESTORING: why it is begun anew; else NULL */
     int64_t epoch, committed_ms; /* last commit: number and wall clock */

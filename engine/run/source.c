@@ -1,4 +1,6 @@
 #include "engine/run/source.h"
+#include "engine/run/letters.h"
+#include "engine/run/job.h"
 #include "engine/run/task.h"
 #include "log/base/limits.h"
 #include "log/base/trace.h"
@@ -85,6 +87,8 @@ void source_close(struct source *s)
     if (s->decoder)
         decoder_free(s->decoder);
     arena_fini(&s->arena);
+    xfree(s->bad);
+    s->bad = NULL;
     s->task = NULL;
 }
 
@@ -104,6 +108,20 @@ static void decode_error_cb(void *arg, const struct decode_error *e)
         s->first_error_offset = e->offset;
     }
     s->task->foreign[s->node->id].errors++;
+    if (s->task->job->query)
+        return;
+    struct bad b = {.kind = e->kind, .stage = "SOURCE", .text = e->text, .topic = s->node->topic_name,
+                    .partition = s->partition, .offset = e->offset, .ts_ms = -1, .key = STR_NULL, .value = e->bytes};
+    if (e->rec) {
+        VEC_PUSH(s->bad, s->nbad, s->bad_cap) = e->offset;
+        bad_of_record(&b, e->rec);
+    }
+    task_bad(s->task, &b);
+}
+
+bool source_record(struct source *s, uint32_t row, struct wbuf *room, struct record *out)
+{
+    return decoder_find(s->decoder, s->piece, s->piece_from, row, s->bad, s->nbad, room, out);
 }
 
 static void check_reached(struct source *s)
@@ -181,10 +199,12 @@ static void give(struct source *s, struct batch *b)
     s->rows += b->nsel;
     stats->rows_in += b->nsel;
     stats->rows_out += b->nsel;
+    s->task->giving = s;
     if (s->op)
         op_push(s->op, s->input, b);
     else
         task_exit(s->task, b);
+    s->task->giving = NULL;
     if (keeps_time(s))
         advance_time(s, b);
 }
@@ -211,6 +231,9 @@ enum source_turn source_turn(struct source *s)
     int64_t next = s->offset;
     struct str piece = next_piece(s);
     arena_reset(&s->arena);
+    s->piece = piece;
+    s->piece_from = s->offset;
+    s->nbad = 0;
     struct batch *b =
         decoder_run(s->decoder, piece, s->offset, s->partition, &s->arena, &used, &next, decode_error_cb, s);
     if (used == 0 && next <= s->offset)

@@ -30,6 +30,10 @@ struct source {
     int64_t watermark_ms;
     bool idle;
     struct timer idle_timer;
+    struct str piece;     /* bytes of the batch in hand, */
+    int64_t piece_from;   /* the offset that was wanted of them, */
+    unsigned nbad, bad_cap;
+    int64_t *bad;         /* and offsets in it that gave no row */
     uint64_t rows, bytes, decode_errors;
     char first_error[200];
     int64_t first_error_offset;
@@ -49,6 +53,9 @@ void source_close(struct source *s);
 int source_find_start(struct source *s, const struct plan_node *node, struct part *part);
 /* Reads, decodes and pushes one batch at most. Failing, it tells the task (task_fail) and waits for ever. */
 enum source_turn source_turn(struct source *s);
+/* The record behind a row of the batch in hand. room: memory of it, if it was compressed. */
+struct record;
+bool source_record(struct source *s, uint32_t row, struct wbuf *room, struct record *out);
 bool source_ready(const struct source *s);
 void source_position(const struct source *s, struct commit_source *out);
 #endif

@@ -1,4 +1,5 @@
 #include "engine/run/status.h"
+#include "engine/run/letters.h"
 #include <stdio.h>
 
 const char *job_state_name(enum job_state s)
@@ -15,10 +16,12 @@ struct ask {
     struct node_stats *nodes;          /* its own, by plan node id */
     uint64_t rows_out;
     char first_error[160];
+    struct bad_log *bad; /* a copy; NULL: none */
 };
 
 struct gathering {
     struct job *j;
+    struct arena *arena;
     struct job_status *st;
     struct ask *asks;
     unsigned left;
@@ -68,6 +71,29 @@ static void fill(struct ask *a)
             add_stats(&a->nodes[t->frag->ops[i]->id], &t->ops[i]->stats);
     a->rows_out = t->rows_out;
     snprintf(a->first_error, sizeof a->first_error, "%s", t->first_error);
+    bad_log_add(&a->bad, t->bad);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct bad_note *x = a, *y = b;
+    if (x->at_ms != y->at_ms)
+        return x->at_ms > y->at_ms ? -1 : 1;
+    return x->offset > y->offset ? -1 : x->offset < y->offset;
+}
+
+static void put_notes(struct job_status *st, const struct bad_log *log, struct arena *a)
+{
+    if (!log)
+        return;
+    st->nnotes = MIN(log->n, (unsigned)BAD_NOTES);
+    st->notes = ARENA_ARRAY(a, struct bad_note, st->nnotes + 1);
+    memcpy(st->notes, log->notes, st->nnotes * sizeof *log->notes);
+    qsort(st->notes, st->nnotes, sizeof *st->notes, newest_first);
+    for (unsigned k = 0; k < BAD_KINDS; k++) {
+        st->bad[k] = log->counts[k];
+        st->bad_all += log->counts[k];
+    }
 }
 
 static void sum_sources(struct job_status *st)
@@ -126,14 +152,19 @@ static void measure_rate(struct job *j, struct job_status *st)
 static void sum_up(struct gathering *g)
 {
     struct job_status *st = g->st;
+    struct bad_log *bad = NULL;
     for (unsigned i = 0; i < g->j->ntasks; i++) {
         struct ask *a = &g->asks[i];
         for (unsigned k = 0; k < st->nnodes; k++)
             add_stats(&st->nodes[k], &a->nodes[k]);
         st->rows_out += a->rows_out;
+        bad_log_add(&bad, a->bad);
+        xfree(a->bad);
         if (!st->first_row_error[0])
             memcpy(st->first_row_error, a->first_error, sizeof st->first_row_error);
     }
+    put_notes(st, bad, g->arena);
+    xfree(bad);
     fill_committed(g->j, st);
     sum_sources(st);
     walk(g->j->plan->sink, st);
@@ -159,6 +190,9 @@ static struct job_status *facts(struct job *j, struct arena *a)
         st->restore_left_ms = (int64_t)((double)(loop_now_us(j->home) - j->restore_us) / 1000 * left);
     }
     st->watermark_ms = WATERMARK_NONE;
+    st->tolerance = j->def.tolerance;
+    st->dead_topic = j->def.name ? job_dead_topic(&j->def, a) : "";
+    st->began_ms = j->began_ms;
     return st;
 }
 
@@ -166,10 +200,13 @@ static struct gathering *prepare(struct job *j, struct arena *a)
 {
     struct gathering *g = ARENA_NEW(a, struct gathering);
     g->j = j;
+    g->arena = a;
     g->st = facts(j, a);
     bool open = sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING);
-    if (!open) /* workers of a restore may be writing what was committed last */
+    if (!open) { /* workers of a restore may be writing what was committed last */
+        put_notes(g->st, j->bad, a);
         return g;
+    }
     g->st->epoch = j->last.epoch;
     g->st->committed_ms = j->last.wall_ms;
     g->left = j->ntasks;

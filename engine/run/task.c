@@ -1,5 +1,6 @@
 #include "engine/run/task.h"
 #include "engine/run/dead.h"
+#include "engine/run/letters.h"
 #include "engine/run/job.h"
 #include "log/base/fault.h"
 #include "log/base/limits.h"
@@ -28,6 +29,31 @@ static void flush_outputs(struct task *t)
 {
     for (unsigned i = 0; i < t->noutputs; i++)
         flush_output(t, &t->outputs[i]);
+    flush_output(t, &t->letterbox);
+}
+
+enum { RECORD_ROOM = 128 }; /* of a recbatch of one record, besides key and value */
+
+bool task_output_open(struct task *t, struct task_output *o, struct part *part)
+{
+    struct txn *txn = t->job->def.at_least_once ? NULL : t->job->txn;
+    struct part_conf conf;
+    int err = writer_open_txn(&o->writer, broker_store(engine_broker(t->job->engine)), part, t->loop, txn);
+    if (err)
+        task_fail(t, err, "its output cannot be written: %s", err_text(err));
+    part_get_conf(part, &conf);
+    o->record_max = (size_t)MIN(conf.max_message_bytes, conf.segment_bytes);
+    return !err;
+}
+
+static void too_large(struct task *t, struct op *op, const struct task_output *o, int64_t ts_ms, struct str key,
+                      struct str value)
+{
+    char text[160];
+    snprintf(text, sizeof text, "the result's record of %zu bytes is larger than max.message.bytes of topic %s (%zu)",
+             key.len + value.len, op->node->topic_name, o->record_max);
+    task_bad(t, &(struct bad){.kind = BAD_OUTPUT, .stage = op->cls->name, .text = text, .partition = -1, .offset = -1,
+                              .ts_ms = ts_ms, .key = key, .value = value});
 }
 
 static void env_output(void *task, struct op *op, int32_t part, int64_t ts_ms, struct str key, struct str value)
@@ -35,23 +61,24 @@ static void env_output(void *task, struct op *op, int32_t part, int64_t ts_ms, s
     struct task *t = task;
     CHECK(part >= 0 && (unsigned)part < t->noutputs && !t->job->query);
     struct task_output *o = &t->outputs[part];
-    if (!o->writer) {
-        struct txn *txn = t->job->def.at_least_once ? NULL : t->job->txn;
-        int err = writer_open_txn(&o->writer, broker_store(engine_broker(t->job->engine)), t->output_parts[part],
-                                  t->loop, txn);
-        if (err) {
-            task_fail(t, err, "its output cannot be written: %s", err_text(err));
-            return;
-        }
+    if (!o->writer && !task_output_open(t, o, t->output_parts[part]))
+        return;
+    if (UNLIKELY(key.len + value.len + RECORD_ROOM > o->record_max)) {
+        too_large(t, op, o, ts_ms, key, value);
+        return;
     }
     t->rows_out++;
     writer_record(o->writer, ts_ms, key, value);
-    size_t bytes = key.len + value.len + 16;
+    task_output_wrote(t, o, key.len + value.len + 16, op->node->inputs[0]->mode == MODE_APPEND);
+}
+
+void task_output_wrote(struct task *t, struct task_output *o, size_t bytes, bool early)
+{
     o->collected += bytes;
     t->collected += bytes;
     t->unflushed += bytes;
     /* A stream's rows may go out before their epoch ends; a table's come once per key at the marker. */
-    if (op->node->inputs[0]->mode != MODE_APPEND)
+    if (!early)
         return;
     if (o->collected > ENGINE_FLUSH_BYTES)
         flush_output(t, o);
@@ -108,6 +135,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     list_init(&t->spare);
     list_init(&t->results);
     list_init(&t->scans);
+    letters_init(t);
     park_init(t);
     budget_init(&t->memory, INT64_MAX, &job->memory);
     timer_init(&t->press_timer, t->loop, press_cb);
@@ -141,6 +169,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
         t->env.clock = &t->clock;
         t->env.needs = &t->park.fetch.needs;
         t->env.park = park_rows;
+        t->env.bad = letter_row;
     }
     if (!f->to && !job->query) {
         t->noutputs = job->output.n;
@@ -220,6 +249,7 @@ void task_fini(struct task *t)
     drop_results(t);
     exchange_fini(t);
     park_fini(t);
+    letters_fini(t);
     cold_free(t->cold);
     wbuf_fini(&t->key);
     map_fini(&t->dead);
@@ -497,7 +527,7 @@ static void mark_end(struct task *t)
  * at the marker to the next one. */
 static void mark_run(struct task *t)
 {
-    while (park_empty(t) && !t->fail_status) {
+    while (park_empty(t) && !t->fail_status && !letters_wait(t)) {
         if (!t->mark_begun)
             mark_begin(t);
         if (t->mark_op == t->frag->nops) {
@@ -717,7 +747,7 @@ bool task_turn(struct task *t)
     int64_t until = loop_fresh_us(t->loop) + ENGINE_TURN_US;
     t->context.now_ms = loop_wall_ms(t->loop);
     do {
-        if (t->fail_status || t->park.fetching)
+        if (t->fail_status || t->park.fetching || letters_wait(t))
             return false;
         if (!park_empty(t)) {
             park_step(t);
@@ -878,6 +908,8 @@ static void close_cb(struct msg *m)
     for (unsigned i = 0; i < t->noutputs; i++)
         if (t->outputs[i].writer)
             writer_close(t->outputs[i].writer);
+    if (t->letterbox.writer)
+        writer_close(t->letterbox.writer);
     check_closed(t);
 }
 

@@ -42,6 +42,7 @@ struct result {
 struct task_output {
     int32_t partition;
     struct writer *writer; /* opened at the first record */
+    size_t record_max;     /* bytes of one */
     size_t collected;      /* bytes not yet handed to a flush */
     int64_t end;           /* offset after the last durable record; -1: none written by this run */
 };
@@ -87,6 +88,14 @@ struct task {
     size_t unflushed; /* and those not yet durable, too */
     unsigned flushing[2]; /* by parity of the epoch they belong to */
 
+    /* bad records (letters.c) */
+    struct source *giving;  /* whose rows are on their way through the operators */
+    struct bad_log *bad;    /* NULL: there were none */
+    struct list letters;    /* struct letter: wait for the topic of dead letters */
+    struct task_output letterbox;
+    struct part *letter_part; /* NULL: not there yet */
+    bool letter_asked, letter_wanted; /* letter_wanted: home's */
+
     struct list results; /* of a query: struct result */
 
     /* state larger than memory */
@@ -130,8 +139,8 @@ struct task {
     /* the checkpoint's side; home loop */
     struct checkpointing *checkpointing;
 
-    struct task_msg to_start, to_gate, to_open, to_committed, to_shut, to_close; /* home -> task */
-    struct task_msg is_started, is_cut, is_done, has_failed, has_reached, is_closed;     /* task -> home */
+    struct task_msg to_start, to_gate, to_open, to_committed, to_shut, to_close, to_letters; /* home -> task */
+    struct task_msg is_started, is_cut, is_done, has_failed, has_reached, is_closed, wants_letters;     /* task -> home */
     enum task_gate new_gate;
     int64_t new_epoch, new_committed;
     bool started; /* home's: task_start was called */
@@ -161,6 +170,10 @@ void task_credit(struct task *t, struct channel *ch, bool was_full); /* a parcel
 void task_rows(struct task *t);                                      /* a source went past its cut */
 void task_source_watermark(struct task *t, unsigned mark, int64_t ms, bool idle);
 void task_source_reached(struct task *t);
+/* Opens the writer of an output. False: it cannot be, the task has failed. */
+bool task_output_open(struct task *t, struct task_output *o, struct part *part);
+/* So many bytes were given to an output's writer; `early`: they need not wait for the end of the epoch. */
+void task_output_wrote(struct task *t, struct task_output *o, size_t bytes, bool early);
 PRINTF_LIKE(3, 4) void task_fail(struct task *t, int status, const char *fmt, ...);
 /* The file is damaged, and has been deleted: the job begins anew from its last commit. */
 void task_damaged(struct task *t);

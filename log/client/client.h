@@ -30,6 +30,9 @@ struct writer;
  * limit; flushed_cb(arg, status) once per flush, when all of it is durable, with the offset after the last record. */
 int writer_open(struct writer **out, struct store *st, struct part *part, struct loop *loop) MUST_USE;
 void writer_record(struct writer *w, int64_t ts_ms, struct str key, struct str value); /* copies; null is allowed */
+/* headers: as struct record has them (log/wire/recbatch.h). */
+void writer_record_headers(struct writer *w, int64_t ts_ms, struct str key, struct str value, struct str headers,
+                           uint32_t headers_n);
 size_t writer_bytes(const struct writer *w); /* collected, not flushed */
 void writer_flush(struct writer *w, void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset),
                   void *arg);

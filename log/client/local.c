@@ -360,14 +360,20 @@ static void batch_end(struct writer *w)
 
 void writer_record(struct writer *w, int64_t ts_ms, struct str key, struct str value)
 {
+    writer_record_headers(w, ts_ms, key, value, STR_NULL, 0);
+}
+
+void writer_record_headers(struct writer *w, int64_t ts_ms, struct str key, struct str value, struct str headers,
+                           uint32_t headers_n)
+{
     enum { RECORD_HEAD_MAX = 32 }; /* lengths and deltas in front of key and value */
-    size_t size = key.len + value.len + RECORD_HEAD_MAX;
+    size_t size = key.len + value.len + headers.len + RECORD_HEAD_MAX;
     size_t max = (size_t)MIN(w->conf.max_message_bytes, w->conf.segment_bytes);
     if (w->building && (w->b.count == INT32_MAX || recbatch_build_size(&w->b) + size > max))
         batch_end(w);
     if (!w->building)
         batch_begin(w);
-    recbatch_add(&w->b, ts_ms, key, value, NULL, 0);
+    recbatch_add_raw(&w->b, ts_ms, key, value, headers, headers_n);
     w->records++;
 }
 

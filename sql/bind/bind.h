@@ -24,7 +24,7 @@ void settings_put(struct settings *s, struct str name, struct str value); /* nul
 /* The session properties there are: name, values, default. i from 0; NULL past the end. */
 struct property {
     const char *name, *dflt, *doc;
-    const char *const *values; /* NULL-terminated list of what is allowed, */
+    const char *const *values; /* NULL-terminated list of what is allowed (NULL: a topic's name), */
     bool time;                 /* and 'timestamp:' with ms or ISO 8601 */
 };
 /* The value as it is kept; null: not allowed. */

@@ -48,12 +48,15 @@ static const char *const key_formats[] = {"KAFKA", "JSON", "DELIMITED", NULL};
 static const char *const value_formats[] = {"JSON", "DELIMITED", "KAFKA", NULL};
 static const char *const modes[] = {"in_place", "beside", NULL};
 static const char *const guarantees[] = {"exactly_once", "at_least_once", NULL};
+static const char *const tolerances[] = {"dead-letter", "skip", "stop", NULL};
 static const struct property properties[] = {
     {"auto.offset.reset", "earliest", "where queries begin to read streams", resets, true},
     {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats, false},
     {"ksql.persistence.default.format.value", "", "VALUE_FORMAT of relations that do not say", value_formats, false},
     {"replace.mode", "in_place", "where CREATE OR REPLACE runs the new version", modes, false},
     {"processing.guarantee", "", "of jobs made from now on; else the server's", guarantees, false},
+    {"errors.tolerance", "dead-letter", "what jobs made from now on do with bad records", tolerances, false},
+    {"errors.deadletterqueue.topic.name", "", "where they go; else the job's name with _dlq behind", NULL, false},
 };
 
 const struct property *property_at(unsigned i) { return i < ARRAY_LEN(properties) ? &properties[i] : NULL; }
@@ -76,9 +79,20 @@ bool reset_time(struct str value, int64_t *ms)
     return (str_to_i64(when, ms) || timestamp_parse(when, ms)) && *ms > 0;
 }
 
+static bool is_topic_name(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!((s.ptr[i] | 32) >= 'a' && (s.ptr[i] | 32) <= 'z') && !(s.ptr[i] >= '0' && s.ptr[i] <= '9') &&
+            !memchr("._-", s.ptr[i], 3))
+            return false;
+    return s.len > 0 && s.len < 250 && !str_eq(s, STR(".")) && !str_eq(s, STR(".."));
+}
+
 struct str property_value(const struct property *p, struct str value)
 {
     int64_t ms;
+    if (!p->values)
+        return is_topic_name(value) ? value : STR_NULL;
     for (unsigned i = 0; p->values[i]; i++)
         if (str_eq_nocase(value, str_of(p->values[i])))
             return str_of(p->values[i]);
@@ -89,7 +103,9 @@ void property_list(const struct property *p, char *out, size_t cap)
 {
     size_t len = 0;
     out[0] = 0;
-    for (unsigned i = 0; p->values[i]; i++) {
+    if (!p->values)
+        snprintf(out, cap, "a topic's name: letters, digits, dots, dashes and underscores");
+    for (unsigned i = 0; p->values && p->values[i]; i++) {
         snprintf(out + len, cap - len, "%s'%s'", i ? ", " : "", p->values[i]);
         len = strlen(out);
     }

@@ -175,6 +175,7 @@ enum ast_kind {
     AST_RESTORE,        /* the job in name from the savepoint in language */
     AST_DROP_SAVEPOINT, /* name */
     AST_SHOW,     /* text: STREAMS, TABLES, ... */
+    AST_SHOW_ERRORS, /* of the job name (null: of all), limit */
     AST_DESCRIBE, /* relation, or job */
     AST_DESCRIBE_FUNCTION,
     AST_EXPLAIN, /* inner, or a job's name */

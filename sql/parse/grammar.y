@@ -18,7 +18,7 @@
 /* Words that are in no rule, but known to refuse.def and to the error messages. */
 %token CROSS EXCEPT INTERSECT NATURAL OVER UNION USING WITHIN ARROW LAMBDA LB RB.
 
-%fallback ID ALL ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ESCAPE EXISTS EXPLAIN EXTENDED FINAL FUNCTION
+%fallback ID ALL ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE EXISTS EXPLAIN EXTENDED FINAL FUNCTION
   FUNCTIONS GRACE IF JOBS KEY LANGUAGE LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES
   REPLACE RESTORE RESUME RETENTION RETURNS SAVEPOINT SAVEPOINTS SET SHOW SIZE STREAM STREAMS TABLE TABLES TERMINATE TOPIC TOPICS TUMBLING UNDEFINE UNSET
   VARIABLES WINDOW.
@@ -139,7 +139,7 @@ statement(A) ::= TERMINATE name(N). { A = parse_node(p, AST_TERMINATE); A->name 
 statement(A) ::= TERMINATE ALL. { A = parse_node(p, AST_TERMINATE); A->all = true; }
 statement(A) ::= PAUSE name(N). { A = parse_node(p, AST_PAUSE); A->name = N; }
 statement(A) ::= PAUSE ALL. { A = parse_node(p, AST_PAUSE); A->all = true; }
-statement(A) ::= RESUME name(N). { A = parse_node(p, AST_RESUME); A->name = N; }
+statement(A) ::= RESUME name(N) with(W). { A = parse_node(p, AST_RESUME); A->name = N, A->with = W; }
 statement(A) ::= RESUME ALL. { A = parse_node(p, AST_RESUME); A->all = true; }
 
 statement(A) ::= PROMOTE name(N). { A = parse_node(p, AST_PROMOTE); A->name = N; }
@@ -172,6 +172,8 @@ shown(A) ::= FUNCTIONS(A).
 shown(A) ::= PROPERTIES(A).
 shown(A) ::= VARIABLES(A).
 statement(A) ::= show shown(W). { A = parse_node(p, AST_SHOW); A->text = place_text(p->text, W.place); }
+statement(A) ::= show ERRORS limit(L). { A = parse_node(p, AST_SHOW_ERRORS); A->limit = L; }
+statement(A) ::= show ERRORS name(N) limit(L). { A = parse_node(p, AST_SHOW_ERRORS); A->name = N, A->limit = L; }
 statement(A) ::= DESCRIBE name(N). { A = parse_node(p, AST_DESCRIBE); A->name = N; }
 statement(A) ::= DESCRIBE name(N) EXTENDED. { A = parse_node(p, AST_DESCRIBE); A->name = N, A->extended = true; }
 statement(A) ::= DESCRIBE FUNCTION name(N). { A = parse_node(p, AST_DESCRIBE_FUNCTION); A->name = N; }

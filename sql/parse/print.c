@@ -509,6 +509,7 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
         break;
     case AST_RESUME:
         put_name_or_all(pr, "RESUME ", st);
+        put_with(pr, &st->with);
         break;
     case AST_PROMOTE:
         put_name_or_all(pr, "PROMOTE ", st);
@@ -531,6 +532,15 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
     case AST_DROP_SAVEPOINT:
         wbuf_str(pr->out, st->if_clause ? STR("DROP SAVEPOINT IF EXISTS ") : STR("DROP SAVEPOINT "));
         put_name(pr, &st->name);
+        break;
+    case AST_SHOW_ERRORS:
+        PUT("SHOW ERRORS");
+        if (st->name.text.ptr) {
+            PUT(" ");
+            put_name(pr, &st->name);
+        }
+        if (st->limit.given)
+            wbuf_printf(pr->out, " LIMIT %" PRId64, st->limit.n);
         break;
     case AST_SHOW:
         PUT("SHOW ");

@@ -179,7 +179,10 @@ int job_put_new(struct stmt *st, const struct query *q, const struct relation *r
                         .created_ms = st->env->now_ms,
                         .at_least_once = is_at_least_once(st)};
     uuid_format(rel->job, id);
-    int err = change_create_topic(stmt_change(st), str_of(arena_printf(st->arena, "__job_%s_changelog", id)),
+    int err = policy_of_session(st, &j, q, rel->topic_name);
+    if (err)
+        return err;
+    err = change_create_topic(stmt_change(st), str_of(arena_printf(st->arena, "__job_%s_changelog", id)),
                                   &j.changelog, (int32_t)plan->parallelism, &config, 1, st->b.diag);
     if (err)
         return err;
@@ -299,6 +302,7 @@ int prepare_drop(struct stmt *st)
 struct job_action {
     struct stmt *st;
     unsigned n;
+    bool changed; /* its policy */
 };
 
 /* The relation stays when its job goes; then nothing keeps its rows but the topic. */
@@ -323,7 +327,7 @@ static void act(void *arg, const struct object *o, const struct job_def *j)
     if (st->ast->kind == AST_TERMINATE) {
         terminate(st, o, j);
         ja->n++;
-    } else if (changed.stopped != j->stopped) {
+    } else if (changed.stopped != j->stopped || ja->changed) {
         wbuf_init(&w);
         job_def_pack(&changed, &w);
         change_put_object(stmt_change(st), "job", str_of(o->name), o->id, wbuf_view(&w), false);
@@ -354,7 +358,7 @@ int prepare_job_state(struct stmt *st)
     static const char *const done[] = {
         [AST_TERMINATE] = "terminated", [AST_PAUSE] = "paused", [AST_RESUME] = "resumed"};
     const char *word = done[st->ast->kind];
-    struct job_action ja = {st, 0};
+    struct job_action ja = {st, 0, false};
     struct job_def j;
     if (st->ast->all) {
         job_each(st->b.image, st->arena, act, &ja);
@@ -369,6 +373,11 @@ int prepare_job_state(struct stmt *st)
     if (job_def_unpack(&j, o->body, st->arena) != 0)
         return bind_error(&st->b, st->ast->name.place, "58030", "the stored description of job \"%s\" cannot be read",
                           o->name);
+    if (st->ast->with.n) {
+        if (policy_change(st, &j))
+            return E_SQL;
+        ja.changed = true;
+    }
     act(&ja, o, &j);
     if (!ja.n)
         return stmt_nothing(st, "job \"%s\" is %s already; nothing changed", o->name, word);

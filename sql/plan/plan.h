@@ -88,6 +88,7 @@ struct prepared {
 
     /* ROWS */
     struct row_table rows;
+    bool errors;   /* a row per job, whose bad records are asked for, at most `limit` */
     bool vertical; /* one wide row or text: better shown as lines than as a box */
 
     /* SET, DEFINE: value null takes the setting away */

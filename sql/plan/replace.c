@@ -295,6 +295,8 @@ int prepare_replace(struct stmt *st, struct relation *old)
     relation_put(st, rel, false);
     def.sql = rel->sql;
     def.version++;
+    if ((err = policy_of_session(st, &def, &r.query, old->topic_name)) != 0)
+        return err;
     job_put(st, &def, &r.query, r.plan, old->job);
     st->out->job = def.stopped ? (struct uuid){{0}} : old->job;
     stmt_effect(st, EFFECT_REPLACED, old->name, replacement_text(st, &r));

@@ -76,7 +76,7 @@ static int prepare_set(struct stmt *st)
             return 0;
         bind_error(&st->b, ast->text_place, "22023", "%s cannot be '%.*s'", p->name, (int)MIN(ast->value.len, 60),
                    ast->value.ptr);
-        diag_hint(st->b.diag, "it is one of %s", list);
+        diag_hint(st->b.diag, "it is %s%s", p->values ? "one of " : "", list);
         return E_SQL;
     }
     bind_error(&st->b, ast->text_place, "42704", "there is no property '%.*s'", (int)MIN(ast->text.len, 60),
@@ -158,6 +158,8 @@ static int prepare(struct stmt *st)
         return prepare_job_state(st);
     case AST_SHOW:
         return prepare_show(st);
+    case AST_SHOW_ERRORS:
+        return prepare_show_errors(st);
     case AST_DESCRIBE:
         return prepare_describe(st);
     case AST_DESCRIBE_FUNCTION:

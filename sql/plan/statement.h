@@ -72,6 +72,12 @@ int job_put_new(struct stmt *st, const struct query *q, const struct relation *r
 void job_remove(struct stmt *st, const struct object *job);
 void job_put(struct stmt *st, struct job_def *j, const struct query *q, const struct plan *plan, struct uuid id);
 
+/* ---- policy.c: what becomes of a job's bad records */
+/* What the session says, about a new job or a new version of one, which reads q and writes out. */
+int policy_of_session(struct stmt *st, struct job_def *j, const struct query *q, const char *out);
+int policy_change(struct stmt *st, struct job_def *j); /* RESUME ... WITH */
+int prepare_show_errors(struct stmt *st);
+
 /* ---- replace.c: CREATE OR REPLACE of what a job fills */
 struct replacement {
     struct relation *old;

@@ -39,9 +39,7 @@ static bool backfill_text(const struct job_status *st, char *out, size_t cap)
 bool job_cell(const struct job_status *st, const char *column, struct arena *a, struct value *out)
 {
     char word[32], time[TIMESTAMP_TEXT + 1];
-    uint64_t bad = st->row_errors;
-    for (unsigned i = 0; i < st->nsources; i++)
-        bad += st->sources[i].decode_errors;
+    uint64_t bad = st->row_errors + st->bad_all;
     const struct {
         const char *name;
         int64_t value;
@@ -93,6 +91,7 @@ static void put_sources(const struct job_status *st, struct wbuf *out)
 void job_describe(const struct job_status *st, const struct plan *plan, int64_t now_ms, struct wbuf *out)
 {
     char word[32], time[TIMESTAMP_TEXT + 1];
+    struct arena a;
     wbuf_printf(out, "job %s: %s", st->name, state_word(st->state, word, sizeof word));
     if (st->state == JOB_RESTORING)
         wbuf_printf(out, " (%.0f %%)", st->restored * 100);
@@ -101,6 +100,7 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
     wbuf_u8(out, '\n');
     if (st->state == JOB_PAUSED)
         return;
+    arena_init(&a);
     wbuf_printf(out, "lag %lld, %.0f rows/s, %llu rows in, %llu rows out, %llu late, watermark %s\n",
                 (long long)st->lag, st->rows_per_s, (unsigned long long)st->rows_in, (unsigned long long)st->rows_out,
                 (unsigned long long)st->late_rows,
@@ -113,6 +113,10 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
     if (st->committed_ms > 0)
         wbuf_printf(out, ", committed %.1f s ago", (double)MAX(now_ms - st->committed_ms, 0) / 1000);
     wbuf_u8(out, '\n');
+    const char *words = errors_words(st, now_ms, &a);
+    if (words)
+        wbuf_printf(out, "%s\nthe last one: %s (SHOW ERRORS %s lists more)\n", words, st->notes[0].text, st->name);
+    arena_fini(&a);
     if (st->row_errors)
         wbuf_printf(out, "%llu values could not be computed and are NULL (the first: %s)\n",
                     (unsigned long long)st->row_errors, st->first_row_error);

@@ -87,6 +87,7 @@ static void session_free(struct session *s)
     settings_fini(&s->props);
     settings_fini(&s->vars);
     wbuf_fini(&s->out);
+    wbuf_fini(&s->words);
     arena_fini(&s->memory);
     arena_fini(&s->arena);
     xfree(s);
@@ -541,6 +542,7 @@ void session_begin(struct serve *serve, struct http_req *req)
     settings_init(&s->props);
     settings_init(&s->vars);
     wbuf_init(&s->out);
+    wbuf_init(&s->words);
     req->user = s;
     req->gone_cb = gone_cb;
     req->drain_cb = drain_cb;

@@ -55,6 +55,8 @@ struct session {
     struct query *query;
     const char *left_out; /* what the query's rows do not show */
     bool query_full;  /* waits for the peer to read */
+    struct row_table found; /* SHOW ERRORS: so far, */
+    struct wbuf words;      /* and a line a job */
     unsigned filling; /* row of a table whose job is being asked */
     struct wbuf out;
 };
@@ -106,6 +108,10 @@ size_t tell_set(struct session *s, const char *what, struct str name, struct str
 size_t tell_done(struct session *s);
 size_t tell_error(struct session *s);
 size_t tell_line(struct session *s); /* s->out, a line without its end */
+
+/* ---- errors.c */
+void errors_rows(const struct job_status *st, struct arena *a, unsigned max, struct row_table *t); /* adds to t */
+const char *errors_words(const struct job_status *st, int64_t now_ms, struct arena *a); /* NULL: no bad records */
 
 /* ---- Words about jobs. */
 /* Why a query has told no row yet, or NULL; in a. */

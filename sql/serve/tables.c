@@ -69,7 +69,11 @@ static void described_cb(void *arg, int status, struct job_status *st)
 
 static void finish(struct session *s)
 {
+    if (s->p.errors)
+        s->p.rows = s->found;
     show(s);
+    if (s->words.len)
+        tell_message(s, arena_dup(&s->memory, wbuf_view(&s->words)).ptr);
     if (uuid_is_zero(s->p.job)) {
         session_done(s);
         return;
@@ -87,7 +91,12 @@ static void filled_cb(void *arg, int status, struct job_status *st)
     if (!session_release(s))
         return;
     struct row_table *t = &s->p.rows;
-    for (unsigned c = 0; !status && c < t->schema.n; c++)
+    const char *words = !status && s->p.errors ? errors_words(st, loop_wall_ms(s->loop), &s->memory) : NULL;
+    if (!status && s->p.errors)
+        errors_rows(st, &s->memory, (unsigned)MIN(s->p.limit, (int64_t)UINT32_MAX), &s->found);
+    if (words)
+        wbuf_printf(&s->words, "%s%s", s->words.len ? "\n" : "", words);
+    for (unsigned c = 0; !status && !s->p.errors && c < t->schema.n; c++)
         job_cell(st, t->schema.cols[c].name, &s->memory, &t->rows[s->filling][c]);
     s->filling++;
     fill_next(s);
@@ -125,6 +134,8 @@ static bool type_job_columns(struct row_table *t)
 
 void table_begin(struct session *s)
 {
-    s->filling = type_job_columns(&s->p.rows) ? 0 : s->p.rows.nrows;
+    s->found = (struct row_table){.schema = s->p.rows.schema};
+    wbuf_reset(&s->words);
+    s->filling = s->p.errors ? 0 : type_job_columns(&s->p.rows) ? 0 : s->p.rows.nrows;
     fill_next(s);
 }

@@ -15,6 +15,8 @@ static const char usage[] =
     "       weir job describe NAME [options]\n"
     "       weir job pause|resume|terminate NAME|--all [options]\n"
     "       weir job promote|discard NAME [options]\n"
+    "       weir job errors [NAME] [-n N] [options]\n"
+    "       weir job skip NAME [options]\n"
     "       weir job savepoint NAME --as SAVEPOINT [options]\n"
     "       weir job restore NAME --from SAVEPOINT [options]\n"
     "       weir job savepoints [options]\n"
@@ -23,7 +25,9 @@ static const char usage[] =
     "  list       every job: state, lag, rates, rows\n"
     "  describe   one job: sources, event time, state, errors, plan with its counters\n"
     "  pause      let it commit and let go of all it holds; it stays paused over restarts (also: stop)\n"
-    "  resume     let it go on where it paused (also: start)\n"
+    "  resume     let it go on where it paused (also: start); with --errors under another policy\n"
+    "  errors     the bad records that it met since it began to run, newest first, and how many of each kind\n"
+    "  skip       leave out the record that it has stopped at (policy 'stop'), and go on\n"
     "  terminate  end it for good, with its state; what it filled stays (also: drop)\n"
     "  promote    put the next version of NAME, which runs beside it, in its place\n"
     "  discard    end the next version of NAME, with its topic (also: rollback)\n"
@@ -36,19 +40,22 @@ static const char usage[] =
     "  --data DIR           the node on this folder, of a shell or of our own\n"
     "  --all                every job there is\n"
     "  --mode MODE          how the list is shown: box, ndjson, csv, json, markdown, vertical\n"
+    "  -n N                 errors: at most so many of a job (default 20)\n"
+    "  --errors POLICY      resume: what bad records do: dead-letter, skip or stop\n"
     "  --for SECONDS        how long to wait at most (default 60)\n"
     "\n"
     "examples\n"
     "  weir job list --mode json\n"
     "  weir job pause hourly && weir job resume hourly\n"
+    "  weir job errors hourly -n 5\n"
     "  weir job wait --data /tmp/play --for 10\n"
     "\n"
     "exit codes: 0 good, 1 refused, failed or out of time, 2 no connection or a lost one, 3 wrong usage\n";
 
 struct job_options {
-    const char *server, *data;
+    const char *server, *data, *errors;
     const char *as, *from;
-    int64_t wait_ms;
+    int64_t wait_ms, n;
     bool all;
 };
 enum verb_takes { NAME_NONE, NAME_MAYBE, NAME_ONE, NAME_OR_ALL, NAME_AS, NAME_FROM };
@@ -59,7 +66,7 @@ struct verb {
 };
 
 /* An empty name: all of them. */
-static int run_on(struct client *c, const char *before, struct str name)
+static int run_with(struct client *c, const char *before, struct str name, const char *behind)
 {
     struct wbuf w;
     wbuf_init(&w);
@@ -71,11 +78,13 @@ static int run_on(struct client *c, const char *before, struct str name)
         wbuf_printf(&w, "\"%.*s\"", STR_ARG(name));
     else
         ast_print_name(name, &w);
-    wbuf_u8(&w, ';');
+    wbuf_printf(&w, "%s;", behind);
     int code = client_run(c, wbuf_view(&w));
     wbuf_fini(&w);
     return code;
 }
+
+static int run_on(struct client *c, const char *before, struct str name) { return run_with(c, before, name, ""); }
 
 static int list(struct client *c, struct str name, const struct job_options *o)
 {
@@ -125,8 +134,75 @@ static int pause_job(struct client *c, struct str name, const struct job_options
 
 static int resume(struct client *c, struct str name, const struct job_options *o)
 {
+    char with[80];
+    if (!o->errors)
+        return run_on(c, "RESUME ", name);
+    snprintf(with, sizeof with, " WITH (ERRORS_TOLERANCE = '%s')", o->errors);
+    return run_with(c, "RESUME ", name, with);
+}
+
+static int errors(struct client *c, struct str name, const struct job_options *o)
+{
+    char limit[40];
+    snprintf(limit, sizeof limit, " LIMIT %" PRId64, o->n);
+    struct wbuf w;
+    wbuf_init(&w);
+    wbuf_str(&w, STR("SHOW ERRORS "));
+    if (name.len)
+        ast_print_name(name, &w);
+    wbuf_printf(&w, "%s;", limit);
+    int code = client_run(c, wbuf_view(&w));
+    wbuf_fini(&w);
+    return code;
+}
+
+/* The record that the job has stopped at, as SKIP takes it; empty: none. */
+static int stopped_at(struct client *c, struct str name, struct wbuf *out)
+{
+    enum { TOPIC = 3, PARTITION, OFFSET, BECAME = 8 };
+    struct wbuf w;
+    struct arena a;
+    struct columns cols;
+    struct row *rows;
+    unsigned n;
+    arena_init(&a);
+    wbuf_init(&w);
+    wbuf_str(&w, STR("SHOW ERRORS "));
+    ast_print_name(name, &w);
+    wbuf_u8(&w, ';');
+    int code = client_rows(c, wbuf_view(&w), &a, false, &cols, &rows, &n);
+    for (unsigned i = 0; code == EXIT_GOOD && cols.n > BECAME && i < n && !out->len; i++)
+        if (str_eq(rows[i].cells[BECAME].text, STR("stopped the job")) && rows[i].cells[TOPIC].text.len)
+            wbuf_printf(out, "%.*s/%.*s/%.*s", STR_ARG(rows[i].cells[TOPIC].text),
+                        STR_ARG(rows[i].cells[PARTITION].text), STR_ARG(rows[i].cells[OFFSET].text));
+    xfree(rows);
+    wbuf_fini(&w);
+    arena_fini(&a);
+    return code;
+}
+
+static int skip(struct client *c, struct str name, const struct job_options *o)
+{
+    struct wbuf at, with;
     (void)o;
-    return run_on(c, "RESUME ", name);
+    wbuf_init(&at);
+    wbuf_init(&with);
+    int code = stopped_at(c, name, &at);
+    for (int i = 0; i < 20 && code == EXIT_GOOD && !at.len; i++) { /* one that is just failing tells it when it is down */
+        clock_sleep_ms(50);
+        code = stopped_at(c, name, &at);
+    }
+    if (code == EXIT_GOOD && !at.len) {
+        fprintf(stderr, "job %.*s has not stopped at a record\n", STR_ARG(name));
+        code = EXIT_STATEMENT;
+    } else if (code == EXIT_GOOD) {
+        wbuf_printf(&with, " WITH (SKIP = '%.*s')", STR_ARG(wbuf_view(&at)));
+        wbuf_u8(&with, 0);
+        code = run_with(c, "RESUME ", name, (const char *)with.data);
+    }
+    wbuf_fini(&at);
+    wbuf_fini(&with);
+    return code;
 }
 
 static int terminate(struct client *c, struct str name, const struct job_options *o)
@@ -188,9 +264,10 @@ static const struct verb verbs[] = {
     {"resume", NAME_OR_ALL, resume}, {"terminate", NAME_OR_ALL, terminate}, {"wait", NAME_MAYBE, wait_for},
     {"promote", NAME_ONE, promote},  {"discard", NAME_ONE, discard},        {"rollback", NAME_ONE, discard},
     {"savepoint", NAME_AS, savepoint}, {"restore", NAME_FROM, restore},     {"savepoints", NAME_NONE, savepoints},
+    {"errors", NAME_MAYBE, errors},  {"skip", NAME_ONE, skip},
     {"stop", NAME_OR_ALL, pause_job}, {"start", NAME_OR_ALL, resume},       {"drop", NAME_OR_ALL, terminate}};
 
-enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM };
+enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM, OPT_ERRORS };
 static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
                                              {"data", required_argument, NULL, OPT_DATA},
                                              {"mode", required_argument, NULL, OPT_MODE},
@@ -198,6 +275,7 @@ static const struct option long_options[] = {{"server", required_argument, NULL,
                                              {"all", no_argument, NULL, OPT_ALL},
                                              {"as", required_argument, NULL, OPT_AS},
                                              {"from", required_argument, NULL, OPT_FROM},
+                                             {"errors", required_argument, NULL, OPT_ERRORS},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
@@ -212,7 +290,7 @@ static bool parse_options(int argc, char **argv, struct job_options *o, struct c
 {
     int opt;
     *code = EXIT_GOOD;
-    while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, "hn:", long_options, NULL)) != -1) {
         bool good = true;
         switch (opt) {
         case OPT_SERVER:
@@ -232,6 +310,14 @@ static bool parse_options(int argc, char **argv, struct job_options *o, struct c
             break;
         case OPT_FROM:
             o->from = optarg;
+            break;
+        case OPT_ERRORS:
+            o->errors = optarg;
+            good = str_eq_nocase(str_of(optarg), STR("dead-letter")) || str_eq_nocase(str_of(optarg), STR("skip")) ||
+                   str_eq_nocase(str_of(optarg), STR("stop"));
+            break;
+        case 'n':
+            good = str_to_i64(str_of(optarg), &o->n) && o->n > 0;
             break;
         case OPT_ALL:
             o->all = true;
@@ -292,13 +378,15 @@ static const struct verb *verb_of(int argc, char **argv, const struct job_option
                       NULL);
         return NULL;
     }
-    *code = wrong(name ? "no such verb" : "list, describe, pause, resume, terminate, promote, discard, savepoint, restore or wait?", name);
+    *code = wrong(name ? "no such verb"
+                       : "list, describe, errors, pause, resume, skip, terminate, promote, discard, savepoint, restore or wait?",
+                  name);
     return NULL;
 }
 
 int cmd_job(int argc, char **argv)
 {
-    struct job_options o = {.wait_ms = 60000};
+    struct job_options o = {.wait_ms = 60000, .n = 20};
     struct client c;
     struct target target;
     int code;

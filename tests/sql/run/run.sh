@@ -20,10 +20,15 @@ for feature in "$@"; do
         if grep -q '\${lib}' "$file" && [ ! -e "$scratch/libdelay.so" ]; then
             cc -O2 -shared -fPIC -I "$BUILD/include" -o "$scratch/libdelay.so" "$ROOT/examples/07_udf/delay.c" || exit 1
         fi
+        if grep -q '\${picky}' "$file" && [ ! -e "$scratch/libpicky.so" ]; then
+            cc -O2 -shared -fPIC -I "$BUILD/include" -o "$scratch/libpicky.so" "$here/picky.c" || exit 1
+        fi
         (cd "$scratch" && timeout 60 "$WEIR" sql --data data --echo --keep-going --until-caught-up \
-            --define "lib=$scratch/libdelay.so" -f "$file") </dev/null >"$scratch/raw" 2>&1
+            --define "lib=$scratch/libdelay.so" --define "picky=$scratch/libpicky.so" -f "$file") </dev/null >"$scratch/raw" 2>&1
         code=$?
-        { sed "s|$scratch|SCRATCH|g" "$scratch/raw"; echo "exit code $code"; } >"$scratch/out"
+        { sed -E -e "s|$scratch|SCRATCH|g" -e 's/"time":"[^"]*"/"time":"NOW"/; s/\([0-9.e+]+ a second\)/(RATE)/' \
+            -e '/^ts=/d; s/^rowtime: 1[0-9]{12}/rowtime: NOW/; s/(errors.timestamp",")1[0-9]{12}/\1NOW/' \
+            "$scratch/raw"; echo "exit code $code"; } >"$scratch/out"
         head -1 "$file" | grep -q -- '-- sorted' && sort -o "$scratch/out" "$scratch/out"
         if [ -n "${BLESS-}" ]; then
             cp "$scratch/out" "${file%.sql}.out"

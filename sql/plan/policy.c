@@ -1,0 +1,136 @@
+/* What becomes of a job's bad records: said by the session when it is made, changed by RESUME ... WITH; SHOW ERRORS. */
+#include "sql/plan/statement.h"
+
+static int find_tolerance(struct str s)
+{
+    for (int i = 0; tolerance_names[i]; i++)
+        if (str_eq_nocase(s, str_of(tolerance_names[i])))
+            return i;
+    return -1;
+}
+
+struct clash {
+    const struct topic *found;
+    const char *job;
+};
+
+static void find_clash(void *arg, const struct object *o, const struct job_def *j)
+{
+    struct clash *c = arg;
+    (void)o;
+    if (c->found && uuid_eq(j->output, c->found->id))
+        c->job = j->name;
+}
+
+/* Bad records must not lie among what a job makes, or be read by the job that met them. */
+static int check_topic(struct stmt *st, const struct job_def *j, const struct query *q, const char *out)
+{
+    const char *name = job_dead_topic(j, st->arena);
+    struct clash c = {image_topic(st->b.image, str_of(name)), NULL};
+    struct place place = stmt_create(st)->name.place;
+    bool reads = false;
+    job_each(st->b.image, st->arena, find_clash, &c);
+    for (unsigned i = 0; c.found && i < q->nsources; i++)
+        reads |= uuid_eq(q->sources[i].rel->topic, c.found->id);
+    if (reads)
+        bind_error(&st->b, place, "42P07", "bad records would go to topic \"%s\", which the query reads", name);
+    else if (c.job || strcmp(out, name) == 0)
+        bind_error(&st->b, place, "42P07", "bad records would go to topic \"%s\", which job \"%s\" writes", name,
+                   c.job ? c.job : j->name);
+    else
+        return 0;
+    diag_hint(st->b.diag, "SET 'errors.deadletterqueue.topic.name' = '...'; names another topic");
+    return E_SQL;
+}
+
+int policy_of_session(struct stmt *st, struct job_def *j, const struct query *q, const char *out)
+{
+    struct str tolerance = settings_get(st->env->props, STR("errors.tolerance"));
+    struct str topic = settings_get(st->env->props, STR("errors.deadletterqueue.topic.name"));
+    if (tolerance.ptr)
+        j->tolerance = (enum tolerance)find_tolerance(tolerance);
+    if (topic.ptr)
+        j->dead_topic = arena_dup(st->arena, topic).ptr;
+    return check_topic(st, j, q, out);
+}
+
+/* "topic/partition/offset" */
+static bool parse_skip(struct stmt *st, struct str s, struct job_skip *out)
+{
+    int64_t part;
+    size_t at[2], n = 0;
+    for (size_t i = s.len; i-- > 0 && n < 2;)
+        if (s.ptr[i] == '/')
+            at[n++] = i;
+    if (n < 2 || at[1] == 0 || !str_to_i64((struct str){s.ptr + at[0] + 1, s.len - at[0] - 1}, &out->offset) ||
+        !str_to_i64((struct str){s.ptr + at[1] + 1, at[0] - at[1] - 1}, &part) || part < 0 || part > INT32_MAX ||
+        out->offset < 0)
+        return false;
+    out->partition = (int32_t)part;
+    out->topic = arena_dup(st->arena, (struct str){s.ptr, at[1]}).ptr;
+    return true;
+}
+
+/* The oldest is forgotten when there are too many. */
+static void add_skip(struct stmt *st, struct job_def *j, const struct job_skip *skip)
+{
+    unsigned drop = j->nskips == JOB_SKIPS;
+    struct job_skip *all = ARENA_ARRAY(st->arena, struct job_skip, JOB_SKIPS);
+    for (unsigned i = drop; i < j->nskips; i++)
+        all[i - drop] = j->skips[i];
+    j->nskips -= drop;
+    all[j->nskips++] = *skip;
+    j->skips = all;
+}
+
+int policy_change(struct stmt *st, struct job_def *j)
+{
+    const struct ast_properties *with = &st->ast->with;
+    for (unsigned i = 0; i < with->n; i++) {
+        const struct ast_property *p = &with->items[i];
+        struct str text = p->value->kind == AST_STRING ? p->value->text : STR("");
+        int tolerance = find_tolerance(text);
+        struct job_skip skip;
+        if (str_eq_nocase(p->name.text, STR("ERRORS_TOLERANCE"))) {
+            if (tolerance < 0)
+                return bind_error(&st->b, p->value->place, "22023",
+                                  "ERRORS_TOLERANCE is 'dead-letter', 'skip' or 'stop'");
+            j->tolerance = (enum tolerance)tolerance;
+        } else if (str_eq_nocase(p->name.text, STR("SKIP"))) {
+            if (!parse_skip(st, text, &skip))
+                return bind_error(&st->b, p->value->place, "22023", "SKIP takes 'topic/partition/offset' of a record");
+            add_skip(st, j, &skip);
+        } else {
+            bind_error(&st->b, p->name.place, "42601", "there is no property \"%.*s\" of a job",
+                       STR_ARG(p->name.text));
+            diag_hint(st->b.diag, "there are ERRORS_TOLERANCE and SKIP");
+            return E_SQL;
+        }
+    }
+    j->revision++;
+    return 0;
+}
+
+static void add_job(void *arg, const struct object *o, const struct job_def *j)
+{
+    struct stmt *st = arg;
+    const char *cells[] = {j->name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    if (!st->ast->name.text.ptr || str_eq(str_of(o->name), st->out->name))
+        rows_add(st, cells, o->id);
+}
+
+int prepare_show_errors(struct stmt *st)
+{
+    static const char *const columns[] = {"job",    "time",  "class", "topic", "partition",
+                                          "offset", "error", "value", "became"};
+    const struct object *o = NULL;
+    if (st->ast->name.text.ptr && !(o = find_job(st, &st->ast->name, "SHOW JOBS lists what there is")))
+        return E_SQL;
+    rows_columns(st, columns, ARRAY_LEN(columns));
+    st->out->name = o ? str_of(o->name) : STR_NULL;
+    st->out->rows.schema.cols[4].type = st->out->rows.schema.cols[5].type = TYPE(T_BIGINT);
+    st->out->errors = true;
+    st->out->limit = st->ast->limit.given ? st->ast->limit.n : 20;
+    job_each(st->b.image, st->arena, add_job, st);
+    return 0;
+}
