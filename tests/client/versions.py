@@ -44,10 +44,15 @@ db = sqlite3.connect(':memory:')
 db.executescript('CREATE TABLE s (k, v, w); CREATE TABLE p (k PRIMARY KEY, x); CREATE TABLE q (k PRIMARY KEY, y);')
 
 
+below = [] # what stands below HAVING often stays: then the groups are kept
+
+
 def groups():
-    where = rnd.choice(['', '', f'WHERE w > {rnd.randint(-5, 5)}'])
+    if not below or rnd.random() < 0.4:
+        below[:] = [rnd.choice(['', '', f'WHERE w > {rnd.randint(-5, 5)}']), rnd.choice(SUMS), rnd.choice(SUMS)]
+    where, a, b = below
     having = rnd.choice(['', '', f'HAVING COUNT(*) > {rnd.randint(1, 6)}', f'HAVING SUM(v) > {rnd.randint(-20, 40)}'])
-    return f'SELECT k, {rnd.choice(SUMS)} AS a, {rnd.choice(SUMS)} AS b FROM s {where} GROUP BY k {having}'
+    return f'SELECT k, {a} AS a, {b} AS b FROM s {where} GROUP BY k {having}'
 
 
 def joined():
