@@ -91,6 +91,7 @@ struct str store_get(struct store *s, struct str key);
 void store_put(struct store *s, struct str key, struct str value);
 bool store_remove(struct store *s, struct str key);                    /* false: it was not there */
 bool store_buried(const struct store *s, struct str key);              /* gone, whatever the cold level says */
+void store_pin(struct store *s, struct str key); /* if it is in memory it stays until this epoch is in the checkpoint */
 void store_restore(struct store *s, struct str key, struct str value); /* from the changelog; null: gone */
 void store_load(struct store *s, struct str key, struct str value);    /* from the cold level; memory knows better */
 void store_want(struct store *s, unsigned number, struct str key, struct needs *w); /* if memory does not know the key */

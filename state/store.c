@@ -167,6 +167,13 @@ bool store_remove(struct store *s, struct str key)
     return true;
 }
 
+void store_pin(struct store *s, struct str key)
+{
+    struct pair *p = kv_find(s->map, key);
+    if (p)
+        p->epoch = s->clock->epoch;
+}
+
 bool store_buried(const struct store *s, struct str key) { return graves_has(s->graves, key); }
 
 void store_restore(struct store *s, struct str key, struct str value)

@@ -124,7 +124,7 @@ static void expiry_key(struct op *op, struct str key, struct str value, struct w
 }
 
 /* Sets (value null: removes) a committed row and when it ends. The row before is in memory: the marker needed it, and
- * nothing is evicted between a marker and its commit. */
+ * the marker has pinned it. */
 static void set_row(struct op *op, struct str key, struct str value)
 {
     struct topic_sink *k = op->state;
@@ -228,6 +228,7 @@ static void write_row(struct netting *n, struct str image, int64_t ts)
     if (expires(op))
         write_expiry(n, value);
     kv_put(k->overlay, key, gone ? STR("") : value);
+    store_pin(k->rows, key);
 }
 
 static void end_key(struct netting *n)
@@ -491,11 +492,10 @@ void sink_loaded(struct op *op, const struct need *n)
         k->stage = SINK_EXPIRED;
 }
 
-/* Between a marker and its commit the rows that it replaces stay. */
 bool sink_evict(struct op *op, size_t steps)
 {
     struct topic_sink *k = op->state;
-    if (!k->table || kv_count(k->overlay))
+    if (!k->table)
         return true;
     bool over = store_evict(k->rows, steps);
     return store_evict(k->expiry, steps) && over;

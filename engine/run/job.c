@@ -463,9 +463,9 @@ static void end_epoch(struct job *j)
 static void checkpoint_some(struct job *j, bool all)
 {
     uint64_t max = (uint64_t)broker_config(engine_broker(j->engine))->checkpoint_bytes;
-    for (unsigned i = 0; !j->query && i < j->ntasks; i++) {
-        struct checkpointing *c = j->tasks[i].checkpointing;
-        bool now = all || atomic_load(&j->pressed) > 0;
+    bool now = all || atomic_load(&j->pressed) > 0;
+    for (unsigned n = 0; !j->query && n < j->ntasks && j->checkpoints < CHECKPOINTS_MAX; n++) {
+        struct checkpointing *c = j->tasks[j->next_checkpoint++ % j->ntasks].checkpointing;
         if (checkpointing_busy(c) || !(now ? checkpointing_ahead(c) : checkpointing_due(c, max)))
             continue;
         j->checkpoints++;

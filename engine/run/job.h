@@ -61,7 +61,8 @@ struct job {
     struct job_watch *watches; /* partitions that are being opened */
     unsigned nwatches, watching;
     unsigned starting, closing; /* tasks */
-    unsigned checkpoints;       /* at work */
+    unsigned checkpoints;       /* at work, */
+    unsigned next_checkpoint;   /* then whose turn it is */
     struct restore *restore;
     bool restoring;        /* workers of restore.c are at work, */
     _Atomic bool canceled; /* and shall give up */

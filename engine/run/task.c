@@ -597,31 +597,46 @@ static void press(struct task *t)
     job_hurry(t->job);
 }
 
+/* Is there state that can be dropped? */
+static bool keeps_state(const struct task *t)
+{
+    bool keeps = false;
+    for (unsigned i = 0; t->cold && i < t->frag->nops; i++)
+        keeps |= plan_node_keeps(t->frag->ops[i]) && t->ops[i]->cls->evict;
+    return keeps;
+}
+
 static int64_t memory_used(const struct task *t) { return atomic_load_explicit(&t->memory.used, memory_order_relaxed); }
 
-/* A piece of dropping state, if memory is full. Two sweeps drop all that can be; when a quarter has come on top of what is
- * left then, it is time for a checkpoint. */
-static void shrink(struct task *t)
+/* A piece of dropping state. Two sweeps drop all that can be; when a quarter has come on top of what is left then, it is
+ * time for a checkpoint. False: there is nothing more to drop now. */
+static bool drop_some(struct task *t)
 {
-    bool over = engine_memory_over(t->job->engine, &t->memory);
-    for (unsigned i = 0; i < t->frag->nops; i++)
-        if (t->ops[i]->cls->tidy)
-            t->ops[i]->cls->tidy(t->ops[i], EVICT_STEPS);
-    if (!over || !t->frag->nops)
-        return;
     if (t->sweeps > 2) {
         if (memory_used(t) > t->floor + MAX(t->floor / 4, PRESS_BYTES))
             press(t);
-        return;
+        return false;
     }
     t->evicting %= t->frag->nops;
     struct op *op = t->ops[t->evicting];
     if (op->cls->evict && !op->cls->evict(op, EVICT_STEPS))
-        return;
+        return true;
     if (++t->evicting < t->frag->nops)
-        return;
+        return true;
     t->sweeps++;
     t->floor = memory_used(t);
+    return true;
+}
+
+/* Drops state if memory is full, for the rest of the turn at most: as much as one batch of rows brings, or more. */
+static void shrink(struct task *t, int64_t until)
+{
+    for (unsigned i = 0; i < t->frag->nops; i++)
+        if (t->ops[i]->cls->tidy)
+            t->ops[i]->cls->tidy(t->ops[i], EVICT_STEPS);
+    while (t->frag->nops && engine_memory_over(t->job->engine, &t->memory) && drop_some(t) &&
+           loop_fresh_us(t->loop) < until)
+        ;
 }
 
 /* ---- rows coming in */
@@ -758,7 +773,7 @@ bool task_turn(struct task *t)
             continue;
         }
         if (t->cold)
-            shrink(t);
+            shrink(t, until);
         if (task_blocked(t))
             return false;
         if (!take_parcel(t) && !read_some(t))
@@ -803,7 +818,7 @@ static void start_cb(struct msg *m)
     t->filling = t->epoch + 1;
     t->clock.epoch = (uint32_t)t->filling;
     random_seed(&t->context.random, loop_random(t->loop));
-    if (t->cold)
+    if (keeps_state(t))
         engine_task_counts(t->job->engine, 1);
     open_sources(t);
     tell(&t->is_started, t, started_cb);
@@ -890,7 +905,7 @@ static void close_cb(struct msg *m)
     list_remove(&t->run_link);
     unpress(t);
     timer_stop(&t->wait_timer);
-    if (t->cold)
+    if (keeps_state(t))
         engine_task_counts(t->job->engine, -1);
     for (struct list *l; (l = list_pop(&t->scans)) != NULL;) {
         struct task_scan *s = container_of(l, struct task_scan, link);

@@ -238,6 +238,10 @@
 #define PRESS_BYTES 1048576
 #endif
 
+/* Checkpoints of one job that are folded and written at once: each holds its changes in memory, and there are no more
+ * threads for them. */
+#define CHECKPOINTS_MAX 2
+
 /* ---- broker */
 
 #define FETCH_SESSION_PARTS_MAX 10000 /* partitions that one fetch session remembers */
