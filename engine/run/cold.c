@@ -329,11 +329,10 @@ void cold_note_sizes(struct cold *c, const struct checkpoint_size *sizes, size_t
     c->nsizes = n;
 }
 
-int64_t cold_entries(const struct cold *c, unsigned node)
+int64_t cold_entries(const struct cold *c, uint32_t store)
 {
-    int64_t n = 0;
     for (size_t i = 0; i < c->nsizes; i++)
-        if (c->sizes[i].store >> 16 == node)
-            n += c->sizes[i].entries;
-    return n;
+        if (c->sizes[i].store == store)
+            return c->sizes[i].entries;
+    return 0;
 }

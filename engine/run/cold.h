@@ -48,7 +48,7 @@ void cold_put(struct cold_put *p); /* home loop */
 /* No more: what waits ends with E_CANCELED, later. */
 void cold_stop(struct cold *c);
 bool cold_idle(const struct cold *c); /* nothing is under way */
-/* Entries in the file as of the last checkpoint, by plan_node.store; 0 if unknown. */
-int64_t cold_entries(const struct cold *c, unsigned node);
+/* Entries in the file as of the last checkpoint, of an operator's store; 0 if unknown. */
+int64_t cold_entries(const struct cold *c, uint32_t store);
 void cold_note_sizes(struct cold *c, const struct checkpoint_size *sizes, size_t n); /* while restoring */
 #endif

@@ -50,6 +50,13 @@ bool engine_memory_over(struct engine *e, const struct budget *task)
     return atomic_load_explicit(&task->used, memory_order_relaxed) > all / MAX(1, atomic_load(&e->ntasks));
 }
 
+uint64_t engine_checkpoint_bytes(struct engine *e)
+{
+    const struct config *conf = broker_config(e->broker);
+    int64_t share = conf->state_memory / MAX(1, atomic_load(&e->ntasks));
+    return (uint64_t)MAX(1024, MIN(conf->checkpoint_bytes, share / 8));
+}
+
 struct turns *engine_turns(struct engine *e, struct loop *loop)
 {
     unsigned i = 0;

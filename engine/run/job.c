@@ -462,7 +462,7 @@ static void end_epoch(struct job *j)
 
 static void checkpoint_some(struct job *j, bool all)
 {
-    uint64_t max = (uint64_t)broker_config(engine_broker(j->engine))->checkpoint_bytes;
+    uint64_t max = engine_checkpoint_bytes(j->engine);
     bool now = all || atomic_load(&j->pressed) > 0;
     for (unsigned n = 0; !j->query && n < j->ntasks && j->checkpoints < CHECKPOINTS_MAX; n++) {
         struct checkpointing *c = j->tasks[j->next_checkpoint++ % j->ntasks].checkpointing;

@@ -185,6 +185,9 @@ struct loop *engine_place(struct engine *e, struct uuid job, unsigned number);
 struct budget *engine_memory(struct engine *e);
 /* Memory of all jobs is nearly full, and a task's part of it more than its share. */
 bool engine_memory_over(struct engine *e, const struct budget *task);
+/* Changelog ahead of a task's checkpoint that calls for the next: in memory it takes some four times as much, and most of a
+ * task's share shall be left for what can be dropped. */
+uint64_t engine_checkpoint_bytes(struct engine *e);
 void engine_task_counts(struct engine *e, int by); /* a task with state begins (+1), ends (-1); any thread */
 bool engine_memory_full(struct engine *e); /* state takes all of it, or nearly: what is over is not counted there */
 /* Finds a running job: found_cb on its home loop, or missing_cb on `back`. */

@@ -57,6 +57,16 @@ static void add_stats(struct node_stats *to, const struct node_stats *from)
     to->state_bytes += from->state_bytes;
 }
 
+/* What an operator keeps is in memory, in the file of the last checkpoint, or in both. */
+static void add_op_stats(const struct task *t, const struct op *op, struct node_stats *to)
+{
+    uint32_t store = op->node->store << 16 | op->node->store * 8;
+    struct node_stats stats = op->stats;
+    if (t->cold && op->cls->evict)
+        stats.state_rows = MAX(stats.state_rows, (uint64_t)cold_entries(t->cold, store));
+    add_stats(to, &stats);
+}
+
 /* Task's loop. */
 static void fill(struct ask *a)
 {
@@ -68,7 +78,7 @@ static void fill(struct ask *a)
         add_stats(&a->nodes[i], &t->foreign[i]);
     for (unsigned i = 0; i < t->frag->nops; i++)
         if (t->ops[i])
-            add_stats(&a->nodes[t->frag->ops[i]->id], &t->ops[i]->stats);
+            add_op_stats(t, t->ops[i], &a->nodes[t->frag->ops[i]->id]);
     a->rows_out = t->rows_out;
     snprintf(a->first_error, sizeof a->first_error, "%s", t->first_error);
     bad_log_add(&a->bad, t->bad);
