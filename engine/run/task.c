@@ -628,15 +628,18 @@ static bool drop_some(struct task *t)
     return true;
 }
 
-/* Drops state if memory is full, for the rest of the turn at most: as much as one batch of rows brings, or more. */
-static void shrink(struct task *t, int64_t until)
+/* Drops state if memory is full, for the rest of the turn at most. True: there is more to drop, and nothing shall come in
+ * before, or what comes would outrun it. */
+static bool shrink(struct task *t, int64_t until)
 {
+    bool more = false;
     for (unsigned i = 0; i < t->frag->nops; i++)
         if (t->ops[i]->cls->tidy)
             t->ops[i]->cls->tidy(t->ops[i], EVICT_STEPS);
-    while (t->frag->nops && engine_memory_over(t->job->engine, &t->memory) && drop_some(t) &&
-           loop_fresh_us(t->loop) < until)
-        ;
+    do
+        more = t->frag->nops && engine_memory_over(t->job->engine, &t->memory) && drop_some(t);
+    while (more && loop_fresh_us(t->loop) < until);
+    return more;
 }
 
 /* ---- rows coming in */
@@ -772,8 +775,8 @@ bool task_turn(struct task *t)
             mark_run(t);
             continue;
         }
-        if (t->cold)
-            shrink(t, until);
+        if (t->cold && shrink(t, until))
+            continue;
         if (task_blocked(t))
             return false;
         if (!take_parcel(t) && !read_some(t))
