@@ -393,7 +393,9 @@ static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_o
     t->flushing[f->epoch & 1]--;
     t->unflushed -= f->bytes;
     if (status)
-        task_fail(t, status, "its %s cannot be written: %s", f->output ? "output" : "changelog", err_text(status));
+        task_fail(t, status, "its %s cannot be written: %s",
+                  f->output == &t->letterbox ? "topic of dead letters" : f->output ? "output" : "changelog",
+                  err_text(status));
     else if (f->output)
         f->output->end = MAX(f->output->end, end_offset);
     else

@@ -1,7 +1,8 @@
 /* A job under random input, crashes, faults and restarts with another number of shards, all from one seed. Whatever
  * happened: what a reader of committed records finds in the output topic equals SQLite's answer over the input rows up to
  * the offsets of the last commit, and a copied stream holds each of those rows exactly once; and once the job has caught
- * up, so for the whole input, and a query that looks at the table gives the same. One history in five runs with
+ * up, so for the whole input, and a query that looks at the table gives the same. In half of the histories some records
+ * cannot be decoded: they count for nothing, and each of them is a dead letter exactly once, as it came. One history in five runs with
  * at_least_once: then streams may repeat rows, and the commit tells how far the output counts. WEIR_SEED=n build/sim_job runs one seed again, WEIR_TRACE=1 shows what the server says. */
 #include "engine/run/job.h"
 #include "log/base/trace.h"
@@ -45,6 +46,8 @@ static struct {
     struct writer *writers[3][PARTS];
     bool created, stopped, crashed;
     uint64_t serial; /* of the next copied row */
+    bool poisoned;   /* some records are bad: their value has 5 bytes, 'b' and a number of its own */
+    uint32_t nbad;
     int64_t clock;   /* event time of the next row */
     unsigned flying;
     unsigned checked;
@@ -224,9 +227,13 @@ struct feeding {
     int64_t stream_ms; /* of the partition */
 };
 
+static bool is_bad(const struct record *rec) { return rec->value.ptr && rec->value.len != 8; }
+
 static int input_row(void *arg, const struct record *rec)
 {
     struct feeding *f = arg;
+    if (is_bad(rec))
+        return 0;
     f->stream_ms = MAX(f->stream_ms, rec->ts_ms);
     int64_t window = rec->ts_ms / WINDOW_MS * WINDOW_MS;
     if (W.shape == WINDOWED && window + WINDOW_MS <= f->stream_ms - GRACE_MS)
@@ -336,6 +343,8 @@ static int copy_row(void *arg, const struct record *rec)
 
 static int copied_row(void *arg, const struct record *rec)
 {
+    if (is_bad(rec))
+        return 0;
     uint64_t v = be64(rec->value.ptr);
     MUST(copies[v], "row %" PRIu64 " is lost: partition offset %" PRId64, v, rec->offset);
     MUST(copies[v] == 1 || (W.crashed && W.loose), "row %" PRIu64 " is there %u times", v, copies[v]);
@@ -358,6 +367,75 @@ static void check_copies(struct uuid out, int32_t nparts, const struct commit_re
         MUST(part_scan(p, 0, c ? c->sources[i].offset : jw_end(p), copied_row, &rows) == 0, "the input cannot be read");
     }
     MUST((W.crashed && W.loose) || copied == rows, "%" PRId64 " rows became %" PRId64, rows, copied);
+}
+
+/* ---- dead letters: every bad record once, as it came, saying where it was */
+
+enum { BADS = 1 << 16 };
+static uint8_t letters[BADS];
+
+static uint32_t bad_number(const struct record *rec)
+{
+    MUST(rec->value.len == 5 && rec->value.ptr[0] == 'b', "a dead letter of %zu bytes", rec->value.len);
+    uint32_t n = be32(rec->value.ptr + 1);
+    MUST(n < W.nbad, "a dead letter that nobody wrote");
+    return n;
+}
+
+static int letter_row(void *arg, const struct record *rec)
+{
+    struct record walk = *rec;
+    struct record_header h;
+    unsigned n = 0, own = 0;
+    for (; record_header_next(&walk, &h) == 1; n++)
+        if (str_eq(h.key, STR("mark")))
+            own += str_eq(h.value, (struct str){rec->value.ptr + 1, 4});
+    MUST(own == 1 && n == 9 && rec->key.len == 8, "a dead letter has %u headers", n);
+    letters[bad_number(rec)]++;
+    ++*(int64_t *)arg;
+    return 0;
+}
+
+static int buried_row(void *arg, const struct record *rec)
+{
+    if (!is_bad(rec))
+        return 0;
+    uint32_t n = bad_number(rec);
+    MUST(letters[n], "bad record %u is no dead letter", n);
+    MUST(letters[n] == 1 || (W.crashed && W.loose), "bad record %u is a dead letter %u times", n, letters[n]);
+    ++*(int64_t *)arg;
+    return 0;
+}
+
+/* c: up to its offsets; NULL: all. */
+static void check_letters(const struct commit_record *c)
+{
+    char name[40];
+    int64_t there = 0, want = 0;
+    struct arena a;
+    snprintf(name, sizeof name, "%s_dlq", W.shape == CHAIN ? "copier" : shape_names[W.shape]);
+    struct image *im = cluster_image(broker_cluster(W.w.b));
+    const struct topic *t = image_topic(im, str_of(name));
+    memset(letters, 0, sizeof letters);
+    if (t) {
+        struct part *p = open_part(t->id, 0);
+        MUST(part_scan(p, 0, jw_stable(p), letter_row, &there) == 0, "the dead letters cannot be read");
+    }
+    counted_release(&im->c);
+    arena_init(&a);
+    const struct plan *plan = W.shape == CHAIN ? make_copy(&a) : make_plan(&a);
+    for (unsigned in = 0; in < 3; in++)
+        for (int32_t i = 0; i < PARTS; i++) {
+            int node = source_node(plan->sink, W.in[in]);
+            struct part *p = open_part(W.in[in], i);
+            int64_t end = jw_end(p);
+            for (unsigned k = 0; c && k < c->nsources; k++)
+                if (c->sources[k].partition == i && (int)c->sources[k].node == node)
+                    end = c->sources[k].offset;
+            MUST(node < 0 || part_scan(p, 0, end, buried_row, &want) == 0, "the input cannot be read");
+        }
+    MUST((W.crashed && W.loose) || there == want, "%" PRId64 " bad records became %" PRId64 " dead letters", want, there);
+    arena_fini(&a);
 }
 
 struct last_commit {
@@ -397,10 +475,13 @@ static void check_last_commit(void)
 {
     struct last_commit l;
     static struct table got, want;
-    if (find_commit(W.copy_changelog, &l) && W.shape == CHAIN)
+    if (find_commit(W.copy_changelog, &l) && W.shape == CHAIN) {
         check_copies(W.copy, PARTS, &l.c);
+        check_letters(&l.c);
+    }
     arena_fini(&l.a);
-    find_commit(W.changelog, &l);
+    if (find_commit(W.changelog, &l) && W.shape != CHAIN)
+        check_letters(&l.c);
     if (l.any && W.shape == COPY) {
         check_copies(W.out, OUT_PARTS, &l.c);
     } else if (l.any) {
@@ -452,6 +533,14 @@ static void flushed_cb(void *arg, int status, int64_t base, int64_t end)
     W.flying--;
 }
 
+static void produce_bad(struct writer *w, int64_t ts, struct str key)
+{
+    char v[5] = {'b'}, headers[10] = {8, 'm', 'a', 'r', 'k', 8}; /* lengths are zigzag */
+    put_be32(v + 1, W.nbad);
+    put_be32(headers + 6, W.nbad++);
+    writer_record_headers(w, ts, key, (struct str){v, 5}, (struct str){headers, 10}, 1);
+}
+
 /* A stream's rows go anywhere; a table's keys have their partitions, and sometimes end. */
 static void produce(void)
 {
@@ -464,6 +553,8 @@ static void produce(void)
         W.clock += (int64_t)roll(50);
         bool ends = table && roll(5) == 0;
         int64_t ts = W.clock - (int64_t)roll(3000);
+        if (W.poisoned && W.nbad < BADS && roll(8) == 0)
+            produce_bad(W.writers[in][part], MAX(0, ts), (struct str){k, 8});
         writer_record(W.writers[in][part], MAX(0, ts), (struct str){k, 8}, ends ? STR_NULL : (struct str){v, 8});
     }
     W.flying++;
@@ -573,6 +664,7 @@ static void settle(void)
     check_status();
     if (W.shape == CHAIN)
         check_copies(W.copy, PARTS, NULL);
+    check_letters(NULL);
     if (W.shape == COPY) {
         check_copies(W.out, OUT_PARTS, NULL);
     } else {
@@ -632,6 +724,7 @@ static void run_seed(uint64_t seed)
     W.w.conf.checkpoint_bytes = 1024 + (int64_t)roll(8000);
     if (roll(2)) /* state larger than memory */
         W.w.conf.state_memory = 200 + (int64_t)roll(30000);
+    W.poisoned = roll(2);
     for (uint64_t n = 1 + roll(8); n > 0; n--)
         one_life();
     boot();

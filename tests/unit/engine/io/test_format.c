@@ -499,12 +499,79 @@ static void row_formats_come_back(void **state)
     arena_fini(&a);
 }
 
+struct told {
+    int64_t offsets[400];
+    unsigned n;
+};
+
+static void tell(void *arg, const struct decode_error *e)
+{
+    struct told *t = arg;
+    t->offsets[t->n++] = e->offset;
+    assert_int_equal(e->kind, BAD_VALUE);
+    assert_true(e->rec && e->rec->offset == e->offset && e->rec->value.len == 3);
+}
+
+/* The record behind each row is found again, in plain and in compressed recbatches, from any offset, whatever was bad. */
+static void records_are_found(void **state)
+{
+    (void)state;
+    static struct column col = {"v", {T_BIGINT, 0, 0}};
+    struct row_format f = {.key = {.kind = FORMAT_NONE}, .value = {.kind = FORMAT_KAFKA}, .nvalue = 1, .value_cols = &col,
+                           .ts_column = -1};
+    struct want want = {WANT_VALUE, 0};
+    struct random r;
+    struct diag dg;
+    struct compress *c = compress_new();
+    random_seed(&r, test_seed());
+    for (int round = 0; round < 40; round++) {
+        struct wbuf w, scratch, room;
+        struct decoder *d;
+        struct told told = {.n = 0};
+        struct arena a;
+        int64_t offset = 0, next, from = (int64_t)random_below(&r, 20);
+        size_t used;
+        arena_init(&a);
+        wbuf_init(&w);
+        wbuf_init(&scratch);
+        wbuf_init(&room);
+        for (unsigned k = 1 + (unsigned)random_below(&r, 8); k > 0; k--) {
+            struct recbatch_builder rb;
+            enum codec codec = (enum codec)random_below(&r, 5);
+            wbuf_reset(&scratch);
+            recbatch_build(&rb, &w, codec, codec ? &scratch : NULL);
+            rb.base_offset = offset;
+            for (unsigned n = 1 + (unsigned)random_below(&r, 30); n > 0; n--, offset++) {
+                char v[8];
+                put_be64(v, (uint64_t)offset);
+                recbatch_add(&rb, 1, STR_NULL, (struct str){v, random_below(&r, 4) ? 8u : 3u}, NULL, 0);
+            }
+            recbatch_finish(&rb, c);
+        }
+        assert_int_equal(decoder_new(&d, &f, &want, 1, false, &dg), 0);
+        struct batch *b = decoder_run(d, wbuf_view(&w), from, 0, &a, &used, &next, tell, &told);
+        for (uint32_t row = 0; row < b->n; row++) {
+            struct record rec;
+            assert_true(decoder_find(d, wbuf_view(&w), from, row, told.offsets, told.n, &room, &rec));
+            assert_int_equal(rec.offset, b->cols[0].i64[row]);
+            assert_int_equal(be64(rec.value.ptr), rec.offset);
+        }
+        decoder_free(d);
+        wbuf_fini(&w);
+        wbuf_fini(&scratch);
+        wbuf_fini(&room);
+        arena_fini(&a);
+    }
+    compress_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delimited_is_read),       cmocka_unit_test(delimited_comes_back), cmocka_unit_test(kafka_is_read),
         cmocka_unit_test(nulls_windows_and_times), cmocka_unit_test(wants_are_free),       cmocka_unit_test(recbatches_are_walked),
         cmocka_unit_test(damage_is_told),          cmocka_unit_test(row_formats_come_back),
+        cmocka_unit_test(records_are_found),
         cmocka_unit_test(json_escapes_are_found),    cmocka_unit_test(json_integers_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -658,6 +658,135 @@ static void test_memory(void **state)
     }
 }
 
+/* ---- bad records */
+
+static void bad_flushed(void *arg, int status, int64_t base, int64_t end)
+{
+    (void)arg, (void)base, (void)end;
+    assert_int_equal(status, 0);
+}
+
+static void put_bad_row(int32_t index)
+{
+    struct writer *wr;
+    jw_must(writer_open(&wr, broker_store(W.b), jw_part(&W, in, index), W.loops[0]) == 0, "writer");
+    writer_record(wr, 5, STR("12345678"), STR("short"));
+    writer_flush(wr, bad_flushed, NULL);
+    writer_close(wr);
+    jw_pass_ms(&W, 2000);
+}
+
+static int count_row(void *arg, const struct record *rec)
+{
+    (void)rec;
+    ++*(int *)arg;
+    return 0;
+}
+
+/* Committed records of the topic of that name; -1: there is no such topic. */
+static int letters_in(const char *name)
+{
+    struct image *im = cluster_image(broker_cluster(W.b));
+    const struct topic *t = image_topic(im, str_of(name));
+    int n = t ? 0 : -1;
+    struct part *p = t ? jw_part(&W, t->id, 0) : NULL;
+    counted_release(&im->c);
+    if (p)
+        assert_int_equal(part_scan(p, 0, jw_stable(p), count_row, &n), 0);
+    return n;
+}
+
+static void delete_topic(const char *name)
+{
+    struct change ch;
+    struct image *im = cluster_image(broker_cluster(W.b));
+    struct uuid id = image_topic(im, str_of(name))->id;
+    counted_release(&im->c);
+    change_init(&ch);
+    change_delete_topic(&ch, id);
+    jw_commit(&W, &ch);
+    change_fini(&ch);
+}
+
+static void assert_failed(const char *sentence)
+{
+    struct arena a;
+    arena_init(&a);
+    struct job_status *st = status_of(job, &a);
+    assert_non_null(st);
+    assert_int_equal(st->state, JOB_FAILED);
+    assert_non_null(strstr(st->why, sentence));
+    arena_fini(&a);
+}
+
+/* The topic of dead letters is made at the first one; if somebody deletes it, the job fails, and makes another when it
+ * is begun anew: no letter is lost. */
+static void test_letters_deleted(void **state)
+{
+    (void)state;
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    assert_int_equal(letters_in("sums_dlq"), -1);
+    put_bad_row(0);
+    put_bad_row(1);
+    jw_row(&W, in, 1, 0, 3, 30, false);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(letters_in("sums_dlq"), 2);
+    assert_int_equal(output_value(3), 30);
+    delete_topic("sums_dlq");
+    put_bad_row(1);
+    assert_failed("its topic of dead letters cannot be written");
+    again(2);
+    assert_int_equal(await(job).status, 0);
+    jw_pass_ms(&W, 2000);
+    assert_int_equal(letters_in("sums_dlq"), 1);
+}
+
+/* A topic of dead letters that cannot be made fails the job with a sentence, and nothing is passed over. */
+static void test_letters_impossible(void **state)
+{
+    (void)state;
+    create_topic("sums.dlq", id_of(5), 1); /* '.' and '_' count as one */
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    put_bad_row(0);
+    assert_failed("its topic of dead letters, sums_dlq, cannot be made: topic 'sums_dlq' collides");
+    delete_topic("sums.dlq");
+    again(1);
+    assert_int_equal(await(job).status, 0);
+    jw_pass_ms(&W, 2000);
+    assert_int_equal(letters_in("sums_dlq"), 1);
+}
+
+/* Output that is too large for its topic is a dead letter, whatever made it. */
+static void test_output_too_large(void **state)
+{
+    (void)state;
+    struct change ch;
+    struct topic_config config = {"max.message.bytes", "100"};
+    struct uuid small = id_of(5);
+    change_init(&ch);
+    jw_must(change_create_topic(&ch, STR("small"), &small, 1, &config, 1, NULL) == 0, "topic");
+    jw_commit(&W, &ch);
+    change_fini(&ch);
+    struct arena a;
+    struct planlib pl;
+    arena_init(&a);
+    planlib_init(&pl, &a, TASKS);
+    struct plan_node *n = pl_exchange(&pl, pl_source(&pl, "I", in, false), 1, (unsigned[]){0});
+    n = pl_aggregate(&pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
+    jw_put_job(&W, "sums", job, planlib_done(&pl, pl_sink_topic(&pl, n, small, 0, 1, -1, 0)), small, changelog, false);
+    assert_int_equal(await(job).status, 0);
+    jw_row(&W, in, 0, 0, 3, 30, false);
+    jw_pass_ms(&W, 2000);
+    struct job_status *st = status_of(job, &a);
+    assert_int_equal(st->state, JOB_RUNNING);
+    assert_int_equal(st->bad[BAD_OUTPUT], 1);
+    assert_int_equal(st->lag, 0);
+    assert_int_equal(letters_in("sums_dlq"), 1);
+    arena_fini(&a);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -666,6 +795,7 @@ int main(void)
         T(test_scan_refused),        T(test_stop_and_start),  T(test_status),      T(test_topic_deleted),
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
         T(test_idle_partition),      T(test_memory),          T(test_udf_missing), T(test_checkpoint_refused),
+        T(test_letters_deleted),     T(test_letters_impossible), T(test_output_too_large),
         T(test_full_disk_passes),    T(test_full_disk_stays), T(test_damage_found_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
