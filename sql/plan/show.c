@@ -124,14 +124,14 @@ static void add_job(void *arg, const struct object *o, const struct job_def *j)
 {
     struct stmt *st = arg;
     const struct object *relation = image_object_by_id(st->b.image, j->relation);
-    const char *cells[] = {j->name, NULL, NULL, NULL, NULL, NULL, NULL, relation ? relation->name : NULL, j->sql};
+    const char *cells[] = {j->name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, relation ? relation->name : NULL, j->sql};
     rows_add(st, cells, o->id);
 }
 
 static void show_jobs(struct stmt *st)
 {
     static const char *const columns[] = {"name",    "state",    "lag",      "backfill", "rows_per_s",
-                                          "rows_in", "rows_out", "relation", "statement"};
+                                          "rows_in", "rows_out", "errors",   "relation", "statement"};
     rows_columns(st, columns, ARRAY_LEN(columns));
     job_each(st->b.image, st->arena, add_job, st);
 }
