@@ -164,6 +164,21 @@ static bool is_at_least_once(const struct stmt *st)
     return said.len ? str_eq_nocase(said, STR("at_least_once")) : st->env->at_least_once;
 }
 
+struct older {
+    struct uuid relation;
+    struct job_def *to;
+};
+
+static void take_policy(void *arg, const struct object *o, const struct job_def *j)
+{
+    struct older *old = arg;
+    (void)o;
+    if (!uuid_is_zero(old->relation) && uuid_eq(j->relation, old->relation)) {
+        old->to->tolerance = j->tolerance;
+        old->to->dead_topic = j->dead_topic;
+    }
+}
+
 /* A new job, with its changelog. */
 int job_put_new(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan,
                 struct uuid beside)
@@ -178,7 +193,9 @@ int job_put_new(struct stmt *st, const struct query *q, const struct relation *r
                         .beside = beside,
                         .created_ms = st->env->now_ms,
                         .at_least_once = is_at_least_once(st)};
+    struct older old = {beside, &j};
     uuid_format(rel->job, id);
+    job_each(st->b.image, st->arena, take_policy, &old); /* what runs beside a job does as that one does */
     int err = policy_of_session(st, &j, q, rel->topic_name);
     if (err)
         return err;
