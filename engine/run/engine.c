@@ -19,7 +19,8 @@ struct engine {
     unsigned nloops;
     struct turns *turns;
     struct budget memory;
-    _Atomic int ntasks; /* with state that can be dropped */
+    _Atomic int nkeepers; /* jobs with state that can be dropped, */
+    _Atomic int nholders; /* and those that had memory at their last commit */
     struct map jobs; /* id -> struct job; loop 0 */
     struct cluster_sub sub;
     struct list awaiting; /* calls about jobs that are being stopped; loop 0 */
@@ -37,23 +38,53 @@ static void maybe_stopped(struct engine *e);
 struct broker *engine_broker(struct engine *e) { return e->broker; }
 struct budget *engine_memory(struct engine *e) { return &e->memory; }
 
-bool engine_memory_full(struct engine *e) { return atomic_load(&e->memory.used) > e->memory.max - e->memory.max / 64; }
+unsigned engine_nloops(const struct engine *e) { return e->nloops; }
 
-void engine_task_counts(struct engine *e, int by) { atomic_fetch_add(&e->ntasks, by); }
-
-/* What is left of the memory for jobs is for what an epoch brings before anything can be dropped. */
-bool engine_memory_over(struct engine *e, const struct budget *task)
+void engine_state_counts(struct job *j, int by)
 {
-    int64_t all = MIN(broker_config(e->broker)->state_memory, e->memory.max / 4 * 3);
-    if (atomic_load_explicit(&e->memory.used, memory_order_relaxed) <= all)
-        return false;
-    return atomic_load_explicit(&task->used, memory_order_relaxed) > all / MAX(1, atomic_load(&e->ntasks));
+    unsigned had = atomic_fetch_add(&j->nkeepers, (unsigned)by);
+    if (had == 0 || had + (unsigned)by == 0)
+        atomic_fetch_add(&j->engine->nkeepers, by);
 }
 
-uint64_t engine_checkpoint_bytes(struct engine *e)
+static int64_t memory_used(const struct budget *b) { return atomic_load_explicit(&b->used, memory_order_relaxed); }
+
+/* Of `all` bytes, those that each of n jobs may have when they are short. */
+static int64_t share_of(int64_t all, const _Atomic int *n) { return all / MAX(1, atomic_load(n)); }
+
+/* Less than this is no reason to take anything from a job. */
+enum { HOLDS_BYTES = 65536 };
+
+void engine_note_memory(struct job *j, bool ends)
 {
-    const struct config *conf = broker_config(e->broker);
-    int64_t share = conf->state_memory / MAX(1, atomic_load(&e->ntasks));
+    bool holds = !ends && memory_used(&j->memory) > HOLDS_BYTES;
+    if (holds != j->holds)
+        atomic_fetch_add(&j->engine->nholders, holds ? 1 : -1);
+    j->holds = holds;
+}
+
+bool engine_memory_full(struct job *j)
+{
+    const struct budget *b = &j->engine->memory;
+    int64_t all = b->max - b->max / 64;
+    return memory_used(b) > all && memory_used(&j->memory) > share_of(all, &j->engine->nholders);
+}
+
+/* What is left of the memory for jobs is for what an epoch brings before anything can be dropped. */
+bool engine_memory_over(struct job *j, const struct budget *task)
+{
+    struct engine *e = j->engine;
+    int64_t all = MIN(broker_config(e->broker)->state_memory, e->memory.max / 4 * 3);
+    if (memory_used(&e->memory) <= all)
+        return false;
+    int64_t share = share_of(all, &e->nkeepers);
+    return memory_used(&j->memory) > share && memory_used(task) > share / MAX(1u, atomic_load(&j->nkeepers));
+}
+
+uint64_t engine_checkpoint_bytes(const struct job *j)
+{
+    const struct config *conf = broker_config(j->engine->broker);
+    int64_t share = share_of(conf->state_memory, &j->engine->nkeepers) / MAX(1u, atomic_load(&j->nkeepers));
     return (uint64_t)MAX(1024, MIN(conf->checkpoint_bytes, share / 8));
 }
 
@@ -83,7 +114,7 @@ int engine_open(struct engine **out, struct broker *b, struct diag *d)
     e->nloops = broker_nloops(b);
     e->turns = xzalloc(e->nloops * sizeof *e->turns);
     for (unsigned i = 0; i < e->nloops; i++)
-        turns_init(&e->turns[i], broker_loop(b, i));
+        turns_init(&e->turns[i], broker_loop(b, i), i);
     budget_init(&e->memory, broker_config(b)->job_memory, NULL);
     map_init(&e->jobs);
     list_init(&e->awaiting);

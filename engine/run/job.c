@@ -40,6 +40,9 @@ struct job *job_new(struct engine *e, struct uuid id, struct loop *home)
     j->id = id;
     j->home = home;
     arena_init(&j->arena);
+    j->shares = ARENA_ARRAY(&j->arena, struct share, engine_nloops(e));
+    for (unsigned i = 0; i < engine_nloops(e); i++)
+        share_init(&j->shares[i]);
     budget_init(&j->memory, INT64_MAX, engine_memory(e));
     sm_init(&j->sm, job_phases, "run.job", J_STARTING);
     list_init(&j->savings);
@@ -462,7 +465,7 @@ static void end_epoch(struct job *j)
 
 static void checkpoint_some(struct job *j, bool all)
 {
-    uint64_t max = engine_checkpoint_bytes(j->engine);
+    uint64_t max = engine_checkpoint_bytes(j);
     bool now = all || atomic_load(&j->pressed) > 0;
     for (unsigned n = 0; !j->query && n < j->ntasks && j->checkpoints < CHECKPOINTS_MAX; n++) {
         struct checkpointing *c = j->tasks[j->next_checkpoint++ % j->ntasks].checkpointing;
@@ -488,8 +491,10 @@ static void told_committed(struct job *j)
         query_committed(j->query);
     else
         checkpoint_some(j, false);
-    if (engine_memory_full(j->engine) && !atomic_load(&j->pressed))
-        job_fail(j, E_BUDGET, "the state of all jobs takes more than weir.job.memory.bytes (%" PRId64 ")",
+    engine_note_memory(j, false);
+    if (engine_memory_full(j) && !atomic_load(&j->pressed))
+        job_fail(j, E_BUDGET,
+                 "the state of all jobs takes more than weir.job.memory.bytes (%" PRId64 "), and its own more than its share",
                  engine_memory(j->engine)->max);
 }
 
@@ -738,6 +743,7 @@ void job_free(struct job *j)
 
 void job_discard(struct job *j)
 {
+    engine_note_memory(j, true);
     xfree(j->bad);
     wbuf_fini(&j->record);
     wbuf_fini(&j->key);

@@ -41,6 +41,9 @@ struct job {
     struct plan *plan;
     struct graph *graph;
     struct budget memory;
+    struct share *shares;      /* of the time of each loop */
+    _Atomic unsigned nkeepers; /* open tasks with state that can be dropped */
+    bool holds;                /* it had memory worth counting at its last commit */
     struct sm sm;
     int fail_status;
     char why[400];
@@ -183,13 +186,17 @@ struct broker *engine_broker(struct engine *e);
 struct turns *engine_turns(struct engine *e, struct loop *loop);
 struct loop *engine_place(struct engine *e, struct uuid job, unsigned number);
 struct budget *engine_memory(struct engine *e);
-/* Memory of all jobs is nearly full, and a task's part of it more than its share. */
-bool engine_memory_over(struct engine *e, const struct budget *task);
+unsigned engine_nloops(const struct engine *e);
+/* Memory is shared evenly by the jobs that keep state. When that of all jobs is nearly full, a job above its share gives way,
+ * and of its tasks those above theirs of that share; the others go on. */
+bool engine_memory_over(struct job *j, const struct budget *task);
+void engine_state_counts(struct job *j, int by); /* a task with state begins (+1), ends (-1); any thread */
+void engine_note_memory(struct job *j, bool ends); /* home loop: at a commit, and when it is freed */
+/* State takes all of it, or nearly (what is over is not counted there), and this job more than its share of that. */
+bool engine_memory_full(struct job *j);
 /* Changelog ahead of a task's checkpoint that calls for the next: in memory it takes some four times as much, and most of a
  * task's share shall be left for what can be dropped. */
-uint64_t engine_checkpoint_bytes(struct engine *e);
-void engine_task_counts(struct engine *e, int by); /* a task with state begins (+1), ends (-1); any thread */
-bool engine_memory_full(struct engine *e); /* state takes all of it, or nearly: what is over is not counted there */
+uint64_t engine_checkpoint_bytes(const struct job *j);
 /* Finds a running job: found_cb on its home loop, or missing_cb on `back`. */
 struct job_find {
     void (*found_cb)(struct job_find *f, struct job *j);

@@ -129,6 +129,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     *t = (struct task){.job = job, .frag = f, .index = index, .number = number, .id = frag_task_id(f, index)};
     t->loop = job->query ? job->home : engine_place(job->engine, job->id, number);
     t->turns = engine_turns(job->engine, t->loop);
+    t->share = &job->shares[t->turns->number];
     sm_init(&t->sm, task_states, "run.task", TASK_NEW);
     list_init(&t->run_link);
     list_init(&t->inbox);
@@ -639,7 +640,7 @@ static bool shrink(struct task *t, int64_t until)
         if (t->ops[i]->cls->tidy)
             t->ops[i]->cls->tidy(t->ops[i], EVICT_STEPS);
     do
-        more = t->frag->nops && engine_memory_over(t->job->engine, &t->memory) && drop_some(t);
+        more = t->frag->nops && engine_memory_over(t->job, &t->memory) && drop_some(t);
     while (more && loop_fresh_us(t->loop) < until);
     return more;
 }
@@ -657,8 +658,7 @@ void task_wake(struct task *t)
 {
     if (!sm_is(&t->sm, TASK_OPEN) || t->run_link.next != &t->run_link)
         return;
-    list_add_tail(&t->turns->ready, &t->run_link);
-    turns_wake(t->turns);
+    turns_ready(t->turns, t);
 }
 
 void task_receive(struct task *t, struct parcel *p)
@@ -824,7 +824,7 @@ static void start_cb(struct msg *m)
     t->clock.epoch = (uint32_t)t->filling;
     random_seed(&t->context.random, loop_random(t->loop));
     if (keeps_state(t))
-        engine_task_counts(t->job->engine, 1);
+        engine_state_counts(t->job, 1);
     open_sources(t);
     tell(&t->is_started, t, started_cb);
 }
@@ -907,11 +907,11 @@ static void close_cb(struct msg *m)
 {
     struct task *t = TASK_OF(m, to_close);
     sm_move(&t->sm, TASK_CLOSING);
-    list_remove(&t->run_link);
+    fair_forget(t->share, &t->run_link);
     unpress(t);
     timer_stop(&t->wait_timer);
     if (keeps_state(t))
-        engine_task_counts(t->job->engine, -1);
+        engine_state_counts(t->job, -1);
     for (struct list *l; (l = list_pop(&t->scans)) != NULL;) {
         struct task_scan *s = container_of(l, struct task_scan, link);
         s->closed_cb(s);

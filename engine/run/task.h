@@ -54,7 +54,9 @@ struct task {
     uint32_t id;
     struct loop *loop;
     struct turns *turns;
-    struct list run_link; /* in the shard's queue of tasks with work */
+    struct share *share;  /* its job's on this loop */
+    struct list run_link; /* among the job's tasks with work */
+    uint64_t busy_us;     /* in turns */
     struct sm sm;
 
     struct op_env env;
