@@ -11,6 +11,7 @@ struct place {
 /* A name as written: unquoted ones match without regard to case, quoted ones exactly. */
 struct ast_name {
     struct str text; /* without the quotes; null: no name given */
+    struct str schema; /* of a relation: "sys" of sys.jobs; null: none */
     bool quoted;
     struct place place;
 };

@@ -174,8 +174,12 @@ shown(A) ::= VARIABLES(A).
 statement(A) ::= show shown(W). { A = parse_node(p, AST_SHOW); A->text = place_text(p->text, W.place); }
 statement(A) ::= show ERRORS limit(L). { A = parse_node(p, AST_SHOW_ERRORS); A->limit = L; }
 statement(A) ::= show ERRORS name(N) limit(L). { A = parse_node(p, AST_SHOW_ERRORS); A->name = N, A->limit = L; }
-statement(A) ::= DESCRIBE name(N). { A = parse_node(p, AST_DESCRIBE); A->name = N; }
-statement(A) ::= DESCRIBE name(N) EXTENDED. { A = parse_node(p, AST_DESCRIBE); A->name = N, A->extended = true; }
+statement(A) ::= show shown(W) FROM name(N). {
+    A = parse_node(p, AST_SHOW);
+    A->text = place_text(p->text, W.place), A->name = N;
+}
+statement(A) ::= DESCRIBE relation(N). { A = parse_node(p, AST_DESCRIBE); A->name = N; }
+statement(A) ::= DESCRIBE relation(N) EXTENDED. { A = parse_node(p, AST_DESCRIBE); A->name = N, A->extended = true; }
 statement(A) ::= DESCRIBE FUNCTION name(N). { A = parse_node(p, AST_DESCRIBE_FUNCTION); A->name = N; }
 statement(A) ::= EXPLAIN explainable(S). { A = parse_node(p, AST_EXPLAIN); A->inner = S; }
 statement(A) ::= EXPLAIN name(N). { A = parse_node(p, AST_EXPLAIN); A->name = N; }
@@ -233,9 +237,12 @@ sources(A) ::= sources(A) join(J) source(B) ON expr(E). {
     AST_APPEND(p, A, B);
 }
 %type source {struct ast_source}
-source(A) ::= name(N). { A = (struct ast_source){.name = N}; }
-source(A) ::= name(N) AS name(L). { A = (struct ast_source){.name = N, .alias = L}; }
-source(A) ::= name(N) ID(L). { A = (struct ast_source){.name = N, .alias = parse_name(p, &L)}; }
+source(A) ::= relation(N). { A = (struct ast_source){.name = N}; }
+source(A) ::= relation(N) AS name(L). { A = (struct ast_source){.name = N, .alias = L}; }
+source(A) ::= relation(N) ID(L). { A = (struct ast_source){.name = N, .alias = parse_name(p, &L)}; }
+%type relation {struct ast_name}
+relation(A) ::= name(A).
+relation(A) ::= name(S) DOT name(N). { A = N, A.schema = S.text, A.place = place_join(S.place, N.place); }
 %type join {struct parse_join}
 join(A) ::= JOIN(J). { A = (struct parse_join){AST_JOIN_INNER, J.place}; }
 join(A) ::= INNER(J) JOIN. { A = (struct parse_join){AST_JOIN_INNER, J.place}; }

@@ -296,13 +296,22 @@ static void put_items(struct printer *pr, const struct ast_items *items)
     }
 }
 
+static void put_relation(struct printer *pr, const struct ast_name *n)
+{
+    if (n->schema.ptr) {
+        ast_print_name(n->schema, pr->out);
+        PUT(".");
+    }
+    put_name(pr, n);
+}
+
 static void put_sources(struct printer *pr, const struct ast_sources *from)
 {
     static const char *const joins[] = {" JOIN ", " LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN "};
     for (unsigned i = 0; i < from->n; i++) {
         const struct ast_source *s = &from->items[i];
         wbuf_str(pr->out, str_of(i ? joins[s->join] : " FROM "));
-        put_name(pr, &s->name);
+        put_relation(pr, &s->name);
         if (s->alias.text.ptr) {
             PUT(" AS ");
             put_name(pr, &s->alias);
@@ -545,11 +554,15 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
     case AST_SHOW:
         PUT("SHOW ");
         put_upper(pr, st->text);
+        if (st->name.text.ptr) {
+            PUT(" FROM ");
+            put_name(pr, &st->name);
+        }
         break;
     case AST_DESCRIBE:
     case AST_DESCRIBE_FUNCTION:
         wbuf_str(pr->out, st->kind == AST_DESCRIBE ? STR("DESCRIBE ") : STR("DESCRIBE FUNCTION "));
-        put_name(pr, &st->name);
+        put_relation(pr, &st->name);
         if (st->extended)
             PUT(" EXTENDED");
         break;
