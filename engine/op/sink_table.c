@@ -321,6 +321,13 @@ static void expire(struct netting *n)
     k->expired_ms = MAX(k->expired_ms, until);
 }
 
+static void count_state(struct op *op)
+{
+    struct topic_sink *k = op->state;
+    op->stats.state_rows = store_count(k->rows);
+    op->stats.state_bytes = store_bytes(k->rows) + kv_bytes(k->overlay) + store_bytes(k->expiry);
+}
+
 void sink_net(struct op *op, struct changes *out)
 {
     struct topic_sink *k = op->state;
@@ -338,8 +345,7 @@ void sink_net(struct op *op, struct changes *out)
         expire(&n);
     wbuf_fini(&n.key);
     k->seq = 0;
-    op->stats.state_rows = store_count(k->rows);
-    op->stats.state_bytes = store_bytes(k->rows) + kv_bytes(k->overlay) + store_bytes(k->expiry);
+    count_state(op);
 }
 
 static int apply_cb(void *arg, struct str key, struct str value)
@@ -353,6 +359,7 @@ void sink_apply(struct op *op)
     struct topic_sink *k = op->state;
     kv_scan(k->overlay, STR(""), apply_cb, op);
     kv_clear(k->overlay);
+    count_state(op);
 }
 
 /* ---- Restart. */

@@ -71,6 +71,12 @@ void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note 
     c->bytes += bytes;
 }
 
+void checkpointing_tell(const struct checkpointing *c, struct checkpointing_facts *out)
+{
+    bool lacks = c->upto > c->from;
+    *out = (struct checkpointing_facts){c->from, (int64_t)c->bytes, lacks ? c->since_ms : 0};
+}
+
 /* ---- the worker */
 
 static int fold_cb(void *arg, const struct record *rec)

@@ -336,3 +336,13 @@ int64_t cold_entries(const struct cold *c, uint32_t store)
             return c->sizes[i].entries;
     return 0;
 }
+
+void cold_size(const struct cold *c, unsigned node, int64_t *entries, int64_t *bytes)
+{
+    *entries = *bytes = 0;
+    for (size_t i = 0; i < c->nsizes; i++)
+        if (c->sizes[i].store >> 16 == node) {
+            *entries += c->sizes[i].entries;
+            *bytes += c->sizes[i].bytes;
+        }
+}

@@ -50,5 +50,7 @@ void cold_stop(struct cold *c);
 bool cold_idle(const struct cold *c); /* nothing is under way */
 /* Entries in the file as of the last checkpoint, of an operator's store; 0 if unknown. */
 int64_t cold_entries(const struct cold *c, uint32_t store);
+/* The same, and bytes, of all stores of an operator: by plan_node.store. */
+void cold_size(const struct cold *c, unsigned node, int64_t *entries, int64_t *bytes);
 void cold_note_sizes(struct cold *c, const struct checkpoint_size *sizes, size_t n); /* while restoring */
 #endif

@@ -168,6 +168,11 @@ void checkpointing_begin(struct checkpointing *c, int64_t from, const struct che
 void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, int64_t upto, uint64_t bytes);
 bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max); /* and none is at work */
 bool checkpointing_pending(const struct checkpointing *c); /* one is at work; any thread */
+struct checkpointing_facts {
+    int64_t offset;          /* it holds the changelog up to here; */
+    int64_t bytes, since_ms; /* what it lacks; wall clock of the first commit of that, 0: nothing */
+};
+void checkpointing_tell(const struct checkpointing *c, struct checkpointing_facts *out);
 void checkpointing_start(struct checkpointing *c);
 void checkpointing_cancel(struct checkpointing *c); /* one that has not begun to work ends, as failed */
 bool checkpointing_busy(const struct checkpointing *c);

@@ -117,6 +117,7 @@ bool agg_result(enum agg_kind k, struct type arg, struct type *out);
 
 /* Sets makes_key: where such a column cannot be computed the row is bad, rather than one of key NULL. */
 void plan_mark_keys(struct plan *p, struct arena *a);
+const char *plan_kind_name(enum plan_kind k); /* FILTER */
 bool plan_node_keeps(const struct plan_node *n); /* has it a store? */
 #define PLAN_STORES 8192 /* numbers of stores in a job's life: 16 bits with the operator's own 3 */
 /* Numbers the nodes of a new plan, which begins with no state. */

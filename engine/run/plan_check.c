@@ -15,6 +15,8 @@ static const struct kind_info {
     [PLAN_SORT] = {"SORT", 1},
 };
 
+const char *plan_kind_name(enum plan_kind k) { return kinds[k].name; }
+
 struct checking {
     struct diag *d;
     const struct plan *p;

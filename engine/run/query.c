@@ -442,6 +442,42 @@ static void found_cb(struct job_find *f, struct job *table)
 
 static void missing_cb(struct job_find *f, const char *why) { scan_over(container_of(f, struct scan, find), why); }
 
+/* ---- scans of what is no table of a job: the client knows the rows */
+
+static void give_cb(void *to, struct batch *b)
+{
+    struct task *t = to;
+    struct node_stats *stats = &t->foreign[t->frag->scan->id];
+    stats->rows_in += b->nsel;
+    stats->rows_out += b->nsel;
+    task_take_scan(t, b);
+}
+
+static void given_cb(struct msg *m)
+{
+    struct scan *s = container_of(m, struct scan, done_msg);
+    struct query *q = s->q;
+    if (!q->job_over && !q->closed && sm_is(&s->task->sm, TASK_OPEN)) {
+        struct arena a;
+        arena_init(&a);
+        q->cls->scan(q->arg, s->task->frag->scan, &a, give_cb, s->task);
+        arena_fini(&a);
+    }
+    scan_over(s, NULL);
+}
+
+static void give_begin(struct scan *s)
+{
+    if (!s->q->cls->scan) {
+        job_fail(s->q->job, E_NOT_FOUND, "nobody knows the rows of %s", s->task->frag->scan->relation);
+        s->q->scans--;
+        xfree(s);
+        return;
+    }
+    s->done_msg.run_cb = given_cb;
+    loop_post(s->q->loop, &s->done_msg);
+}
+
 void query_running(struct query *q)
 {
     for (unsigned i = 0; i < q->job->ntasks; i++) {
@@ -451,6 +487,10 @@ void query_running(struct query *q)
         struct scan *s = xzalloc(sizeof *s);
         *s = (struct scan){.q = q, .task = t, .find = {.found_cb = found_cb, .missing_cb = missing_cb}};
         q->scans++;
+        if (uuid_is_zero(t->frag->scan->job)) {
+            give_begin(s);
+            continue;
+        }
         engine_find_job(q->e, t->frag->scan->job, q->loop, &s->find);
     }
 }

@@ -76,6 +76,21 @@ struct bad_note {
     enum bad_action { BAD_LETTER, BAD_SKIPPED, BAD_STOPPED } action; /* what became of it */
     char stage[24], topic[64], text[160], value[80]; /* value: an excerpt, JSON or escaped */
 };
+struct job_node_status { /* of an operator in one task */
+    bool here;               /* the task has it */
+    struct node_stats stats; /* state_bytes: in memory */
+    uint64_t rows;           /* of its stores in memory */
+    int64_t cold_rows, cold_bytes; /* in the task's checkpoint */
+};
+struct job_task_status {
+    unsigned fragment, index, shard;
+    const char *waits;                  /* what it waits for, or NULL */
+    uint64_t busy_us, rows_out;
+    int64_t memory_bytes;               /* of its state */
+    bool keeps;                         /* it has a checkpoint, or may have: */
+    int64_t checkpoint_offset, changelog_end, unsaved_bytes, unsaved_since_ms; /* what of the changelog that lacks */
+    struct job_node_status *nodes;      /* by plan_node.id */
+};
 struct job_status {
     struct uuid id;
     const char *name, *sql;
@@ -98,6 +113,10 @@ struct job_status {
     int64_t watermark_ms;
     unsigned nsources;
     struct job_source_status *sources;
+    uint64_t busy_us;           /* of all loops, since it was started here */
+    int64_t memory_bytes;       /* of its state */
+    unsigned ntasks;
+    struct job_task_status *tasks;
     unsigned nnodes;
     struct node_stats *nodes;   /* by plan_node.id */
     char first_row_error[160];
@@ -122,6 +141,9 @@ void engine_savepoint(struct engine *e, struct uuid job, struct uuid id, struct 
 /* ---- Queries: push (until closed or LIMIT) and pull (ends by itself). The plan's sink is PLAN_SINK_QUERY. */
 struct query;
 struct query_class {
+    /* Rows of a scan of no job's table (plan_node.job is zero): all of them to give_cb, in batches with the scan's columns, in
+     * arena. Once for each such scan, on the query's loop; may be NULL if no plan has one. */
+    void (*scan)(void *arg, const struct plan_node *scan, struct arena *a, void (*give_cb)(void *to, struct batch *b), void *to);
     /* Rows of one committed epoch, on the query's loop; borrowed. Answer true to go on, false: wait for query_resume. */
     bool (*rows)(void *arg, struct batch *b);
     void (*progress)(void *arg, const struct job_status *st); /* about once a second while a push query runs; may be NULL */

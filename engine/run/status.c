@@ -1,5 +1,6 @@
 #include "engine/run/status.h"
 #include "engine/run/letters.h"
+#include "log/base/limits.h"
 #include <stdio.h>
 
 const char *job_state_name(enum job_state s)
@@ -13,7 +14,7 @@ struct ask {
     struct gathering *g;
     struct task *task;
     struct job_source_status *sources; /* its part of the job's */
-    struct node_stats *nodes;          /* its own, by plan node id */
+    struct job_task_status *out;
     uint64_t rows_out;
     char first_error[160];
     struct bad_log *bad; /* a copy; NULL: none */
@@ -68,6 +69,25 @@ static void add_op_stats(const struct task *t, const struct op *op, struct node_
 }
 
 /* Task's loop. */
+static void fill_op(const struct task *t, const struct op *op, struct job_node_status *out)
+{
+    out->here = true;
+    out->rows = op->stats.state_rows;
+    add_op_stats(t, op, &out->stats);
+    if (t->cold)
+        cold_size(t->cold, op->node->store, &out->cold_rows, &out->cold_bytes);
+}
+
+static const char *waits_for(const struct task *t)
+{
+    return t->park.fetching                           ? "state on disk"
+           : t->pressed                               ? "memory"
+           : t->nfull                                 ? "consumers"
+           : t->unflushed > ENGINE_UNFLUSHED_BYTES    ? "output"
+           : t->nheld                                 ? "markers"
+                                                      : NULL;
+}
+
 static void fill(struct ask *a)
 {
     struct task *t = a->task;
@@ -75,10 +95,19 @@ static void fill(struct ask *a)
         for (unsigned i = 0; i < t->nsources; i++)
             fill_source(&t->sources[i], &a->sources[i]);
     for (unsigned i = 0; i < t->job->plan->nnodes; i++)
-        add_stats(&a->nodes[i], &t->foreign[i]);
+        add_stats(&a->out->nodes[i].stats, &t->foreign[i]);
     for (unsigned i = 0; i < t->frag->nops; i++)
         if (t->ops[i])
-            add_op_stats(t, t->ops[i], &a->nodes[t->frag->ops[i]->id]);
+            fill_op(t, t->ops[i], &a->out->nodes[t->frag->ops[i]->id]);
+    for (unsigned i = 0; i < t->nsources; i++)
+        a->out->nodes[t->frag->sources[i]->id].here = true;
+    a->out->shard = t->turns->number;
+    a->out->waits = waits_for(t);
+    a->out->busy_us = t->busy_us;
+    a->out->rows_out = t->rows_out;
+    a->out->memory_bytes = atomic_load_explicit(&t->memory.used, memory_order_relaxed);
+    a->out->keeps = t->cold != NULL;
+    a->out->changelog_end = t->changelog_end;
     a->rows_out = t->rows_out;
     snprintf(a->first_error, sizeof a->first_error, "%s", t->first_error);
     bad_log_add(&a->bad, t->bad);
@@ -159,6 +188,16 @@ static void measure_rate(struct job *j, struct job_status *st)
     st->rows_per_s = j->rate;
 }
 
+static void fill_checkpoint(const struct task *t, struct job_task_status *out)
+{
+    struct checkpointing_facts f = {.offset = -1};
+    if (t->checkpointing)
+        checkpointing_tell(t->checkpointing, &f);
+    out->checkpoint_offset = f.offset;
+    out->unsaved_bytes = f.bytes;
+    out->unsaved_since_ms = f.since_ms;
+}
+
 static void sum_up(struct gathering *g)
 {
     struct job_status *st = g->st;
@@ -166,7 +205,9 @@ static void sum_up(struct gathering *g)
     for (unsigned i = 0; i < g->j->ntasks; i++) {
         struct ask *a = &g->asks[i];
         for (unsigned k = 0; k < st->nnodes; k++)
-            add_stats(&st->nodes[k], &a->nodes[k]);
+            add_stats(&st->nodes[k], &a->out->nodes[k].stats);
+        fill_checkpoint(&g->j->tasks[i], a->out);
+        st->busy_us += a->out->busy_us;
         st->rows_out += a->rows_out;
         bad_log_add(&bad, a->bad);
         xfree(a->bad);
@@ -221,14 +262,18 @@ static struct gathering *prepare(struct job *j, struct arena *a)
     g->st->committed_ms = j->last.wall_ms;
     g->left = j->ntasks;
     g->asks = ARENA_ARRAY(a, struct ask, j->ntasks);
+    g->st->ntasks = j->ntasks;
+    g->st->tasks = ARENA_ARRAY(a, struct job_task_status, j->ntasks + 1);
+    g->st->memory_bytes = atomic_load_explicit(&j->memory.used, memory_order_relaxed);
     for (unsigned i = 0; i < j->ntasks; i++)
         g->st->nsources += j->tasks[i].nsources;
     g->st->nnodes = j->plan->nnodes;
     g->st->nodes = ARENA_ARRAY(a, struct node_stats, j->plan->nnodes);
     struct job_source_status *s = g->st->sources = ARENA_ARRAY(a, struct job_source_status, g->st->nsources + 1);
     for (unsigned i = 0; i < j->ntasks; i++) {
-        g->asks[i] = (struct ask){.g = g, .task = &j->tasks[i], .sources = s};
-        g->asks[i].nodes = ARENA_ARRAY(a, struct node_stats, j->plan->nnodes);
+        g->asks[i] = (struct ask){.g = g, .task = &j->tasks[i], .sources = s, .out = &g->st->tasks[i]};
+        g->st->tasks[i] = (struct job_task_status){.fragment = j->tasks[i].frag->index, .index = j->tasks[i].index};
+        g->st->tasks[i].nodes = ARENA_ARRAY(a, struct job_node_status, j->plan->nnodes);
         for (unsigned k = 0; k < j->tasks[i].nsources; k++, s++)
             *s = (struct job_source_status){.topic = j->tasks[i].frag->sources[k]->topic_name,
                                             .partition = (int32_t)j->tasks[i].index,

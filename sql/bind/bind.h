@@ -55,11 +55,45 @@ struct relation {
     } * cols;
     struct uuid job; /* that fills it; zero: declared over a topic */
     const char *sql; /* the statement, as the user wrote it */
+    const struct sys_table *sys; /* of schema sys: no topic, no job; NULL: it is none of those */
 };
 void relation_pack(const struct relation *r, struct wbuf *out);
 int relation_unpack(struct relation *r, const struct object *obj, struct arena *a); /* E_CORRUPT */
 /* NULL: there is none of this name (d: the sentence with did-you-mean) or its body is damaged. d may be NULL. */
 struct relation *relation_find(const struct image *im, struct str name, struct arena *a, struct diag *d);
+
+/* ---- Schema sys: tables that the server fills when they are asked. Not objects: they are always there. */
+struct sys_column {
+    const char *name;
+    struct type type;
+    const char *doc;
+};
+struct sys_table {
+    const char *name, *doc;
+    unsigned ncols;
+    const struct sys_column *cols;
+};
+const struct sys_table *sys_table_at(unsigned i); /* as enum sys_id numbers them; NULL past the end */
+/* SYS_JOBS and so on; SYS_JOBS_STATE and so on: its columns. */
+#define SYS_TABLE(t, name, doc) SYS_##t,
+#define SYS_COLUMN(t, c, name, type, doc)
+#define SYS_END(t)
+enum sys_id {
+#include "sql/bind/sys.def"
+    SYS_TABLES
+};
+#undef SYS_TABLE
+#undef SYS_COLUMN
+#undef SYS_END
+#define SYS_TABLE(t, name, doc) enum {
+#define SYS_COLUMN(t, c, name, type, doc) SYS_##t##_##c,
+#define SYS_END(t) SYS_##t##_COLUMNS };
+#include "sql/bind/sys.def"
+#undef SYS_TABLE
+#undef SYS_COLUMN
+#undef SYS_END
+/* The table as a relation; NULL: there is none, d says so. */
+struct relation *sys_find(struct str schema, struct str name, struct arena *a, struct diag *d);
 
 /* ---- Catalog: object "function": a C function with one signature. */
 struct function {
@@ -86,6 +120,8 @@ struct binding {
     struct arena *arena;
     struct diag *diag;
 };
+/* The relation of a name in a statement; NULL: the error is set. */
+struct relation *bind_relation(const struct binding *b, const struct ast_name *name);
 /* Sets the diag and gives E_SQL. */
 int bind_error(const struct binding *b, struct place place, const char *code, const char *fmt, ...) PRINTF_LIKE(4, 5);
 

@@ -16,6 +16,10 @@ static void add_columns(struct query *q, struct query_source *s)
         add_column(q, rel->cols[i].name, rel->cols[i].type,
                    (struct want){rel->cols[i].key ? WANT_KEY : WANT_VALUE, rel->cols[i].index}, rel->cols[i].key,
                    false);
+    if (rel->sys) {
+        s->ncols = q->ncols - s->first;
+        return;
+    }
     add_column(q, "ROWTIME", TYPE(T_BIGINT), (struct want){WANT_ROWTIME, 0}, false, true);
     add_column(q, "ROWPARTITION", TYPE(T_INT), (struct want){WANT_ROWPARTITION, 0}, false, true);
     add_column(q, "ROWOFFSET", TYPE(T_BIGINT), (struct want){WANT_ROWOFFSET, 0}, false, true);
@@ -26,19 +30,21 @@ static void add_columns(struct query *q, struct query_source *s)
     s->ncols = q->ncols - s->first;
 }
 
-static int find_relation(const struct binding *b, const struct ast_name *name, struct relation **out)
+struct relation *bind_relation(const struct binding *b, const struct ast_name *name)
 {
-    *out = relation_find(b->image, name->text, b->arena, b->diag);
-    if (*out && name->quoted && !str_eq(name->text, str_of((*out)->name))) {
+    struct relation *r = name->schema.ptr ? sys_find(name->schema, name->text, b->arena, b->diag)
+                                          : relation_find(b->image, name->text, b->arena, b->diag);
+    if (r && !r->sys && name->quoted && !str_eq(name->text, str_of(r->name))) {
         bind_error(b, name->place, "42P01", "there is no stream or table \"%.*s\"", STR_ARG(name->text));
-        diag_hint(b->diag, "in quotes upper and lower case count: \"%s\"", (*out)->name);
-        return E_SQL;
+        diag_hint(b->diag, "in quotes upper and lower case count: \"%s\"", r->name);
+        return NULL;
     }
-    if (*out)
-        return 0;
+    if (r)
+        return r;
     if (b->diag)
         memcpy(b->diag->code, "42P01", 6);
-    return diag_place(b->diag, E_SQL, b->text, name->place);
+    (void)diag_place(b->diag, E_SQL, b->text, name->place);
+    return NULL;
 }
 
 /* ---- ON */
@@ -147,7 +153,12 @@ static int check_join(const struct binding *b, const struct query *q, const stru
     if (s->njoin == 0)
         return bind_error(b, on->rest ? on->rest_place : s->place, "42601",
                           "ON needs an equality between \"%s\" and what stands left of it", s->alias);
-    if (!covers_key(q, s)) {
+    if (s->rel->sys && !left->table) {
+        bind_error(b, s->place, "0A000", "a stream cannot be joined with %s", s->rel->name);
+        diag_hint(b->diag, "tables can: it shows what is now, and a stream's rows are of other times");
+        return E_SQL;
+    }
+    if (!s->rel->sys && !covers_key(q, s)) {
         const char *key = "";
         for (unsigned c = s->first; c < s->first + s->ncols && !*key; c++)
             key = q->cols[c].key ? q->cols[c].name : "";
@@ -158,7 +169,8 @@ static int check_join(const struct binding *b, const struct query *q, const stru
     bool outer_right = s->join == AST_JOIN_RIGHT || s->join == AST_JOIN_FULL;
     if (outer_right && !left->table)
         return bind_error(b, s->place, "0A000", "a stream and a table can be joined by JOIN or LEFT JOIN only");
-    if (outer_right && (!covers_left_key(q, s) || s->njoin != s->rel->format.nkey || q->nsources > 2))
+    bool keyed = !s->rel->sys || !left->sys;
+    if (outer_right && keyed && (!covers_left_key(q, s) || s->njoin != s->rel->format.nkey || q->nsources > 2))
         return bind_error(b, s->place, "0A000",
                           "RIGHT and FULL JOIN need the whole primary key of both tables, and no third table");
     if (on->rest && s->join != AST_JOIN_INNER)
@@ -190,9 +202,9 @@ int bind_from(struct scope *sc, const struct ast_select *s, const struct expr **
     q->sources = ARENA_ARRAY(b->arena, struct query_source, s->from.n);
     struct relation **rels = ARENA_ARRAY(b->arena, struct relation *, s->from.n);
     for (unsigned i = 0; i < s->from.n; i++) {
-        int err = find_relation(b, &s->from.items[i].name, &rels[i]);
-        if (err)
-            return err;
+        rels[i] = bind_relation(b, &s->from.items[i].name);
+        if (!rels[i])
+            return E_SQL;
         room += rels[i]->ncols + 5;
     }
     q->cols = ARENA_ARRAY(b->arena, struct query_column, room);
@@ -206,7 +218,7 @@ int bind_from(struct scope *sc, const struct ast_select *s, const struct expr **
                 return bind_error(b, alias->place, "42712",
                                   "\"%.*s\" stands in FROM twice; give one another name with AS", STR_ARG(alias->text));
         *src = (struct query_source){.rel = rels[i], .join = from->join, .place = i ? from->place : from->name.place};
-        src->alias = from->alias.text.ptr ? arena_dup(b->arena, from->alias.text).ptr : rels[i]->name;
+        src->alias = from->alias.text.ptr ? arena_dup(b->arena, from->alias.text).ptr : rels[i]->sys ? rels[i]->sys->name : rels[i]->name;
         add_columns(q, src);
         q->nsources = i + 1;
         int err = i ? join(sc, q, src, from, &on) : 0;

@@ -334,6 +334,22 @@ static int bind_aggregation(struct scope *sc, const struct ast_select *s)
     return err ? err : over_groups(sc, &q->having);
 }
 
+/* Tables of schema sys are what is now: nobody tells of their changes. */
+static int check_sys(const struct binding *b, const struct ast_select *s, enum query_use use, const struct query *q)
+{
+    for (unsigned i = 0; use != QUERY_PULL && i < q->nsources; i++) {
+        const struct relation *rel = q->sources[i].rel;
+        if (!rel->sys)
+            continue;
+        bind_error(b, s->from.items[i].name.place, "0A000", "%s shows what is now: it has no changes to %s", rel->name,
+                   use == QUERY_PUSH ? "follow" : "make a stream or table of");
+        diag_hint(b->diag, use == QUERY_PUSH ? "leave out EMIT CHANGES, and ask again when you want to know"
+                                             : "SELECT from it without CREATE");
+        return E_SQL;
+    }
+    return 0;
+}
+
 int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table,
                struct query *out)
 {
@@ -344,6 +360,10 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
     const struct expr *joined = NULL, **partition;
     const char **partition_names;
     int err = bind_from(&sc, s, &joined);
+    if (!err)
+        err = check_sys(b, s, use, q);
+    if (err)
+        return err;
     sc.no_aggregates = "WHERE";
     if (!err && s->where)
         err = resolve_condition(&sc, s->where, "WHERE", &q->where);

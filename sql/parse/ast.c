@@ -62,7 +62,7 @@ static struct str unquote(struct parser *p, struct str quoted)
 struct ast_name parse_name(struct parser *p, const struct token *t)
 {
     struct str text = place_text(p->text, t->place);
-    struct ast_name name = {text, t->cls == LEX_QUOTED_NAME, t->place};
+    struct ast_name name = {.text = text, .quoted = t->cls == LEX_QUOTED_NAME, .place = t->place};
     if (name.quoted)
         name.text = unquote(p, text);
     if (name.text.len == 0)

@@ -119,11 +119,11 @@ statement(A) ::= DROP FUNCTION if_exists(I) name(N). {
     A = parse_node(p, AST_DROP_FUNCTION);
     A->if_clause = I, A->name = N;
 }
-statement(A) ::= INSERT INTO name(N) VALUES rows(R). {
+statement(A) ::= INSERT INTO relation(N) VALUES rows(R). {
     A = parse_node(p, AST_INSERT);
     A->name = N, A->rows = R;
 }
-statement(A) ::= INSERT INTO name(N) LP names(C) RP VALUES rows(R). {
+statement(A) ::= INSERT INTO relation(N) LP names(C) RP VALUES rows(R). {
     A = parse_node(p, AST_INSERT);
     A->name = N, A->names = C, A->rows = R;
 }
@@ -189,7 +189,7 @@ statement(A) ::= PRINT topic(N) from_beginning(B) limit(L). {
 }
 %type topic {struct ast_name}
 topic(A) ::= name(A).
-topic(A) ::= STRING(S). { A = (struct ast_name){parse_string(p, &S), true, S.place}; }
+topic(A) ::= STRING(S). { A = (struct ast_name){.text = parse_string(p, &S), .quoted = true, .place = S.place}; }
 %type from_beginning {bool}
 from_beginning(A) ::= . { A = false; }
 from_beginning(A) ::= FROM BEGINNING. { A = true; }

@@ -445,7 +445,7 @@ static void put_create(struct printer *pr, const struct ast_statement *st)
 static void put_insert(struct printer *pr, const struct ast_statement *st)
 {
     PUT("INSERT INTO ");
-    put_name(pr, &st->name);
+    put_relation(pr, &st->name);
     for (unsigned i = 0; i < st->names.n; i++) {
         wbuf_str(pr->out, i ? STR(", ") : STR(" ("));
         put_name(pr, &st->names.items[i]);

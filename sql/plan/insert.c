@@ -163,12 +163,11 @@ int prepare_insert(struct stmt *st)
 {
     const struct ast_name *name = &st->ast->name;
     const char *missing;
-    struct insert in = {.st = st, .rel = relation_find(st->b.image, name->text, st->arena, st->b.diag)};
-    if (!in.rel) {
-        if (st->b.diag)
-            memcpy(st->b.diag->code, "42P01", 6);
-        return diag_place(st->b.diag, E_SQL, st->b.text, name->place);
-    }
+    struct insert in = {.st = st, .rel = bind_relation(&st->b, name)};
+    if (!in.rel)
+        return E_SQL;
+    if (in.rel->sys)
+        return bind_error(&st->b, name->place, "42809", "%s is what the server knows; rows cannot be inserted", in.rel->name);
     if (in.rel->table && (!uuid_is_zero(in.rel->job) || in.rel->windowed))
         return bind_error(&st->b, name->place, "42809",
                           "table \"%s\" is the result of a query; rows cannot be inserted", in.rel->name);

@@ -77,7 +77,7 @@ static struct logical *source(struct build *bd, unsigned index, enum query_use u
     const struct query_source *s = &bd->q->sources[index];
     struct logical *n = node(bd, L_SOURCE, NULL, s->ncols);
     n->rel = s->rel;
-    n->scan = use == QUERY_PULL && s->rel->table && !uuid_is_zero(s->rel->job);
+    n->scan = use == QUERY_PULL && s->rel->table && (s->rel->sys || !uuid_is_zero(s->rel->job));
     n->wants = ARENA_ARRAY(bd->a, struct want, s->ncols);
     for (unsigned i = 0; i < s->ncols; i++) {
         const struct query_column *c = &bd->q->cols[s->first + i];

@@ -42,7 +42,7 @@ int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, str
 static int check_topics(struct stmt *st, const struct ast_select *s, const struct query *q)
 {
     for (unsigned i = 0; i < q->nsources; i++)
-        if (!image_topic_by_id(st->b.image, q->sources[i].rel->topic)) {
+        if (!q->sources[i].rel->sys && !image_topic_by_id(st->b.image, q->sources[i].rel->topic)) {
             bind_error(&st->b, s->from.items[i].name.place, "42P01", "topic \"%s\" of \"%s\" does not exist any more",
                        q->sources[i].rel->topic_name, q->sources[i].rel->name);
             diag_hint(st->b.diag, "DROP %s %s; and create it again", q->sources[i].rel->table ? "TABLE" : "STREAM",

@@ -215,8 +215,29 @@ static void show_variables(struct stmt *st)
     }
 }
 
+/* SHOW TABLES FROM sys. */
+static int show_schema(struct stmt *st)
+{
+    static const char *const columns[] = {"table", "rows"};
+    const struct ast_name *from = &st->ast->name;
+    if (!str_eq_nocase(st->ast->text, STR("TABLES")) || !str_eq_nocase(from->text, STR("sys"))) {
+        bind_error(&st->b, from->place, "42P01", "there are no %.*s in \"%.*s\"", STR_ARG(st->ast->text),
+                   STR_ARG(from->text));
+        diag_hint(st->b.diag, "SHOW TABLES FROM sys lists the server's own tables");
+        return E_SQL;
+    }
+    rows_columns(st, columns, ARRAY_LEN(columns));
+    for (unsigned i = 0; sys_table_at(i); i++) {
+        const char *cells[] = {arena_printf(st->arena, "sys.%s", sys_table_at(i)->name), sys_table_at(i)->doc};
+        rows_add(st, cells, no_job);
+    }
+    return 0;
+}
+
 int prepare_show(struct stmt *st)
 {
+    if (st->ast->name.text.ptr)
+        return show_schema(st);
     static const struct {
         const char *what;
         void (*show)(struct stmt *st);
@@ -289,13 +310,26 @@ static void describe_extended(struct stmt *st, const struct relation *rel)
     st->out->vertical = true;
 }
 
+static void describe_sys(struct stmt *st, const struct sys_table *t)
+{
+    static const char *const columns[] = {"column", "type", "description"};
+    rows_columns(st, columns, ARRAY_LEN(columns));
+    for (unsigned i = 0; i < t->ncols; i++) {
+        char type[TYPE_TEXT];
+        type_format(t->cols[i].type, type);
+        const char *cells[] = {t->cols[i].name, type, t->cols[i].doc};
+        rows_add(st, cells, no_job);
+    }
+}
+
 int prepare_describe(struct stmt *st)
 {
-    struct relation *rel = relation_find(st->b.image, st->ast->name.text, st->arena, st->b.diag);
-    if (!rel) {
-        if (st->b.diag)
-            memcpy(st->b.diag->code, "42P01", 6);
-        return diag_place(st->b.diag, E_SQL, st->b.text, st->ast->name.place);
+    struct relation *rel = bind_relation(&st->b, &st->ast->name);
+    if (!rel)
+        return E_SQL;
+    if (rel->sys) {
+        describe_sys(st, rel->sys);
+        return 0;
     }
     if (st->ast->extended)
         st->out->job = rel->job;

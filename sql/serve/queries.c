@@ -69,7 +69,7 @@ static void end_cb(void *arg, int status, const char *why)
 
 static const struct query_class push_class = {.rows = rows_cb, .progress = progress_cb, .summary = summary_cb,
                                                .end = end_cb};
-static const struct query_class pull_class = {.rows = rows_cb, .summary = summary_cb, .end = end_cb};
+static const struct query_class pull_class = {.scan = sys_scan, .rows = rows_cb, .summary = summary_cb, .end = end_cb};
 
 /* What the sources of a plan say: whether one begins at the end, and, for a query that is to end there, when to stop.
  */
@@ -101,6 +101,13 @@ void query_begin(struct session *s)
     }
     s->query_full = false;
     s->left_out = NULL;
+    if (!sys_begin(s))
+        query_run(s);
+}
+
+void query_run(struct session *s)
+{
+    const struct plan *plan = s->p.plan;
     if (query_start(&s->query, s->serve->engine, s->loop, plan, s->p.push ? &push_class : &pull_class, s, &s->diag) !=
         0)
         session_fail(s);

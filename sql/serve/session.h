@@ -15,6 +15,7 @@ struct serve {
     bool turn_taken;
 };
 struct turn;
+struct sys;
 struct insert;
 struct print;
 
@@ -53,6 +54,7 @@ struct session {
     struct insert *insert;
     struct print *print;
     struct query *query;
+    struct sys *sys;      /* what its scans of schema sys show; in memory */
     const char *left_out; /* what the query's rows do not show */
     bool query_full;  /* waits for the peer to read */
     struct row_table found; /* SHOW ERRORS: so far, */
@@ -75,6 +77,12 @@ bool session_release(struct session *s);
 
 void insert_begin(struct session *s);
 void query_begin(struct session *s);
+void query_run(struct session *s); /* what it reads of schema sys has been gathered */
+/* If the plan reads schema sys: gathers what that shows, then query_run; else false. */
+bool sys_begin(struct session *s);
+/* Rows of a table of schema sys, for query_class. */
+void sys_scan(void *session, const struct plan_node *scan, struct arena *a, void (*give_cb)(void *to, struct batch *b),
+              void *to);
 void query_drained(struct session *s);
 void print_begin(struct session *s);
 void print_drained(struct session *s);

@@ -370,6 +370,8 @@ static unsigned char on_tab(EditLine *el, int ch)
     const char *from = li->cursor;
     while (from > li->buffer && is_word_char(from[-1]))
         from--;
+    if (from - li->buffer >= 4 && str_eq_nocase((struct str){from - 4, 4}, STR("sys.")))
+        from -= 4;
     struct completion cp = {.prefix = {from, (size_t)(li->cursor - from)}, .columns = r->c->screen.columns};
     if (cp.prefix.len == 0)
         return el_insertstr(el, "    ") == 0 ? CC_REFRESH : CC_ERROR;

@@ -30,14 +30,19 @@ void words_free(struct words *w)
 
 void words_stale(struct words *w) { w->fresh = false; }
 
+#define SYS_NAMES STR("SHOW TABLES FROM sys;")
+
 static void add_rows(struct words *w, struct str sql, bool with_columns);
 
-static void add_columns(struct words *w, const char *relation)
+static void add_columns(struct words *w, const char *relation, bool bare)
 {
     struct wbuf sql;
     wbuf_init(&sql);
     wbuf_str(&sql, STR("DESCRIBE "));
-    ast_print_name(str_of(relation), &sql);
+    if (bare) /* sys.jobs */
+        wbuf_str(&sql, str_of(relation));
+    else
+        ast_print_name(str_of(relation), &sql);
     wbuf_u8(&sql, ';');
     add_rows(w, wbuf_view(&sql), false);
     wbuf_fini(&sql);
@@ -52,7 +57,7 @@ static void add_rows(struct words *w, struct str sql, bool with_columns)
         for (unsigned i = 0; i < n; i++) {
             VEC_PUSH(w->names, w->n, w->cap) = arena_printf(&w->arena, "%.*s", STR_ARG(rows[i].cells[0].text));
             if (with_columns && i < RELATIONS_MAX)
-                add_columns(w, w->names[w->n - 1]);
+                add_columns(w, w->names[w->n - 1], str_eq(sql, SYS_NAMES));
         }
     xfree(rows);
 }
@@ -63,6 +68,7 @@ static void refresh(struct words *w)
     w->n = 0;
     add_rows(w, STR("SHOW STREAMS;"), true);
     add_rows(w, STR("SHOW TABLES;"), true);
+    add_rows(w, SYS_NAMES, true);
     add_rows(w, STR("SHOW TOPICS;"), false);
     add_rows(w, STR("SHOW FUNCTIONS;"), false);
     add_rows(w, STR("SHOW JOBS;"), false);
