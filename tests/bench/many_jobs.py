@@ -5,27 +5,28 @@ beside a heavy one.
     WEIR=build/weir tests/bench/many_jobs.py [--jobs 1000] [--busy 100] [--light 20] [--seconds 10] [--tables]
 
 Idle: N topics of one partition are made first (their cost is told apart), then N jobs from one topic into them, each with a
-changelog of one partition. Busy: the first --busy jobs read a backlog; every second each one's committed offset is looked
-at. Beside a heavy job: rows go into a topic that --light jobs copy; a row's latency is told by the clock from its INSERT to
-its arrival in the slowest of them.
+changelog of one partition. Busy: --busy equal jobs read a topic while it is written; what each has committed is looked at
+five times a second. Heavy: rows go one at a time into a topic that --light jobs copy, alone and beside a job that is busy
+all the time.
 """
-import argparse, json, os, re, shutil, socket, statistics, subprocess, sys, tempfile, time, http.client
+import argparse, http.client, json, os, re, shutil, statistics, subprocess, sys, tempfile, threading, time
 
 args = argparse.ArgumentParser()
 args.add_argument('--jobs', type=int, default=1000)
 args.add_argument('--busy', type=int, default=100)
 args.add_argument('--light', type=int, default=20)
-args.add_argument('--rows', type=int, default=200000, help='backlog of the busy jobs')
+args.add_argument('--rows', type=int, default=100000, help='that each busy job reads')
+args.add_argument('--rounds', type=int, default=20, help='rows of which the latency is taken')
 args.add_argument('--seconds', type=float, default=10)
 args.add_argument('--tables', action='store_true', help='jobs that count per key instead of copying')
 args.add_argument('--parts', default='idle,busy,heavy')
 args = args.parse_args()
-parts = args.parts.split(',')
 
 weir = os.environ.get('WEIR', 'build/weir')
 folder = tempfile.mkdtemp(prefix='many_jobs.')
-server = subprocess.Popen([weir, 'server', '--data', folder + '/data', '--listen', '127.0.0.1:0', '--set',
-                           'num.partitions=1'], stdout=subprocess.PIPE, text=True)
+server = subprocess.Popen([weir, 'server', '--data', folder + '/data', '--listen', '127.0.0.1:0', '--set', 'num.partitions=1'],
+                          stdout=subprocess.PIPE,
+                          stderr=open(folder + '/trace', 'w'), text=True)
 port = int(re.search(r'listen=\S*?:(\d+)', server.stdout.readline()).group(1))
 tick = os.sysconf('SC_CLK_TCK')
 
@@ -107,39 +108,106 @@ def idle():
 
 
 def spread(values):
-    return (max(values) - min(values)) / statistics.mean(values) if values and statistics.mean(values) else 0.0
+    """(greatest - least) / mean."""
+    mean = statistics.mean(values)
+    return (max(values) - min(values)) / mean if mean else 0.0
 
 
-def load(relation, rows, size=2000):
-    """Doubles what the topic holds by INSERTs of many rows each."""
+def load(relation, rows, size=5000):
     for at in range(0, rows, size):
         sql('INSERT INTO %s (k, v) VALUES %s;' % (relation, ', '.join("('k%d', %d)" % (i % 1000, i)
                                                                     for i in range(at, min(at + size, rows)))))
 
 
+def source(name):
+    sql("CREATE STREAM %s (k VARCHAR KEY, v BIGINT) WITH (kafka_topic = '%s', value_format = 'JSON', partitions = 1);" %
+        (name, name))
+
+
+def committed(prefix):
+    """Records that the last commits of these jobs hold, and the CPU they have had."""
+    rows = sql("SELECT j.job, s.committed, j.cpu_ms FROM sys.sources s JOIN sys.jobs j ON s.job = j.job "
+               "WHERE j.job LIKE '%s%%' ORDER BY job;" % prefix)
+    return {r[0]: (r[1], r[2]) for r in rows}
+
+
 def busy():
+    """Equal jobs on one backlog, all resumed at once; looked at half-way through it."""
     n = args.busy
-    sql("CREATE STREAM bsrc (k VARCHAR KEY, v BIGINT) WITH (kafka_topic = 'bsrc', value_format = 'JSON', partitions = 1);")
-    load('bsrc', args.rows)
-    in_pieces(['CREATE STREAM b%d AS SELECT k, v + %d AS v FROM bsrc WHERE v < 0 EMIT CHANGES; PAUSE b%d;' % (i, i, i)
-               if False else 'SET \'auto.offset.reset\' = \'earliest\'; CREATE STREAM b%d AS SELECT k, v + %d AS v FROM bsrc EMIT CHANGES;'
-               % (i, i) for i in range(n)])
-    in_pieces(['PAUSE b%d;' % i for i in range(n)])
-    names = {row[0]: row for row in sql('SHOW JOBS;')}
-    del names
-    load('bsrc', args.rows)
-    in_pieces(['RESUME b%d;' % i for i in range(n)])
-    report('busy jobs, after %d rows each' % args.rows, n)
+    source('backlog')
+    load('backlog', args.rows)
+    sql("SET 'auto.offset.reset' = 'latest';" + ''.join(
+        'CREATE STREAM busy%d AS SELECT k, v * %d AS v FROM backlog EMIT CHANGES;' % (i, i + 1) for i in range(n)))
+    before = committed('busy')
+    assert len(before) == n
+    began = time.monotonic()
+    load('backlog', args.rows)  # they read while it is being written
+    seen = []
+    while True:
+        now = committed('busy')
+        done = [now[j][0] - before[j][0] for j in now]
+        if min(done) >= args.rows:
+            break
+        if max(done) > 0:
+            seen.append((spread(done), max(done) - min(done)))
+        time.sleep(0.2)
+    seconds = time.monotonic() - began
+    cpu_ms = [now[j][1] - before[j][1] for j in now]
+    print('%d busy jobs                 %8.0f rows/s together, %d rows each' % (n, n * args.rows / seconds, args.rows))
+    if seen:
+        print('rows committed, spread       %8.1f %% of the mean (median while they ran)' %
+              (100 * statistics.median(s for s, _ in seen)))
+    print('CPU of each, spread          %8.1f %% of the mean' % (100 * spread(cpu_ms)))
+    sql(''.join('DROP STREAM busy%d;' % i for i in range(n)))
 
 
-def report(what, n):
-    first = {r[0]: r[1] for r in sql("SELECT job, committed FROM sys.partitions_read WHERE job LIKE 'b%';")}
-    print(what, first, n)
+def latency(names, rounds):
+    """Times from a row's INSERT until each of the light jobs has committed it, in ms."""
+    took = []
+    for _ in range(rounds):
+        target = {j: c + 1 for j, (c, _) in committed('light').items()}
+        began = time.monotonic()
+        sql("INSERT INTO lightsrc (k, v) VALUES ('a', 1);")
+        waiting = dict(target)
+        while waiting:
+            now = committed('light')
+            waiting = {j: t for j, t in waiting.items() if now[j][0] < t}
+        took.append(1000 * (time.monotonic() - began))
+        time.sleep(0.05)
+    return took
+
+
+def heavy():
+    """Light jobs, a row at a time, alone and beside one that has an endless backlog (a join of a topic with itself would
+    be no heavier: it is busy all the time)."""
+    n = args.light
+    source('lightsrc')
+    sql("INSERT INTO lightsrc (k, v) VALUES ('a', 1);")
+    sql(''.join('CREATE STREAM light%d AS SELECT k, v + %d AS v FROM lightsrc EMIT CHANGES;' % (i, i) for i in range(n)))
+    alone = latency('light', args.rounds)
+    source('heavysrc')
+    load('heavysrc', args.rows)
+    sql('CREATE STREAM heavy0 AS SELECT k, REGEXP_REPLACE(CAST(v AS VARCHAR), \'[0-9]\', \'x\') AS v FROM heavysrc EMIT CHANGES;')
+    stop = threading.Event()
+
+    def feed():
+        while not stop.is_set():
+            load('heavysrc', 20000)
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    time.sleep(1)
+    beside = latency('light', args.rounds)
+    stop.set()
+    feeder.join()
+    for what, took in (('alone', alone), ('beside a busy one', beside)):
+        took.sort()
+        print('%d light jobs, %-17s %6.1f ms median, %6.1f ms p95, until all have committed a row' %
+              (n, what, statistics.median(took), took[int(len(took) * 0.95)]))
 
 
 try:
-    if 'idle' in parts:
-        idle()
+    for part in args.parts.split(','):
+        {'idle': idle, 'busy': busy, 'heavy': heavy}[part]()
 finally:
     server.terminate()
     server.wait()
