@@ -5,8 +5,7 @@ beside a heavy one.
     WEIR=build/weir tests/bench/many_jobs.py [--jobs 1000] [--busy 100] [--light 20] [--seconds 10] [--tables]
 
 Idle: N topics of one partition are made first (their cost is told apart), then N jobs from one topic into them, each with a
-changelog of one partition. Busy: --busy equal jobs read a topic while it is written; what each has committed is looked at
-five times a second. Heavy: rows go one at a time into a topic that --light jobs copy, alone and beside a job that is busy
+changelog of one partition. Busy: --busy equal jobs read the same backlog; when each has committed all of it tells its rate. Heavy: rows go one at a time into a topic that --light jobs copy, alone and beside a job that is busy
 all the time.
 """
 import argparse, http.client, json, os, re, shutil, statistics, subprocess, sys, tempfile, threading, time
@@ -125,14 +124,14 @@ def source(name):
 
 
 def committed(prefix):
-    """Records that the last commits of these jobs hold, and the CPU they have had."""
+    """Offset up to which the last commit of each of these jobs reaches, and the CPU it has had."""
     rows = sql("SELECT j.job, s.committed, j.cpu_ms FROM sys.sources s JOIN sys.jobs j ON s.job = j.job "
-               "WHERE j.job LIKE '%s%%' ORDER BY job;" % prefix)
+               "WHERE j.job LIKE '%s%%' ORDER BY j.job;" % prefix)
     return {r[0]: (r[1], r[2]) for r in rows}
 
 
 def busy():
-    """Equal jobs on one backlog, all resumed at once; looked at half-way through it."""
+    """Equal jobs on one backlog, resumed one after the other at once."""
     n = args.busy
     source('backlog')
     load('backlog', args.rows)
@@ -140,24 +139,25 @@ def busy():
         'CREATE STREAM busy%d AS SELECT k, v * %d AS v FROM backlog EMIT CHANGES;' % (i, i + 1) for i in range(n)))
     before = committed('busy')
     assert len(before) == n
+    sql(''.join('PAUSE busy%d;' % i for i in range(n)))
+    load('backlog', args.rows)
     began = time.monotonic()
-    load('backlog', args.rows)  # they read while it is being written
-    seen = []
-    while True:
-        now = committed('busy')
-        done = [now[j][0] - before[j][0] for j in now]
-        if min(done) >= args.rows:
-            break
-        if max(done) > 0:
-            seen.append((spread(done), max(done) - min(done)))
-        time.sleep(0.2)
-    seconds = time.monotonic() - began
-    cpu_ms = [now[j][1] - before[j][1] for j in now]
-    print('%d busy jobs                 %8.0f rows/s together, %d rows each' % (n, n * args.rows / seconds, args.rows))
-    if seen:
-        print('rows committed, spread       %8.1f %% of the mean (median while they ran)' %
-              (100 * statistics.median(s for s, _ in seen)))
-    print('CPU of each, spread          %8.1f %% of the mean' % (100 * spread(cpu_ms)))
+    sql(''.join('RESUME busy%d;' % i for i in range(n)))
+    ended, shares = {}, []
+    while len(ended) < n:
+        now, at = committed('busy'), time.monotonic() - began
+        done = [c - before[j][0] for j, (c, _) in now.items() if j in before and c is not None]
+        ended.update({j: at for j, (c, _) in now.items() if j not in ended and c - before[j][0] >= args.rows})
+        if len(done) == n and not ended:
+            shares = done
+        time.sleep(0.1)
+    print('%d busy jobs                 %8.0f rows/s together, %d rows each' %
+          (n, n * args.rows / max(ended.values()), args.rows))
+    rates = [args.rows / t for t in ended.values()]
+    print('rows/s of each               %8.0f to %.0f, (greatest - least) / mean %.1f %%' %
+          (min(rates), max(rates), 100 * spread(rates)))
+    if shares:
+        print('committed before one ended   %8d to %d of %d' % (min(shares), max(shares), args.rows))
     sql(''.join('DROP STREAM busy%d;' % i for i in range(n)))
 
 
@@ -178,8 +178,7 @@ def latency(names, rounds):
 
 
 def heavy():
-    """Light jobs, a row at a time, alone and beside one that has an endless backlog (a join of a topic with itself would
-    be no heavier: it is busy all the time)."""
+    """Light jobs, a row at a time, alone and beside one that is busy all the time."""
     n = args.light
     source('lightsrc')
     sql("INSERT INTO lightsrc (k, v) VALUES ('a', 1);")
