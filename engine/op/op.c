@@ -134,8 +134,12 @@ void emitter_flush(struct emitter *e)
     if (!b)
         return;
     e->b = NULL;
+    bool few = b->n <= ENGINE_BATCH_ROWS / 16;
     e->give_cb(e->op, b);
-    arena_reset(&e->arena);
+    if (few) /* perhaps the last for long: an idle job holds no room for a whole batch */
+        arena_fini(&e->arena);
+    else
+        arena_reset(&e->arena);
 }
 
 /* ---- Rows and columns. */

@@ -94,7 +94,7 @@ def idle():
     in_pieces([query(i) for i in range(args.jobs)])
     made = time.monotonic() - began
     sql("INSERT INTO src (k, v) VALUES ('b', 2);")  # all have run once
-    time.sleep(3)
+    time.sleep(args.seconds)  # files are closed after a while
     jobs = settle()
     each = (jobs - topics) / args.jobs
     print('server without topics        %8.1f MB' % (empty / 1e6))
