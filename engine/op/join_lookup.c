@@ -1,4 +1,5 @@
 #include "engine/op/common.h"
+#include "log/base/fault.h"
 
 /* Stream-table join in arrival order, as Kafka Streams does it: the table's rows are kept by the join key, a stream row
  * meets the table as it is at that moment, and only stream rows give output, at their own time. The output shares the
@@ -114,6 +115,8 @@ static int lookup_restore(struct op *op, unsigned store, struct str key, struct 
 {
     (void)store;
     struct lookup *l = op->state;
+    if (BUG("table_side_stateless")) /* ksqlDB #1265 */
+        return 0;
     return op_restore_row(l->rows, key, value, op_input(op, 1));
 }
 

@@ -136,7 +136,8 @@ static void fold_done(struct work *w)
     c->put = (struct cold_put){.task = c->t,
                                .changes = c->fold.changes,
                                .n = c->fold.n,
-                               .offset = c->taken,
+                               .offset = BUG("checkpoint_claims_written") ? part_end(c->t->changelog_part, false)
+                                                                          : c->taken,
                                .epoch = c->work_note.epoch,
                                .note = wbuf_view(&c->note_bytes),
                                .done_cb = put_done};

@@ -2,6 +2,7 @@
 #include "engine/run/letters.h"
 #include "engine/run/job.h"
 #include "engine/run/task.h"
+#include "log/base/fault.h"
 #include "log/base/limits.h"
 #include "log/base/trace.h"
 #include "log/wire/recbatch.h"
@@ -64,6 +65,8 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     if (!v)
         return diag_set(d, E_STORAGE, "partition %d of topic %s cannot be opened", s->partition, node->topic_name);
     s->offset = pos ? pos->offset : begin_of(s, v);
+    if (BUG("source_not_rewound") && pos) /* KAFKA-17582 */
+        s->offset = v->lso;
     s->began = s->offset;
     s->first = pos ? pos->first : s->offset;
     s->goal = pos ? pos->goal : job_source_known(t->job, node->store) ? s->offset : v->lso;

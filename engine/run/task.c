@@ -34,9 +34,15 @@ static void flush_outputs(struct task *t)
 
 enum { RECORD_ROOM = 128 }; /* of a recbatch of one record, besides key and value */
 
+/* Is it written outside of the epochs' transactions? */
+static bool is_loose(const struct task *t, const struct task_output *o)
+{
+    return t->job->def.at_least_once || (BUG("letters_apart") && o == &t->letterbox);
+}
+
 bool task_output_open(struct task *t, struct task_output *o, struct part *part)
 {
-    struct txn *txn = t->job->def.at_least_once ? NULL : t->job->txn;
+    struct txn *txn = is_loose(t, o) ? NULL : t->job->txn;
     struct part_conf conf;
     int err = writer_open_txn(&o->writer, broker_store(engine_broker(t->job->engine)), part, t->loop, txn);
     if (err)
@@ -417,7 +423,7 @@ static void flush(struct task *t, struct writer *w, struct task_output *o, size_
     *f = (struct flush){t, o, t->filling, bytes};
     t->flushing[t->filling & 1]++;
     t->wrote = true;
-    if (o && t->job->def.at_least_once)
+    if (o && is_loose(t, o))
         writer_flush(w, flushed_cb, f);
     else
         writer_flush_in(w, t->filling, flushed_cb, f);

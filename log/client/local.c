@@ -477,6 +477,17 @@ static void flush_in(struct flush *f)
     ask_next(w);
 }
 
+/* With BUG("buffer_pool_in_flight"), KAFKA-19012: all writers' next batches go to where the last one still is. */
+static struct buf *flush_buf(size_t len)
+{
+    static struct buf *pool;
+    if (!BUG("buffer_pool_in_flight"))
+        return buf_new(len);
+    if (!pool || pool->cap < len)
+        pool = buf_new(MAX(len, (size_t)1 << 20));
+    return buf_acquire(pool);
+}
+
 static struct flush *flush_new(struct writer *w,
                                void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset),
                                void *arg)
@@ -495,7 +506,7 @@ static struct flush *flush_new(struct writer *w,
         loop_post(w->loop, &f->empty);
         return NULL;
     }
-    f->buf = buf_new(w->out.len);
+    f->buf = flush_buf(w->out.len);
     memcpy(f->buf->data, w->out.data, w->out.len);
     f->buf->len = (uint32_t)w->out.len;
     wbuf_reset(&w->out);

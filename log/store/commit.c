@@ -398,7 +398,7 @@ static void frame_write(struct commit *c)
 static void commit_work(struct work *w)
 {
     struct commit *c = container_of(w, struct commit, work);
-    for (size_t i = 0; i < c->nparts; i++)
+    for (size_t i = 0; i < c->nparts && !BUG("watermark_before_sync"); i++)
         part_write(c, &c->parts[i]);
     for (size_t i = 0; i < c->nparts && c->sync; i++)
         if (!c->parts[i].via_wal)
@@ -486,7 +486,7 @@ static void part_commit_end(struct commit *c, struct part_commit *pc)
     p->committing = false;
     if (pc->status)
         part_commit_bad(pc);
-    else
+    else if (!BUG("watermark_before_sync"))
         part_commit_good(c, pc);
     for (struct list *l; (l = list_pop(&pc->taken));) {
         struct append *a = container_of(l, struct append, link);
@@ -561,6 +561,11 @@ static void commit_launch(struct shard *sh)
     if (c->niov + 2 > c->wal_iov_cap) {
         c->wal_iov_cap = c->niov + 2 + c->wal_iov_cap;
         c->wal_iov = xrealloc(c->wal_iov, c->wal_iov_cap * sizeof *c->wal_iov);
+    }
+    for (size_t i = 0; i < c->nparts && BUG("watermark_before_sync"); i++) {
+        part_write(c, &c->parts[i]);
+        if (!c->parts[i].status)
+            part_commit_good(c, &c->parts[i]);
     }
     c->work.work_cb = commit_work;
     c->work.done_cb = commit_done;

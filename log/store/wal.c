@@ -97,7 +97,7 @@ int wal_write(struct wal *w, int64_t pos, struct wbuf *frame, struct iovec *iov,
     if (err)
         return err;
     FAULT("wal.before_sync");
-    err = file_sync(w->f);
+    err = BUG("sync_left_out") ? 0 : file_sync(w->f);
     *sync_failed = err != 0;
     FAULT("wal.after_sync");
     return err;

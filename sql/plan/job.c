@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "sql/plan/statement.h"
+#include "log/base/fault.h"
 
 /* ---- What jobs there are */
 
@@ -197,10 +198,14 @@ int job_put_new(struct stmt *st, const struct query *q, const struct relation *r
     uuid_format(rel->job, id);
     job_each(st->b.image, st->arena, take_policy, &old); /* what runs beside a job does as that one does */
     int err = policy_of_session(st, &j, q, rel->topic_name);
-    if (err)
-        return err;
-    err = change_create_topic(stmt_change(st), str_of(arena_printf(st->arena, "__job_%s_changelog", id)),
-                                  &j.changelog, (int32_t)plan->parallelism, &config, 1, st->b.diag);
+    bool by_name = BUG("changelog_of_namesake"); /* ksqlDB #1055 */
+    struct str topic = str_of(arena_printf(st->arena, "__job_%s_changelog", by_name ? rel->name : id));
+    const struct topic *old = by_name ? image_topic(st->b.image, topic) : NULL;
+    if (old)
+        j.changelog = old->id;
+    else if (!err)
+        err = change_create_topic(stmt_change(st), topic, &j.changelog, (int32_t)plan->parallelism, &config, 1,
+                                  st->b.diag);
     if (err)
         return err;
     job_put(st, &j, q, plan, rel->job);
@@ -251,7 +256,8 @@ void job_remove(struct stmt *st, const struct object *job)
 {
     struct job_def j;
     change_remove_object(stmt_change(st), "job", job->id);
-    if (job_def_unpack(&j, job->body, st->arena) == 0 && image_topic_by_id(st->b.image, j.changelog))
+    bool keeps = BUG("changelog_of_namesake");
+    if (!keeps && job_def_unpack(&j, job->body, st->arena) == 0 && image_topic_by_id(st->b.image, j.changelog))
         change_delete_topic(stmt_change(st), j.changelog);
 }
 

@@ -495,17 +495,9 @@ static void test_many(void **state)
     part_release(p);
 }
 
-/* Leader epochs are remembered with where they began, also over a restart. */
-static void test_epochs(void **state)
+static void check_epochs(void)
 {
-    (void)state;
     struct part *p = world_part(W, 0, 0);
-    must_append(p, &(struct spec){.n = 5}, 0);
-    part_lead(p, 4);
-    must_append(p, &(struct spec){.n = 5}, 5);
-    part_release(p);
-    reopen(1);
-    p = world_part(W, 0, 0);
     struct view *v = world_view(W, p);
     int32_t epoch;
     int64_t end;
@@ -518,6 +510,26 @@ static void test_epochs(void **state)
     assert_int_equal(end, -1);
     counted_release(&v->c);
     part_release(p);
+}
+
+/* Leader epochs are remembered with where they began, also over a restart, and when their file is damaged meanwhile. */
+static void test_epochs(void **state)
+{
+    (void)state;
+    struct part *p = world_part(W, 0, 0);
+    must_append(p, &(struct spec){.n = 5}, 0);
+    part_lead(p, 4);
+    must_append(p, &(struct spec){.n = 5}, 5);
+    part_release(p);
+    reopen(1);
+    check_epochs();
+    world_close(W);
+    char path[200], id[UUID_TEXT];
+    uuid_format(world_topic(0), id);
+    snprintf(path, sizeof path, "/data/topics/%s/0/epochs", id);
+    assert_int_equal(simdisk_flip(W->sd, path, 8 + 12 + 11, 0), 0); /* where the second began */
+    assert_int_equal(world_open(W, 1), 0);
+    check_epochs();
 }
 
 /* A second server is refused, and so is a folder of a newer format, with a sentence. */
