@@ -180,12 +180,23 @@ static void take_policy(void *arg, const struct object *o, const struct job_def 
     }
 }
 
+/* With BUG("changelog_of_namesake"), ksqlDB #1055: the one that a dropped job of this name has left. */
+static int changelog_put(struct stmt *st, struct job_def *j, const char *job, int32_t parts)
+{
+    struct topic_config config = {"cleanup.policy", "compact"};
+    struct str name = str_of(arena_printf(st->arena, "__job_%s_changelog", job));
+    const struct topic *left = BUG("changelog_of_namesake") ? image_topic(st->b.image, name) : NULL;
+    if (!left)
+        return change_create_topic(stmt_change(st), name, &j->changelog, parts, &config, 1, st->b.diag);
+    j->changelog = left->id;
+    return 0;
+}
+
 /* A new job, with its changelog. */
 int job_put_new(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan,
                 struct uuid beside)
 {
     char id[UUID_TEXT];
-    struct topic_config config = {"cleanup.policy", "compact"};
     struct job_def j = {.name = rel->name,
                         .sql = rel->sql,
                         .output = rel->topic,
@@ -198,14 +209,8 @@ int job_put_new(struct stmt *st, const struct query *q, const struct relation *r
     uuid_format(rel->job, id);
     job_each(st->b.image, st->arena, take_policy, &old); /* what runs beside a job does as that one does */
     int err = policy_of_session(st, &j, q, rel->topic_name);
-    bool by_name = BUG("changelog_of_namesake"); /* ksqlDB #1055 */
-    struct str topic = str_of(arena_printf(st->arena, "__job_%s_changelog", by_name ? rel->name : id));
-    const struct topic *old = by_name ? image_topic(st->b.image, topic) : NULL;
-    if (old)
-        j.changelog = old->id;
-    else if (!err)
-        err = change_create_topic(stmt_change(st), topic, &j.changelog, (int32_t)plan->parallelism, &config, 1,
-                                  st->b.diag);
+    if (!err)
+        err = changelog_put(st, &j, BUG("changelog_of_namesake") ? rel->name : id, (int32_t)plan->parallelism);
     if (err)
         return err;
     job_put(st, &j, q, plan, rel->job);
