@@ -62,9 +62,9 @@ INPUTS = {'sales': ('product', 'seq', 'amount', 'price', 'at'), 'products': ('pr
 JOBS = len(TABLES) + len(STREAMS)
 
 
-# Points that no job of these comes by: groups commit offsets for clients; an epoch is aborted after an I/O error only, which is
-# the simulator's business.
-ELSEWHERE = {'group.before_commit', 'group.after_commit', 'epoch.aborted'}
+# Points that no job of these comes by: groups commit offsets for clients; an epoch is aborted after an I/O error only; a changelog
+# is folded in pieces from half a million records on. The last two are the simulator's business.
+ELSEWHERE = {'group.before_commit', 'group.after_commit', 'epoch.aborted', 'restart.folded'}
 
 
 def fault_points():
@@ -139,7 +139,8 @@ class World:
     def __init__(self, power, rng):
         self.rng, self.serial = rng, 0
         self.server = Jobs(power, rng, **{'commit.interval.ms': 20, 'weir.checkpoint.bytes': 20000,
-                                        'log.segment.bytes': 30000, 'log.cleaner.backoff.ms': 100})
+                                        'log.segment.bytes': 30000, 'log.cleaner.backoff.ms': 100,
+                                        'weir.wal.append.max.bytes': rng.choice([1000, 65536])})
         shutil.rmtree(self.server.folder, ignore_errors=True)
         shutil.rmtree(self.server.shadow, ignore_errors=True)
         self.server.start()
