@@ -1,4 +1,4 @@
-/* What a job has committed: the records of its changelog topic, as bytes. Pure. Layout: engine/README.md, "Changelog".
+/* What a job has committed: the records of its changelog topic, as bytes. Pure. Layout: engine/run/README.md, "On disk".
  */
 #ifndef RUN_COMMIT_H
 #define RUN_COMMIT_H

@@ -2,7 +2,7 @@
  *
  * The engine brings the jobs that run into line with the "job" objects of the metadata image: SQL only commits a change,
  * and the engine starts, stops or drops (on every node start too). Queries of sessions run the same way, without state on
- * disk. Protocol: engine/README.md, "Epochs". Thread: functions may be called on any loop unless they say otherwise. */
+ * disk. Protocol: engine/run/README.md, "Epochs". Thread: functions may be called on any loop unless they say otherwise. */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
 #include "engine/run/plan.h"

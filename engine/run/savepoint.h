@@ -1,6 +1,6 @@
 /* A savepoint: what a job held at a commit, as a file DIR/savepoints/<id>.save that lives apart from the job. It is a copy of the
  * changelog up to that commit, which comes last; a job that is restored begins with a changelog of its own that is
- * filled from it. Format: engine/README.md, "On disk".
+ * filled from it. Format: engine/run/README.md, "On disk".
  *
  * Saving needs nothing of the job but the moment: when no epoch is in flight, all in the changelog that was not aborted is
  * committed, though markers may still be on their way. Views taken then keep it readable while a worker copies. */

@@ -4,7 +4,7 @@
  * Pure: an event and the time go in, effects come out; the driver (txn.c) writes the log and the markers and comes back
  * with how that went. What the log does not hold yet is in `next` and shows nowhere: a step that fails leaves no trace,
  * so a fence that could not be written has bumped no epoch (KAFKA-9666).
- * Thread: the loop of the id's partition of __transaction_state. Records: log/README.md, "Transaction log". */
+ * Thread: the loop of the id's partition of __transaction_state. Records: log/coord/README.md, "Transaction log". */
 #ifndef COORD_TXN_STATE_H
 #define COORD_TXN_STATE_H
 #include "log/base/buf.h"

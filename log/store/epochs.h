@@ -1,5 +1,5 @@
 /* Leader epochs of one partition and where each begins (KIP-101): an immutable, counted list, so that views share it.
- * Thread: any; a change makes a new list. File: log/README.md. */
+ * Thread: any; a change makes a new list. File: log/store/README.md. */
 #ifndef STORE_EPOCHS_H
 #define STORE_EPOCHS_H
 #include "log/base/buf.h"

@@ -2,7 +2,7 @@
  *
  * Entry = (offset and place of a batch, largest timestamp of all batches before it). Both columns rise, so one array
  * serves both searches. In memory it grows while other threads search it: chunks never move, the count is published
- * last. On disk: log/README.md, "On disk".
+ * last. On disk: log/store/README.md, "On disk".
  * Thread: added to by the part's owner, read by any. */
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H

@@ -1,5 +1,5 @@
 /* Recovery points: up to where each partition is known to be synced, so that opening one reads little and damage can
- * be told from a torn tail. One map per shard; files and merging at start: log/README.md, "On disk".
+ * be told from a torn tail. One map per shard; files and merging at start: log/store/README.md, "On disk".
  * Thread: the shard's loop, or store_open alone. */
 #ifndef STORE_POINTS_H
 #define STORE_POINTS_H

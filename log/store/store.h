@@ -2,7 +2,7 @@
  *
  * Durable before acknowledged: small appends of a turn go to the shard's write-ahead file with one write and one
  * fdatasync, then to their segments unsynced; large ones sync their segment. The high watermark never passes what is
- * synced. Formats and recovery: log/README.md, "On disk".
+ * synced. Formats and recovery: log/store/README.md, "On disk".
  *
  * Threads: a part belongs to one loop (its owner, chosen by hash of topic id and index). Other threads hold a counted
  * handle, read published views, submit appends and watches; they never touch the owner's state. */

@@ -2,7 +2,7 @@
  *
  * In memory it grows while other threads search it: entries never move, the count is published last; a full one is copied
  * to one of twice the size. Of a sealed segment only the file is kept, whose entries carry a checksum each. On disk:
- * log/README.md, "On disk".
+ * log/store/README.md, "On disk".
  * Thread: added to by the part's owner, read by any. */
 #ifndef STORE_TXNINDEX_H
 #define STORE_TXNINDEX_H

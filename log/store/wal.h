@@ -2,7 +2,7 @@
  *
  * The file is preallocated and has two halves, written in turns ("laps"). A half is written again only after a
  * checkpoint has synced every segment with bytes in it. A frame is live if its incarnation is the folder's: each start
- * of a server makes all older frames stale at once. Layout: log/README.md, "On disk".
+ * of a server makes all older frames stale at once. Layout: log/store/README.md, "On disk".
  * Thread: positions belong to the shard's loop; wal_write runs in its commit job, one at a time. */
 #ifndef STORE_WAL_H
 #define STORE_WAL_H

@@ -2,7 +2,7 @@
  *
  * Every figure is taken apart from the load that makes it: the server is a process of its own, started on a scratch folder,
  * and its CPU time is read from its own clock. A run begins when the rest of the machine is quiet, and the machine's own
- * speed (the calibration block) is printed beside. sql/README.md, "Bench", says what each figure means.
+ * speed (the calibration block) is printed beside. sql/bench/README.md says what each figure means.
  * Thread: one; blocks. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
