@@ -181,7 +181,7 @@ bool exact_unpack(struct exactsum *s, struct unpack *u)
     uint32_t parts = unpack_array(u);
     uint64_t first = unpack_uint(u);
     uint32_t n = unpack_array(u);
-    if (unpack_err(u) || parts < 2 || parts > 3 || first + n > EXACT_LIMBS)
+    if (unpack_err(u) || parts < 2 || parts > 3 || first > EXACT_LIMBS || n > EXACT_LIMBS - first)
         return false;
     s->first = (uint16_t)first;
     s->n = (uint16_t)n;

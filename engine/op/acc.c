@@ -413,6 +413,12 @@ void acc_save(const struct acc *acc, const struct group *g, struct wbuf *out)
     wbuf_varint(out, a->n);
 }
 
+static bool load_times(int64_t *n, struct rbuf *r)
+{
+    *n = rbuf_varint(r);
+    return count_possible(*n);
+}
+
 static bool load_best(const struct acc *acc, struct best_acc *best, struct rbuf *r, struct arena *a)
 {
     struct str bytes = {(const char *)r->ptr, rbuf_left(r)};
@@ -430,9 +436,7 @@ bool acc_load(const struct acc *acc, struct group *g, struct rbuf *r, struct are
     switch (acc->kind) {
     case AGG_COUNT_STAR:
     case AGG_COUNT:
-        if (!acc->rows_only)
-            ((struct count_acc *)acc_at(acc, g))->n = rbuf_varint(r);
-        return true;
+        return acc->rows_only || load_times(&((struct count_acc *)acc_at(acc, g))->n, r);
     case AGG_MIN:
     case AGG_MAX:
         return load_best(acc, acc_at(acc, g), r, a);
@@ -444,13 +448,11 @@ bool acc_load(const struct acc *acc, struct group *g, struct rbuf *r, struct are
         struct unpack u = {*r};
         bool ok = exact_unpack(&d->sum, &u);
         *r = u.r;
-        d->n = rbuf_varint(r);
-        return ok;
+        return load_times(&d->n, r) && ok;
     }
     struct sum_acc *s = acc_at(acc, g);
     uint64_t high = rbuf_be64(r);
     s->sum = (i128)((unsigned __int128)high << 64 | rbuf_be64(r));
-    s->wraps = rbuf_varint(r);
-    s->n = rbuf_varint(r);
-    return true;
+    bool ok = load_times(&s->wraps, r) & load_times(&s->n, r);
+    return ok && (acc->cls == ACC_DECIMAL || (s->sum >> 112 == 0 || s->sum >> 112 == -1)); /* 2^48 numbers of 64 bits */
 }

@@ -107,6 +107,8 @@ static bool load_group(struct op *op, struct group *g, struct str value)
     g->rows = rbuf_varint(&r);
     g->ts = (int64_t)rbuf_be64(&r);
     group_settle(g, a->clock ? a->clock->epoch : 0);
+    if (!count_possible(g->rows))
+        return false;
     for (unsigned i = 0; i < op->node->naggs; i++)
         if (!acc_load(&a->accs[i], g, &r, &a->scratch))
             return false;
@@ -155,7 +157,9 @@ static bool count_key_fits(struct op *op, struct str key)
 
 static bool count_fits(struct op *op, struct str key, struct str value)
 {
-    return count_key_fits(op, key) && (!value.ptr || (value.len == 9 && value.ptr[0] == OP_LAYOUT));
+    if (!count_key_fits(op, key))
+        return false;
+    return !value.ptr || (value.len == 9 && value.ptr[0] == OP_LAYOUT && count_possible((int64_t)be64(value.ptr + 1)));
 }
 
 static struct str count_of(struct str value) { return value.ptr ? (struct str){value.ptr + 1, 8} : STR_NULL; }

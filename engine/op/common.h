@@ -30,6 +30,10 @@ static inline int64_t time_add(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? (b > 0 ? INT64_MAX : INT64_MIN) : sum;
 }
 
+/* Can this be how often something is there? No history is longer than that; what damaged state says may be, and would
+ * overflow later. */
+static inline bool count_possible(int64_t n) { return n >= -(INT64_C(1) << 48) && n <= INT64_C(1) << 48; }
+
 /* Rows built one by one and given on whenever a batch is full. */
 struct emitter {
     struct op *op;

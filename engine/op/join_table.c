@@ -74,7 +74,7 @@ static bool entry_get(struct str value, struct entry *e)
     if (value.len != 17 || value.ptr[0] != OP_LAYOUT)
         return false;
     *e = (struct entry){(int64_t)be64(value.ptr + 1), (int64_t)be64(value.ptr + 9)};
-    return true;
+    return count_possible(e->weight);
 }
 
 static int64_t total_get(const struct side *side, struct str key)
