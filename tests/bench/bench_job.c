@@ -288,6 +288,7 @@ static const struct plan *make_plan(struct planlib *pl)
 
 static struct job_status *now;
 static struct arena now_arena;
+static int64_t peak; /* of the memory of its state, as often as somebody looked */
 
 static void status_cb(void *arg, int status, struct job_status *st)
 {
@@ -306,6 +307,7 @@ static bool come_to(int64_t records)
         fprintf(stderr, "bench_job: %s\n", now->why);
         exit(1);
     }
+    peak = MAX(peak, now->memory_bytes);
     return now->state == JOB_RUNNING && now->rows_in >= (uint64_t)records;
 }
 
@@ -455,9 +457,10 @@ static void growth(void)
     double n = (double)(B.records - from);
     wall = clock_mono_us() - wall;
     cpu = clock_cpu_us() - cpu;
-    printf("growth keys=%" PRId64 " %s shards=%u fill_per_s=%.0f wall_s=%.3f per_s=%.0f per_cpu_s=%.0f state_bytes=%" PRIu64 "\n",
+    printf("growth keys=%" PRId64 " %s shards=%u fill_per_s=%.0f wall_s=%.3f per_s=%.0f per_cpu_s=%.0f state_bytes=%" PRIu64
+           " peak_bytes=%" PRId64 "\n",
            B.keys, B.zipf ? "zipf" : "uniform", B.nloops, (double)B.keys / fill, (double)wall / 1e6, n * 1e6 / (double)wall,
-           n * 1e6 / (double)cpu, now->state_bytes);
+           n * 1e6 / (double)cpu, now->state_bytes, peak);
     fflush(stdout);
     close_node();
     double clean = restart(dir);
