@@ -4,7 +4,7 @@
 
 void channel_init(struct channel *ch, struct task *from, struct task *to, unsigned inlet)
 {
-    *ch = (struct channel){.from = from, .to = to, .inlet = inlet};
+    *ch = (struct channel){.from = from, .to = to, .inlet = inlet, .max = from->channel_max};
     list_init(&ch->waiting);
 }
 
@@ -22,7 +22,7 @@ static void parcel_back(struct msg *m)
     struct channel *ch = p->ch;
     struct task *t = ch->from;
     size_t bytes = p->bytes;
-    bool was_full = ch->flying > ENGINE_CHANNEL_BYTES;
+    bool was_full = ch->flying > ch->max;
     CHECK(ch->flying >= bytes && t->nsent > 0);
     ch->flying -= bytes;
     t->nsent--;
@@ -64,11 +64,11 @@ static struct parcel *parcel_new(struct task *t, enum parcel_kind kind)
 
 static void parcel_send(struct task *t, struct channel *ch, struct parcel *p)
 {
-    bool was_full = ch->flying > ENGINE_CHANNEL_BYTES;
+    bool was_full = ch->flying > ch->max;
     p->ch = ch;
     p->bytes = p->batch ? p->arena.used : 0;
     ch->flying += p->bytes;
-    if (!was_full && ch->flying > ENGINE_CHANNEL_BYTES)
+    if (!was_full && ch->flying > ch->max)
         t->nfull++;
     t->nsent++;
     p->msg.run_cb = parcel_arrive;

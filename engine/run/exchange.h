@@ -29,7 +29,8 @@ struct parcel {
 struct channel {
     struct task *from, *to;
     size_t flying;       /* sender's: bytes not yet returned */
-    char apart[48];      /* the two sides write to lines of their own */
+    size_t max;          /* when more than this is flying, the sender waits */
+    char apart[40];      /* the two sides write to lines of their own */
     unsigned inlet;      /* receiver's: its number at `to` */
     bool held;           /* its marker has come, others' have not */
     struct list waiting; /* parcels that came while it was held */

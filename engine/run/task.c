@@ -128,6 +128,13 @@ void task_exit(struct task *t, const struct batch *b)
 static void press_cb(struct timer *timer);
 static void wait_cb(struct timer *timer);
 
+static size_t channel_max(const struct task *t)
+{
+    int64_t part = broker_config(engine_broker(t->job->engine))->state_memory / ENGINE_CHANNELS_PART;
+    int64_t share = part / MAX(1, (int64_t)t->frag->ntasks * t->noutlets);
+    return (size_t)MIN(ENGINE_CHANNEL_BYTES, MAX(ENGINE_CHANNEL_MIN_BYTES, share));
+}
+
 void task_init(struct task *t, struct job *job, const struct frag *f, unsigned index, unsigned number)
 {
     struct arena *a = &job->arena;
@@ -158,6 +165,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     watermarks_init(&t->marks, ARENA_ARRAY(a, struct watermark_input, nmarks), nmarks);
     t->noutlets = f->to ? f->to->ntasks : 0;
     t->outlets = ARENA_ARRAY(a, struct channel, t->noutlets + 1);
+    t->channel_max = channel_max(t);
     t->done = (struct commit_task){.task = t->id, .watermark_ms = WATERMARK_NONE};
     t->changelog_end = -1;
     wbuf_init(&t->key);
@@ -521,6 +529,8 @@ static void mark_end(struct task *t)
         flush(t, t->changelog, NULL, 0);
     flush_outputs(t);
     t->done.changed = t->changelog_bytes ? epoch : 0;
+    t->changed = t->changelog_bytes ? epoch : t->changed;
+    t->fed = false;
     t->cut_wrote = t->wrote;
     t->wrote = false;
     t->epoch = epoch;
@@ -578,29 +588,49 @@ static void unpress(struct task *t)
 
 static void wait_cb(struct timer *timer) { task_wake(container_of(timer, struct task, wait_timer)); }
 
-/* As long as a checkpoint is coming it is waited for. */
+static int64_t memory_used(const struct task *t) { return atomic_load_explicit(&t->memory.used, memory_order_relaxed); }
+
+/* Is there state that the next checkpoints will allow to drop? */
+static bool keeps_dirty(const struct task *t) { return t->fed || (int64_t)t->clock.clean < t->changed; }
+
+/* Memory beyond which sources have to wait: a quarter on top of the share, or of what is above it for good. So there is no
+ * checkpoint for less. */
+static bool outgrown(const struct task *t, int64_t from) { return memory_used(t) > from + MAX(from / 4, PRESS_BYTES); }
+
+/* What is in memory now stays there, whatever comes: it cannot be waited for. */
+static void settle(struct task *t)
+{
+    t->floor = memory_used(t);
+    unpress(t);
+}
+
+/* A checkpoint that makes room needs a commit first, and each may take its time; but not for ever. */
 static void press_cb(struct timer *timer)
 {
     struct task *t = container_of(timer, struct task, press_timer);
-    if (checkpointing_pending(t->checkpointing))
-        timer_start(&t->press_timer, PRESSED_MS);
-    else
-        unpress(t);
+    if (t->pressed_for++ > PRESSED_MAX_MS / PRESSED_MS) {
+        settle(t);
+        return;
+    }
+    job_hurry(t->job);
+    timer_start(&t->press_timer, PRESSED_MS);
+    task_wake(t);
 }
 
 void task_checkpointed(struct task *t)
 {
     t->sweeps = 0;
-    unpress(t);
+    t->pressed_for = 0;
     task_wake(t);
 }
 
-/* Nothing more can be dropped: sources wait until a checkpoint has what is dirty. */
+/* Nothing more can be dropped: sources wait until checkpoints have what is dirty and memory is within its share again. */
 static void press(struct task *t)
 {
     if (t->pressed)
         return;
     t->pressed = true;
+    t->pressed_for = 0;
     timer_start(&t->press_timer, PRESSED_MS);
     atomic_fetch_add(&t->job->pressed, 1);
     job_hurry(t->job);
@@ -615,17 +645,25 @@ static bool keeps_state(const struct task *t)
     return keeps;
 }
 
-static int64_t memory_used(const struct task *t) { return atomic_load_explicit(&t->memory.used, memory_order_relaxed); }
-
-/* A piece of dropping state. Two sweeps drop all that can be; when a quarter has come on top of what is left then, it is
- * time for a checkpoint. False: there is nothing more to drop now. */
-static bool drop_some(struct task *t)
+/* All that could be dropped has been, and it is not enough. False: more has come since. */
+static bool judge(struct task *t)
 {
-    if (t->sweeps > 2) {
-        if (memory_used(t) > t->floor + MAX(t->floor / 4, PRESS_BYTES))
-            press(t);
+    if (outgrown(t, t->left)) {
+        t->sweeps = 0;
         return false;
     }
+    if (!keeps_dirty(t))
+        settle(t);
+    else if (outgrown(t, t->floor))
+        press(t);
+    return true;
+}
+
+/* A piece of dropping state. Three sweeps in a row drop all that can be. False: there is nothing more to drop now. */
+static bool drop_some(struct task *t)
+{
+    if (t->sweeps > 2)
+        return !judge(t);
     t->evicting %= t->frag->nops;
     struct op *op = t->ops[t->evicting];
     if (op->cls->evict && !op->cls->evict(op, EVICT_STEPS))
@@ -633,7 +671,7 @@ static bool drop_some(struct task *t)
     if (++t->evicting < t->frag->nops)
         return true;
     t->sweeps++;
-    t->floor = memory_used(t);
+    t->left = memory_used(t);
     return true;
 }
 
@@ -645,9 +683,17 @@ static bool shrink(struct task *t, int64_t until)
     for (unsigned i = 0; i < t->frag->nops; i++)
         if (t->ops[i]->cls->tidy)
             t->ops[i]->cls->tidy(t->ops[i], EVICT_STEPS);
-    do
-        more = t->frag->nops && engine_memory_over(t->job, &t->memory) && drop_some(t);
-    while (more && loop_fresh_us(t->loop) < until);
+    if (!t->frag->nops)
+        return false;
+    do {
+        if (!engine_memory_over(t->job, &t->memory)) {
+            t->sweeps = 0;
+            t->floor = memory_used(t);
+            unpress(t);
+            return false;
+        }
+        more = drop_some(t);
+    } while (more && loop_fresh_us(t->loop) < until);
     return more;
 }
 
@@ -679,7 +725,7 @@ void task_receive(struct task *t, struct parcel *p)
 
 void task_credit(struct task *t, struct channel *ch, bool was_full)
 {
-    if (was_full && ch->flying <= ENGINE_CHANNEL_BYTES) {
+    if (was_full && ch->flying <= ch->max) {
         CHECK(t->nfull > 0);
         t->nfull--;
         task_wake(t);
@@ -691,6 +737,7 @@ static void take_rows(struct task *t, struct parcel *p)
 {
     unsigned input;
     struct op *op = taker_of(t, p->ch->from->frag->exit, &input);
+    t->fed = true;
     if (op)
         op_push(op, input, p->batch);
     else
@@ -762,8 +809,10 @@ static bool read_some(struct task *t)
     for (unsigned i = 0; i < t->nsources; i++) {
         struct source *s = &t->sources[t->next_source];
         t->next_source = (t->next_source + 1) % t->nsources;
-        if (source_turn(s) == SOURCE_MORE)
-            return true;
+        if (source_turn(s) != SOURCE_MORE)
+            continue;
+        t->fed = true;
+        return true;
     }
     return false;
 }

@@ -77,6 +77,7 @@ struct task {
 
     unsigned noutlets;
     struct channel *outlets;
+    size_t channel_max; /* bytes in flight in each of them */
     struct list spare;
     unsigned nspare, nfull;
     size_t nsent; /* parcels not yet returned */
@@ -107,9 +108,13 @@ struct task {
     struct park park;
     struct list scans; /* struct task_scan: readers of its table */
     unsigned evicting; /* operator whose state is swept */
-    unsigned sweeps;   /* finished since the checkpoint moved */
-    int64_t floor;     /* memory that the last of them left */
-    bool pressed;      /* memory is full of what no checkpoint has: sources wait for one */
+    unsigned sweeps;   /* finished since memory was within its share, or the checkpoint moved */
+    int64_t left;      /* memory that the last of them left */
+    int64_t floor;     /* memory when it was last within its share, or nothing was dirty */
+    bool fed;          /* rows have come since the last marker */
+    int64_t changed;   /* last epoch whose marker changed state */
+    bool pressed;      /* memory is full of what no checkpoint has: sources wait for one, */
+    unsigned pressed_for; /* so many PRESSED_MS without one */
     struct timer press_timer, wait_timer;
     int64_t marking;   /* epoch whose marker is under way; 0: none */
     bool mark_begun, mark_first;

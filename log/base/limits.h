@@ -228,8 +228,10 @@
 #endif
 /* Pieces of sweeps for state to drop, per batch of input. */
 #define EVICT_STEPS 512
-/* How long sources wait for a checkpoint that makes room to be begun, before they go on regardless. */
+/* How often sources that wait for a checkpoint that makes room ask for a commit, and how long they wait without one,
+ * before they go on regardless. */
 #define PRESSED_MS 1000
+#define PRESSED_MAX_MS 60000
 #define PRESSED_WAIT_MS 5
 /* Dirty state that is never worth a checkpoint of its own. */
 #ifdef TINY
@@ -298,6 +300,10 @@
 #else
 #define ENGINE_CHANNEL_BYTES 262144
 #endif
+/* It becomes state several times as large, which nothing can stop any more: so all channels of an exchange together get
+ * such a part of the memory for state, but each as much as a few pieces of batches take. */
+#define ENGINE_CHANNELS_PART 64
+#define ENGINE_CHANNEL_MIN_BYTES 16384
 /* Bytes a source hands to its decoder at once, in whole record batches: one turn's worth. */
 #define ENGINE_DECODE_BYTES 262144
 /* A stream's output is written before the epoch ends when a partition has collected this much; a task stops when it has
