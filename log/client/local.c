@@ -280,6 +280,8 @@ struct writer {
     struct loop *loop;
     struct part_conf conf;
     struct wbuf out, scratch;
+    struct wbuf spare; /* memory of a flush that ended, for the next */
+    size_t last_cap;   /* of the last flush's memory: the next will need as much */
     struct compress *compress;
     struct recbatch_builder b;
     bool building, closing;
@@ -299,7 +301,7 @@ struct flush {
     struct append append;
     struct append_set set;
     struct msg empty; /* a flush of nothing answers too */
-    struct buf *buf;
+    struct wbuf bytes; /* the writer's memory, until the log has written it */
     int64_t records;
     void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset);
     void *arg;
@@ -313,6 +315,7 @@ int writer_open(struct writer **out, struct store *st, struct part *part, struct
     w->loop = loop;
     part_get_conf(part, &w->conf);
     wbuf_init(&w->out);
+    wbuf_init(&w->spare);
     wbuf_init(&w->scratch);
     list_init(&w->waiting);
     *out = w;
@@ -332,6 +335,7 @@ static void writer_free(struct writer *w)
     part_release(w->part);
     compress_free(w->compress);
     wbuf_fini(&w->out);
+    wbuf_fini(&w->spare);
     wbuf_fini(&w->scratch);
     xfree(w);
 }
@@ -341,11 +345,23 @@ static enum codec writer_codec(const struct writer *w)
     return w->conf.compression > 0 ? (enum codec)w->conf.compression : CODEC_NONE;
 }
 
+/* A flush took the memory along: another's, or as much as that was. */
+static void out_begin(struct writer *w)
+{
+    if (w->spare.cap == 0)
+        wbuf_room(&w->spare, w->last_cap);
+    w->out = w->spare;
+    wbuf_init(&w->spare);
+}
+
 static void batch_begin(struct writer *w)
 {
     if (writer_codec(w) && !w->compress)
         w->compress = compress_new();
+    if (w->out.cap == 0)
+        out_begin(w);
     recbatch_build(&w->b, &w->out, writer_codec(w), writer_codec(w) ? &w->scratch : NULL);
+    w->b.unsealed = w->txn != NULL; /* the store numbers it (APPEND_NUMBER) */
     w->building = true;
 }
 
@@ -386,7 +402,11 @@ static void flush_end(struct flush *f, int status, int64_t base_offset)
 {
     struct writer *w = f->w;
     int64_t end = status < 0 ? -1 : base_offset + f->records;
-    buf_release(f->buf);
+    if (f->bytes.cap) {
+        wbuf_fini(&w->spare);
+        w->spare = f->bytes;
+        wbuf_reset(&w->spare);
+    }
     f->flushed_cb(f->arg, status, status < 0 ? -1 : base_offset, end);
     xfree(f);
     if (--w->flushes == 0 && w->closing)
@@ -409,11 +429,23 @@ static void flush_empty(struct msg *m)
     flush_end(f, 0, end);
 }
 
+/* With BUG("buffer_pool_in_flight"), KAFKA-19012: all writers' next batches go to where the last one still is. */
+static uint8_t *flush_bytes(const struct flush *f)
+{
+    static struct wbuf pool;
+    if (!BUG("buffer_pool_in_flight"))
+        return f->bytes.data;
+    wbuf_reset(&pool);
+    wbuf_room(&pool, (size_t)1 << 20);
+    wbuf_put(&pool, f->bytes.data, f->bytes.len);
+    return pool.data;
+}
+
 static void flush_submit(struct flush *f)
 {
     struct writer *w = f->w;
     f->append = (struct append){
-        .part = w->part, .buf = f->buf, .bytes = f->buf->data, .len = f->buf->len, .flags = APPEND_MANY};
+        .part = w->part, .bytes = flush_bytes(f), .len = (uint32_t)f->bytes.len, .flags = APPEND_MANY};
     if (w->txn)
         f->append.flags |= APPEND_VERIFIED | APPEND_TXN_V2 | APPEND_NUMBER;
     f->set = (struct append_set){.from = w->loop, .items = &f->append, .n = 1, .done_cb = flush_done};
@@ -427,9 +459,9 @@ static void ask_next(struct writer *w);
 static void flush_admitted(struct flush *f)
 {
     struct recbatch rb;
-    for (uint32_t at = 0; at < f->buf->len; at += rb.size) {
-        uint8_t *bytes = f->buf->data + at;
-        CHECK(recbatch_peek(&rb, (struct str){(char *)bytes, f->buf->len - at}) == 0);
+    for (size_t at = 0; at < f->bytes.len; at += rb.size) {
+        uint8_t *bytes = f->bytes.data + at;
+        CHECK(recbatch_peek(&rb, (struct str){(char *)bytes, f->bytes.len - at}) == 0);
         recbatch_set_producer(bytes, f->w->add.producer_id, f->w->add.epoch, true);
     }
     flush_submit(f);
@@ -477,17 +509,6 @@ static void flush_in(struct flush *f)
     ask_next(w);
 }
 
-/* With BUG("buffer_pool_in_flight"), KAFKA-19012: all writers' next batches go to where the last one still is. */
-static struct buf *flush_buf(size_t len)
-{
-    static struct buf *pool;
-    if (!BUG("buffer_pool_in_flight"))
-        return buf_new(len);
-    if (!pool || pool->cap < len)
-        pool = buf_new(MAX(len, (size_t)1 << 20));
-    return buf_acquire(pool);
-}
-
 static struct flush *flush_new(struct writer *w,
                                void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset),
                                void *arg)
@@ -506,10 +527,10 @@ static struct flush *flush_new(struct writer *w,
         loop_post(w->loop, &f->empty);
         return NULL;
     }
-    f->buf = flush_buf(w->out.len);
-    memcpy(f->buf->data, w->out.data, w->out.len);
-    f->buf->len = (uint32_t)w->out.len;
-    wbuf_reset(&w->out);
+    CHECK(w->out.len <= UINT32_MAX);
+    f->bytes = w->out;
+    w->last_cap = w->out.cap;
+    wbuf_init(&w->out);
     part_get_conf(w->part, &w->conf); /* what has been set meanwhile holds from the next batch on */
     return f;
 }

@@ -293,7 +293,7 @@ bool recbatch_finish(struct recbatch_builder *b, struct compress *c)
     put_be16(p + AT_PRODUCER_EPOCH, (uint16_t)b->producer_epoch);
     put_be32(p + AT_SEQUENCE, (uint32_t)b->base_sequence);
     put_be32(p + AT_COUNT, (uint32_t)b->count);
-    put_be32(p + AT_CRC, crc_of(p, size));
+    put_be32(p + AT_CRC, b->unsealed ? 0 : crc_of(p, size));
     return true;
 }
 

@@ -103,6 +103,7 @@ struct recbatch_builder {
     int32_t base_sequence;
     int16_t attributes; /* all but the codec */
     int32_t count;
+    bool unsealed; /* recbatch_set_sequence is still to come: the CRC is left to it */
 };
 /* Begins a batch at the end of out. scratch: needed with a codec, else NULL; both must stay until finish. Defaults: no
  * producer, base offset 0, leader epoch -1, create time; change the builder's fields before finish. */
