@@ -302,6 +302,7 @@ struct flush {
     struct append_set set;
     struct msg empty; /* a flush of nothing answers too */
     struct wbuf bytes; /* the writer's memory, until the log has written it */
+    uint8_t *data;     /* in it */
     int64_t records;
     void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset);
     void *arg;
@@ -429,23 +430,11 @@ static void flush_empty(struct msg *m)
     flush_end(f, 0, end);
 }
 
-/* With BUG("buffer_pool_in_flight"), KAFKA-19012: all writers' next batches go to where the last one still is. */
-static uint8_t *flush_bytes(const struct flush *f)
-{
-    static struct wbuf pool;
-    if (!BUG("buffer_pool_in_flight"))
-        return f->bytes.data;
-    wbuf_reset(&pool);
-    wbuf_room(&pool, (size_t)1 << 20);
-    wbuf_put(&pool, f->bytes.data, f->bytes.len);
-    return pool.data;
-}
-
 static void flush_submit(struct flush *f)
 {
     struct writer *w = f->w;
     f->append = (struct append){
-        .part = w->part, .bytes = flush_bytes(f), .len = (uint32_t)f->bytes.len, .flags = APPEND_MANY};
+        .part = w->part, .bytes = f->data, .len = (uint32_t)f->bytes.len, .flags = APPEND_MANY};
     if (w->txn)
         f->append.flags |= APPEND_VERIFIED | APPEND_TXN_V2 | APPEND_NUMBER;
     f->set = (struct append_set){.from = w->loop, .items = &f->append, .n = 1, .done_cb = flush_done};
@@ -460,7 +449,7 @@ static void flush_admitted(struct flush *f)
 {
     struct recbatch rb;
     for (size_t at = 0; at < f->bytes.len; at += rb.size) {
-        uint8_t *bytes = f->bytes.data + at;
+        uint8_t *bytes = f->data + at;
         CHECK(recbatch_peek(&rb, (struct str){(char *)bytes, f->bytes.len - at}) == 0);
         recbatch_set_producer(bytes, f->w->add.producer_id, f->w->add.epoch, true);
     }
@@ -509,6 +498,18 @@ static void flush_in(struct flush *f)
     ask_next(w);
 }
 
+/* With BUG("buffer_pool_in_flight"), KAFKA-19012: all writers' next batches go to where the last one still is. */
+static uint8_t *flush_bytes(const struct flush *f)
+{
+    static struct wbuf pool;
+    if (!BUG("buffer_pool_in_flight"))
+        return f->bytes.data;
+    wbuf_reset(&pool);
+    wbuf_room(&pool, (size_t)1 << 20);
+    wbuf_put(&pool, f->bytes.data, f->bytes.len);
+    return pool.data;
+}
+
 static struct flush *flush_new(struct writer *w,
                                void (*flushed_cb)(void *arg, int status, int64_t base_offset, int64_t end_offset),
                                void *arg)
@@ -529,6 +530,7 @@ static struct flush *flush_new(struct writer *w,
     }
     CHECK(w->out.len <= UINT32_MAX);
     f->bytes = w->out;
+    f->data = flush_bytes(f);
     w->last_cap = w->out.cap;
     wbuf_init(&w->out);
     part_get_conf(w->part, &w->conf); /* what has been set meanwhile holds from the next batch on */
