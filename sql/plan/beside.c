@@ -68,21 +68,11 @@ int prepare_beside(struct stmt *st, struct relation *old)
     if ((err = bind_create_as(st, &q, &dr)) != 0)
         return err;
     dr.with.topic = free_topic(st, old, &dr.with);
-    err = relation_finish(st, &dr, &partitions);
-    if (!err)
-        err = job_check_output(st, &q, rel, (struct uuid){{0}});
-    if (!err)
-        err = job_plan(st, &q, &dr, partitions, &plan);
-    if (err)
+    if ((err = job_plan_new(st, &q, &dr, &partitions, &plan)) != 0)
         return err;
     rel->name = arena_printf(st->arena, "%s_next", old->name);
-    rel->sql = arena_dup(st->arena, stmt_sql(st)).ptr;
-    rel->id = stmt_uuid(st);
-    rel->job = stmt_uuid(st);
-    relation_put(st, rel, true);
     if ((err = job_put_new(st, &q, rel, plan, old->id)) != 0)
         return err;
-    st->out->job = rel->job;
     stmt_effect(st, EFFECT_BESIDE, old->name, stmt_reads(st, plan));
     stmt_message(st,
                  "the next version of \"%s\" runs beside it as \"%s\" and writes topic \"%s\"\n"

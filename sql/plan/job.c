@@ -192,10 +192,13 @@ static int changelog_put(struct stmt *st, struct job_def *j, const char *job, in
     return 0;
 }
 
-/* A new job, with its changelog. */
-int job_put_new(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan,
+int job_put_new(struct stmt *st, const struct query *q, struct relation *rel, const struct plan *plan,
                 struct uuid beside)
 {
+    rel->sql = arena_dup(st->arena, stmt_sql(st)).ptr;
+    rel->id = stmt_uuid(st);
+    rel->job = stmt_uuid(st);
+    relation_put(st, rel, true);
     char id[UUID_TEXT];
     struct job_def j = {.name = rel->name,
                         .sql = rel->sql,
@@ -214,7 +217,17 @@ int job_put_new(struct stmt *st, const struct query *q, const struct relation *r
     if (err)
         return err;
     job_put(st, &j, q, plan, rel->job);
+    st->out->job = rel->job;
     return 0;
+}
+
+int job_plan_new(struct stmt *st, const struct query *q, struct draft_relation *dr, int32_t *partitions,
+                 struct plan **out)
+{
+    int err = relation_finish(st, dr, partitions);
+    if (!err)
+        err = job_check_output(st, q, &dr->rel, (struct uuid){{0}});
+    return err ? err : job_plan(st, q, dr, *partitions, out);
 }
 
 int prepare_create_as(struct stmt *st)
@@ -234,20 +247,11 @@ int prepare_create_as(struct stmt *st)
         return prepare_replace(st, old);
     err = bind_create_as(st, &q, &dr);
     if (!err)
-        err = relation_finish(st, &dr, &partitions);
+        err = job_plan_new(st, &q, &dr, &partitions, &plan);
     if (!err)
-        err = job_check_output(st, &q, rel, (struct uuid){{0}});
-    if (!err)
-        err = job_plan(st, &q, &dr, partitions, &plan);
+        err = job_put_new(st, &q, rel, plan, (struct uuid){{0}});
     if (err)
         return err;
-    rel->sql = arena_dup(st->arena, stmt_sql(st)).ptr;
-    rel->id = stmt_uuid(st);
-    rel->job = stmt_uuid(st);
-    relation_put(st, rel, true);
-    if ((err = job_put_new(st, &q, rel, plan, (struct uuid){{0}})) != 0)
-        return err;
-    st->out->job = rel->job;
     stmt_effect(st, EFFECT_NEW, rel->name, stmt_reads(st, plan));
     stmt_message(st, "%s \"%s\" created; job \"%s\" fills it and topic \"%s\" (%d partition%s)",
                  rel->table ? "table" : "stream", rel->name, rel->name, rel->topic_name, partitions,

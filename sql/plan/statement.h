@@ -66,8 +66,11 @@ int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr);
 
 /* A job must not feed itself, and a topic has one job that writes it; `but` is that one. */
 int job_check_output(struct stmt *st, const struct query *q, const struct relation *rel, struct uuid but);
-/* Puts the job's object with this plan; what it reads comes from the query. */
-int job_put_new(struct stmt *st, const struct query *q, const struct relation *rel, const struct plan *plan,
+/* Finishes the relation that a new job will write, checks it, and plans the job. */
+int job_plan_new(struct stmt *st, const struct query *q, struct draft_relation *dr, int32_t *partitions,
+                 struct plan **out);
+/* Puts the new relation and the job that writes it, with this plan and a changelog; what it reads comes from the query. */
+int job_put_new(struct stmt *st, const struct query *q, struct relation *rel, const struct plan *plan,
                 struct uuid beside);
 void job_remove(struct stmt *st, const struct object *job);
 void job_put(struct stmt *st, struct job_def *j, const struct query *q, const struct plan *plan, struct uuid id);

@@ -2,17 +2,8 @@
 # A file that is deployed again: unchanged, replaced in place, or beside the version that runs, which is promoted once it has
 # caught up; --plan says all of it before. Everything survives kill -9, and the results are those of a new job.
 set -u
-fail() { echo "FAILED: $*"; [ -e trace ] && tail -20 trace; exit 1; }
-start() {
-    : >ready
-    "$WEIR" server --data data --listen 127.0.0.1:0 >ready 2>>trace &
-    server=$!
-    until grep -q ready ready; do kill -0 "$server" || fail "$(cat trace)"; sleep 0.02; done
-    export WEIR_SERVER=$(sed -n 's/.*listen=\([^ ]*\).*/\1/p' ready)
-}
-crash() { { kill -KILL "$server" && wait "$server"; } 2>/dev/null; start; }
+. "$ROOT/tests/lib/server.sh"
 put() { for k in a b c; do printf '%s\t{"v":%d,"w":1}\n' $k "$1"; done | "$WEIR" produce s -K $'\t' --quiet || fail produce; }
-ask() { "$WEIR" sql --mode csv -e "$1"; }
 same() { # after a wait, table $1 says what query $2 says of the whole input
     "$WEIR" job wait || fail "wait"
     ask "SELECT * FROM $1 ORDER BY k;" >got

@@ -2,17 +2,8 @@
 # A savepoint keeps what a job held at a commit; the job goes back to it and on from there, a table's topic too, as if what came
 # since had never been read: over kill -9, another version in between, and to the sentence about a file that is damaged.
 set -u
-fail() { echo "FAILED: $*"; [ -e trace ] && tail -20 trace; exit 1; }
-start() {
-    : >ready
-    "$WEIR" server --data data --listen 127.0.0.1:0 >ready 2>>trace &
-    server=$!
-    until grep -q ready ready; do kill -0 "$server" || fail "$(cat trace)"; sleep 0.02; done
-    export WEIR_SERVER=$(sed -n 's/.*listen=\([^ ]*\).*/\1/p' ready)
-}
-crash() { { kill -KILL "$server" && wait "$server"; } 2>/dev/null; start; }
+. "$ROOT/tests/lib/server.sh"
 put() { for k in a b c; do printf '%s%s\t{"v":%d,"w":1}\n' $k "$2" "$1"; done | "$WEIR" produce s -K $'\t' --quiet || fail produce; }
-ask() { "$WEIR" sql --mode csv -e "$1"; }
 topic() { # the table as its topic says, by a reader of committed records
     "$WEIR" consume t --until-end --json 2>/dev/null | python3 -c 'import json, sys
 rows = {}
