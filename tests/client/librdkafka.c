@@ -365,23 +365,6 @@ static void test_transactions(void **state)
         assert_int_equal(letters[i], TXN_RECORDS);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    /* the times of the records are fixed: far from today they must not be refused, nor be old enough to go */
-    static const char *const set[] = {"log.message.timestamp.after.max.ms=9223372036854775807", "log.retention.ms=-1",
-                                      "log.segment.bytes=1048576", NULL}; /* a tiny build has smaller ones than batches */
-    server_start(&server, set);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    server_stop(&server);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,5 +374,11 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_transactions),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    /* the times of the records are fixed: far from today they must not be refused, nor be old enough to go */
+    static const char *const set[] = {"log.message.timestamp.after.max.ms=9223372036854775807", "log.retention.ms=-1",
+                                      "log.segment.bytes=1048576", NULL}; /* a tiny build has smaller ones than batches */
+    server_start(&server, set);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    server_stop(&server);
+    return failed;
 }

@@ -251,22 +251,6 @@ static void test_transform(void **state)
     free(seen);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    static const char *const set[] = {"num.partitions=4", "log.segment.bytes=4194304",
-                                      "group.initial.rebalance.delay.ms=200", NULL};
-    server_start(&server, set);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    server_stop(&server);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,5 +259,10 @@ int main(void)
         cmocka_unit_test(test_static),
         cmocka_unit_test(test_transform),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    static const char *const set[] = {"num.partitions=4", "log.segment.bytes=4194304",
+                                      "group.initial.rebalance.delay.ms=200", NULL};
+    server_start(&server, set);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    server_stop(&server);
+    return failed;
 }

@@ -178,24 +178,13 @@ static void test_timeout(void **state)
     rd_kafka_destroy(other);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    static const char *const set[] = {"transaction.abort.timed.out.transaction.cleanup.interval.ms=200", NULL};
-    server_start(&server, set);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    server_stop(&server);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_commit_abort), cmocka_unit_test(test_fencing),
                                        cmocka_unit_test(test_timeout)};
-    return cmocka_run_group_tests(tests, start, stop);
+    static const char *const set[] = {"transaction.abort.timed.out.transaction.cleanup.interval.ms=200", NULL};
+    server_start(&server, set);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    server_stop(&server);
+    return failed;
 }

@@ -2,7 +2,10 @@
 #include "log/base/alloc.h"
 #include "log/base/disk.h"
 #include "log/base/random.h"
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 uint64_t test_seed(void)
 {
@@ -26,6 +29,41 @@ int64_t test_rounds(int64_t dflt)
 }
 
 int64_t test_seeds(int64_t dflt) { return test_rounds(getenv("WEIR_SEED") ? 1 : dflt); }
+
+static uint64_t seed_now;
+static bool seed_runs;
+
+int seeds_teardown(void **state)
+{
+    (void)state;
+    char text[200];
+    int n = snprintf(text, sizeof text, "failed: repeat with WEIR_SEED=%" PRIu64 " build/%s\n", seed_now,
+                     program_invocation_short_name);
+    if (seed_runs && write(2, text, (size_t)n)) {}
+    seed_runs = false;
+    return 0;
+}
+
+static void on_abort(int sig)
+{
+    (void)sig;
+    seeds_teardown(NULL);
+    _exit(1);
+}
+
+int64_t seeds_run(int64_t dflt, void (*run_cb)(uint64_t seed))
+{
+    uint64_t seed = test_seed();
+    int64_t n = test_seeds(dflt);
+    signal(SIGABRT, on_abort);
+    seed_runs = true;
+    for (int64_t i = 0; i < n; i++) {
+        seed_now = seed + (uint64_t)i;
+        run_cb(seed_now);
+    }
+    seed_runs = false;
+    return n;
+}
 
 char *scratch_new(void)
 {

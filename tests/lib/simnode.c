@@ -107,3 +107,31 @@ int simnode_ask(struct simnode *n, int16_t key, int version, const void *request
     simcall_fini(&c);
     return n->status;
 }
+
+int16_t simnode_create_topic(struct simnode *n, const char *name, int32_t parts)
+{
+    struct create_topics_request in;
+    struct create_topics_request_topic t;
+    struct create_topics_response out;
+    create_topics_request_init(&in);
+    create_topics_request_topic_init(&t);
+    t.name = str_of(name);
+    t.num_partitions = parts;
+    t.replication_factor = 1;
+    in.topics = &t;
+    in.topics_n = 1;
+    CHECK(simnode_ask(n, 19, 7, &in, &out) == 0);
+    return out.topics[0].error_code;
+}
+
+int16_t simnode_delete_topic(struct simnode *n, const char *name)
+{
+    struct delete_topics_request in;
+    struct delete_topics_response out;
+    struct str topic = str_of(name);
+    delete_topics_request_init(&in);
+    in.topic_names = &topic;
+    in.topic_names_n = 1;
+    CHECK(simnode_ask(n, 20, 5, &in, &out) == 0);
+    return out.responses[0].error_code;
+}

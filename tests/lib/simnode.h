@@ -43,5 +43,8 @@ void simcall_read(struct simcall *c, struct str answer, void *response);
 
 /* Asks and steps until the answer is there; gives its status. The answer borrows the node's memory. */
 int simnode_ask(struct simnode *n, int16_t key, int version, const void *request, void *response);
+/* Both must be answered; they give the answer's error code. */
+int16_t simnode_create_topic(struct simnode *n, const char *name, int32_t parts);
+int16_t simnode_delete_topic(struct simnode *n, const char *name);
 
 #endif

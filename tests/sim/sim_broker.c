@@ -5,9 +5,7 @@
 #include "tests/lib/seed.h"
 #include "tests/lib/simnode.h"
 #include "tests/unit/unit.h"
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { PRODUCERS = 3, CONSUMERS = 3, PARTS = 2, CRASHES = 4, STEPS = 400 };
 
@@ -52,22 +50,6 @@ static void crash(struct world *w)
 static void ask(struct world *w, int16_t key, int version, const void *request, void *response)
 {
     assert_int_equal(simnode_ask(&w->n, key, version, request, response), 0);
-}
-
-static int16_t create_topic(struct world *w, const char *name)
-{
-    struct create_topics_request in;
-    struct create_topics_request_topic t;
-    struct create_topics_response out;
-    create_topics_request_init(&in);
-    create_topics_request_topic_init(&t);
-    t.name = str_of(name);
-    t.num_partitions = PARTS;
-    t.replication_factor = 1;
-    in.topics = &t;
-    in.topics_n = 1;
-    ask(w, 19, 7, &in, &out);
-    return out.topics[0].error_code;
 }
 
 static void begin_producer(struct world *w, struct producer *p, int32_t part)
@@ -240,7 +222,7 @@ static void world_open(struct world *w, uint64_t seed)
     *w = (struct world){.shown = {0}};
     simnode_init(&w->n, seed, 1u << seed % 3);
     simnode_open(&w->n);
-    assert_int_equal(create_topic(w, "t"), 0);
+    assert_int_equal(simnode_create_topic(&w->n, "t", PARTS), 0);
     for (int i = 0; i < PRODUCERS; i++) {
         w->producers[i].pid = -1;
         simcall_init(&w->producers[i].call, &w->n);
@@ -271,9 +253,9 @@ static void run_seed(uint64_t seed)
         char name[32];
         run_steps(&w);
         snprintf(name, sizeof name, "topic-%d", c);
-        assert_int_equal(create_topic(&w, name), 0);
+        assert_int_equal(simnode_create_topic(&w.n, name, PARTS), 0);
         crash(&w);
-        assert_int_equal(create_topic(&w, name), err_kafka(E_EXISTS));
+        assert_int_equal(simnode_create_topic(&w.n, name, PARTS), err_kafka(E_EXISTS));
         for (int32_t i = 0; i < PARTS; i++)
             check_part(&w, i);
     }
@@ -355,41 +337,16 @@ static void test_failed_part_waits(void **state)
     world_close(&w);
 }
 
-static uint64_t seed_now;
-static bool seed_runs;
-
-static int say_seed(void **state)
-{
-    (void)state;
-    if (seed_runs)
-        fprintf(stderr, "failed: repeat with WEIR_SEED=%" PRIu64 " build/sim_broker\n", seed_now);
-    return 0;
-}
-
-static void on_abort(int sig)
-{
-    (void)sig;
-    say_seed(NULL);
-    _exit(1);
-}
-
 static void test_histories(void **state)
 {
     (void)state;
-    uint64_t seed = test_seed();
-    seed_runs = true;
-    for (int64_t i = 0, n = test_seeds(200); i < n; i++) {
-        seed_now = seed + (uint64_t)i;
-        run_seed(seed_now);
-    }
-    seed_runs = false;
+    seeds_run(200, run_seed);
 }
 
 int main(void)
 {
     trace_level = ERROR;
-    signal(SIGABRT, on_abort);
-    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, say_seed),
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, seeds_teardown),
                                        cmocka_unit_test(test_read_errors), cmocka_unit_test(test_failed_part_waits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

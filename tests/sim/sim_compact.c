@@ -10,10 +10,8 @@
 #include "log/store/shard.h"
 #include "tests/lib/seed.h"
 #include "tests/unit/log/store/world.h"
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { PARTS = 3, PIDS = 3, ITEMS = 5, FLIGHT = 12, KEYS_MAX = 40, VIEWS = 2 };
 enum outcome { PENDING, ACKED, UNKNOWN, REFUSED };
@@ -80,21 +78,11 @@ static struct world world;
 static struct random dice;
 static struct model models[PARTS];
 static struct flight flights[FLIGHT];
-static uint64_t seed_now;
 static unsigned keys;
 static int64_t retention_ms; /* of tombstones, in this seed */
 static uint64_t told_acked, told_crashes, told_dropped, told_passes, told_tombstones, told_held, told_markers, told_aborted;
 
 static uint64_t roll(uint64_t n) { return random_below(&dice, n); }
-
-static void say_seed(int sig)
-{
-    (void)sig;
-    char text[100];
-    int n = snprintf(text, sizeof text, "failed: repeat with WEIR_SEED=%" PRIu64 " build/sim_compact\n", seed_now);
-    if (write(2, text, (size_t)n)) {}
-    _exit(1);
-}
 
 static int64_t now_ms(void) { return loop_wall_ms(W->loops[0]); }
 
@@ -664,13 +652,6 @@ static void faults_draw(void)
     simdisk_set_fault(W->sd, SIMDISK_EIO_READ, 0);
 }
 
-static void faults_clear(void)
-{
-    for (int k = 0; k < SIMDISK_FAULTS; k++)
-        simdisk_set_fault(W->sd, k, 0);
-    simdisk_set_capacity(W->sd, -1);
-}
-
 /* Only the batches can tell of the producers then. */
 static int snapshot_lose(void *arg, const char *name, bool is_dir)
 {
@@ -709,7 +690,7 @@ static void life_end(void)
         world_crash(W, roll(4) == 0 ? SIMDISK_KILL : roll(2) ? SIMDISK_LOSE : SIMDISK_CRASH);
         told_crashes++;
     }
-    faults_clear();
+    world_heal(W);
 }
 
 static void life_begin(void)
@@ -717,15 +698,7 @@ static void life_begin(void)
     for (int i = 0; i < PARTS; i++)
         if (roll(4) == 0)
             snapshots_lose(&models[i]);
-    while (roll(6) == 0) { /* a start that is interrupted */
-        simdisk_set_fault(W->sd, roll(2) ? SIMDISK_EIO_WRITE : SIMDISK_EIO_SYNC, 0.1);
-        if (world_open(W, 1 + (unsigned)roll(3)) == 0)
-            for (uint64_t n = roll(30); n-- > 0;)
-                sim_step(W->sim);
-        world_crash(W, roll(2) ? SIMDISK_LOSE : SIMDISK_CRASH);
-        faults_clear();
-    }
-    CHECK(world_open(W, 1 + (unsigned)roll(3)) == 0);
+    world_begin(W, &dice, 3);
     for (int i = 0; i < PARTS; i++) {
         models[i].part = world_part(W, models[i].topic, 0);
         model_check(&models[i], true); /* before it is compacted: what is unknown becomes known */
@@ -760,7 +733,6 @@ static void converge(struct model *m)
 
 static void seed_run(uint64_t seed)
 {
-    seed_now = seed;
     random_seed(&dice, seed);
     world_init(W, seed);
     W->conf.wal_append_max = 200 << roll(5);
@@ -801,11 +773,7 @@ const char *__asan_default_options(void) { return "detect_leaks=0"; }
 int main(void)
 {
     trace_level = getenv("WEIR_TRACE") ? DEBUG : ERROR;
-    signal(SIGABRT, say_seed);
-    uint64_t seed = test_seed();
-    int64_t rounds = test_seeds(200);
-    for (int64_t i = 0; i < rounds; i++)
-        seed_run(seed + (uint64_t)i);
+    int64_t rounds = seeds_run(200, seed_run);
     printf("%" PRId64 " seeds: %" PRIu64 " acknowledged, %" PRIu64 " times one was missing, %" PRIu64
            " of them tombstones, %" PRIu64 " aborted, %" PRIu64 " markers, %" PRIu64 " converged, %" PRIu64 " old views, %" PRIu64 " crashes\n",
            rounds, told_acked, told_dropped, told_tombstones, told_aborted, told_markers, told_passes, told_held, told_crashes);

@@ -6,9 +6,7 @@
 #include "tests/lib/seed.h"
 #include "tests/lib/simnode.h"
 #include "tests/unit/unit.h"
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { MEMBERS = 5, PARTS = 3, CRASHES = 3, STEPS = 250, COMMITS = 4000, GENERATIONS = 2000 };
 
@@ -428,22 +426,6 @@ static void commit_first(struct world *w)
     commit_ended(w, 0, true);
 }
 
-static void create_topic(struct world *w)
-{
-    struct create_topics_request in;
-    struct create_topics_request_topic t;
-    struct create_topics_response out;
-    create_topics_request_init(&in);
-    create_topics_request_topic_init(&t);
-    t.name = STR("t");
-    t.num_partitions = PARTS;
-    t.replication_factor = 1;
-    in.topics = &t;
-    in.topics_n = 1;
-    ask(w, 19, 7, &in, &out);
-    assert_int_equal(out.topics[0].error_code, 0);
-}
-
 static void world_open(struct world *w, uint64_t seed)
 {
     memset(w, 0, sizeof *w);
@@ -461,7 +443,7 @@ static void world_open(struct world *w, uint64_t seed)
     }
     w->members[3].instance = "three";
     w->members[4].instance = "four";
-    create_topic(w);
+    assert_int_equal(simnode_create_topic(&w->n, "t", PARTS), 0);
     commit_first(w);
 }
 
@@ -472,7 +454,9 @@ static void world_close(struct world *w)
     simnode_close(&w->n);
 }
 
-static unsigned run_seed(uint64_t seed)
+static unsigned stables; /* of all seeds */
+
+static void run_seed(uint64_t seed)
 {
     static struct world w;
     world_open(&w, seed);
@@ -494,9 +478,8 @@ static unsigned run_seed(uint64_t seed)
             crash(&w);
         check_offsets(&w);
     }
-    unsigned stables = w.stables;
+    stables += w.stables;
     world_close(&w);
-    return stables;
 }
 
 /* ---- expiry, topics that go */
@@ -567,17 +550,10 @@ static void test_deleted_topic(void **state)
     static struct world w;
     world_open(&w, test_seed());
     commit_plain(&w, "plain", 5);
-    struct str name = STR("t");
-    struct delete_topics_request in;
-    struct delete_topics_response out;
-    delete_topics_request_init(&in);
-    in.topic_names = &name;
-    in.topic_names_n = 1;
-    ask(&w, 20, 5, &in, &out);
-    assert_int_equal(out.responses[0].error_code, 0);
+    assert_int_equal(simnode_delete_topic(&w.n, "t"), 0);
     pass(&w, 1);
     assert_int_equal(offset_of(&w, "plain"), -1);
-    create_topic(&w);
+    assert_int_equal(simnode_create_topic(&w.n, "t", PARTS), 0);
     assert_int_equal(offset_of(&w, "plain"), -1); /* another topic of that name */
     crash(&w);
     int64_t got[1];
@@ -586,44 +562,18 @@ static void test_deleted_topic(void **state)
     world_close(&w);
 }
 
-static uint64_t seed_now;
-static bool seed_runs;
-
-static int say_seed(void **state)
-{
-    (void)state;
-    if (seed_runs)
-        fprintf(stderr, "failed: repeat with WEIR_SEED=%" PRIu64 " build/sim_group\n", seed_now);
-    return 0;
-}
-
-static void on_abort(int sig)
-{
-    (void)sig;
-    say_seed(NULL);
-    _exit(1);
-}
-
 static void test_histories(void **state)
 {
     (void)state;
-    uint64_t seed = test_seed();
-    unsigned stables = 0;
-    int64_t n = test_seeds(60);
-    seed_runs = true;
-    for (int64_t i = 0; i < n; i++) {
-        seed_now = seed + (uint64_t)i;
-        stables += run_seed(seed_now);
-    }
-    seed_runs = false;
+    stables = 0;
+    int64_t n = seeds_run(60, run_seed);
     assert_true(n < 10 || stables > n); /* the members did come together */
 }
 
 int main(void)
 {
     trace_level = ERROR;
-    signal(SIGABRT, on_abort);
-    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, say_seed),
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, seeds_teardown),
                                        cmocka_unit_test(test_expiry), cmocka_unit_test(test_deleted_topic)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

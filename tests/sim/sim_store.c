@@ -6,10 +6,8 @@
 #include "tests/lib/seed.h"
 #include "tests/unit/log/store/txnmodel.h"
 #include "tests/unit/log/store/world.h"
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { PARTS = 6, FLIGHT = 24, WRITERS = 3 };
 enum outcome { PENDING, ACKED, UNKNOWN, REFUSED };
@@ -60,20 +58,11 @@ static struct random dice;
 static struct model models[PARTS];
 static struct flight flights[FLIGHT];
 static unsigned topics;
-static uint64_t marks, seed_now;
+static uint64_t marks;
 static uint64_t told_aborted, told_committed;
 static uint64_t told_acked, told_crashes, told_refused, told_unknown, told_dups;
 
 static uint64_t roll(uint64_t n) { return random_below(&dice, n); }
-
-static void say_seed(int sig)
-{
-    (void)sig;
-    char text[100];
-    int n = snprintf(text, sizeof text, "failed: repeat with WEIR_SEED=%" PRIu64 " build/sim_store\n", seed_now);
-    if (write(2, text, (size_t)n)) {}
-    _exit(1);
-}
 
 /* ---- model */
 
@@ -491,13 +480,6 @@ static void faults_draw(void)
     simdisk_set_fault(W->sd, SIMDISK_EIO_WRITE, roll(6) == 0 ? 0.003 : 0);
 }
 
-static void faults_clear(void)
-{
-    simdisk_set_fault(W->sd, SIMDISK_EIO_SYNC, 0);
-    simdisk_set_fault(W->sd, SIMDISK_EIO_WRITE, 0);
-    simdisk_set_capacity(W->sd, -1);
-}
-
 static void op_any(void)
 {
     struct model *m = &models[roll(PARTS)];
@@ -547,21 +529,12 @@ static void life_end(void)
         world_crash(W, roll(4) == 0 ? SIMDISK_KILL : roll(2) ? SIMDISK_LOSE : SIMDISK_CRASH);
         told_crashes++;
     }
-    faults_clear();
+    world_heal(W);
 }
 
 static void life_begin(void)
 {
-    /* The start itself may be interrupted, once or more. */
-    while (roll(6) == 0) {
-        simdisk_set_fault(W->sd, roll(2) ? SIMDISK_EIO_WRITE : SIMDISK_EIO_SYNC, 0.1);
-        if (world_open(W, 1 + (unsigned)roll(4)) == 0)
-            for (uint64_t n = roll(30); n-- > 0;)
-                sim_step(W->sim);
-        world_crash(W, roll(2) ? SIMDISK_LOSE : SIMDISK_CRASH);
-        faults_clear();
-    }
-    CHECK(world_open(W, 1 + (unsigned)roll(4)) == 0);
+    world_begin(W, &dice, 4);
     for (int i = 0; i < PARTS; i++) {
         model_attach(&models[i]);
         if (roll(4) == 0 && models[i].n == 0)
@@ -574,7 +547,6 @@ static void life_begin(void)
 
 static void seed_run(uint64_t seed)
 {
-    seed_now = seed;
     random_seed(&dice, seed);
     world_init(W, seed);
     W->conf.wal_append_max = 200 << roll(5);
@@ -606,11 +578,7 @@ const char *__asan_default_options(void) { return "detect_leaks=0"; }
 int main(void)
 {
     trace_level = getenv("WEIR_TRACE") ? DEBUG : ERROR;
-    signal(SIGABRT, say_seed);
-    uint64_t seed = test_seed();
-    int64_t rounds = test_seeds(200);
-    for (int64_t i = 0; i < rounds; i++)
-        seed_run(seed + (uint64_t)i);
+    int64_t rounds = seeds_run(200, seed_run);
     printf("%" PRId64 " seeds: %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64 " unknown, %" PRIu64
            " repeated, %" PRIu64 " crashes; transactions: %" PRIu64 " committed, %" PRIu64 " aborted\n",
            rounds, told_acked, told_refused, told_unknown, told_dups, told_crashes, told_committed, told_aborted);

@@ -7,10 +7,8 @@
 #include "tests/lib/seed.h"
 #include "tests/lib/simnode.h"
 #include "tests/unit/unit.h"
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { ACTORS = 4, IDS = 3, PARTS = 3, CRASHES = 3, STEPS = 1500, TXNS_MAX = 4096, TIMEOUT_MS = 4000 };
 
@@ -51,22 +49,6 @@ const char *__asan_default_options(void) { return "detect_leaks=0"; } /* what a 
 
 static bool chance(struct world *w, double p) { return random_chance(sim_random(w->n.sim), p); }
 static unsigned below(struct world *w, unsigned n) { return (unsigned)random_below(sim_random(w->n.sim), n); }
-
-static void create_topic(struct world *w)
-{
-    struct create_topics_request in;
-    struct create_topics_request_topic t;
-    struct create_topics_response out;
-    create_topics_request_init(&in);
-    create_topics_request_topic_init(&t);
-    t.name = STR("t");
-    t.num_partitions = PARTS;
-    t.replication_factor = 1;
-    in.topics = &t;
-    in.topics_n = 1;
-    assert_int_equal(simnode_ask(&w->n, 19, 7, &in, &out), 0);
-    assert_int_equal(out.topics[0].error_code, 0);
-}
 
 static struct str id_of(const struct actor *a)
 {
@@ -458,7 +440,7 @@ static void run_seed(uint64_t seed)
     w->n.conf.txn_log_partitions = 3;
     w->n.conf.txn_abort_check_ms = 500;
     simnode_open(&w->n);
-    create_topic(w);
+    assert_int_equal(simnode_create_topic(&w->n, "t", PARTS), 0);
     for (int i = 0; i < ACTORS; i++) {
         struct actor *a = &w->actors[i];
         a->w = w;
@@ -490,32 +472,10 @@ static void run_seed(uint64_t seed)
     xfree(w);
 }
 
-static uint64_t seed_now;
-
-static int say_seed(void **state)
-{
-    (void)state;
-    if (seed_now)
-        fprintf(stderr, "failed: repeat with WEIR_SEED=%" PRIu64 " build/sim_txn\n", seed_now);
-    return 0;
-}
-
-static void on_abort(int sig)
-{
-    (void)sig;
-    say_seed(NULL);
-    _exit(1);
-}
-
 static void test_histories(void **state)
 {
     (void)state;
-    uint64_t seed = test_seed();
-    for (int64_t i = 0, n = test_seeds(100); i < n; i++) {
-        seed_now = seed + (uint64_t)i;
-        run_seed(seed_now);
-    }
-    seed_now = 0;
+    seeds_run(100, run_seed);
 }
 
 static int16_t end_sync(struct simnode *n, const struct init_producer_id_response *p)
@@ -534,7 +494,7 @@ static void test_deleted_topic(void **state)
         struct world *w = xzalloc(sizeof *w);
         simnode_init(&w->n, test_seed(), 2);
         simnode_open(&w->n);
-        create_topic(w);
+        assert_int_equal(simnode_create_topic(&w->n, "t", PARTS), 0);
         struct init_producer_id_request init;
         struct init_producer_id_response p;
         init_producer_id_request_init(&init);
@@ -553,14 +513,7 @@ static void test_deleted_topic(void **state)
         add.v3_and_below_topics_n = 1;
         assert_int_equal(simnode_ask(&w->n, 24, 3, &add, &added), 0);
         assert_int_equal(added.results_by_topic_v3_and_below[0].results_by_partition[1].partition_error_code, 0);
-        struct str name = STR("t");
-        struct delete_topics_request del;
-        struct delete_topics_response deleted;
-        delete_topics_request_init(&del);
-        del.topic_names = &name;
-        del.topic_names_n = 1;
-        assert_int_equal(simnode_ask(&w->n, 20, 5, &del, &deleted), 0);
-        assert_int_equal(deleted.responses[0].error_code, 0);
+        assert_int_equal(simnode_delete_topic(&w->n, "t"), 0);
         if (restarts)
             simnode_crash(&w->n);
         int16_t code;
@@ -577,8 +530,7 @@ static void test_deleted_topic(void **state)
 int main(void)
 {
     trace_level = ERROR;
-    signal(SIGABRT, on_abort);
-    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, say_seed),
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, seeds_teardown),
                                        cmocka_unit_test(test_deleted_topic)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

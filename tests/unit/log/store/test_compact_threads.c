@@ -142,10 +142,7 @@ static void test_under_load(void **state)
     conf.log_index_interval = 512;
     conf.cleaner_backoff_ms = 2;
     loops = loops_new(SHARDS);
-    for (unsigned i = 0; i < SHARDS; i++)
-        loop[i] = loops_get(loops, i);
-    struct diag d = {0};
-    assert_int_equal(store_open(&st, disk_real(), dir, loop, SHARDS, &conf, &d), 0);
+    st = world_real(dir, &conf, loops, loop, SHARDS);
     struct part_conf pc;
     part_conf_default(&pc, &conf);
     pc.compact = pc.keep = true;

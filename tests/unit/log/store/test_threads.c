@@ -174,10 +174,7 @@ static void followers_end(void)
 static void store_begin(const char *dir)
 {
     loops = loops_new(SHARDS);
-    for (unsigned i = 0; i < SHARDS; i++)
-        loop[i] = loops_get(loops, i);
-    struct diag d = {0};
-    assert_int_equal(store_open(&st, disk_real(), dir, loop, SHARDS, &conf, &d), 0);
+    st = world_real(dir, &conf, loops, loop, SHARDS);
     struct part_conf pc;
     part_conf_default(&pc, &conf);
     for (unsigned i = 0; i < PARTS; i++)

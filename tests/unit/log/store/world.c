@@ -42,6 +42,36 @@ void world_crash(struct world *w, enum simdisk_end how)
     w->st = NULL;
 }
 
+void world_heal(struct world *w)
+{
+    for (int k = 0; k < SIMDISK_FAULTS; k++)
+        simdisk_set_fault(w->sd, k, 0);
+    simdisk_set_capacity(w->sd, -1);
+}
+
+void world_begin(struct world *w, struct random *dice, unsigned nloops_max)
+{
+    while (random_below(dice, 6) == 0) {
+        simdisk_set_fault(w->sd, random_below(dice, 2) ? SIMDISK_EIO_WRITE : SIMDISK_EIO_SYNC, 0.1);
+        if (world_open(w, 1 + (unsigned)random_below(dice, nloops_max)) == 0)
+            for (uint64_t n = random_below(dice, 30); n-- > 0;)
+                sim_step(w->sim);
+        world_crash(w, random_below(dice, 2) ? SIMDISK_LOSE : SIMDISK_CRASH);
+        world_heal(w);
+    }
+    CHECK(world_open(w, 1 + (unsigned)random_below(dice, nloops_max)) == 0);
+}
+
+struct store *world_real(const char *dir, const struct config *conf, struct loops *loops, struct loop **loop, unsigned n)
+{
+    struct store *st;
+    struct diag d = {0};
+    for (unsigned i = 0; i < n; i++)
+        loop[i] = loops_get(loops, i);
+    CHECK(store_open(&st, disk_real(), dir, loop, n, conf, &d) == 0);
+    return st;
+}
+
 struct uuid world_topic(unsigned n)
 {
     struct uuid id = {{0xbe, 0xef}};

@@ -22,9 +22,14 @@ void world_init(struct world *w, uint64_t seed);
 void world_fini(struct world *w); /* the store must be closed or forgotten */
 /* Opens the store with so many shards, on fresh loops. */
 int world_open(struct world *w, unsigned nloops);
+/* Opens it with up to so many; before that come none or more starts that faults and a crash cut short. */
+void world_begin(struct world *w, struct random *dice, unsigned nloops_max);
 void world_close(struct world *w); /* cleanly; handles released before */
 /* The machine dies; handles and store are forgotten as a dead process forgets them. */
 void world_crash(struct world *w, enum simdisk_end how);
+void world_heal(struct world *w); /* the disk: no more faults, and room */
+/* On threads and a folder of the real disk; the loops are not started yet. */
+struct store *world_real(const char *dir, const struct config *conf, struct loops *loops, struct loop **loop, unsigned n);
 
 struct uuid world_topic(unsigned n);
 struct part *world_part(struct world *w, unsigned topic, int32_t index);
