@@ -658,6 +658,61 @@ static void test_memory(void **state)
     }
 }
 
+static void many_flushed(void *arg, int status, int64_t base, int64_t end)
+{
+    (void)base, (void)end;
+    assert_int_equal(status, 0);
+    *(bool *)arg = true;
+}
+
+enum { MANY = 150000 };
+
+static void many_rows(int32_t index)
+{
+    struct writer *wr;
+    bool done = false;
+    jw_must(writer_open(&wr, broker_store(W.b), jw_part(&W, in, index), W.loops[0]) == 0, "writer");
+    for (int64_t i = 0; i < MANY; i++) {
+        uint8_t key[8], value[8] = {[7] = 1};
+        put_be64(key, (uint64_t)i);
+        writer_record(wr, 5, (struct str){(char *)key, 8}, (struct str){(char *)value, 8});
+        if (i % 5000 < 4999)
+            continue;
+        done = false;
+        writer_flush(wr, many_flushed, &done);
+        jw_wait(&W, &done, "rows to be written");
+    }
+    writer_close(wr);
+}
+
+/* State that takes 28 MB where it may lies within 8 MiB when its budget is 1 MiB: that, PRESS_BYTES for each task, and what
+ * becomes of the rows in flight. Nothing is lost. */
+static void test_memory_bound(void **state)
+{
+    (void)state;
+    int64_t most = 0;
+    bool over = false;
+    W.conf.state_memory = 1 << 20;
+    again(2);
+    put_sums(true);
+    for (int32_t p = 0; p < PARTS; p++)
+        many_rows(p);
+    put_sums(false);
+    for (int i = 0; i < 20000 && !over; i++) {
+        struct arena a;
+        arena_init(&a);
+        jw_pass_ms(&W, 5);
+        struct job_status *st = status_of(job, &a);
+        most = MAX(most, st->memory_bytes);
+        over = st->rows_in >= (uint64_t)MANY * PARTS && st->lag == 0;
+        arena_fini(&a);
+    }
+    assert_true(over);
+    assert_in_range(most, 1 << 20, 8 << 20);
+    for (int k = 0; k < 3; k++)
+        assert_int_equal(output_value(k), PARTS);
+}
+
 /* ---- bad records */
 
 static void bad_flushed(void *arg, int status, int64_t base, int64_t end)
@@ -794,7 +849,7 @@ int main(void)
         T(test_push_query_is_quick), T(test_limit),           T(test_pull_stream), T(test_held_query),
         T(test_scan_refused),        T(test_stop_and_start),  T(test_status),      T(test_topic_deleted),
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
-        T(test_idle_partition),      T(test_memory),          T(test_udf_missing), T(test_checkpoint_refused),
+        T(test_idle_partition),      T(test_memory), T(test_memory_bound),          T(test_udf_missing), T(test_checkpoint_refused),
         T(test_letters_deleted),     T(test_letters_impossible), T(test_output_too_large),
         T(test_full_disk_passes),    T(test_full_disk_stays), T(test_damage_found_late),
     };
