@@ -1,30 +1,12 @@
 /* librdkafka 2.0.2 against a node in this process: topics, partitions, idempotent produce in order, headers, nulls,
  * fetch by assign(), offsets for times. */
-#include "tests/lib/server.h"
+#include "tests/lib/rdclient.h"
 #include "tests/unit/unit.h"
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct server server;
-
-static rd_kafka_t *client(rd_kafka_type_t type, const char *const *conf,
-                          void (*dr_cb)(rd_kafka_t *, const rd_kafka_message_t *, void *), void *opaque)
-{
-    char err[256];
-    rd_kafka_conf_t *c = rd_kafka_conf_new();
-    assert_int_equal(rd_kafka_conf_set(c, "bootstrap.servers", server.address, err, sizeof err), RD_KAFKA_CONF_OK);
-    for (; conf && *conf; conf += 2)
-        assert_int_equal(rd_kafka_conf_set(c, conf[0], conf[1], err, sizeof err), RD_KAFKA_CONF_OK);
-    if (dr_cb)
-        rd_kafka_conf_set_dr_msg_cb(c, dr_cb);
-    rd_kafka_conf_set_opaque(c, opaque);
-    rd_kafka_t *rk = rd_kafka_new(type, c, err, sizeof err);
-    if (!rk)
-        fail_msg("%s", err);
-    return rk;
-}
 
 /* ---- admin */
 
@@ -70,7 +52,7 @@ static void test_admin(void **state)
 {
     (void)state;
     char err[256];
-    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, NULL, NULL, NULL);
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_PRODUCER, NULL);
     rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
     assert_int_equal(create(rk, q, "made", 3), 0);
     assert_int_equal(create(rk, q, "made", 3), RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
@@ -132,7 +114,7 @@ static void consume(const char *topic, int64_t start, int count, void (*each)(rd
 {
     const char *const conf[] = {"group.id", "none", "enable.auto.commit", "false", "enable.partition.eof", "false",
                                 "check.crcs", "true", NULL};
-    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf, NULL, NULL);
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_CONSUMER, conf);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTS);
     for (int p = 0; p < PARTS; p++)
         rd_kafka_topic_partition_list_add(list, topic, p)->offset = start;
@@ -219,7 +201,10 @@ static void test_produce(void **state)
         snprintf(topic, sizeof topic, "order-%s", codecs[c]);
         struct delivered d = {{-1, -1, -1}, 0, 0};
         const char *const conf[] = {"enable.idempotence", "true", "compression.codec", codecs[c], "linger.ms", "5", NULL};
-        rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, conf, on_delivery, &d);
+        rd_kafka_conf_t *with = rdclient_conf(&server, conf);
+        rd_kafka_conf_set_dr_msg_cb(with, on_delivery);
+        rd_kafka_conf_set_opaque(with, &d);
+        rd_kafka_t *rk = rdclient_new(RD_KAFKA_PRODUCER, with);
         rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
         assert_int_equal(create(rk, q, topic, PARTS), 0);
         rd_kafka_queue_destroy(q);
@@ -254,7 +239,7 @@ static void test_times(void **state)
 {
     (void)state;
     const char *const conf[] = {"group.id", "none", NULL};
-    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf, NULL, NULL);
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_CONSUMER, conf);
     int64_t low, high;
     assert_int_equal(rd_kafka_query_watermark_offsets(rk, "order-none", 1, &low, &high, 10000), 0);
     assert_int_equal(low, 0);
@@ -273,12 +258,6 @@ static void test_times(void **state)
 
 enum { TXN_RECORDS = 500 };
 
-static void no_error(rd_kafka_error_t *err)
-{
-    if (err)
-        fail_msg("%s", rd_kafka_error_string(err));
-}
-
 static void txn_records(rd_kafka_t *rk, const char *value)
 {
     for (int i = 0; i < TXN_RECORDS; i++)
@@ -294,7 +273,7 @@ static void count_letters(const char *isolation, int letters[26])
     const char *const conf[] = {"group.id", "none", "enable.auto.commit", "false", "enable.partition.eof", "true",
                                 "isolation.level", isolation, "fetch.message.max.bytes", "2000", NULL};
     memset(letters, 0, 26 * sizeof *letters);
-    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf, NULL, NULL);
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_CONSUMER, conf);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTS);
     for (int p = 0; p < PARTS; p++)
         rd_kafka_topic_partition_list_add(list, "txn", p)->offset = RD_KAFKA_OFFSET_BEGINNING;
@@ -319,18 +298,18 @@ static void test_transactions(void **state)
     (void)state;
     const char *const conf[] = {"transactional.id", "tx", "batch.num.messages", "20", NULL};
     int letters[26];
-    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, conf, NULL, NULL), *next;
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_PRODUCER, conf), *next;
     rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
     assert_int_equal(create(rk, q, "txn", PARTS), 0);
     rd_kafka_queue_destroy(q);
-    no_error(rd_kafka_init_transactions(rk, 20000));
+    rdclient_good(rd_kafka_init_transactions(rk, 20000));
     static const char *const values[] = {"a", "b", "c", "d"};
     for (int i = 0; i < 4; i++) {
-        no_error(rd_kafka_begin_transaction(rk));
+        rdclient_good(rd_kafka_begin_transaction(rk));
         txn_records(rk, values[i]);
         if (i == 3)
             break;
-        no_error(i == 1 ? rd_kafka_abort_transaction(rk, 20000) : rd_kafka_commit_transaction(rk, 20000));
+        rdclient_good(i == 1 ? rd_kafka_abort_transaction(rk, 20000) : rd_kafka_commit_transaction(rk, 20000));
     }
     count_letters("read_committed", letters);
     assert_int_equal(letters[0], TXN_RECORDS);
@@ -340,16 +319,16 @@ static void test_transactions(void **state)
     count_letters("read_uncommitted", letters);
     assert_int_equal(letters[1], TXN_RECORDS);
     assert_int_equal(letters[3], TXN_RECORDS);
-    next = client(RD_KAFKA_PRODUCER, conf, NULL, NULL);
-    no_error(rd_kafka_init_transactions(next, 20000));
+    next = rdclient(&server, RD_KAFKA_PRODUCER, conf);
+    rdclient_good(rd_kafka_init_transactions(next, 20000));
     rd_kafka_error_t *err = rd_kafka_commit_transaction(rk, 20000);
     assert_non_null(err);
     assert_true(rd_kafka_error_is_fatal(err));
     rd_kafka_error_destroy(err);
-    no_error(rd_kafka_begin_transaction(next));
+    rdclient_good(rd_kafka_begin_transaction(next));
     txn_records(next, "e");
-    no_error(rd_kafka_commit_transaction(next, 20000));
-    no_error(rd_kafka_begin_transaction(next));
+    rdclient_good(rd_kafka_commit_transaction(next, 20000));
+    rdclient_good(rd_kafka_begin_transaction(next));
     txn_records(next, "f");
     rd_kafka_destroy(rk);
     rd_kafka_destroy(next);

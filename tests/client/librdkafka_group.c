@@ -1,8 +1,7 @@
 /* librdkafka's consumer groups against a node in this process: members that come and go, by range and by the cooperative
  * protocol, static members, commits that a restart of the server keeps, and consume-transform-produce in transactions. */
-#include "tests/lib/server.h"
+#include "tests/lib/rdclient.h"
 #include "tests/unit/unit.h"
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,20 +11,6 @@ enum { WAIT_S = 40, PARTS = 4, RECORDS = 400 };
 
 static struct server server;
 
-static rd_kafka_t *client(rd_kafka_type_t type, const char *const *conf)
-{
-    char err[256];
-    rd_kafka_conf_t *c = rd_kafka_conf_new();
-    assert_int_equal(rd_kafka_conf_set(c, "bootstrap.servers", server.address, err, sizeof err), RD_KAFKA_CONF_OK);
-    for (; conf && *conf; conf += 2)
-        if (conf[1] && rd_kafka_conf_set(c, conf[0], conf[1], err, sizeof err) != RD_KAFKA_CONF_OK)
-            fail_msg("%s", err);
-    rd_kafka_t *rk = rd_kafka_new(type, c, err, sizeof err);
-    if (!rk)
-        fail_msg("%s", err);
-    return rk;
-}
-
 /* A consumer that has subscribed to the topic. */
 static rd_kafka_t *member(const char *group, const char *topic, const char *strategy, const char *instance)
 {
@@ -33,7 +18,7 @@ static rd_kafka_t *member(const char *group, const char *topic, const char *stra
                           "enable.auto.commit", "false", "isolation.level", "read_committed", 
                           "session.timeout.ms", "6000", "heartbeat.interval.ms", "300", "topic.metadata.refresh.interval.ms", "500",
                           instance ? "group.instance.id" : NULL, instance, NULL};
-    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf);
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_CONSUMER, conf);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_poll_set_consumer(rk);
     rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
@@ -50,7 +35,7 @@ static void leave(rd_kafka_t *rk)
 
 static void produce(const char *topic, int from, int n)
 {
-    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, NULL);
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_PRODUCER, NULL);
     for (int i = from; i < from + n; i++) {
         char value[16];
         int len = snprintf(value, sizeof value, "%d", i);
@@ -189,12 +174,6 @@ static void test_static(void **state)
     free(seen);
 }
 
-static void good(rd_kafka_error_t *e)
-{
-    if (e)
-        fail_msg("%s", rd_kafka_error_string(e));
-}
-
 /* Takes a batch, writes it to the other topic with the offsets in one transaction; every third is aborted. */
 static void test_transform(void **state)
 {
@@ -202,8 +181,8 @@ static void test_transform(void **state)
     int *seen = calloc(RECORDS, sizeof *seen);
     produce("t-in", 0, RECORDS);
     const char *conf[] = {"transactional.id", "transform", NULL};
-    rd_kafka_t *in = member("transform", "t-in", "range", NULL), *to = client(RD_KAFKA_PRODUCER, conf);
-    good(rd_kafka_init_transactions(to, 1000 * WAIT_S));
+    rd_kafka_t *in = member("transform", "t-in", "range", NULL), *to = rdclient(&server, RD_KAFKA_PRODUCER, conf);
+    rdclient_good(rd_kafka_init_transactions(to, 1000 * WAIT_S));
     time_t until = time(NULL) + WAIT_S;
     for (int round = 0, done = 0; done < RECORDS && time(NULL) <= until; round++) {
         int numbers[50], n = 0;
@@ -214,7 +193,7 @@ static void test_transform(void **state)
         }
         if (n == 0)
             continue;
-        good(rd_kafka_begin_transaction(to));
+        rdclient_good(rd_kafka_begin_transaction(to));
         for (int i = 0; i < n; i++) {
             char value[16];
             int len = snprintf(value, sizeof value, "%d", numbers[i]);
@@ -225,18 +204,18 @@ static void test_transform(void **state)
         assert_int_equal(rd_kafka_assignment(in, &list), 0);
         assert_int_equal(rd_kafka_position(in, list), 0);
         rd_kafka_consumer_group_metadata_t *md = rd_kafka_consumer_group_metadata(in);
-        good(rd_kafka_send_offsets_to_transaction(to, list, md, 1000 * WAIT_S));
+        rdclient_good(rd_kafka_send_offsets_to_transaction(to, list, md, 1000 * WAIT_S));
         rd_kafka_consumer_group_metadata_destroy(md);
         if (round % 3 == 1) { /* nothing of it counts: back to where the group stands */
-            good(rd_kafka_abort_transaction(to, 1000 * WAIT_S));
+            rdclient_good(rd_kafka_abort_transaction(to, 1000 * WAIT_S));
             assert_int_equal(rd_kafka_committed(in, list, 1000 * WAIT_S), 0);
             for (int i = 0; i < list->cnt; i++)
                 if (list->elems[i].offset < 0)
                     list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
             rd_kafka_error_t *e = rd_kafka_seek_partitions(in, list, 1000 * WAIT_S);
-            good(e);
+            rdclient_good(e);
         } else {
-            good(rd_kafka_commit_transaction(to, 1000 * WAIT_S));
+            rdclient_good(rd_kafka_commit_transaction(to, 1000 * WAIT_S));
             done += n;
         }
         rd_kafka_topic_partition_list_destroy(list);

@@ -1,9 +1,8 @@
 /* librdkafka's transactional producer against a node in this process: what is committed is read once and whole by
  * read_committed, what is aborted is not, a second producer of the same id fences the first, a restart loses nothing,
  * and a transaction that nobody ends is aborted by the clock. */
-#include "tests/lib/server.h"
+#include "tests/lib/rdclient.h"
 #include "tests/unit/unit.h"
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,36 +12,16 @@ enum { WAIT_MS = 30000, PARTS = 2 };
 
 static struct server server;
 
-static rd_kafka_t *client(rd_kafka_type_t type, const char *const *conf)
-{
-    char err[256];
-    rd_kafka_conf_t *c = rd_kafka_conf_new();
-    assert_int_equal(rd_kafka_conf_set(c, "bootstrap.servers", server.address, err, sizeof err), RD_KAFKA_CONF_OK);
-    for (; conf && *conf; conf += 2)
-        if (rd_kafka_conf_set(c, conf[0], conf[1], err, sizeof err) != RD_KAFKA_CONF_OK)
-            fail_msg("%s", err);
-    rd_kafka_t *rk = rd_kafka_new(type, c, err, sizeof err);
-    if (!rk)
-        fail_msg("%s", err);
-    return rk;
-}
-
 static rd_kafka_t *producer(const char *id, const char *timeout_ms)
 {
     const char *conf[] = {"transactional.id", id, "transaction.timeout.ms", timeout_ms, "linger.ms", "0", NULL};
-    return client(RD_KAFKA_PRODUCER, conf);
-}
-
-static void good(rd_kafka_error_t *e)
-{
-    if (e)
-        fail_msg("%s", rd_kafka_error_string(e));
+    return rdclient(&server, RD_KAFKA_PRODUCER, conf);
 }
 
 static void create(const char *name)
 {
     char err[256];
-    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, NULL);
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_PRODUCER, NULL);
     rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
     rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(name, PARTS, -1, err, sizeof err);
     rd_kafka_CreateTopics(rk, &t, 1, NULL, q);
@@ -69,7 +48,7 @@ static void read_all(const char *topic, int *seen, int max)
 {
     const char *conf[] = {"group.id", "reader", "isolation.level", "read_committed", "enable.partition.eof", "true",
                           "auto.offset.reset", "earliest", "enable.auto.commit", "false", NULL};
-    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf);
+    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_CONSUMER, conf);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTS);
     for (int32_t i = 0; i < PARTS; i++)
         rd_kafka_topic_partition_list_add(list, topic, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
@@ -102,17 +81,17 @@ static void test_commit_abort(void **state)
     int seen[TXNS];
     create("commits");
     rd_kafka_t *rk = producer("worker", "60000");
-    good(rd_kafka_init_transactions(rk, WAIT_MS));
+    rdclient_good(rd_kafka_init_transactions(rk, WAIT_MS));
     for (int i = 0; i < TXNS; i++) {
-        good(rd_kafka_begin_transaction(rk));
+        rdclient_good(rd_kafka_begin_transaction(rk));
         send_one(rk, "commits", i % 2, i);
         if (i % 5 == 0)
             send_one(rk, "commits", (i + 1) % 2, i); /* both or none */
         if (i % 3 == 0) {
             assert_int_equal(rd_kafka_flush(rk, WAIT_MS), 0);
-            good(rd_kafka_abort_transaction(rk, WAIT_MS));
+            rdclient_good(rd_kafka_abort_transaction(rk, WAIT_MS));
         } else {
-            good(rd_kafka_commit_transaction(rk, WAIT_MS));
+            rdclient_good(rd_kafka_commit_transaction(rk, WAIT_MS));
         }
     }
     rd_kafka_destroy(rk);
@@ -132,18 +111,18 @@ static void test_fencing(void **state)
     int seen[3];
     create("fenced");
     rd_kafka_t *first = producer("twin", "60000"), *second = producer("twin", "60000");
-    good(rd_kafka_init_transactions(first, WAIT_MS));
-    good(rd_kafka_begin_transaction(first));
+    rdclient_good(rd_kafka_init_transactions(first, WAIT_MS));
+    rdclient_good(rd_kafka_begin_transaction(first));
     send_one(first, "fenced", 0, 1);
     assert_int_equal(rd_kafka_flush(first, WAIT_MS), 0);
-    good(rd_kafka_init_transactions(second, WAIT_MS));
+    rdclient_good(rd_kafka_init_transactions(second, WAIT_MS));
     rd_kafka_error_t *e = rd_kafka_commit_transaction(first, WAIT_MS);
     assert_non_null(e);
     assert_true(rd_kafka_error_is_fatal(e));
     rd_kafka_error_destroy(e);
-    good(rd_kafka_begin_transaction(second));
+    rdclient_good(rd_kafka_begin_transaction(second));
     send_one(second, "fenced", 0, 2);
-    good(rd_kafka_commit_transaction(second, WAIT_MS));
+    rdclient_good(rd_kafka_commit_transaction(second, WAIT_MS));
     rd_kafka_destroy(first);
     rd_kafka_destroy(second);
     read_all("fenced", seen, 3);
@@ -158,14 +137,14 @@ static void test_timeout(void **state)
     int seen[8];
     create("left");
     rd_kafka_t *gone = producer("gone", "5000"), *other = producer("other", "60000");
-    good(rd_kafka_init_transactions(gone, WAIT_MS));
-    good(rd_kafka_init_transactions(other, WAIT_MS));
-    good(rd_kafka_begin_transaction(gone));
+    rdclient_good(rd_kafka_init_transactions(gone, WAIT_MS));
+    rdclient_good(rd_kafka_init_transactions(other, WAIT_MS));
+    rdclient_good(rd_kafka_begin_transaction(gone));
     send_one(gone, "left", 0, 1);
     assert_int_equal(rd_kafka_flush(gone, WAIT_MS), 0);
-    good(rd_kafka_begin_transaction(other));
+    rdclient_good(rd_kafka_begin_transaction(other));
     send_one(other, "left", 0, 2);
-    good(rd_kafka_commit_transaction(other, WAIT_MS));
+    rdclient_good(rd_kafka_commit_transaction(other, WAIT_MS));
     read_all("left", seen, 8);
     assert_int_equal(seen[2], 0); /* behind what is open */
     for (int i = 0; i < 200 && !seen[2]; i++) {

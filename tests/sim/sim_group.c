@@ -406,9 +406,8 @@ static void txn_round(struct world *w)
 
 /* ---- a history */
 
-/* A first offset, by nobody's member: a group that has one is not forgotten when it is empty, so that its generations
- * only rise. */
-static void commit_first(struct world *w)
+/* An offset of partition 0, by nobody's member. */
+static void commit_plain(struct world *w, const char *group, int64_t offset)
 {
     struct offset_commit_request in;
     struct offset_commit_request_partition p;
@@ -416,13 +415,20 @@ static void commit_first(struct world *w)
     struct offset_commit_response out;
     offset_commit_request_init(&in);
     offset_commit_request_partition_init(&p);
-    p.committed_offset = 1000;
-    in.group_id = STR("g");
+    p.committed_offset = offset;
+    in.group_id = str_of(group);
     in.topics = &t;
     in.topics_n = 1;
-    w->commits[w->ncommits++] = (struct commit_made){.value = 1000, .begun = ++w->turn};
     ask(w, 8, 7, &in, &out);
     assert_int_equal(out.topics[0].partitions[0].error_code, 0);
+}
+
+/* A first offset, by nobody's member: a group that has one is not forgotten when it is empty, so that its generations
+ * only rise. */
+static void commit_first(struct world *w)
+{
+    w->commits[w->ncommits++] = (struct commit_made){.value = 1000, .begun = ++w->turn};
+    commit_plain(w, "g", 1000);
     commit_ended(w, 0, true);
 }
 
@@ -483,22 +489,6 @@ static void run_seed(uint64_t seed)
 }
 
 /* ---- expiry, topics that go */
-
-static void commit_plain(struct world *w, const char *group, int64_t offset)
-{
-    struct offset_commit_request in;
-    struct offset_commit_request_partition p;
-    struct offset_commit_request_topic t = {.name = STR("t"), .partitions = &p, .partitions_n = 1};
-    struct offset_commit_response out;
-    offset_commit_request_init(&in);
-    offset_commit_request_partition_init(&p);
-    p.committed_offset = offset;
-    in.group_id = str_of(group);
-    in.topics = &t;
-    in.topics_n = 1;
-    ask(w, 8, 7, &in, &out);
-    assert_int_equal(out.topics[0].partitions[0].error_code, 0);
-}
 
 /* Without regard to open transactions. */
 static int64_t offset_of(struct world *w, const char *group)

@@ -1,0 +1,14 @@
+/* librdkafka's clients of a node in the test's process; what fails fails the test. */
+#ifndef LIB_RDCLIENT_H
+#define LIB_RDCLIENT_H
+#include "tests/lib/server.h"
+#include <librdkafka/rdkafka.h>
+
+/* settings: names and values in turn, ended by NULL; NULL: none. */
+rd_kafka_t *rdclient(const struct server *s, rd_kafka_type_t type, const char *const *settings);
+/* The same in two steps, for who sets callbacks between. */
+rd_kafka_conf_t *rdclient_conf(const struct server *s, const char *const *settings);
+rd_kafka_t *rdclient_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);
+void rdclient_good(rd_kafka_error_t *e); /* NULL is good */
+
+#endif
