@@ -12,7 +12,7 @@
 
 struct txnindex_entry {
     int64_t producer_id, first, last; /* as in struct aborted */
-    int64_t lso; /* once this one was aborted: transactions of later markers begin here at the earliest */
+    int64_t lso; /* once this one was aborted: what is left of those with later markers lies here or above */
 };
 
 struct txnindex {

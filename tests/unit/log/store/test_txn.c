@@ -438,6 +438,55 @@ static void test_aborted_lost(void **state)
     }
 }
 
+static void assert_void(const struct view *v, int64_t upto, int64_t pid, int64_t offset, bool is_void)
+{
+    struct arena a;
+    struct aborted *list;
+    uint32_t n;
+    arena_init(&a);
+    assert_int_equal(view_aborted(v, v->log_start, upto, true, &a, &list, &n), 0);
+    aborted_sort(list, n);
+    assert_int_equal(aborted_covers(list, n, pid, offset), is_void);
+    arena_fini(&a);
+}
+
+/* An index made anew after retention took a transaction's beginning still tells of every void batch that is left. */
+static void test_aborted_beginning_gone(void **state)
+{
+    (void)state;
+    static const char *const lost[] = {"index", "producers"};
+    assert_int_equal(begin(1, 0, 0), 0); /* 0, retired below */
+    part->roll_next = true;
+    assert_int_equal(begin(3, 0, 0), 0);         /* 1 */
+    assert_int_equal(txn(1, 0, 1, 0), 0);        /* 2 */
+    assert_int_equal(end(3, 0, 0, ABORT, 0), 0); /* 3 */
+    part->roll_next = true;
+    assert_int_equal(end(1, 0, 0, ABORT, 0), 0); /* 4 */
+    assert_int_equal(lso(), 5);
+    assert_int_equal(part_trim(part, 1), 0);
+    sim_run_idle(W->sim);
+    assert_int_equal(part->list->n, 2);
+    part_release(part);
+    world_close(W);
+    for (size_t i = 0; i < ARRAY_LEN(lost); i++) {
+        char path[600];
+        snprintf(path, sizeof path, "%s/00000000000000000001.%s", folder, lost[i]);
+        assert_int_equal(disk_unlink(W->disk, path), 0);
+    }
+    assert_int_equal(world_open(W, 1), 0);
+    attach();
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(lso(), 5);
+    struct view *v = world_view(W, part);
+    assert_int_equal(v->log_start, 1);
+    for (int64_t upto = 2; upto <= 5; upto++) {
+        assert_void(v, upto, 3, 1, true);
+        assert_void(v, upto, 1, 2, upto > 2);
+        assert_void(v, upto, 2, 2, false);
+    }
+    counted_release(&v->c);
+}
+
 /* Where damage hides who was aborted, nothing behind it is taken for committed. */
 static void test_damage(void **state)
 {
@@ -524,7 +573,8 @@ int main(void)
         T(test_begin),         T(test_guard),          T(test_foreign_batches), T(test_markers),
         T(test_markers_v2),    T(test_marker_sizes),   T(test_stable),          T(test_stable_in_flight),
         T(test_failed_marker), T(test_expiry),         T(test_aborted),         T(test_aborted_lost),
-        T(test_damage),        T(test_snapshot_1),    T(test_roll_survives_failure),
+        T(test_damage),        T(test_snapshot_1),     T(test_roll_survives_failure),
+        T(test_aborted_beginning_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

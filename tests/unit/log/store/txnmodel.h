@@ -13,7 +13,8 @@ struct txnmodel {
 };
 void txnmodel_fini(struct txnmodel *tm);
 /* Reads on to the view's high watermark, then compares: its last stable offset, and the aborted transactions of random
- * ranges. A transaction of which only the marker is left need not be told. CHECKs. A view must not have a later log start than what was read so far. */
+ * ranges. A transaction of which no batch is left below the range's end need not be told. CHECKs. A view must not have
+ * a later log start than what was read so far. */
 void txnmodel_check(struct txnmodel *tm, const struct view *v, struct random *dice);
 
 #endif
