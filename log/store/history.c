@@ -62,7 +62,7 @@ static int history_segment(struct history *h, struct segment *seg, int64_t from,
     struct index_entry e;
     int err = segment_open(seg, 0, true, &sf);
     if (err)
-        return err == -ENOENT && h->only && h->only != seg ? 0 : err; /* retired meanwhile */
+        return err;
     int64_t size = atomic_load(&seg->size);
     if (segment_floor(seg, FLOOR_OFFSET, from, size, true, &e))
         e.pos = 0;
@@ -89,6 +89,7 @@ static int history_segment(struct history *h, struct segment *seg, int64_t from,
 static void history_collect(const struct history *h, struct segment *seg, struct txnindex *aborted)
 {
     if (is_collected(h, seg)) {
+        atomic_store(&seg->aborted_since, h->since); /* before the rest: who finds that looks here afterwards */
         atomic_store(&seg->aborted_n, txnindex_count(aborted));
         cell_set(&seg->aborted, aborted ? &aborted->c : NULL);
     } else if (aborted) {
@@ -109,9 +110,14 @@ int history_read(struct history *h)
     if (!found)
         from = h->n ? h->seg[0]->base : 0;
     h->until = from;
+    h->since = found ? 0 : from;
     int err = 0;
     for (unsigned i = h->from; i < h->n && !err; i++) {
         err = history_segment(h, h->seg[i], from, &aborted);
+        if (err == -ENOENT && h->only && h->only != h->seg[i]) { /* retired meanwhile */
+            h->since = h->seg[i + 1]->base;
+            err = 0;
+        }
         if (err && h->only)
             counted_release(aborted ? &aborted->c : NULL);
         else

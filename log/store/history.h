@@ -17,6 +17,7 @@ struct history {
     unsigned from;               /* the segment whose snapshot it was; 0 without one */
     int64_t replayed;            /* bytes behind the snapshot */
     int64_t until;               /* the offset up to which all that is known */
+    int64_t since;               /* batches below went by retention before they were seen; 0: none did */
 };
 /* Errors leave what is known up to h->until. E_CORRUPT: a batch is damaged. */
 int history_read(struct history *h);

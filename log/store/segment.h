@@ -53,6 +53,7 @@ struct segment {
     _Atomic unsigned slot;
     _Atomic uint32_t file_entries; /* index entries on disk, once sealed */
     _Atomic uint32_t aborted_n;    /* aborted transactions whose marker is here; those on disk, once sealed */
+    _Atomic int64_t aborted_since; /* in its aborted transactions, made anew, batches below are not accounted for */
     _Atomic bool sealed;
     /* Bytes, end and largest timestamp of what is durable; for the last segment of a view the view's own count. */
     _Atomic int64_t size, end_offset, max_ts;

@@ -315,11 +315,11 @@ static int aborts_collect(const struct aborts *as, int64_t from, int64_t upto, b
     return err;
 }
 
-static int segment_aborts(const struct view *v, unsigned i, int64_t from, int64_t upto, bool block,
-                          struct aborted_list *out)
+static int segment_collect(const struct view *v, unsigned i, int64_t from, int64_t upto, bool block,
+                           struct aborted_list *out)
 {
     struct segment *seg = v->list->seg[i];
-    if (atomic_load_explicit(&seg->aborted_n, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&seg->aborted_n, memory_order_acquire) == 0)
         return 0; /* most segments of most logs: readers come by each of them */
     for (int tries = 0;; tries++) {
         struct aborts as;
@@ -339,6 +339,14 @@ static int segment_aborts(const struct view *v, unsigned i, int64_t from, int64_
             return r;
         trace(WARN, "store", "txnindex_rebuilt segment=%s", seg->stem);
     }
+}
+
+/* An index made anew after retention knows nothing of batches that an older view can still read. */
+static int segment_aborts(const struct view *v, unsigned i, int64_t from, int64_t upto, bool block,
+                          struct aborted_list *out)
+{
+    int r = segment_collect(v, i, from, upto, block, out);
+    return r >= 0 && from < atomic_load(&v->list->seg[i]->aborted_since) ? E_OFFSET_RANGE : r;
 }
 
 int view_aborted(const struct view *v, int64_t from, int64_t upto, bool block, struct arena *a, struct aborted **out,

@@ -487,6 +487,44 @@ static void test_aborted_beginning_gone(void **state)
     counted_release(&v->c);
 }
 
+/* Who reads what retention takes meanwhile is told that it is gone: an index made anew after that, for this view or for a
+ * later one, does not know that it was void. */
+static void test_aborted_retired_meanwhile(void **state)
+{
+    (void)state;
+    assert_int_equal(begin(1, 0, 0), 0); /* 0 */
+    part->roll_next = true;
+    assert_int_equal(plain(), 0);                /* 1 */
+    assert_int_equal(end(1, 0, 0, ABORT, 0), 0); /* 2 */
+    part->roll_next = true;
+    assert_int_equal(plain(), 0); /* 3 */
+    restart_cleanly();
+    struct view *v = world_view(W, part);
+    struct slice s;
+    assert_int_equal(view_read(v, 0, v->lso, 1, true, true, &s), 0);
+    assert_int_equal(s.end_offset, 1);
+    char path[600];
+    snprintf(path, sizeof path, "%s/00000000000000000001.producers", folder);
+    assert_int_equal(disk_unlink(W->disk, path), 0);
+    snprintf(path, sizeof path, "%s/00000000000000000001.txn", folder);
+    assert_int_equal(simdisk_flip(W->sd, path, 20, 1), 0);
+    assert_int_equal(part_trim(part, 1), 0);
+    sim_run_idle(W->sim);
+    if (random_below(&dice, 2))
+        assert_int_equal(lso(), 4);
+    struct arena a;
+    struct aborted *list;
+    uint32_t n;
+    arena_init(&a);
+    assert_int_equal(view_aborted(v, 0, 1, true, &a, &list, &n), E_OFFSET_RANGE);
+    assert_int_equal(view_aborted(v, 1, 4, true, &a, &list, &n), 0);
+    assert_int_equal(n, 0);
+    arena_fini(&a);
+    slice_release(&s);
+    counted_release(&v->c);
+    assert_int_equal(lso(), 4);
+}
+
 /* Where damage hides who was aborted, nothing behind it is taken for committed. */
 static void test_damage(void **state)
 {
@@ -574,7 +612,7 @@ int main(void)
         T(test_markers_v2),    T(test_marker_sizes),   T(test_stable),          T(test_stable_in_flight),
         T(test_failed_marker), T(test_expiry),         T(test_aborted),         T(test_aborted_lost),
         T(test_damage),        T(test_snapshot_1),     T(test_roll_survives_failure),
-        T(test_aborted_beginning_gone),
+        T(test_aborted_beginning_gone), T(test_aborted_retired_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
