@@ -232,14 +232,15 @@ static void test_inflated(void **state)
     struct create_topics_request create;
     struct create_topics_response created;
     struct create_topics_request_topic t;
-    struct create_topics_request_config config = {STR("compression.type"), STR("uncompressed")};
+    struct create_topics_request_config configs[] = {
+        {STR("compression.type"), STR("uncompressed")}, {STR("segment.bytes"), STR("268435456")}};
     create_topics_request_init(&create);
     create_topics_request_topic_init(&t);
     t.name = STR("inflated");
     t.num_partitions = PARTS;
     t.replication_factor = 1;
-    t.configs = &config;
-    t.configs_n = 1;
+    t.configs = configs;
+    t.configs_n = 2;
     create.topics = &t;
     create.topics_n = 1;
     assert_int_equal(remote_call(rm, 19, 5, &create, &created, &a, &d), 0);
