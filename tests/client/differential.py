@@ -15,7 +15,7 @@ TEXTS = ['', 'a', 'b', 'ab', 'Ab', 'x y', 'é', 'b%', "it's", '10']
 class Server:
     def __init__(self, folder):
         self.process = subprocess.Popen(
-            [WEIR, 'server', '--data', folder, '--listen', '127.0.0.1:0', '--set', 'weir.shards=2', '--set',
+            [WEIR, 'server', '--data', folder, '--listen', '127.0.0.1:0', '--set', 'weir.shards=2', '--set', 'log.segment.bytes=1048576', '--set',
              'commit.interval.ms=10'], stderr=open(folder + '.log', 'w'), stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if 'ready' not in line:

@@ -2,7 +2,7 @@
 # Kafka's Java client (Maven, pinned in java/pom.xml) against a server of its own.
 set -u
 cp="$ROOT/build/java/*"
-"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 >"$TMPDIR/out" 2>"$TMPDIR/err" &
+"$WEIR" server --data "$TMPDIR/data" --listen 127.0.0.1:0 --set log.segment.bytes=4194304 >"$TMPDIR/out" 2>"$TMPDIR/err" &
 server=$!
 for _ in $(seq 100); do grep -q '^weir ready' "$TMPDIR/out" && break; sleep 0.05; done
 addr=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' "$TMPDIR/out")
