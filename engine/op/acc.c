@@ -453,6 +453,6 @@ bool acc_load(const struct acc *acc, struct group *g, struct rbuf *r, struct are
     struct sum_acc *s = acc_at(acc, g);
     uint64_t high = rbuf_be64(r);
     s->sum = (i128)((unsigned __int128)high << 64 | rbuf_be64(r));
-    bool ok = load_times(&s->wraps, r) & load_times(&s->n, r);
-    return ok && (acc->cls == ACC_DECIMAL || (s->sum >> 112 == 0 || s->sum >> 112 == -1)); /* 2^48 numbers of 64 bits */
+    bool wraps = load_times(&s->wraps, r), times = load_times(&s->n, r);
+    return wraps && times && (acc->cls == ACC_DECIMAL || (s->sum >> 112 == 0 || s->sum >> 112 == -1)); /* 2^48 numbers of 64 bits */
 }

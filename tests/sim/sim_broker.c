@@ -186,7 +186,7 @@ static void check_part(struct world *w, int32_t index)
             assert_int_equal(recbatch_check_crc(&rb, left.ptr), 0);
             assert_int_equal(recbatch_iter(&it, &rb, NULL, NULL, 0), 0);
             while (recbatch_next(&it, &rec)) {
-                int64_t who, number;
+                int64_t who = 0, number = 0;
                 assert_int_equal(rec.offset, offset++);
                 assert_true(rec.offset < high);
                 assert_true(str_to_i64(rec.key, &who) && str_to_i64(rec.value, &number));

@@ -68,7 +68,8 @@ static uint64_t roll(uint64_t n) { return random_below(&dice, n); }
 
 static void model_init(struct model *m)
 {
-    *m = (struct model){.topic = topics++, .index = (int32_t)roll(3), .pid = 1000 + (int64_t)topics};
+    *m = (struct model){.topic = topics++, .index = (int32_t)roll(3)};
+    m->pid = 1000 + (int64_t)topics;
     for (int i = 0; i < WRITERS; i++)
         m->writers[i].pid = 1 + i;
 }

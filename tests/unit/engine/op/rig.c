@@ -683,7 +683,7 @@ void rig_run(struct rig *rig, const struct rig_row *rows, size_t n, const char *
 struct value rig_int(int64_t i) { return (struct value){.type = TYPE(T_BIGINT), .i = i}; }
 struct value rig_i32(int64_t i) { return (struct value){.type = TYPE(T_INT), .i = i}; }
 struct value rig_double(double f) { return (struct value){.type = TYPE(T_DOUBLE), .f = f}; }
-struct value rig_null(enum type_id t) { return value_null(TYPE(t)); }
+struct value rig_null(enum type_id t) { return value_null((struct type){.id = (uint8_t)t}); }
 
 struct value rig_text(struct rig *rig, const char *fmt, ...)
 {
