@@ -49,7 +49,11 @@ static void print_and_parse(struct str sql, struct arena *a)
 
 static void prepare(struct str sql)
 {
-    struct statement_env env = {world.image, &world.props, &world.vars, &world.random, 0, 4};
+    struct statement_env env = {.image = world.image,
+                                .props = &world.props,
+                                .vars = &world.vars,
+                                .random = &world.random,
+                                .default_partitions = 4};
     struct wbuf shown;
     prepared_fini(&world.last);
     arena_reset(&world.arena);
