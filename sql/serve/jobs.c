@@ -30,7 +30,7 @@ static bool backfill_text(const struct job_status *st, char *out, size_t cap)
     int64_t left = st->backfill - st->backfilled;
     if (left <= 0)
         return false;
-    int n = snprintf(out, cap, "%.0f %%", 100.0 * (double)st->backfilled / (double)st->backfill - 0.5);
+    int n = snprintf(out, cap, "%d %%", (int)(100.0 * (double)st->backfilled / (double)st->backfill));
     if (st->rows_per_s >= 1)
         snprintf(out + n, cap - (size_t)n, ", %.0f s left", (double)left / st->rows_per_s + 0.5);
     return true;
