@@ -52,12 +52,13 @@ if command -v mvn >/dev/null 2>&1 && ! ls "$root"/build/java/kafka-clients-*.jar
 fi
 
 echo "Building in $build."
-cmake -B "$build" -G Ninja $options >"$build.log" 2>&1 && cmake --build "$build" >>"$build.log" 2>&1 || {
-    grep -E 'error|warning|FAILED|CMake Error' -A8 "$build.log" | head -80
-    echo "The build failed; all of it is in $build.log" >&2
+mkdir -p "$build"
+log=$build/build.log
+cmake -B "$build" -G Ninja $options >"$log" 2>&1 && cmake --build "$build" >>"$log" 2>&1 || {
+    grep -E 'error|warning|FAILED|CMake Error' -A8 "$log" | head -80
+    echo "The build failed; all of it is in $log" >&2
     exit 1
 }
-rm -f "$build.log"
 
 # What SANITIZE and the like change is visible to the tests as WEIR; nothing else of the caller's settings may be.
 unset WEIR_FAULT WEIR_BUG

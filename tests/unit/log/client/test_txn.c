@@ -124,7 +124,7 @@ static void test_together(void **state)
     txn_begin(t, 1);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 4; i++)
-            put(w[i], 1, "x", &d[i]);
+            put(w[i], 1, "k", &d[i]);
         for (int i = 0; i < 4; i++)
             assert_int_equal(await(&d[i]), 0);
     }
@@ -132,8 +132,8 @@ static void test_together(void **state)
     assert_string_equal(committed(1), "");
     assert_true(txn_used(t));
     assert_int_equal(end(t, true), 0);
-    assert_string_equal(committed(0), "xxx");
-    assert_string_equal(committed(1), "xxxxxxxxx");
+    assert_string_equal(committed(0), "kkk");
+    assert_string_equal(committed(1), "kkkkkkkkk");
     for (int i = 0; i < 4; i++)
         writer_close(w[i]);
     txn_close(t);
