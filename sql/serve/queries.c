@@ -4,6 +4,7 @@
 static void finish(struct session *s)
 {
     s->query = NULL;
+    silence_end(s);
     session_done(s);
 }
 
@@ -33,12 +34,12 @@ void query_drained(struct session *s)
 static void progress_cb(void *arg, const struct job_status *st)
 {
     struct session *s = arg;
-    struct arena a;
     if (s->query_full) /* nobody reads it, and the next one is newer */
         return;
-    arena_init(&a);
-    tell_progress(s, st, s->rows ? NULL : why_silent(s->p.plan, st, &a));
-    arena_fini(&a);
+    if (s->rows)
+        tell_progress(s, st, NULL);
+    else
+        silence_begin(s, st, false);
 }
 
 /* What is not in the rows: kept for the end, behind the last of them. */
@@ -46,6 +47,14 @@ static void summary_cb(void *arg, const struct job_status *st)
 {
     struct session *s = arg;
     s->left_out = why_less(s->p.plan, st, &s->memory);
+    s->last = *st;
+    s->last.nodes = ARENA_ARRAY(&s->memory, struct node_stats, st->nnodes + 1);
+    s->last.sources = ARENA_ARRAY(&s->memory, struct job_source_status, st->nsources + 1);
+    if (st->nnodes)
+        memcpy(s->last.nodes, st->nodes, st->nnodes * sizeof *st->nodes);
+    if (st->nsources)
+        memcpy(s->last.sources, st->sources, st->nsources * sizeof *st->sources);
+    s->summed = true;
 }
 
 static void end_cb(void *arg, int status, const char *why)
@@ -53,18 +62,23 @@ static void end_cb(void *arg, int status, const char *why)
     struct session *s = arg;
     query_close(s->query);
     s->query = NULL;
+    silence_end(s);
     if (status) {
         session_error(s, status, "XX000", "the query ended: %s", why && *why ? why : err_text(status));
-        session_fail(s);
+        silence_failed(s);
         return;
     }
+    bool silent = s->rows == 0 && s->summed;
     if (s->rows == 0 && s->p.row_if_none) {
         tell_rows(s, s->p.row_if_none, s->p.schema.n, 1);
         s->rows = 1;
     }
     if (s->left_out)
         tell_message(s, s->left_out);
-    session_done(s);
+    if (silent && !s->left_out)
+        silence_begin(s, &s->last, true);
+    else
+        session_done(s);
 }
 
 static const struct query_class push_class = {.rows = rows_cb, .progress = progress_cb, .summary = summary_cb,
@@ -101,6 +115,7 @@ void query_begin(struct session *s)
     }
     s->query_full = false;
     s->left_out = NULL;
+    s->summed = false;
     if (!sys_begin(s))
         query_run(s);
 }

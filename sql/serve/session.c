@@ -112,6 +112,7 @@ static void gone_cb(struct http_req *req)
     if (s->query)
         query_close(s->query);
     s->query = NULL;
+    silence_end(s);
     print_end(s);
     if (!s->held)
         session_free(s);

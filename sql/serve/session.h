@@ -18,6 +18,7 @@ struct turn;
 struct sys;
 struct insert;
 struct print;
+struct silence;
 
 struct session {
     struct serve *serve;
@@ -54,9 +55,12 @@ struct session {
     struct insert *insert;
     struct print *print;
     struct query *query;
+    struct silence *silence;   /* being looked into */
+    struct job_status last;    /* of a query that has ended without a row: its counters, in memory */
     struct sys *sys;      /* what its scans of schema sys show; in memory */
     const char *left_out; /* what the query's rows do not show */
     bool query_full;  /* waits for the peer to read */
+    bool summed;      /* last is known */
     struct row_table found; /* SHOW ERRORS: so far, */
     struct wbuf words;      /* and a line a job */
     unsigned filling; /* row of a table whose job is being asked */
@@ -84,6 +88,12 @@ bool sys_begin(struct session *s);
 void sys_scan(void *session, const struct plan_node *scan, struct arena *a, void (*give_cb)(void *to, struct batch *b),
               void *to);
 void query_drained(struct session *s);
+/* ---- silence.c: why a query has no rows. From what it reads to the job that writes that, and on; then it is told: with the
+ * progress of a running query, or behind the rows of one that has ended, which then is done. One at a time. */
+void silence_begin(struct session *s, const struct job_status *st, bool ended);
+/* A query failed, s->diag says how: as session_fail, with what its table's job is doing if that does not run. */
+void silence_failed(struct session *s);
+void silence_end(struct session *s); /* nobody wants to hear it any more; fine if there is none */
 void print_begin(struct session *s);
 void print_drained(struct session *s);
 void print_end(struct session *s);
@@ -122,8 +132,14 @@ void errors_rows(const struct job_status *st, struct arena *a, unsigned max, str
 const char *errors_words(const struct job_status *st, int64_t now_ms, struct arena *a); /* NULL: no bad records */
 
 /* ---- Words about jobs. */
-/* Why a query has told no row yet, or NULL; in a. */
-const char *why_silent(const struct plan *plan, const struct job_status *st, struct arena *a);
+/* Why a query has told no row yet, or NULL; in a. *from: the source or scan that has no rows for it, so that whoever writes
+ * them knows more; or NULL. */
+const char *why_silent(const struct plan *plan, const struct job_status *st, struct arena *a,
+                       const struct plan_node **from);
+/* The same of the job that fills such a source, with its name, state and what to type. letters: its topic of dead letters
+ * holds some. st: its state, and unless it is paused its counters. */
+const char *why_job(const struct plan *plan, const struct job_status *st, bool letters, struct arena *a,
+                    const struct plan_node **from);
 /* What an answer that has ended left out, a sentence a line; NULL: nothing. */
 const char *why_less(const struct plan *plan, const struct job_status *st, struct arena *a);
 /* All that is known of a job at work, as lines. plan may be NULL. */

@@ -6,6 +6,7 @@ struct looking {
     const struct plan *plan;
     const struct job_status *st;
     struct arena *a;
+    const struct plan_node *from; /* what has no rows for it, whoever is to write them */
 };
 
 static const struct node_stats *stats_of(const struct looking *l, const struct plan_node *n)
@@ -16,7 +17,8 @@ static const struct node_stats *stats_of(const struct looking *l, const struct p
 
 struct topic_sum {
     uint64_t rows, bad;
-    int64_t read, there; /* records */
+    int64_t read, news, end; /* records: taken in since it once began, there since then, ever there */
+    bool again;              /* it began anew since, and its counters with it */
     const struct job_source_status *first_bad;
 };
 
@@ -29,35 +31,58 @@ static struct topic_sum sum_topic(const struct looking *l, const char *topic)
             continue;
         sum.rows += src->rows;
         sum.bad += src->decode_errors;
-        sum.there += MAX(src->end, 0);
-        sum.read += MAX(src->position - src->start, 0);
+        sum.end += MAX(src->end, 0);
+        sum.news += MAX(src->end - src->first, 0);
+        sum.read += MAX(src->position - src->first, 0);
+        sum.again |= src->start > src->first;
         if (src->decode_errors && !sum.first_bad)
             sum.first_bad = src;
     }
     return sum;
 }
 
-static const char *why_source(const struct looking *l, const struct plan_node *n)
+static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
+
+static const char *why_source(struct looking *l, const struct plan_node *n)
 {
     struct topic_sum t = sum_topic(l, n->topic_name);
     if (t.first_bad && t.rows == 0)
-        return arena_printf(
-            l->a, "none of %llu records of topic %s could be decoded; the first, partition %d offset %lld: %s",
-            (unsigned long long)t.bad, n->topic_name, (int)t.first_bad->partition,
-            (long long)t.first_bad->first_error_offset, t.first_bad->first_error);
+        return arena_printf(l->a, "none of %llu record%s of topic %s could be decoded; the first, partition %d offset %lld: %s",
+                            (unsigned long long)t.bad, plural((int64_t)t.bad), n->topic_name,
+                            (int)t.first_bad->partition, (long long)t.first_bad->first_error_offset,
+                            t.first_bad->first_error);
     if (t.rows)
         return NULL;
-    if (t.there == 0)
-        return arena_printf(l->a, "topic %s is empty: nothing has been written to it", n->topic_name);
-    if (n->from_latest)
+    if (t.end == 0) {
+        l->from = n;
+        return arena_printf(l->a, "topic %s is empty", n->topic_name);
+    }
+    if (n->from_latest && !t.news) {
+        l->from = n;
         return arena_printf(l->a,
                             "reading topic %s from latest, and nothing has been written since; "
                             "SET 'auto.offset.reset' = 'earliest' reads the %lld records from before",
-                            n->topic_name, (long long)t.there);
-    if (t.read < t.there)
+                            n->topic_name, (long long)t.end);
+    }
+    if (n->from_ms && !t.news)
+        return arena_printf(l->a, "topic %s holds no record of the time that 'auto.offset.reset' names, or later",
+                            n->topic_name);
+    if (t.read < t.news)
         return arena_printf(l->a, "still reading topic %s: %lld of %lld records", n->topic_name, (long long)t.read,
-                            (long long)t.there);
+                            (long long)t.news);
+    if (t.again)
+        return arena_printf(l->a, "topic %s was read to its end before the job was last started, and its counters "
+                            "begin there", n->topic_name);
+    l->from = n;
     return arena_printf(l->a, "topic %s holds no rows, only deletes", n->topic_name);
+}
+
+static const char *why_scan(struct looking *l, const struct plan_node *n)
+{
+    if (uuid_is_zero(n->job) || stats_of(l, n)->rows_out)
+        return NULL;
+    l->from = n;
+    return arena_printf(l->a, "table %s is empty", n->relation);
 }
 
 static bool is_above(const struct plan_node *n, enum plan_kind kind)
@@ -68,23 +93,31 @@ static bool is_above(const struct plan_node *n, enum plan_kind kind)
     return false;
 }
 
-/* The partition whose event time holds the others back. */
+/* The partition whose event time holds the others back; or all are idle, and the greatest of their times is what counts. */
 static const char *why_not_closed(const struct looking *l)
 {
     const struct job_source_status *slow = NULL;
+    int64_t greatest = INT64_MIN;
     char time[TIMESTAMP_TEXT + 1] = "";
     for (unsigned i = 0; i < l->st->nsources; i++) {
         const struct job_source_status *src = &l->st->sources[i];
+        greatest = MAX(greatest, src->watermark_ms);
         if (!src->idle && (!slow || src->watermark_ms < slow->watermark_ms))
             slow = src;
     }
-    if (!slow)
-        return "no window has closed yet: no input brings event time forward";
-    if (slow->watermark_ms == INT64_MIN)
-        return arena_printf(l->a, "no window has closed yet: partition %d of topic %s has brought no row",
+    int64_t at = slow ? slow->watermark_ms : greatest;
+    if (at == INT64_MIN && slow)
+        return arena_printf(l->a, "no window has closed yet: partition %d of topic %s has brought no row, and holds event "
+                            "time until it is idle (weir.source.idle.timeout.ms)",
                             (int)slow->partition, slow->topic);
-    time[timestamp_format(slow->watermark_ms, time)] = 0;
-    return arena_printf(l->a, "no window has closed yet: event time stands at %s, held by partition %d of topic %s",
+    if (at == INT64_MIN)
+        return "no window has closed yet: no input brings event time forward";
+    time[timestamp_format(at, time)] = 0;
+    if (!slow)
+        return arena_printf(l->a, "no window has closed yet: event time stands at %s and all partitions are idle; "
+                            "a record later than a window's end (and grace) closes it", time);
+    return arena_printf(l->a, "no window has closed yet: event time stands at %s, held by partition %d of topic %s; "
+                        "a record later than a window's end (and grace) closes it",
                         time, (int)slow->partition, slow->topic);
 }
 
@@ -108,16 +141,17 @@ static const char *why_node(const struct looking *l, const struct plan_node *n, 
     case PLAN_FILTER:
         if (is_above(n->inputs[0], PLAN_AGGREGATE))
             return arena_printf(l->a, "HAVING lets none of the groups pass");
-        return arena_printf(l->a, "WHERE dropped %llu of %llu rows", (unsigned long long)in, (unsigned long long)in);
+        return arena_printf(l->a, "WHERE let none of %llu row%s pass", (unsigned long long)in, plural((int64_t)in));
     case PLAN_WINDOW:
-        return arena_printf(l->a, "all %llu rows are late: their windows and grace had ended (%llu counted)",
-                            (unsigned long long)in, (unsigned long long)s->late);
+        return arena_printf(l->a, "all %llu rows are late: their windows and grace had ended", (unsigned long long)in);
     case PLAN_EXCHANGE:
         if (n->drop_null_key && s->errors)
             return arena_printf(l->a, "%llu rows have NULL in the key they are grouped or joined by, and were dropped",
                                 (unsigned long long)s->errors);
         return NULL;
     case PLAN_AGGREGATE:
+        if (s->late >= in)
+            return arena_printf(l->a, "all %llu rows are late: their windows and grace had ended", (unsigned long long)in);
         return n->emit_final ? why_not_closed(l) : NULL;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
@@ -127,12 +161,14 @@ static const char *why_node(const struct looking *l, const struct plan_node *n, 
     }
 }
 
-static const char *look(const struct looking *l, const struct plan_node *n, unsigned depth)
+static const char *look(struct looking *l, const struct plan_node *n, unsigned depth)
 {
     if (depth > PLAN_DEPTH)
         return NULL;
     if (n->kind == PLAN_SOURCE)
         return why_source(l, n);
+    if (n->kind == PLAN_SCAN)
+        return why_scan(l, n);
     uint64_t in = 0;
     for (unsigned i = 0; i < n->ninputs; i++) {
         const char *why = look(l, n->inputs[i], depth + 1);
@@ -147,12 +183,88 @@ static const char *look(const struct looking *l, const struct plan_node *n, unsi
     return NULL;
 }
 
-const char *why_silent(const struct plan *plan, const struct job_status *st, struct arena *a)
+/* Rows of schema sys are what they are. */
+static bool looks_at_sys(const struct plan_node *n)
 {
-    struct looking l = {plan, st, a};
-    if (st->why)
-        return st->why;
-    return look(&l, plan->sink, 0);
+    bool sys = n->kind == PLAN_SCAN && uuid_is_zero(n->job);
+    for (unsigned i = 0; i < n->ninputs; i++)
+        sys |= looks_at_sys(n->inputs[i]);
+    return sys;
+}
+
+const char *why_silent(const struct plan *plan, const struct job_status *st, struct arena *a,
+                       const struct plan_node **from)
+{
+    struct looking l = {.plan = plan, .st = st, .a = a};
+    const char *why = st->why ? arena_strdup(a, st->why) : looks_at_sys(plan->sink) ? NULL : look(&l, plan->sink, 0);
+    *from = l.from;
+    return why;
+}
+
+/* ---- A job that has not written what a query looks for. */
+
+/* Counters begin when a job starts, event time does not: windows that wait to close are told of first. */
+static const char *why_job_runs(struct looking *l)
+{
+    for (const struct plan_node *n = l->plan->sink; n; n = n->ninputs ? n->inputs[0] : NULL)
+        if (n->kind == PLAN_AGGREGATE && n->emit_final && stats_of(l, n)->state_rows && !stats_of(l, n)->rows_out)
+            return why_not_closed(l);
+    return look(l, l->plan->sink, 0);
+}
+
+/* What became of bad records: the first of them that is known, where they are, what to type. */
+static const char *bad_records(const struct looking *l)
+{
+    const struct job_status *st = l->st;
+    if (!st->bad_all)
+        return "";
+    const struct bad_note *first = st->nnotes ? &st->notes[st->nnotes - 1] : NULL;
+    const char *place = !first ? ""
+                        : first->offset < 0
+                            ? ", the first: "
+                            : arena_printf(l->a, ", the first at topic %s, partition %d, offset %lld: ", first->topic,
+                                           (int)first->partition, (long long)first->offset);
+    const char *went = st->tolerance == TOLERATE_DEAD_LETTER ? arena_printf(l->a, "; they are in topic %s", st->dead_topic)
+                                                             : "; its policy is to skip them";
+    return arena_printf(l->a, "%llu bad record%s%s%s%s. SHOW ERRORS %s; lists them", (unsigned long long)st->bad_all,
+                        plural((int64_t)st->bad_all), place, first ? first->text : "", went, st->name);
+}
+
+const char *why_job(const struct plan *plan, const struct job_status *st, bool letters, struct arena *a,
+                    const struct plan_node **from)
+{
+    struct looking l = {.plan = plan, .st = st, .a = a};
+    *from = NULL;
+    switch (st->state) {
+    case JOB_PAUSED:
+        return arena_printf(a, "job %s, which fills it, is paused. RESUME %s; lets it go on", st->name, st->name);
+    case JOB_FAILED:
+        if (st->why && strstr(st->why, "weir job resume")) /* it says itself what to type */
+            return arena_printf(a, "job %s, which fills it, has failed: %s", st->name, st->why);
+        return arena_printf(a, "job %s, which fills it, has failed: %s. RESUME %s; begins it anew from its last commit",
+                            st->name, st->why ? st->why : "it does not say why", st->name);
+    case JOB_STARTING:
+    case JOB_RESTORING:
+        return arena_printf(a, "job %s, which fills it, is %s%s%s. SHOW JOBS; tells how far it is", st->name,
+                            st->state == JOB_STARTING ? "starting" : "being restored", st->why ? ": " : "",
+                            st->why ? st->why : "");
+    case JOB_RUNNING:
+        break;
+    }
+    const char *bad = bad_records(&l), *why = why_job_runs(&l), *before = "";
+    if (st->bad_all && !l.from && !st->rows_out && st->bad_all >= st->rows_in)
+        why = NULL; /* they are all there was */
+    if (letters && !*bad)
+        before = arena_printf(a, "; bad records from before it was last started are in topic %s. PRINT %s FROM BEGINNING; "
+                                 "shows them and what was wrong", st->dead_topic, st->dead_topic);
+    if (!why && !*bad)
+        why = st->lag        ? arena_printf(a, "%lld record%s are not committed yet", (long long)st->lag, plural(st->lag))
+              : st->rows_out ? "what it wrote has been deleted again, or its retention is over"
+                             : "no rows have come of what it has read so far";
+    *from = l.from;
+    return arena_printf(a, "job %s, which fills it, is running (%llu rows read, %llu written): %s%s%s%s", st->name,
+                        (unsigned long long)st->rows_in, (unsigned long long)st->rows_out, bad, why && *bad ? "; " : "",
+                        why ? why : "", before);
 }
 
 /* ---- What is missing from an answer that has ended. */
@@ -181,7 +293,7 @@ static void less_of_source(const struct looking *l, const struct plan_node *n, s
 
 const char *why_less(const struct plan *plan, const struct job_status *st, struct arena *a)
 {
-    struct looking l = {plan, st, a};
+    struct looking l = {.plan = plan, .st = st, .a = a};
     struct wbuf w;
     wbuf_init(&w);
     less_of_source(&l, plan->sink, &w);

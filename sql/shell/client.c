@@ -153,7 +153,7 @@ struct show {
     struct live *live;
     struct arena arena;
     bool in_rows, push;
-    char why[300]; /* the last reason for there being no rows */
+    char why[1200]; /* the last reason for there being no rows */
     bool why_told;
     int64_t deadline_us;
     int exit_code;

@@ -40,7 +40,7 @@ struct live {
     bool flow_header;
     int64_t started_us, painted_us, last_row_us;
     struct answer progress;
-    char why[300];
+    char why[1200];
     /* The frame on the screen, line by line. */
     struct wbuf frame, old_frame;
     int columns; /* of the screen when old_frame was painted */

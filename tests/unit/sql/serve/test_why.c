@@ -34,7 +34,8 @@ static int teardown(void **state)
 
 static void says(const char *part)
 {
-    const char *why = why_silent(&plan, &status, &arena);
+    const struct plan_node *from;
+    const char *why = why_silent(&plan, &status, &arena, &from);
     if (!part) {
         assert_null(why);
         return;
@@ -49,11 +50,11 @@ static void about_sources(void **state)
 {
     (void)state;
     says("topic t is empty");
-    sources[0].end = sources[0].position = sources[0].start = 5;
+    sources[0].end = sources[0].position = sources[0].start = sources[0].first = 5;
     source.from_latest = true;
     says("from latest");
     source.from_latest = false;
-    sources[0].start = 0;
+    sources[0].start = sources[0].first = 0;
     sources[0].position = 2;
     says("2 of 5");
 }
@@ -75,7 +76,7 @@ static void about_filters(void **state)
     (void)state;
     sources[0].end = sources[0].position = 7;
     sources[0].rows = stats[2].rows_out = 7;
-    says("WHERE dropped 7 of 7 rows");
+    says("WHERE let none of 7 rows pass");
     stats[1].rows_out = 1;
     says(NULL);
 }
