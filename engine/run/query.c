@@ -282,6 +282,20 @@ static int copy_rows(void *arg, struct batch *b)
     return 0;
 }
 
+static const char *scan_why(int status)
+{
+    switch (status) {
+    case 0:
+        return NULL;
+    case E_CANCELED:
+        return "its job was stopped";
+    case E_CORRUPT:
+        return "a file of its state is damaged, and is being made anew from the changelog: ask again";
+    default:
+        return err_text(status);
+    }
+}
+
 static void scan_over(struct scan *s, const char *why)
 {
     struct query *q = s->q;
@@ -333,7 +347,7 @@ static void part_back(struct msg *m)
     if (p->status && !s->status)
         s->status = p->status;
     if (--s->left == 0)
-        scan_over(s, !s->status ? NULL : s->status == E_CANCELED ? "its job was stopped" : err_text(s->status));
+        scan_over(s, scan_why(s->status));
 }
 
 static void part_send(struct scan_part *p)

@@ -441,7 +441,7 @@ static void task_work(struct work *w)
     if (tr->status)
         return;
     tr->status = come_near(tr);
-    if (tr->status == E_CORRUPT && tr->has_checkpoint) {
+    if (tr->status == E_CORRUPT) { /* also one that has been begun and has no note yet */
         tr->status = begin_anew(tr);
         if (!tr->status)
             tr->status = come_near(tr);

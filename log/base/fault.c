@@ -20,9 +20,15 @@ bool bug_is_on(const char *name)
 #endif
 
 #ifdef FAULTS
+void (*fault_taken_cb)(const char *name);
+
 /* The environment does not change while the process runs, so it is read at every hit: these builds need no speed. */
 void fault_hit(const char *name)
 {
+    if (fault_taken_cb) {
+        fault_taken_cb(name);
+        return;
+    }
     static _Atomic int64_t hits;
     struct str wish = str_of(getenv("WEIR_FAULT"));
     const char *colon = wish.ptr ? strchr(wish.ptr, ':') : NULL;

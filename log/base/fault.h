@@ -4,6 +4,8 @@
 #define BASE_FAULT_H
 #ifdef FAULTS
 void fault_hit(const char *name);
+/* A simulator takes every hit itself, on whatever thread it comes; set before there are threads. NULL: nobody. */
+extern void (*fault_taken_cb)(const char *name);
 #define FAULT(name) fault_hit(name)
 #else
 #define FAULT(name) ((void)0)

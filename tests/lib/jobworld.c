@@ -197,7 +197,9 @@ void jw_put_job(struct jobworld *w, const char *name, struct uuid id, const stru
                           .output = output,
                           .changelog = changelog,
                           .stopped = stopped,
-                          .at_least_once = w->at_least_once};
+                          .at_least_once = w->at_least_once,
+                          .tolerance = w->tolerance,
+                          .revision = w->revision};
     job_def_pack(&def, &body);
     change_put_object(&ch, "job", str_of(name), id, wbuf_view(&body), false);
     jw_commit(w, &ch);

@@ -17,6 +17,8 @@ struct jobworld {
     struct msg start_msg;
     bool started;
     bool at_least_once; /* of jobs put from now on */
+    enum tolerance tolerance; /* the same */
+    unsigned revision;        /* the same */
 };
 /* What must hold, or the process aborts with a sentence. */
 void jw_must(bool ok, const char *fmt, ...) PRINTF_LIKE(2, 3);

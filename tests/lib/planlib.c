@@ -205,6 +205,22 @@ struct plan_node *pl_join(struct planlib *pl, enum plan_kind kind, enum join_kin
     return n;
 }
 
+struct plan_node *pl_at_least(struct planlib *pl, struct plan_node *in, unsigned col, int64_t least)
+{
+    struct plan_node *n = node(pl, PLAN_FILTER, in);
+    struct expr *e = ARENA_NEW(pl->a, struct expr), *constant = ARENA_NEW(pl->a, struct expr);
+    const struct expr **args = ARENA_ARRAY(pl->a, const struct expr *, 2);
+    struct type types[2] = {TYPE(T_BIGINT), TYPE(T_BIGINT)}, casts[2];
+    *constant = (struct expr){
+        .kind = EX_CONST, .type = TYPE(T_BIGINT), .value = {.type = TYPE(T_BIGINT), .i = least}};
+    args[0] = column(pl, &in->out, col);
+    args[1] = constant;
+    *e = (struct expr){.kind = EX_CALL, .nargs = 2, .args = args};
+    CHECK(func_resolve(STR(">="), types, 2, &e->func, casts, &e->type, NULL) == 0);
+    n->predicate = e;
+    return n;
+}
+
 struct plan_node *pl_pick(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *cols)
 {
     struct plan_node *n = node(pl, PLAN_PROJECT, in);

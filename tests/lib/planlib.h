@@ -26,6 +26,8 @@ struct plan_node *pl_final(struct planlib *pl, struct plan_node *in, const struc
 void pl_set_key(struct planlib *pl, struct plan_node *n, unsigned col);
 struct plan_node *pl_join(struct planlib *pl, enum plan_kind kind, enum join_kind join, struct plan_node *left,
                           struct plan_node *right, unsigned left_col, unsigned right_col);
+/* WHERE column >= least. */
+struct plan_node *pl_at_least(struct planlib *pl, struct plan_node *in, unsigned col, int64_t least);
 /* Keeps some columns, in this order. */
 struct plan_node *pl_pick(struct planlib *pl, struct plan_node *in, unsigned n, const unsigned *cols);
 /* KAFKA format again: one BIGINT key column and one BIGINT value column of in; window_col: WINDOWSTART's column, or -1.

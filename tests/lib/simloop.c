@@ -399,6 +399,7 @@ void sim_run_idle(struct sim *sim)
 
 void sim_crash(struct sim *sim)
 {
+    loop_set_current(NULL);
     for (struct list *link; (link = list_pop(&sim->jobs));)
         xfree(container_of(link, struct job, link));
     for (unsigned i = 0; i < sim->nloops; i++) {
@@ -412,6 +413,7 @@ void sim_crash(struct sim *sim)
         while (l->ntimers)
             timer_stop(l->timers[l->ntimers - 1]);
         l->sync_free_us = 0;
+        l->in_turn = false;
     }
 }
 

@@ -26,7 +26,8 @@ bool sim_step(struct sim *sim);
 void sim_run_until(struct sim *sim, int64_t virtual_us);
 /* Until only timers are left (time passes for jobs, and timers due meanwhile fire). */
 void sim_run_idle(struct sim *sim);
-/* The process dies: messages, timers, jobs and hooks are forgotten; their callbacks never run. */
+/* The process dies: messages, timers, jobs and hooks are forgotten; their callbacks never run. Also for who has left
+ * sim_step by longjmp, in the middle of a turn or a job. */
 void sim_crash(struct sim *sim);
 /* A digest of all choices so far; two runs of one seed must agree. */
 uint64_t sim_digest(const struct sim *sim);

@@ -1,0 +1,38 @@
+/* What the jobs of sim_job.c compute: a plan of every operator kind, and the same as SQL. Inputs: I, a stream; T and U,
+ * tables; all are BIGINT K -> BIGINT V. */
+#ifndef TESTS_JOB_SHAPES_H
+#define TESTS_JOB_SHAPES_H
+#include "tests/lib/planlib.h"
+
+enum { SHAPE_WINDOW_MS = 10000, SHAPE_GRACE_MS = 2000 };
+enum shape {
+    SUMS,        /* a sum per key */
+    PARTIALS,    /* the same, added up before the exchange */
+    WINDOWED,    /* a count per key and window, with grace */
+    LOOKUP,      /* a stream and a table that is whole before the job begins, summed by the table's value */
+    TABLES,      /* two tables joined */
+    GROUPED,     /* a table counted by its value: rows leave their group when they change */
+    COPY,        /* the stream as it is */
+    CHAIN,       /* a copy of the stream, by a job of its own, and SUMS of the copy */
+    FILTERED,    /* SUMS of some rows */
+    WINDOW_PARTS, /* WINDOWED, counted before the exchange */
+    FINALS,      /* WINDOWED, each result once, when its window closes */
+    MAXIMA,      /* two tables joined, the greatest value of one by the value of the other: it is taken back, too */
+    LEFT_TABLES, /* the same LEFT join, counted */
+    LEFT_LOOKUP, /* LOOKUP where some keys have no row of the table */
+    SHAPES
+};
+struct shape_facts {
+    const char *name;
+    const char *query; /* over SQLite's i(k, v, w), t(k, v), u(k, v): key, window start, value; NULL: the copied stream */
+    bool windowed;     /* the result has a window start */
+    bool tables;       /* rows go into T and U, or T alone, and not into I */
+    bool joined;       /* U too */
+    bool grouped;      /* T's values are keys of the result */
+    bool lookup;       /* T is filled first */
+};
+extern const struct shape_facts shape_facts[SHAPES];
+
+/* Topics of I (or whatever stream stands for it), T, U, and the output. */
+struct plan *shape_plan(enum shape s, const struct uuid in[3], struct uuid out, unsigned parallelism, struct arena *a);
+#endif
