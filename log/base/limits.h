@@ -11,6 +11,12 @@
 /* Nesting of a msgpack value. Deeper ones come only from an attacker: reading recurses once a level. */
 #define PACK_DEPTH 64
 
+/* A regular expression of a client: bytes, groups in groups (parsing recurses), and steps of its program, which is what a
+ * character of a name may cost. */
+#define PATTERN_BYTES 1024
+#define PATTERN_DEPTH 50
+#define PATTERN_STEPS 1000
+
 /* Arena chunks: small enough that a thousand idle connections cost little, large enough that malloc is rarely asked.
  * A chunk above the largest size is given back at reset, so that one giant request is not remembered for ever. */
 #ifdef TINY

@@ -1,6 +1,7 @@
 /* Transactions: what producers ask of the coordinator, what brokers ask of each other, and what operators look at.
  * FindCoordinator is here too: one node coordinates everything. */
 #include "log/base/map.h"
+#include "log/base/pattern.h"
 #include "log/broker/request.h"
 
 /* A producer that is fenced has a word of its own from a version on; before that its epoch is just wrong. */
@@ -439,6 +440,7 @@ void api_describe_transactions(struct req *r)
 struct list_txns {
     struct coord_txn_list list;
     struct req *r;
+    struct pattern *pattern; /* of the ids that are asked for; NULL: all */
 };
 
 static bool is_state(struct str s)
@@ -451,19 +453,21 @@ static bool is_state(struct str s)
     return false;
 }
 
-static bool is_wanted(const struct list_transactions_request *in, const struct coord_listed_txn *t)
+static bool is_wanted(const struct list_txns *l, const struct coord_listed_txn *t)
 {
+    const struct list_transactions_request *in = l->r->own;
     bool state = in->state_filters_n == 0, producer = in->producer_id_filters_n == 0;
     for (uint32_t i = 0; i < in->state_filters_n && !state; i++)
         state = str_eq(in->state_filters[i], str_of(t->state));
     for (uint32_t i = 0; i < in->producer_id_filters_n && !producer; i++)
         producer = in->producer_id_filters[i] == t->producer_id;
-    return state && producer;
+    return state && producer && (!l->pattern || pattern_match(l->pattern, t->txn_id));
 }
 
 static void listed(struct coord_txn_list *list)
 {
-    struct req *r = container_of(list, struct list_txns, list)->r;
+    struct list_txns *l = container_of(list, struct list_txns, list);
+    struct req *r = l->r;
     const struct list_transactions_request *in = r->own;
     struct list_transactions_response out;
     list_transactions_response_init(&out);
@@ -474,7 +478,7 @@ static void listed(struct coord_txn_list *list)
             out.unknown_state_filters[out.unknown_state_filters_n++] = in->state_filters[i];
     out.transaction_states = REQ_ARRAY(r, struct list_transactions_response_state, list->ntxns);
     for (unsigned i = 0; i < list->ntxns && !list->error; i++)
-        if (is_wanted(in, &list->txns[i]))
+        if (is_wanted(l, &list->txns[i]))
             out.transaction_states[out.transaction_states_n++] = (struct list_transactions_response_state){
                 list->txns[i].txn_id, list->txns[i].producer_id, str_of(list->txns[i].state)};
     req_reply(r, &out);
@@ -487,6 +491,16 @@ void api_list_transactions(struct req *r)
     const struct list_transactions_request *in = r->own;
     struct list_txns *l = REQ_NEW(r, struct list_txns);
     l->r = r;
+    if (in->transactional_id_pattern.len) {
+        l->pattern = pattern_new(in->transactional_id_pattern, &r->arena, NULL);
+        if (!l->pattern) {
+            struct list_transactions_response out;
+            list_transactions_response_init(&out);
+            out.error_code = K_INVALID_PATTERN;
+            req_reply(r, &out);
+            return;
+        }
+    }
     l->list = (struct coord_txn_list){.from = r->desk->loop, .done_cb = listed, .arena = &r->arena,
                                       .min_duration_ms = in->duration_filter};
     coord_list_txns(req_broker(r)->coord, &l->list);

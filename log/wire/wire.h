@@ -100,6 +100,7 @@ enum kafka_error {
     K_MISMATCHED_ENDPOINT = 114,
     K_UNSUPPORTED_ENDPOINT = 115,
     K_TXN_ABORTABLE = 120,
+    K_INVALID_PATTERN = 128,
 };
 
 /* One direction of an API, without its type: for tables, fuzzers and tests. */

@@ -1,29 +1,30 @@
 /* Every (API, version) that a server offers, with sensible content, over a socket: the answer decodes with the schema's
  * decoder to the last byte and says what must be said. */
 #include "log/base/clock.h"
-#include "log/client/remote.h"
 #include "tests/lib/server.h"
-#include "tests/unit/unit.h"
+#include "tests/wire/every.h"
 #include <stdio.h>
 
 static struct server server;
 static struct remote *rm;
-static struct arena arena;
+struct arena every_arena;
 static struct uuid topic_id;
 static int64_t produced;
 
 /* ---- requests and what their answers must say, one function an API */
 
-static const void *call(int16_t key, int version, const void *request)
+const void *every_call(int16_t key, int version, const void *request)
 {
     const struct wire_api *api = wire_api_find(key);
     struct diag d = {.text = ""};
-    void *out = arena_zalloc(&arena, api->response->size);
-    int rc = remote_call(rm, key, version, request, out, &arena, &d);
+    void *out = arena_zalloc(&every_arena, api->response->size);
+    int rc = remote_call(rm, key, version, request, out, &every_arena, &d);
     if (rc < 0)
         fail_msg("%s version %d: %s", api->name, version, d.text);
     return out;
 }
+
+const char *every_name(const char *what, int version) { return arena_printf(&every_arena, "%s-%d", what, version); }
 
 static void do_api_versions(int version)
 {
@@ -31,7 +32,7 @@ static void do_api_versions(int version)
     api_versions_request_init(&in);
     in.client_software_name = STR("every-version");
     in.client_software_version = STR("1.0");
-    const struct api_versions_response *out = call(18, version, &in);
+    const struct api_versions_response *out = every_call(18, version, &in);
     assert_int_equal(out->error_code, 0);
     assert_true(out->api_keys_n >= 14);
     assert_int_equal(out->finalized_features_n, version >= 3);
@@ -51,7 +52,7 @@ static void do_metadata(int version)
     in.topics = &t;
     in.topics_n = 1;
     in.include_topic_authorized_operations = true;
-    const struct metadata_response *out = call(3, version, &in);
+    const struct metadata_response *out = every_call(3, version, &in);
     assert_int_equal(out->brokers_n, 1);
     assert_int_equal(out->topics_n, 1);
     assert_int_equal(out->topics[0].error_code, 0);
@@ -61,7 +62,7 @@ static void do_metadata(int version)
         topic_id = out->topics[0].topic_id;
     in.topics = NULL; /* all topics: null from version 1 on, empty before */
     in.topics_n = 0;
-    out = call(3, version, &in);
+    out = every_call(3, version, &in);
     assert_true(out->topics_n >= 1);
 }
 
@@ -82,14 +83,14 @@ static void do_create_topics(int version)
     in.topics = &t;
     in.topics_n = 1;
     in.validate_only = true;
-    const struct create_topics_response *out = call(19, version, &in);
+    const struct create_topics_response *out = every_call(19, version, &in);
     assert_int_equal(out->topics[0].error_code, 0);
     in.validate_only = false;
-    out = call(19, version, &in);
+    out = every_call(19, version, &in);
     assert_int_equal(out->topics[0].error_code, 0);
     if (version >= 5)
         assert_int_equal(out->topics[0].num_partitions, 1);
-    out = call(19, version, &in);
+    out = every_call(19, version, &in);
     assert_int_equal(out->topics[0].error_code, err_kafka(E_EXISTS));
 }
 
@@ -106,10 +107,10 @@ static void do_delete_topics(int version)
     in.topics_n = 1;
     in.topic_names = &text;
     in.topic_names_n = 1;
-    const struct delete_topics_response *out = call(20, version, &in);
+    const struct delete_topics_response *out = every_call(20, version, &in);
     assert_int_equal(out->responses_n, 1);
     assert_int_equal(out->responses[0].error_code, 0);
-    out = call(20, version, &in);
+    out = every_call(20, version, &in);
     assert_int_equal(out->responses[0].error_code, err_kafka(E_NO_TOPIC));
 }
 
@@ -120,9 +121,9 @@ static void do_create_partitions(int version)
     create_partitions_request_init(&in);
     in.topics = &t;
     in.topics_n = 1;
-    const struct create_partitions_response *out = call(37, version, &in);
+    const struct create_partitions_response *out = every_call(37, version, &in);
     assert_int_equal(out->results[0].error_code, 0);
-    out = call(37, version, &in);
+    out = every_call(37, version, &in);
     assert_int_equal(out->results[0].error_code, err_kafka(E_BAD_PARTITIONS));
 }
 
@@ -139,7 +140,7 @@ static void do_describe_configs(int version)
     in.resources_n = 2;
     in.include_synonyms = true;
     in.include_documentation = true;
-    const struct describe_configs_response *out = call(32, version, &in);
+    const struct describe_configs_response *out = every_call(32, version, &in);
     assert_int_equal(out->results_n, 2);
     assert_int_equal(out->results[0].error_code, 0);
     assert_int_equal(out->results[0].configs_n, 1);
@@ -157,10 +158,10 @@ static void do_alter_configs(int version)
     incremental_alter_configs_request_init(&in);
     in.resources = &r;
     in.resources_n = 1;
-    const struct incremental_alter_configs_response *out = call(44, version, &in);
+    const struct incremental_alter_configs_response *out = every_call(44, version, &in);
     assert_int_equal(out->responses[0].error_code, 0);
     c.value = STR("many");
-    out = call(44, version, &in);
+    out = every_call(44, version, &in);
     assert_int_equal(out->responses[0].error_code, err_kafka(E_BAD_CONFIG));
 }
 
@@ -198,16 +199,16 @@ static void do_produce(int version)
     in.timeout_ms = 1000;
     in.topic_data = &t;
     in.topic_data_n = 1;
-    const struct produce_response *out = call(0, version, &in);
+    const struct produce_response *out = every_call(0, version, &in);
     assert_int_equal(out->responses_n, 1);
     assert_int_equal(out->responses[0].partition_responses[0].error_code, 0);
     assert_int_equal(out->responses[0].partition_responses[0].base_offset, produced++);
     p.records = an_idempotent_batch(&w);
-    out = call(0, version, &in); /* the first time it is new, later a duplicate */
+    out = every_call(0, version, &in); /* the first time it is new, later a duplicate */
     assert_int_equal(out->responses[0].partition_responses[0].error_code, 0);
     produced += out->responses[0].partition_responses[0].base_offset == produced;
     p.index = 99;
-    out = call(0, version, &in);
+    out = every_call(0, version, &in);
     assert_int_equal(out->responses[0].partition_responses[0].error_code, err_kafka(E_NO_TOPIC));
     wbuf_fini(&w);
 }
@@ -225,7 +226,7 @@ static void do_fetch(int version)
     in.topics_n = 1;
     p.partition_max_bytes = 1 << 20;
     p.fetch_offset = 2;
-    const struct fetch_response *out = call(1, version, &in);
+    const struct fetch_response *out = every_call(1, version, &in);
     assert_int_equal(out->error_code, 0);
     assert_int_equal(out->responses_n, 1);
     const struct fetch_response_partition *po = &out->responses[0].partitions[0];
@@ -236,7 +237,7 @@ static void do_fetch(int version)
     assert_int_equal(rb.base_offset, 2);
     assert_int_equal(recbatch_check_crc(&rb, po->records.ptr), 0);
     p.fetch_offset = 1000000;
-    out = call(1, version, &in);
+    out = every_call(1, version, &in);
     assert_int_equal(out->responses[0].partitions[0].error_code, err_kafka(E_OFFSET_RANGE));
 }
 
@@ -255,7 +256,7 @@ static void do_list_offsets(int version)
         in.topics = &t;
         in.topics_n = 1;
         p.timestamp = specials[i];
-        const struct list_offsets_response *out = call(2, version, &in);
+        const struct list_offsets_response *out = every_call(2, version, &in);
         const struct list_offsets_response_partition *po = &out->topics[0].partitions[0];
         assert_int_equal(po->error_code, version >= since[i] ? 0 : err_kafka(E_UNSUPPORTED));
         if (version >= since[i])
@@ -272,7 +273,7 @@ static void do_offset_for_leader_epoch(int version)
     offset_for_leader_epoch_request_partition_init(&p);
     in.topics = &t;
     in.topics_n = 1;
-    const struct offset_for_leader_epoch_response *out = call(23, version, &in);
+    const struct offset_for_leader_epoch_response *out = every_call(23, version, &in);
     assert_int_equal(out->topics[0].partitions[0].error_code, 0);
     assert_int_equal(out->topics[0].partitions[0].end_offset, produced);
 }
@@ -283,158 +284,22 @@ static void do_init_producer_id(int version)
     struct init_producer_id_request in;
     init_producer_id_request_init(&in);
     in.transactional_id = STR_NULL;
-    const struct init_producer_id_response *out = call(22, version, &in);
+    const struct init_producer_id_response *out = every_call(22, version, &in);
     assert_int_equal(out->error_code, 0);
     assert_true(out->producer_id > last);
     assert_int_equal(out->producer_epoch, 0);
     last = out->producer_id;
     in.transactional_id = STR("init");
     in.transaction_timeout_ms = 0;
-    out = call(22, version, &in);
+    out = every_call(22, version, &in);
     assert_int_equal(out->error_code, K_INVALID_TXN_TIMEOUT);
     in.transaction_timeout_ms = 60000;
-    out = call(22, version, &in);
+    out = every_call(22, version, &in);
     assert_int_equal(out->error_code, 0);
     assert_int_equal(out->producer_epoch, version);
     in.transactional_id = STR("");
-    out = call(22, version, &in);
+    out = every_call(22, version, &in);
     assert_int_equal(out->error_code, K_INVALID_REQUEST);
-}
-
-/* ---- transactions. One producer each for versions of the first protocol and of the second. */
-
-static const struct init_producer_id_response *txn_producer(const char *id)
-{
-    struct init_producer_id_request in;
-    const struct init_producer_id_response *out;
-    init_producer_id_request_init(&in);
-    in.transactional_id = str_of(id);
-    in.transaction_timeout_ms = 60000;
-    do
-        out = call(22, 4, &in);
-    while (out->error_code == K_CONCURRENT_TRANSACTIONS);
-    assert_int_equal(out->error_code, 0);
-    return out;
-}
-
-static void do_find_coordinator(int version)
-{
-    struct find_coordinator_request in;
-    struct str keys[] = {STR("one"), STR("two")};
-    find_coordinator_request_init(&in);
-    for (int8_t type = 0; type <= (version > 0); type++) {
-        in.key = keys[0];
-        in.key_type = type;
-        in.coordinator_keys = keys;
-        in.coordinator_keys_n = 2;
-        const struct find_coordinator_response *out = call(10, version, &in);
-        assert_int_equal(version < 4 ? out->error_code : out->coordinators[1].error_code, 0);
-        assert_int_equal(version < 4 ? out->node_id : out->coordinators[1].node_id, 1);
-        assert_int_equal(out->coordinators_n, version < 4 ? 0 : 2);
-    }
-    in.key_type = 7;
-    const struct find_coordinator_response *out = call(10, version, &in);
-    if (version > 0)
-        assert_int_equal(version < 4 ? out->error_code : out->coordinators[0].error_code, K_INVALID_REQUEST);
-}
-
-static int16_t add_part(int version, const struct init_producer_id_response *p, int16_t epoch, int32_t part, bool verify)
-{
-    struct add_partitions_to_txn_request in;
-    struct add_partitions_to_txn_request_topic t = {STR("grows"), &part, 1};
-    struct add_partitions_to_txn_request_old_topic old = {STR("grows"), &part, 1};
-    struct add_partitions_to_txn_request_transaction tx = {
-        .transactional_id = STR("add"), .producer_id = p->producer_id, .producer_epoch = epoch, .verify_only = verify,
-        .topics = &t, .topics_n = 1};
-    add_partitions_to_txn_request_init(&in);
-    in.transactions = &tx;
-    in.transactions_n = 1;
-    in.v3_and_below_transactional_id = tx.transactional_id;
-    in.v3_and_below_producer_id = p->producer_id;
-    in.v3_and_below_producer_epoch = epoch;
-    in.v3_and_below_topics = &old;
-    in.v3_and_below_topics_n = 1;
-    const struct add_partitions_to_txn_response *out = call(24, version, &in);
-    assert_int_equal(out->error_code, 0);
-    return version < 4 ? out->results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code
-                       : out->results_by_transaction[0].topic_results[0].results_by_partition[0].partition_error_code;
-}
-
-static void do_add_partitions_to_txn(int version)
-{
-    struct init_producer_id_response p = *txn_producer("add");
-    assert_int_equal(add_part(version, &p, p.producer_epoch, 0, false), 0);
-    assert_int_equal(add_part(version, &p, p.producer_epoch, 0, true), 0);
-    assert_int_equal(add_part(version, &p, p.producer_epoch, 9, false), K_UNKNOWN_TOPIC);
-    assert_int_equal(add_part(version, &p, (int16_t)(p.producer_epoch - 1), 0, false),
-                     version < 2 ? K_INVALID_PRODUCER_EPOCH : K_PRODUCER_FENCED);
-    if (version >= 4)
-        assert_int_equal(add_part(version, &p, p.producer_epoch, 1, true),
-                         version < 5 ? K_INVALID_TXN_STATE : K_TXN_ABORTABLE);
-}
-
-static void do_end_txn(int version)
-{
-    struct init_producer_id_response p = *txn_producer("add");
-    assert_int_equal(add_part(version < 5 ? 3 : 5, &p, p.producer_epoch, 0, false), 0);
-    struct end_txn_request in = {STR("add"), p.producer_id, p.producer_epoch, true};
-    for (int again = 0; again < 2; again++) {
-        const struct end_txn_response *out;
-        do
-            out = call(26, version, &in);
-        while (out->error_code == K_CONCURRENT_TRANSACTIONS);
-        assert_int_equal(out->error_code, 0);
-        if (version >= 5)
-            assert_int_equal(out->producer_epoch, p.producer_epoch + 1);
-    }
-    in.committed = false;
-    const struct end_txn_response *out = call(26, version, &in);
-    assert_int_equal(out->error_code, K_INVALID_TXN_STATE);
-    in.transactional_id = STR("nobody");
-    out = call(26, version, &in);
-    assert_int_equal(out->error_code, K_INVALID_PRODUCER_ID_MAPPING);
-}
-
-static void do_write_txn_markers(int version)
-{
-    int32_t parts[] = {0, 9};
-    struct write_txn_markers_request_topic t = {STR("grows"), parts, 2};
-    struct write_txn_markers_request_marker m = {.producer_id = 987654, .topics = &t, .topics_n = 1,
-                                                 .transaction_version = 2, .producer_epoch = (int16_t)version};
-    struct write_txn_markers_request in = {&m, 1};
-    const struct write_txn_markers_response *out = call(27, version, &in);
-    assert_int_equal(out->markers[0].topics[0].partitions[0].error_code, 0);
-    assert_int_equal(out->markers[0].topics[0].partitions[1].error_code, K_UNKNOWN_TOPIC);
-}
-
-static void do_describe_transactions(int version)
-{
-    struct init_producer_id_response p = *txn_producer("add");
-    assert_int_equal(add_part(3, &p, p.producer_epoch, 1, false), 0);
-    struct str ids[] = {STR("add"), STR("nobody"), STR("")};
-    struct describe_transactions_request in = {ids, 3};
-    const struct describe_transactions_response *out = call(65, version, &in);
-    assert_int_equal(out->transaction_states_n, 3);
-    assert_true(str_eq(out->transaction_states[0].transaction_state, STR("Ongoing")));
-    assert_int_equal(out->transaction_states[0].producer_id, p.producer_id);
-    assert_int_equal(out->transaction_states[0].topics_n, 1);
-    assert_int_equal(out->transaction_states[0].topics[0].partitions[0], 1);
-    assert_int_equal(out->transaction_states[1].error_code, K_TXN_ID_NOT_FOUND);
-    assert_int_equal(out->transaction_states[2].error_code, K_INVALID_REQUEST);
-}
-
-static void do_list_transactions(int version)
-{
-    struct str states[] = {STR("Ongoing"), STR("Dreaming")};
-    struct list_transactions_request in;
-    list_transactions_request_init(&in);
-    in.state_filters = states;
-    in.state_filters_n = 2;
-    const struct list_transactions_response *out = call(66, version, &in);
-    assert_int_equal(out->error_code, 0);
-    assert_int_equal(out->unknown_state_filters_n, 1);
-    assert_int_equal(out->transaction_states_n, 1);
-    assert_true(str_eq(out->transaction_states[0].transactional_id, STR("add")));
 }
 
 static void do_delete_records(int version)
@@ -445,11 +310,11 @@ static void do_delete_records(int version)
     delete_records_request_init(&in);
     in.topics = &t;
     in.topics_n = 1;
-    const struct delete_records_response *out = call(21, version, &in);
+    const struct delete_records_response *out = every_call(21, version, &in);
     assert_int_equal(out->topics[0].partitions[0].error_code, 0);
     assert_int_equal(out->topics[0].partitions[0].low_watermark, 0);
     p.offset = 5;
-    out = call(21, version, &in);
+    out = every_call(21, version, &in);
     assert_int_equal(out->topics[0].partitions[0].error_code, err_kafka(E_OFFSET_RANGE));
 }
 
@@ -457,7 +322,7 @@ static void do_describe_cluster(int version)
 {
     struct describe_cluster_request in;
     describe_cluster_request_init(&in);
-    const struct describe_cluster_response *out = call(60, version, &in);
+    const struct describe_cluster_response *out = every_call(60, version, &in);
     assert_int_equal(out->error_code, 0);
     assert_int_equal(out->brokers_n, 1);
     assert_int_equal(out->cluster_id.len, 22);
@@ -471,7 +336,7 @@ static void do_describe_producers(int version)
     describe_producers_request_init(&in);
     in.topics = &t;
     in.topics_n = 1;
-    const struct describe_producers_response *out = call(61, version, &in);
+    const struct describe_producers_response *out = every_call(61, version, &in);
     assert_int_equal(out->topics[0].partitions_n, 3); /* each once */
     const struct describe_producers_response_partition *p = out->topics[0].partitions;
     assert_int_equal(p[0].error_code, 0);
@@ -481,371 +346,6 @@ static void do_describe_producers(int version)
     assert_int_equal(p[0].active_producers[0].current_txn_start_offset, -1);
     assert_int_equal(p[1].active_producers_n, 0);
     assert_int_equal(p[2].error_code, err_kafka(E_NO_TOPIC));
-}
-
-/* ---- groups */
-
-/* Joins a group as its only member; gives the member's id. */
-static struct str join(const char *group, const char *instance, int version, int32_t *generation)
-{
-    struct join_group_request in;
-    struct join_group_request_protocol p = {STR("range"), STR("\0\1\0\0\0\1\0\5every\0\0\0\0")};
-    join_group_request_init(&in);
-    in.group_id = str_of(group);
-    in.session_timeout_ms = in.rebalance_timeout_ms = 10000;
-    in.protocol_type = STR("consumer");
-    in.group_instance_id = str_of(instance);
-    in.protocols = &p;
-    in.protocols_n = 1;
-    const struct join_group_response *out = call(11, version, &in);
-    if (version >= 4 && !instance) {
-        assert_int_equal(out->error_code, K_MEMBER_ID_REQUIRED);
-        in.member_id = arena_dup(&arena, out->member_id);
-        out = call(11, version, &in);
-    }
-    assert_int_equal(out->error_code, 0);
-    assert_true(str_eq(out->leader, out->member_id));
-    assert_int_equal(out->members_n, 1);
-    assert_true(str_eq(out->members[0].metadata, p.metadata));
-    assert_true(str_eq(out->protocol_name, STR("range")));
-    *generation = out->generation_id;
-    return arena_dup(&arena, out->member_id);
-}
-
-static const char *group_name(const char *what, int version) { return arena_printf(&arena, "%s-%d", what, version); }
-
-static void do_join_group(int version)
-{
-    int32_t generation;
-    join(group_name("join", version), version >= 5 ? "static" : NULL, version, &generation);
-    assert_int_equal(generation, 1);
-    struct join_group_request in;
-    join_group_request_init(&in);
-    in.group_id = STR("join");
-    in.session_timeout_ms = 1;
-    const struct join_group_response *out = call(11, version, &in);
-    assert_int_equal(out->error_code, K_INVALID_SESSION_TIMEOUT);
-    in.group_id = STR("");
-    out = call(11, version, &in);
-    assert_int_equal(out->error_code, K_INVALID_GROUP_ID);
-}
-
-static struct str join_and_sync(const char *group, int version, int32_t *generation)
-{
-    struct str id = join(group, NULL, 3, generation);
-    struct sync_group_request in;
-    struct sync_group_request_assignment a = {id, STR("work")};
-    sync_group_request_init(&in);
-    in.group_id = str_of(group);
-    in.generation_id = *generation;
-    in.member_id = id;
-    in.protocol_type = STR("consumer");
-    in.protocol_name = STR("range");
-    in.assignments = &a;
-    in.assignments_n = 1;
-    const struct sync_group_response *out = call(14, version, &in);
-    assert_int_equal(out->error_code, 0);
-    assert_true(str_eq(out->assignment, STR("work")));
-    return id;
-}
-
-static void do_sync_group(int version)
-{
-    int32_t generation;
-    join_and_sync(group_name("sync", version), version, &generation);
-}
-
-static void do_heartbeat(int version)
-{
-    struct heartbeat_request in;
-    heartbeat_request_init(&in);
-    in.group_id = str_of(group_name("beat", version));
-    in.member_id = join_and_sync(in.group_id.ptr, 0, &in.generation_id);
-    const struct heartbeat_response *out = call(12, version, &in);
-    assert_int_equal(out->error_code, 0);
-    in.generation_id++;
-    out = call(12, version, &in);
-    assert_int_equal(out->error_code, K_ILLEGAL_GENERATION);
-}
-
-static void do_leave_group(int version)
-{
-    struct leave_group_request in;
-    struct leave_group_request_member m[2];
-    int32_t generation;
-    leave_group_request_init(&in);
-    leave_group_request_member_init(&m[0]);
-    leave_group_request_member_init(&m[1]);
-    in.group_id = str_of(group_name("leave", version));
-    in.member_id = m[0].member_id = join_and_sync(in.group_id.ptr, 0, &generation);
-    m[1].member_id = STR("nobody");
-    in.members = m;
-    in.members_n = 2;
-    const struct leave_group_response *out = call(13, version, &in);
-    assert_int_equal(out->error_code, 0);
-    assert_int_equal(out->members_n, version >= 3 ? 2 : 0);
-    if (version >= 3)
-        assert_int_equal(out->members[1].error_code, K_UNKNOWN_MEMBER);
-    out = call(13, version, &in); /* it has gone */
-    assert_int_equal(version >= 3 ? out->members[0].error_code : out->error_code, K_UNKNOWN_MEMBER);
-}
-
-static void commit(const char *group, int version, int64_t offset)
-{
-    struct offset_commit_request in;
-    struct offset_commit_request_topic t;
-    struct offset_commit_request_partition p[2];
-    offset_commit_request_init(&in);
-    offset_commit_request_topic_init(&t);
-    for (int i = 0; i < 2; i++) {
-        offset_commit_request_partition_init(&p[i]);
-        p[i].partition_index = 7 * i;
-        p[i].committed_offset = offset;
-        p[i].committed_leader_epoch = 3;
-        p[i].committed_metadata = STR("note");
-    }
-    t.name = STR("every");
-    t.topic_id = topic_id;
-    t.partitions = p;
-    t.partitions_n = 2;
-    in.group_id = str_of(group);
-    in.topics = &t;
-    in.topics_n = 1;
-    const struct offset_commit_response *out = call(8, version, &in);
-    assert_int_equal(out->topics[0].partitions[0].error_code, 0);
-    assert_int_equal(out->topics[0].partitions[1].error_code, K_UNKNOWN_TOPIC);
-    if (version >= 10) {
-        t.topic_id.b[0] ^= 1;
-        out = call(8, version, &in);
-        assert_int_equal(out->topics[0].partitions[0].error_code, K_UNKNOWN_TOPIC_ID);
-    }
-}
-
-static void do_offset_commit(int version) { commit(group_name("commit", version), version, 11); }
-
-static void fetched(const struct offset_fetch_response *out, int version, int64_t offset)
-{
-    if (version < 8) {
-        assert_int_equal(out->topics_n, 1);
-        assert_true(str_eq(out->topics[0].name, STR("every")));
-        assert_int_equal(out->topics[0].partitions[0].committed_offset, offset);
-        assert_true(str_eq(out->topics[0].partitions[0].metadata, STR("note")));
-        return;
-    }
-    assert_int_equal(out->groups_n, 1);
-    const struct offset_fetch_response_group *g = &out->groups[0];
-    assert_int_equal(g->topics_n, 1);
-    assert_true(version < 10 ? str_eq(g->topics[0].name, STR("every")) : uuid_eq(g->topics[0].topic_id, topic_id));
-    assert_int_equal(g->topics[0].partitions[0].committed_offset, offset);
-    assert_int_equal(g->topics[0].partitions[0].committed_leader_epoch, 3);
-}
-
-static void do_offset_fetch(int version)
-{
-    struct offset_fetch_request in;
-    struct offset_fetch_request_topic t;
-    struct offset_fetch_request_group g;
-    struct offset_fetch_request_group_topic gt;
-    int32_t part = 0;
-    commit("fetch", 9, 100 + version);
-    offset_fetch_request_init(&in);
-    offset_fetch_request_topic_init(&t);
-    offset_fetch_request_group_init(&g);
-    offset_fetch_request_group_topic_init(&gt);
-    in.group_id = g.group_id = STR("fetch");
-    t.name = gt.name = STR("every");
-    gt.topic_id = topic_id;
-    t.partition_indexes = gt.partition_indexes = &part;
-    t.partition_indexes_n = gt.partition_indexes_n = 1;
-    in.topics = &t;
-    g.topics = &gt;
-    in.topics_n = g.topics_n = 1;
-    in.groups = &g;
-    in.groups_n = 1;
-    in.require_stable = true;
-    fetched(call(9, version, &in), version, 100 + version);
-    if (version < 2)
-        return;
-    in.topics = NULL;
-    g.topics = NULL;
-    in.topics_n = g.topics_n = 0;
-    fetched(call(9, version, &in), version, 100 + version);
-}
-
-static void do_offset_delete(int version)
-{
-    struct offset_delete_request in;
-    struct offset_delete_request_topic t;
-    struct offset_delete_request_partition p[2] = {{0}, {9}};
-    commit("forget", 2, 5);
-    offset_delete_request_init(&in);
-    offset_delete_request_topic_init(&t);
-    in.group_id = STR("forget");
-    t.name = STR("every");
-    t.partitions = p;
-    t.partitions_n = 2;
-    in.topics = &t;
-    in.topics_n = 1;
-    const struct offset_delete_response *out = call(47, version, &in);
-    assert_int_equal(out->error_code, 0);
-    assert_int_equal(out->topics[0].partitions[0].error_code, 0);
-    assert_int_equal(out->topics[0].partitions[1].error_code, K_UNKNOWN_TOPIC);
-    in.group_id = STR("no such group");
-    out = call(47, version, &in);
-    assert_int_equal(out->error_code, K_GROUP_ID_NOT_FOUND);
-}
-
-static void do_describe_groups(int version)
-{
-    struct describe_groups_request in;
-    struct str names[2] = {str_of(group_name("described", version)), STR("no such group")};
-    int32_t generation;
-    struct str id = join_and_sync(names[0].ptr, 0, &generation);
-    describe_groups_request_init(&in);
-    in.groups = names;
-    in.groups_n = 2;
-    in.include_authorized_operations = true;
-    const struct describe_groups_response *out = call(15, version, &in);
-    assert_int_equal(out->groups_n, 2);
-    const struct describe_groups_response_group *g = out->groups;
-    assert_int_equal(g->error_code, 0);
-    assert_true(str_eq(g->group_state, STR("Stable")) && str_eq(g->protocol_data, STR("range")));
-    assert_int_equal(g->members_n, 1);
-    assert_true(str_eq(g->members[0].member_id, id) && str_eq(g->members[0].member_assignment, STR("work")));
-    assert_true(str_eq(g->members[0].client_host, STR("/127.0.0.1")));
-    assert_true(str_eq(g[1].group_state, STR("Dead")));
-    assert_int_equal(g[1].error_code, version >= 6 ? K_GROUP_ID_NOT_FOUND : 0);
-}
-
-static void do_list_groups(int version)
-{
-    struct list_groups_request in;
-    struct str state = STR("empty");
-    commit("listed", 2, 5);
-    list_groups_request_init(&in);
-    in.states_filter = &state;
-    in.states_filter_n = 1;
-    const struct list_groups_response *out = call(16, version, &in);
-    assert_int_equal(out->error_code, 0);
-    bool found = false;
-    for (uint32_t i = 0; i < out->groups_n; i++) {
-        found |= str_eq(out->groups[i].group_id, STR("listed"));
-        assert_true(version < 4 || str_eq(out->groups[i].group_state, STR("Empty")));
-    }
-    assert_true(found);
-}
-
-static void do_delete_groups(int version)
-{
-    struct delete_groups_request in;
-    struct str names[3] = {STR("deleted"), STR("no such group"), str_of(group_name("busy", version))};
-    int32_t generation;
-    commit("deleted", 2, 5);
-    join_and_sync(names[2].ptr, 0, &generation);
-    delete_groups_request_init(&in);
-    in.groups_names = names;
-    in.groups_names_n = 3;
-    const struct delete_groups_response *out = call(42, version, &in);
-    assert_int_equal(out->results[0].error_code, 0);
-    assert_int_equal(out->results[1].error_code, K_GROUP_ID_NOT_FOUND);
-    assert_int_equal(out->results[2].error_code, K_NON_EMPTY_GROUP);
-}
-
-/* What the group has committed; the code of its partition in *error. */
-static int64_t committed(const char *group, bool stable, int16_t *error)
-{
-    struct offset_fetch_request in;
-    offset_fetch_request_init(&in);
-    struct offset_fetch_request_topic t;
-    int32_t part = 0;
-    offset_fetch_request_topic_init(&t);
-    t.name = STR("every");
-    t.partition_indexes = &part;
-    t.partition_indexes_n = 1;
-    in.group_id = str_of(group);
-    in.topics = &t;
-    in.topics_n = 1;
-    in.require_stable = stable;
-    const struct offset_fetch_response *out = call(9, 7, &in);
-    *error = out->topics[0].partitions[0].error_code;
-    return out->topics[0].partitions[0].committed_offset;
-}
-
-static int16_t txn_commit(int version, const struct init_producer_id_response *p, const char *group, int64_t offset)
-{
-    struct txn_offset_commit_request in;
-    struct txn_offset_commit_request_topic t;
-    struct txn_offset_commit_request_partition part;
-    txn_offset_commit_request_init(&in);
-    txn_offset_commit_request_topic_init(&t);
-    txn_offset_commit_request_partition_init(&part);
-    in.transactional_id = STR("offsets");
-    in.group_id = str_of(group);
-    in.producer_id = p->producer_id;
-    in.producer_epoch = p->producer_epoch;
-    part.committed_offset = offset;
-    part.committed_metadata = STR("");
-    t.name = STR("every");
-    t.partitions = &part;
-    t.partitions_n = 1;
-    in.topics = &t;
-    in.topics_n = 1;
-    const struct txn_offset_commit_response *out = call(28, version, &in);
-    return out->topics[0].partitions[0].error_code;
-}
-
-static int16_t add_offsets(int version, const struct init_producer_id_response *p, const char *group)
-{
-    struct add_offsets_to_txn_request in = {STR("offsets"), p->producer_id, p->producer_epoch, str_of(group)};
-    const struct add_offsets_to_txn_response *out;
-    do
-        out = call(25, version, &in);
-    while (out->error_code == K_CONCURRENT_TRANSACTIONS);
-    return out->error_code;
-}
-
-static void end_txn(int version, const struct init_producer_id_response *p, bool commit)
-{
-    struct end_txn_request in = {STR("offsets"), p->producer_id, p->producer_epoch, commit};
-    const struct end_txn_response *out = call(26, version, &in);
-    assert_int_equal(out->error_code, 0);
-}
-
-static void do_add_offsets_to_txn(int version)
-{
-    struct init_producer_id_response p = *txn_producer("offsets");
-    assert_int_equal(add_offsets(version, &p, "txn"), 0);
-    p.producer_id++;
-    assert_int_equal(add_offsets(version, &p, "txn"), K_INVALID_PRODUCER_ID_MAPPING);
-}
-
-/* Pending until the end, then there or gone. */
-static void do_txn_offset_commit(int version)
-{
-    const char *group = group_name("txn", version);
-    int16_t error;
-    for (int round = 0; round < 2; round++) {
-        struct init_producer_id_response p = *txn_producer("offsets"), other = p;
-        int64_t before = round ? 1000 : -1;
-        if (version < 5) {
-            error = txn_commit(version, &p, group, 7); /* the group has not been added */
-            assert_int_equal(error, version < 4 ? K_INVALID_TXN_STATE : K_TXN_ABORTABLE);
-            assert_int_equal(add_offsets(3, &p, group), 0);
-        }
-        assert_int_equal(txn_commit(version, &p, group, 1000 + round), 0);
-        assert_int_equal(committed(group, false, &error), before);
-        assert_int_equal(error, 0);
-        committed(group, true, &error);
-        assert_int_equal(error, K_UNSTABLE_OFFSET_COMMIT);
-        other.producer_id = 4711000;
-        error = txn_commit(version, &other, group, 7);
-        assert_int_equal(error, K_INVALID_PRODUCER_ID_MAPPING);
-        end_txn(version < 5 ? 3 : 5, &p, round == 0);
-        do
-            before = committed(group, true, &error);
-        while (error == K_UNSTABLE_OFFSET_COMMIT);
-        assert_int_equal(before, 1000); /* the second was aborted */
-    }
 }
 
 /* In an order in which each finds what it needs: metadata (for the topic's id) before what goes by id. */
@@ -874,7 +374,7 @@ static void test_every_version(void **state)
     (void)state;
     struct api_versions_request in;
     api_versions_request_init(&in);
-    const struct api_versions_response *told = call(18, 0, &in);
+    const struct api_versions_response *told = every_call(18, 0, &in);
     struct api_versions_response copy = *told;
     assert_int_equal(copy.api_keys_n, ARRAY_LEN(rows));
     unsigned pairs = 0;
@@ -906,7 +406,7 @@ static void test_newer_api_versions(void **state)
     struct rbuf r = rbuf_of(got.ptr, got.len);
     assert_int_equal(rbuf_be32(&r), 7);
     api_versions_response_init(&out);
-    assert_int_equal(api_versions_response_decode(&out, &r, 0, &arena), 0);
+    assert_int_equal(api_versions_response_decode(&out, &r, 0, &every_arena), 0);
     assert_int_equal(out.error_code, 35);
     assert_int_equal(out.api_keys_n, 1);
     assert_int_equal(out.api_keys[0].api_key, 18);
@@ -922,7 +422,7 @@ static void test_bad_software_name(void **state)
     api_versions_request_init(&in);
     in.client_software_name = STR("-bad-");
     in.client_software_version = STR("1");
-    const struct api_versions_response *out = call(18, 3, &in);
+    const struct api_versions_response *out = every_call(18, 3, &in);
     assert_int_equal(out->error_code, 42);
 }
 
@@ -953,7 +453,7 @@ static void test_fetch_session(void **state)
         p[i].partition_max_bytes = 1 << 20;
     }
     struct fetch_request in = fetch_of(&t, 0, 0, 0);
-    const struct fetch_response *out = call(1, 12, &in);
+    const struct fetch_response *out = every_call(1, 12, &in);
     assert_int_equal(out->error_code, 0);
     assert_int_equal(out->responses[0].partitions_n, 2);
     int32_t session = out->session_id;
@@ -961,7 +461,7 @@ static void test_fetch_session(void **state)
 
     int64_t before_us = clock_mono_us();
     in = fetch_of(NULL, session, 1, 200);
-    out = call(1, 12, &in);
+    out = every_call(1, 12, &in);
     assert_int_equal(out->session_id, session);
     assert_int_equal(out->responses_n, 0);
     assert_true(clock_mono_us() - before_us >= 190000);
@@ -978,7 +478,7 @@ static void test_fetch_session(void **state)
     rm = asking;
     struct fetch_response woken;
     before_us = clock_mono_us();
-    assert_int_equal(remote_receive(rm, 1, 12, &woken, &arena, &d), 0);
+    assert_int_equal(remote_receive(rm, 1, 12, &woken, &every_arena, &d), 0);
     assert_true(clock_mono_us() - before_us < 5000000);
     assert_int_equal(woken.responses_n, 1);
     assert_int_equal(woken.responses[0].partitions_n, 1);
@@ -987,10 +487,10 @@ static void test_fetch_session(void **state)
     remote_close(other);
 
     in = fetch_of(NULL, session, 9, 0);
-    out = call(1, 12, &in);
+    out = every_call(1, 12, &in);
     assert_int_equal(out->error_code, 71);
     in = fetch_of(NULL, session ^ 0x1000, 3, 0);
-    out = call(1, 12, &in);
+    out = every_call(1, 12, &in);
     assert_int_equal(out->error_code, 70);
 }
 
@@ -999,7 +499,7 @@ static int start(void **state)
     (void)state;
     static const char *const names[] = {"every", "grows"};
     server_start(&server, (const char *const[]){"auto.create.topics.enable=true", "num.partitions=1", "group.initial.rebalance.delay.ms=0", NULL});
-    arena_init(&arena);
+    arena_init(&every_arena);
     struct diag d = {.text = ""};
     if (remote_open(&rm, server.address, 10000, &d) < 0)
         fail_msg("%s", d.text);
@@ -1013,7 +513,7 @@ static int start(void **state)
         t.replication_factor = 1;
         in.topics = &t;
         in.topics_n = 1;
-        const struct create_topics_response *out = call(19, 4, &in);
+        const struct create_topics_response *out = every_call(19, 4, &in);
         assert_int_equal(out->topics[0].error_code, 0);
     }
     return 0;
@@ -1023,7 +523,7 @@ static int stop(void **state)
 {
     (void)state;
     remote_close(rm);
-    arena_fini(&arena);
+    arena_fini(&every_arena);
     server_stop(&server);
     return 0;
 }
