@@ -1,5 +1,7 @@
 #include "engine/vec/vec.h"
+#include "log/base/clock.h"
 #include "sql/shell/kafka.h"
+#include "sql/shell/member.h"
 #include "sql/shell/shell.h"
 #include <getopt.h>
 #include <signal.h>
@@ -14,6 +16,8 @@ static const char usage[] =
     "  --server HOST:PORT   which server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
     "  -o, --from WHERE     beginning (the default), end, an offset, or @MS: first record at that time or later\n"
     "  -p, --partition N    this partition only\n"
+    "  -g, --group NAME     as a member of this group: partitions are shared with its other members, what was printed is\n"
+    "                       committed, and reading goes on where the group stood (--from only where it never was)\n"
     "  -n, --count N        leave after N records\n"
     "  -e, --until-end      leave when everything has been printed that was there at the start\n"
     "  --uncommitted        also records of transactions that are open or were aborted\n"
@@ -27,19 +31,25 @@ static const char usage[] =
     "  weir consume orders --until-end\n"
     "  weir consume orders --from end -f '%T %k = %s\\n'\n"
     "  weir consume orders --from @1700000000000 --count 10 --json\n"
+    "  weir consume orders --group printers\n"
     "\n"
     "exit codes: 0 done, 1 the server refused, 2 no connection or a lost one, 3 wrong usage\n";
 
 #define CMD "consume"
-enum { KEY_FETCH = 1, FETCH_BYTES = 8 << 20, WAIT_MS = 500, VERSION_BY_NAME = 12 };
+enum { KEY_FETCH = 1, FETCH_BYTES = 8 << 20, WAIT_MS = 500, VERSION_BY_NAME = 12, COMMIT_MS = 1000 };
 
 struct consume {
-    const char *server, *topic, *from, *format;
+    const char *server, *topic, *from, *format, *group;
     int64_t partition, count;
     bool until_end, json, uncommitted;
     struct remote *rm;
     struct metadata_response_topic t;
     int64_t *next, *end; /* per partition; end -1: never */
+    int64_t *first, *last; /* where --from is, and the end as it was at the start */
+    bool *mine;          /* NULL without a group: all of them */
+    int64_t *said;       /* with a group: what was committed last */
+    struct member member;
+    int64_t committed_ms;
     struct compress *compress;
     struct wbuf room, out, text;
     struct arena arena, call;
@@ -171,8 +181,10 @@ static int print_batch(struct consume *c, int32_t partition, const struct recbat
         return broken(c, partition, rc);
     bool control = rb->attributes & RECBATCH_CONTROL;
     while (!enough(c) && recbatch_next(&it, &rec))
-        if (!control && rec.offset >= c->next[partition] && (c->end[partition] < 0 || rec.offset < c->end[partition]))
+        if (!control && rec.offset >= c->next[partition] && (c->end[partition] < 0 || rec.offset < c->end[partition])) {
             put_record(c, &rec, partition);
+            c->next[partition] = rec.offset + 1;
+        }
     return enough(c) || recbatch_iter_err(&it) == 0 ? 0 : broken(c, partition, E_CORRUPT);
 }
 
@@ -218,7 +230,8 @@ static int print_records(struct consume *c, int32_t partition, struct str bytes,
             return broken(c, partition, err);
         if (c->uncommitted || voids_pass(&v, &rb))
             rc = print_batch(c, partition, &rb, bytes.ptr);
-        c->next[partition] = MAX(c->next[partition], recbatch_last_offset(&rb) + 1);
+        if (!enough(c)) /* else the next one begins in the middle of it */
+            c->next[partition] = MAX(c->next[partition], recbatch_last_offset(&rb) + 1);
         bytes = (struct str){bytes.ptr + rb.size, bytes.len - rb.size};
     }
     return rc;
@@ -226,7 +239,8 @@ static int print_records(struct consume *c, int32_t partition, struct str bytes,
 
 static bool wanted(const struct consume *c, uint32_t i)
 {
-    return (c->partition < 0 || c->partition == (int64_t)i) && (c->end[i] < 0 || c->next[i] < c->end[i]);
+    return (c->partition < 0 || c->partition == (int64_t)i) && (!c->mine || c->mine[i]) &&
+           (c->end[i] < 0 || c->next[i] < c->end[i]);
 }
 
 static uint32_t build(struct consume *c, struct fetch_request *in, struct fetch_request_topic *topic)
@@ -273,26 +287,110 @@ static int take(struct consume *c, const struct fetch_response *out)
     return rc;
 }
 
+/* ---- as a member of a group */
+
+static volatile sig_atomic_t stopped;
+static void stop(int number)
+{
+    (void)number;
+    stopped = 1;
+}
+
+static int group_commit(struct consume *c, bool *again)
+{
+    const struct member *m = &c->member;
+    int64_t *offsets = ARENA_ARRAY(&c->call, int64_t, m->nparts + 1);
+    for (uint32_t i = 0; i < m->nparts; i++) {
+        int32_t p = m->parts[i];
+        offsets[i] = c->next[p] == c->said[p] ? -1 : c->next[p];
+    }
+    int rc = member_commit(&c->member, offsets, again);
+    for (uint32_t i = 0; i < m->nparts && rc == 0 && !*again; i++)
+        c->said[m->parts[i]] = c->next[m->parts[i]];
+    c->committed_ms = clock_mono_us() / 1000;
+    return rc;
+}
+
+/* Joins, and finds where the group stands in what is ours now. */
+static int group_join(struct consume *c)
+{
+    int rc = member_join(&c->member);
+    if (rc)
+        return rc;
+    const struct member *m = &c->member;
+    int64_t *offsets = ARENA_ARRAY(&c->call, int64_t, m->nparts + 1);
+    memset(c->mine, 0, c->t.partitions_n * sizeof *c->mine);
+    rc = m->nparts ? member_fetch(&c->member, offsets) : 0;
+    for (uint32_t i = 0; i < m->nparts && rc == 0; i++) {
+        int32_t p = m->parts[i];
+        if (p < 0 || (uint32_t)p >= c->t.partitions_n) {
+            fprintf(stderr, "weir consume: topic %s has grown: begin anew\n", c->topic);
+            return EXIT_FAILED;
+        }
+        c->mine[p] = true;
+        c->said[p] = offsets[i];
+        c->next[p] = offsets[i] >= 0 ? offsets[i] : c->first[p];
+    }
+    return rc;
+}
+
+/* Between two answers. */
+static int group_turn(struct consume *c)
+{
+    bool again = false;
+    int64_t now = clock_mono_us() / 1000;
+    int rc = member_beat(&c->member, &again);
+    if (rc == 0 && (again || now - c->committed_ms >= COMMIT_MS)) {
+        bool lost = false; /* then there is nothing to give up in order */
+        rc = group_commit(c, &lost);
+        again = again || lost;
+    }
+    return rc == 0 && again ? group_join(c) : rc;
+}
+
+static int group_end(struct consume *c)
+{
+    bool again = false;
+    int rc = group_commit(c, &again);
+    member_leave(&c->member);
+    return rc;
+}
+
+/* ---- */
+
+static int fetch_once(struct consume *c, const struct fetch_request *in)
+{
+    struct fetch_response out;
+    struct diag d = {.text = ""};
+    int version = MIN(remote_version(c->rm, KEY_FETCH), VERSION_BY_NAME);
+    return remote_call(c->rm, KEY_FETCH, version, in, &out, &c->call, &d) < 0 ? kafka_complain(CMD, &d, EXIT_LOST)
+                                                                            : take(c, &out);
+}
+
 static int loop(struct consume *c)
 {
     int rc = 0;
-    struct diag d = {.text = ""};
-    int version = MIN(remote_version(c->rm, KEY_FETCH), VERSION_BY_NAME);
-    while (rc == 0 && !enough(c)) {
+    while (rc == 0 && !enough(c) && !stopped) {
         struct fetch_request in;
         struct fetch_request_topic topic;
-        struct fetch_response out;
         arena_reset(&c->call);
-        if (build(c, &in, &topic) == 0)
+        bool idle = build(c, &in, &topic) == 0;
+        if (idle && (!c->group || c->until_end))
             break;
-        if (remote_call(c->rm, KEY_FETCH, version, &in, &out, &c->call, &d) < 0)
-            return kafka_complain(CMD, &d, EXIT_LOST);
-        rc = take(c, &out);
-        if (c->out.len && (fwrite(c->out.data, 1, c->out.len, stdout) < c->out.len || fflush(stdout) != 0))
-            return 0; /* who reads us has gone */
+        if (idle) /* other members have it all */
+            clock_sleep_ms(WAIT_MS);
+        else
+            rc = fetch_once(c, &in);
+        if (c->out.len && (fwrite(c->out.data, 1, c->out.len, stdout) < c->out.len || fflush(stdout) != 0)) {
+            if (c->group)
+                member_leave(&c->member);
+            return 0; /* who reads us has gone: what it has not seen is not committed */
+        }
         wbuf_reset(&c->out);
+        if (rc == 0 && c->group && !enough(c))
+            rc = group_turn(c);
     }
-    return rc;
+    return rc == 0 && c->group ? group_end(c) : rc;
 }
 
 /* ---- where to start */
@@ -303,7 +401,8 @@ static int find_start(struct consume *c)
     uint32_t n = c->t.partitions_n;
     c->next = ARENA_ARRAY(&c->arena, int64_t, n);
     c->end = ARENA_ARRAY(&c->arena, int64_t, n);
-    int64_t *last = ARENA_ARRAY(&c->arena, int64_t, n);
+    c->first = ARENA_ARRAY(&c->arena, int64_t, n);
+    c->last = ARENA_ARRAY(&c->arena, int64_t, n);
     bool by_offset = str_to_i64(str_of(c->from), &offset) && offset >= 0;
     if (strcmp(c->from, "end") == 0)
         ts = -1;
@@ -311,15 +410,16 @@ static int find_start(struct consume *c)
         return kafka_usage(CMD, "not a time in ms since 1970", c->from);
     else if (c->from[0] != '@' && !by_offset && strcmp(c->from, "beginning") != 0)
         return kafka_usage(CMD, "--from takes beginning, end, an offset, or @MS", c->from);
-    int rc = kafka_offsets(c->rm, CMD, &c->t, -1, !c->uncommitted, last, &c->arena);
+    int rc = kafka_offsets(c->rm, CMD, &c->t, -1, !c->uncommitted, c->last, &c->arena);
     if (rc == 0)
         rc = kafka_offsets(c->rm, CMD, &c->t, ts, !c->uncommitted, c->next, &c->arena);
     for (uint32_t i = 0; i < n; i++) {
         if (by_offset)
             c->next[i] = offset;
         else if (c->next[i] < 0) /* nothing is that young */
-            c->next[i] = last[i];
-        c->end[i] = c->until_end ? last[i] : -1;
+            c->next[i] = c->last[i];
+        c->first[i] = c->next[i];
+        c->end[i] = c->until_end ? c->last[i] : -1;
     }
     return rc;
 }
@@ -331,6 +431,7 @@ static const struct option long_options[] = {
     {"server", required_argument, NULL, OPT_SERVER}, {"from", required_argument, NULL, 'o'},
     {"partition", required_argument, NULL, 'p'},     {"count", required_argument, NULL, 'n'},
     {"until-end", no_argument, NULL, 'e'},           {"format", required_argument, NULL, 'f'},
+    {"group", required_argument, NULL, 'g'},
     {"json", no_argument, NULL, OPT_JSON},           {"uncommitted", no_argument, NULL, OPT_UNCOMMITTED},
     {"help", no_argument, NULL, 'h'},                {NULL, 0, NULL, 0}};
 
@@ -338,7 +439,7 @@ static bool parse_options(int argc, char **argv, struct consume *c, int *code)
 {
     int opt;
     *code = EXIT_WRONG;
-    while ((opt = getopt_long(argc, argv, "o:p:n:ef:h", long_options, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, "o:p:n:ef:g:h", long_options, NULL)) != -1) {
         bool good = true;
         switch (opt) {
         case OPT_SERVER: c->server = optarg; break;
@@ -347,6 +448,7 @@ static bool parse_options(int argc, char **argv, struct consume *c, int *code)
         case 'n': good = str_to_i64(str_of(optarg), &c->count) && c->count >= 0; break;
         case 'e': c->until_end = true; break;
         case 'f': c->format = optarg; break;
+        case 'g': c->group = optarg; break;
         case OPT_JSON: c->json = true; break;
         case OPT_UNCOMMITTED: c->uncommitted = true; break;
         case 'h':
@@ -365,7 +467,22 @@ static bool parse_options(int argc, char **argv, struct consume *c, int *code)
         return false;
     }
     c->topic = argv[optind];
+    if (c->group && c->partition >= 0) {
+        kafka_usage(CMD, "the group says which partitions are read: no --partition with --group", NULL);
+        return false;
+    }
     return true;
+}
+
+static int group_begin(struct consume *c)
+{
+    c->mine = ARENA_ARRAY(&c->arena, bool, c->t.partitions_n);
+    c->said = ARENA_ARRAY(&c->arena, int64_t, c->t.partitions_n);
+    struct sigaction sa = {.sa_handler = stop, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    c->member.rm = c->rm;
+    return group_join(c);
 }
 
 static int run(struct consume *c)
@@ -379,6 +496,8 @@ static int run(struct consume *c)
     }
     if (rc == 0)
         rc = find_start(c);
+    if (rc == 0 && c->group)
+        rc = group_begin(c);
     return rc ? rc : loop(c);
 }
 
@@ -393,8 +512,11 @@ int cmd_consume(int argc, char **argv)
     wbuf_init(&c.text);
     c.compress = compress_new();
     signal(SIGPIPE, SIG_IGN);
-    if (parse_options(argc, argv, &c, &code))
+    if (parse_options(argc, argv, &c, &code)) {
+        member_init(&c.member, NULL, CMD, c.group, c.topic);
         code = run(&c);
+        member_fini(&c.member);
+    }
     remote_close(c.rm);
     compress_free(c.compress);
     wbuf_fini(&c.room);

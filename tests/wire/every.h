@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 extern struct arena every_arena;
+extern struct uuid every_topic_id; /* of "every", once Metadata has been asked */
 
 /* The answer, in every_arena; fails the test if there is none. */
 const void *every_call(int16_t key, int version, const void *request);

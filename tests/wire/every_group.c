@@ -119,7 +119,7 @@ static void commit(const char *group, int version, int64_t offset)
         p[i].committed_metadata = STR("note");
     }
     t.name = STR("every");
-    t.topic_id = topic_id;
+    t.topic_id = every_topic_id;
     t.partitions = p;
     t.partitions_n = 2;
     in.group_id = str_of(group);
@@ -149,7 +149,7 @@ static void fetched(const struct offset_fetch_response *out, int version, int64_
     assert_int_equal(out->groups_n, 1);
     const struct offset_fetch_response_group *g = &out->groups[0];
     assert_int_equal(g->topics_n, 1);
-    assert_true(version < 10 ? str_eq(g->topics[0].name, STR("every")) : uuid_eq(g->topics[0].topic_id, topic_id));
+    assert_true(version < 10 ? str_eq(g->topics[0].name, STR("every")) : uuid_eq(g->topics[0].topic_id, every_topic_id));
     assert_int_equal(g->topics[0].partitions[0].committed_offset, offset);
     assert_int_equal(g->topics[0].partitions[0].committed_leader_epoch, 3);
 }
@@ -168,7 +168,7 @@ void do_offset_fetch(int version)
     offset_fetch_request_group_topic_init(&gt);
     in.group_id = g.group_id = STR("fetch");
     t.name = gt.name = STR("every");
-    gt.topic_id = topic_id;
+    gt.topic_id = every_topic_id;
     t.partition_indexes = gt.partition_indexes = &part;
     t.partition_indexes_n = gt.partition_indexes_n = 1;
     in.topics = &t;

@@ -8,7 +8,7 @@
 static struct server server;
 static struct remote *rm;
 struct arena every_arena;
-static struct uuid topic_id;
+struct uuid every_topic_id;
 static int64_t produced;
 
 /* ---- requests and what their answers must say, one function an API */
@@ -59,7 +59,7 @@ static void do_metadata(int version)
     assert_int_equal(out->topics[0].partitions_n, 2);
     assert_int_equal(out->topics[0].partitions[1].leader_id, out->brokers[0].node_id);
     if (version >= 10)
-        topic_id = out->topics[0].topic_id;
+        every_topic_id = out->topics[0].topic_id;
     in.topics = NULL; /* all topics: null from version 1 on, empty before */
     in.topics_n = 0;
     out = every_call(3, version, &in);
@@ -193,7 +193,7 @@ static void do_produce(int version)
     struct produce_request in;
     struct wbuf w;
     struct produce_request_partition p = {.records = a_batch(&w)};
-    struct produce_request_topic t = {.name = STR("every"), .topic_id = topic_id, .partition_data = &p, .partition_data_n = 1};
+    struct produce_request_topic t = {.name = STR("every"), .topic_id = every_topic_id, .partition_data = &p, .partition_data_n = 1};
     produce_request_init(&in);
     in.acks = -1;
     in.timeout_ms = 1000;
@@ -217,7 +217,7 @@ static void do_fetch(int version)
 {
     struct fetch_request in;
     struct fetch_request_partition p;
-    struct fetch_request_topic t = {.topic = STR("every"), .topic_id = topic_id, .partitions = &p, .partitions_n = 1};
+    struct fetch_request_topic t = {.topic = STR("every"), .topic_id = every_topic_id, .partitions = &p, .partitions_n = 1};
     fetch_request_init(&in);
     fetch_request_partition_init(&p);
     in.min_bytes = 1;
