@@ -172,9 +172,13 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         pack_int(w, n->limit);
         break;
     case PLAN_SCAN:
-        pack_array(w, 2);
+        pack_array(w, 4);
         pack_str(w, str_of(n->relation));
         pack_uuid(w, n->job);
+        pack_bool(w, n->lookup);
+        pack_array(w, n->nkeys);
+        for (unsigned i = 0; i < n->nkeys; i++)
+            pack_bin(w, n->keys[i]);
         break;
     case PLAN_SORT:
         put_sort(w, n);
@@ -302,6 +306,18 @@ static unsigned *get_uints(struct reading *rd, unsigned *n)
 }
 
 static const char *get_text(struct reading *rd) { return arena_dup(rd->a, unpack_str(&rd->u)).ptr; }
+
+static void get_scan(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 4);
+    n->relation = get_text(rd);
+    n->job = unpack_uuid(&rd->u);
+    n->lookup = unpack_bool(&rd->u);
+    n->nkeys = unpack_array(&rd->u);
+    n->keys = ARENA_ARRAY(rd->a, struct str, n->nkeys + 1);
+    for (unsigned i = 0; i < n->nkeys && good(rd); i++)
+        n->keys[i] = arena_dup(rd->a, unpack_str(&rd->u));
+}
 
 static struct type get_type_fields(struct reading *rd)
 {
@@ -478,9 +494,7 @@ static void get_body(struct reading *rd, struct plan_node *n)
         n->limit = unpack_int(&rd->u);
         break;
     case PLAN_SCAN:
-        get_fields(rd, 2);
-        n->relation = get_text(rd);
-        n->job = unpack_uuid(&rd->u);
+        get_scan(rd, n);
         break;
     case PLAN_SORT:
         get_sort(rd, n);

@@ -97,6 +97,10 @@ struct plan_node {
     int window_start_col; /* -1 */
     /* SCAN */
     struct uuid job;
+    bool lookup;       /* only the rows of `keys`: key bytes of all key columns of the table, of its window start too if one is
+                        * meant; ascending, none twice; what a filter above it asks of them besides is its own business */
+    unsigned nkeys;
+    struct str *keys;
     /* SORT; LIMIT also on SINK_QUERY (-1: none) */
     unsigned nsort;
     struct sort_key *sort;
@@ -117,6 +121,9 @@ bool agg_result(enum agg_kind k, struct type arg, struct type *out);
 
 /* Sets makes_key: where such a column cannot be computed the row is bad, rather than one of key NULL. */
 void plan_mark_keys(struct plan *p, struct arena *a);
+/* Which task of its sink's fragment has the rows of a table's key (bytes, as in SCAN): its number; -1: any may have them. */
+int plan_key_owner(const struct plan *p, struct str key);
+#define PLAN_LOOKUP_KEYS 256 /* at most, of one SCAN */
 const char *plan_kind_name(enum plan_kind k); /* FILTER */
 bool plan_node_keeps(const struct plan_node *n); /* has it a store? */
 #define PLAN_STORES 8192 /* numbers of stores in a job's life: 16 bits with the operator's own 3 */

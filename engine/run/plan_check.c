@@ -249,6 +249,18 @@ static int check_sort(struct checking *ck, const struct plan_node *n, const stru
     return 0;
 }
 
+static int check_scan(struct checking *ck, const struct plan_node *n)
+{
+    if (!n->relation)
+        return REFUSE(ck, n, "its table is missing");
+    if (n->nkeys > (n->lookup ? PLAN_LOOKUP_KEYS : 0))
+        return REFUSE(ck, n, "%u keys are looked up", n->nkeys);
+    for (unsigned i = 1; i < n->nkeys; i++)
+        if (str_cmp(n->keys[i - 1], n->keys[i]) >= 0)
+            return REFUSE(ck, n, "the keys it looks up are not in order");
+    return 0;
+}
+
 static int check_kind(struct checking *ck, const struct plan_node *n)
 {
     const struct plan_node *in = n->ninputs ? n->inputs[0] : NULL;
@@ -277,7 +289,7 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
     case PLAN_SINK_QUERY:
         return 0;
     case PLAN_SCAN:
-        return n->relation ? 0 : REFUSE(ck, n, "its table is missing");
+        return check_scan(ck, n);
     case PLAN_SORT:
         return check_sort(ck, n, in);
     }

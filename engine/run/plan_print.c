@@ -151,6 +151,8 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
         break;
     case PLAN_SCAN:
         wbuf_printf(w, "LOOK AT table %s", n->relation);
+        if (n->lookup)
+            wbuf_printf(w, ", lookup by key (%u key%s)", n->nkeys, n->nkeys == 1 ? "" : "s");
         break;
     case PLAN_SORT:
         put_sort(w, n);

@@ -254,7 +254,9 @@ struct scan_part {
     struct task *sink; /* NULL once it has closed */
     struct loop *loop; /* of the sink */
     struct task_scan watch;
-    struct sink_scan *walk;
+    struct str *keys;         /* whose rows; NULL: all */
+    unsigned nwalks, at;      /* one a key, opened at once, so that all show one commit; the one at work */
+    struct sink_scan **walks; /* NULL: closed */
     struct cold_fetch fetch;
     struct arena arena, fields; /* rows of a piece; while they are made */
     struct list rows;
@@ -304,6 +306,7 @@ static void scan_over(struct scan *s, const char *why)
         cold_fetch_fini(&s->parts[i].fetch);
         arena_fini(&s->parts[i].arena);
         arena_fini(&s->parts[i].fields);
+        xfree(s->parts[i].keys);
     }
     if (why)
         job_fail(q->job, E_NOT_FOUND, "table %s cannot be looked at: %s", s->task->frag->scan->relation, why);
@@ -350,12 +353,19 @@ static void part_back(struct msg *m)
         scan_over(s, scan_why(s->status));
 }
 
+static void walks_close(struct scan_part *p)
+{
+    for (unsigned i = p->at; p->walks && i < p->nwalks; i++)
+        sink_scan_close(p->walks[i]);
+    xfree(p->walks);
+    p->walks = NULL;
+}
+
 static void part_send(struct scan_part *p)
 {
-    if (p->over && p->walk) {
+    if (p->over && p->walks) {
         list_remove(&p->watch.link);
-        sink_scan_close(p->walk);
-        p->walk = NULL;
+        walks_close(p);
     }
     p->msg.run_cb = part_back;
     loop_post(p->scan->q->loop, &p->msg);
@@ -365,7 +375,15 @@ static void part_send(struct scan_part *p)
 static void part_step(struct scan_part *p)
 {
     needs_reset(&p->fetch.needs);
-    int err = sink_scan_step(p->walk, &p->fetch.needs, &p->fields, ENGINE_BATCH_ROWS, &p->over, copy_rows, p);
+    bool ended = true;
+    int err = 0;
+    while (!err && ended && p->at < p->nwalks) {
+        err = sink_scan_step(p->walks[p->at], &p->fetch.needs, &p->fields, ENGINE_BATCH_ROWS, &ended, copy_rows, p);
+        if (!err && ended && !p->fetch.needs.n)
+            sink_scan_close(p->walks[p->at++]);
+        ended &= !p->fetch.needs.n;
+    }
+    p->over = p->at == p->nwalks;
     if (!err && p->fetch.needs.n) {
         p->fetch.node = task_sink(p->sink)->node->store;
         cold_fetch(p->sink->cold, &p->fetch);
@@ -387,8 +405,8 @@ static void part_fetched(struct cold_fetch *f)
         return;
     }
     for (size_t i = 0; i < f->nfound; i++)
-        sink_scan_load(p->walk, f->found[i].key, f->found[i].value);
-    sink_scan_loaded(p->walk, &f->needs.v[0]);
+        sink_scan_load(p->walks[p->at], f->found[i].key, f->found[i].value);
+    sink_scan_loaded(p->walks[p->at], &f->needs.v[0]);
     part_step(p);
 }
 
@@ -397,9 +415,15 @@ static void part_closed(struct task_scan *watch)
 {
     struct scan_part *p = container_of(watch, struct scan_part, watch);
     list_init(&watch->link);
-    sink_scan_close(p->walk);
-    p->walk = NULL;
+    walks_close(p);
     p->sink = NULL;
+}
+
+static void walks_open(struct scan_part *p)
+{
+    p->walks = xzalloc(MAX(p->nwalks, 1u) * sizeof(struct sink_scan *));
+    for (unsigned i = 0; i < p->nwalks; i++)
+        p->walks[i] = sink_scan_open(task_sink(p->sink), p->keys ? p->keys[i] : STR(""));
 }
 
 static void part_run(struct msg *m)
@@ -407,7 +431,7 @@ static void part_run(struct msg *m)
     struct scan_part *p = container_of(m, struct scan_part, msg);
     bool open = p->sink && (p->began || sm_is(&p->sink->sm, TASK_OPEN));
     if (open && !p->began) {
-        p->walk = sink_scan_open(task_sink(p->sink), STR(""));
+        walks_open(p);
         p->watch.closed_cb = part_closed;
         list_add_tail(&p->sink->scans, &p->watch.link);
     }
@@ -425,6 +449,23 @@ static void refused_cb(struct msg *m)
 {
     struct scan *s = container_of(m, struct scan, done_msg);
     scan_over(s, "it is a stream, whose rows are not kept");
+}
+
+/* The keys that are looked up in one of the sink's tasks: its own, and those of which nobody knows whose they are. NULL: all rows
+ * are wanted. */
+static struct str *keys_of(const struct job *table, const struct plan_node *scan, unsigned task, unsigned *n)
+{
+    *n = 1;
+    if (!scan->lookup)
+        return NULL;
+    struct str *keys = xzalloc((scan->nkeys + 1) * sizeof *keys);
+    *n = 0;
+    for (unsigned i = 0; i < scan->nkeys; i++) {
+        int owner = plan_key_owner(table->plan, scan->keys[i]);
+        if (owner < 0 || (unsigned)owner == task)
+            keys[(*n)++] = scan->keys[i];
+    }
+    return keys;
 }
 
 /* The table's home loop: its tasks hear of commits from here, in order, so all of them are asked about one epoch. */
@@ -445,13 +486,18 @@ static void found_cb(struct job_find *f, struct job *table)
         *p = (struct scan_part){.scan = s, .sink = sink, .loop = sink->loop, .msg = {.run_cb = part_run}};
         cold_fetch_init(&p->fetch);
         p->fetch.done_cb = part_fetched;
+        p->keys = keys_of(table, s->task->frag->scan, i, &p->nwalks);
         list_init(&p->watch.link);
         arena_init(&p->arena);
         arena_init(&p->fields);
         list_init(&p->rows);
     }
-    for (unsigned i = 0; i < s->nparts; i++)
-        loop_post(s->parts[i].loop, &s->parts[i].msg);
+    for (unsigned i = 0; i < s->nparts; i++) {
+        struct scan_part *p = &s->parts[i];
+        p->msg.run_cb = p->nwalks ? part_run : part_back; /* no key of it is wanted */
+        p->over = !p->nwalks;
+        loop_post(p->nwalks ? p->loop : s->q->loop, &p->msg);
+    }
 }
 
 static void missing_cb(struct job_find *f, const char *why) { scan_over(container_of(f, struct scan, find), why); }

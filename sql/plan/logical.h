@@ -64,6 +64,8 @@ struct lowering {
     unsigned nkey;               /* of a table that is written: the first columns; 0: none */
     bool result;                 /* for a client, who hears only of rows that it had or gets */
 };
+/* lookup.c: a scan under a condition that names keys gives the rows of those only. */
+void lookup_keys(const struct expr *condition, const struct logical *source, struct plan_node *scan, struct arena *a);
 /* Where streams begin, by the session's auto.offset.reset. */
 void lowering_start(struct lowering *lo, const struct settings *props);
 int logical_lower(struct lowering *lo, const struct logical *n, struct plan_node **out);

@@ -399,6 +399,8 @@ static int lower(struct lowering *lo, const struct logical *n, struct lowered *o
         return err;
     switch (n->kind) {
     case L_FILTER:
+        if (n->inputs[0]->kind == L_SOURCE && n->inputs[0]->scan)
+            lookup_keys(n->predicate, n->inputs[0], out->node->ninputs ? out->node->inputs[0] : out->node, lo->arena);
         out->node = physical_node(lo->arena, PLAN_FILTER, out->node);
         out->node->predicate = n->predicate;
         break;

@@ -14,7 +14,7 @@ struct silence {
     struct plan *plan;
     const char *why;
     unsigned depth;
-    bool ended, failed, sources;
+    bool ended, failed, sources, lookup; /* lookup: a key was asked for */
 };
 
 static void silence_free(struct silence *x)
@@ -92,7 +92,8 @@ static void answered_cb(void *arg, int status, struct job_status *st)
         return;
     }
     st->name = x->job->name; /* it may have got another one since it was started */
-    if (x->failed && st->state == JOB_RUNNING) {
+    /* A job that runs is not why its table cannot be read; one that keeps rows, not why a key has none. */
+    if ((x->failed && st->state == JOB_RUNNING) || (x->lookup && st->state_rows)) {
         tell(x);
         return;
     }
@@ -104,6 +105,7 @@ static void answered_cb(void *arg, int status, struct job_status *st)
 /* On to whoever writes what `from` reads; NULL: the reason is found. */
 static void ask(struct silence *x, const struct plan_node *from)
 {
+    x->lookup = from && from->lookup;
     if (!from) {
         tell(x);
     } else if (x->depth++ < DEPTH && find_writer(x, from)) {
@@ -135,7 +137,7 @@ void silence_begin(struct session *s, const struct job_status *st, bool ended)
     x->ended = ended;
     x->st = *st; /* of what it points to nothing is read once this returns */
     x->why = why_silent(s->p.plan, st, &x->arena, &from);
-    x->sources = from != NULL;
+    x->sources = from && !from->lookup;
     ask(x, from);
 }
 

@@ -82,6 +82,8 @@ static const char *why_scan(struct looking *l, const struct plan_node *n)
     if (uuid_is_zero(n->job) || stats_of(l, n)->rows_out)
         return NULL;
     l->from = n;
+    if (n->lookup)
+        return arena_printf(l->a, "table %s has no row with %s", n->relation, n->nkeys > 1 ? "these keys" : "this key");
     return arena_printf(l->a, "table %s is empty", n->relation);
 }
 
@@ -129,8 +131,8 @@ static const char *why_join(const struct looking *l, const struct plan_node *n, 
     if (empty)
         return arena_printf(l->a, "the join finds nothing: %s has no rows",
                             empty->relation ? empty->relation : "one side");
-    return arena_printf(l->a, "none of %llu rows found a row with an equal key on the other side of the join",
-                        (unsigned long long)left);
+    return arena_printf(l->a, "none of %llu row%s found a row with an equal key on the other side of the join",
+                        (unsigned long long)left, plural((int64_t)left));
 }
 
 /* Rows come into n and none goes out. */

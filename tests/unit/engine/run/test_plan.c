@@ -129,9 +129,42 @@ static void test_check(void **state)
     arena_fini(&a);
 }
 
+/* The keys that a scan looks up come back as they were packed; out of order, twice, or too many they are refused. */
+static void test_lookup(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct planlib pl;
+    struct plan *back;
+    struct wbuf w;
+    struct str keys[] = {STR("a"), STR("b"), STR("b")};
+    arena_init(&a);
+    wbuf_init(&w);
+    planlib_init(&pl, &a, 2);
+    struct plan_node *n = pl_scan(&pl, "T", id_of(2), 2);
+    n->lookup = true;
+    n->keys = keys;
+    n->nkeys = 2;
+    struct plan *p = planlib_done(&pl, pl_sink_query(&pl, n, -1));
+    plan_pack(p, &w);
+    assert_int_equal(plan_unpack(&back, wbuf_view(&w), &a), 0);
+    const struct plan_node *scan = back->sink->inputs[0];
+    assert_true(scan->lookup && scan->nkeys == 2);
+    assert_true(str_eq(scan->keys[0], keys[0]) && str_eq(scan->keys[1], keys[1]));
+    n->nkeys = 3;
+    refused(p, "not in order");
+    n->nkeys = PLAN_LOOKUP_KEYS + 1;
+    refused(p, "looked up");
+    n->lookup = false;
+    n->nkeys = 1;
+    refused(p, "looked up");
+    wbuf_fini(&w);
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damaged_bytes),
-                                       cmocka_unit_test(test_check)};
+                                       cmocka_unit_test(test_check), cmocka_unit_test(test_lookup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
