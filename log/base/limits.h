@@ -23,7 +23,7 @@
 #define ARENA_CHUNK_MIN 256
 #define ARENA_CHUNK_MAX 1024
 #else
-#define ARENA_CHUNK_MIN 4096
+#define ARENA_CHUNK_MIN 1024
 #define ARENA_CHUNK_MAX 262144
 #endif
 
