@@ -281,11 +281,15 @@ static int real_lock(struct disk *d, const char *path, struct file **out)
     return 0;
 }
 
-static int64_t real_free_bytes(struct disk *d, const char *path)
+static int real_space(struct disk *d, const char *path, int64_t *left, int64_t *all)
 {
     (void)d;
     struct statvfs st;
-    return statvfs(path, &st) ? -errno : (int64_t)(st.f_bavail * st.f_frsize);
+    if (statvfs(path, &st))
+        return -errno;
+    *left = (int64_t)(st.f_bavail * st.f_frsize);
+    *all = (int64_t)(st.f_blocks * st.f_frsize);
+    return 0;
 }
 
 static const struct disk_class real_class = {
@@ -307,7 +311,7 @@ static const struct disk_class real_class = {
     .exists = real_exists,
     .list = real_list,
     .lock = real_lock,
-    .free_bytes = real_free_bytes,
+    .space = real_space,
 };
 
 struct disk *disk_real(void)
@@ -365,7 +369,19 @@ int disk_list(struct disk *d, const char *dir, int (*each_cb)(void *arg, const c
 }
 
 int disk_lock(struct disk *d, const char *path, struct file **out) { return d->cls->lock(d, path, out); }
-int64_t disk_free_bytes(struct disk *d, const char *path) { return d->cls->free_bytes(d, path); }
+int64_t disk_free_bytes(struct disk *d, const char *path)
+{
+    int64_t left, all;
+    int err = d->cls->space(d, path, &left, &all);
+    return err ? err : left;
+}
+
+int64_t disk_total_bytes(struct disk *d, const char *path)
+{
+    int64_t left, all;
+    int err = d->cls->space(d, path, &left, &all);
+    return err ? err : all;
+}
 
 struct removal {
     struct disk *disk;

@@ -48,7 +48,8 @@ int disk_read_file(struct disk *d, const char *path, size_t max, char **out, siz
 int disk_write_file(struct disk *d, const char *path, const void *p, size_t n) MUST_USE;
 /* Exclusive lock on a file for this process's life; E_LOCKED if another process (or node) has it. */
 int disk_lock(struct disk *d, const char *path, struct file **out) MUST_USE;
-int64_t disk_free_bytes(struct disk *d, const char *path);
+int64_t disk_free_bytes(struct disk *d, const char *path);  /* blocking, like the rest */
+int64_t disk_total_bytes(struct disk *d, const char *path); /* of the file system that path is on */
 
 struct disk_class {
     int (*open)(struct disk *, const char *path, int flags, struct file **out);
@@ -69,7 +70,7 @@ struct disk_class {
     bool (*exists)(struct disk *, const char *path);
     int (*list)(struct disk *, const char *dir, int (*each_cb)(void *, const char *, bool), void *arg);
     int (*lock)(struct disk *, const char *path, struct file **out);
-    int64_t (*free_bytes)(struct disk *, const char *path);
+    int (*space)(struct disk *, const char *path, int64_t *left, int64_t *all);
 };
 struct disk {
     const struct disk_class *cls;

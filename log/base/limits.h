@@ -252,6 +252,11 @@
 
 /* ---- broker */
 
+/* Partitions in one answer of DescribeTopicPartitions; the rest comes with the next page. Kafka's number. */
+#define PAGE_PARTITIONS 2000
+/* Updates in one UpdateFeatures: each is compared with those before. */
+#define FEATURE_UPDATES 32
+
 #define FETCH_SESSION_PARTS_MAX 10000 /* partitions that one fetch session remembers */
 #define FETCH_PROBE_BYTES 65536       /* distance of the looks that tell whether a range of a file is in memory */
 

@@ -1,4 +1,4 @@
-/* DescribeConfigs and IncrementalAlterConfigs: settings of topics, and of this node to read. */
+/* DescribeConfigs, IncrementalAlterConfigs, AlterConfigs: settings of topics, and of this node to read. */
 #include "log/broker/request.h"
 #include "log/base/limits.h"
 #include "log/base/map.h"
@@ -134,12 +134,17 @@ static void describe_resource(struct req *r, const struct image *im, const struc
     }
 }
 
+static struct str resource_text(struct req *r, int8_t type, struct str name)
+{
+    return str_of(arena_printf(&r->arena, "%d %.*s", type, STR_ARG(name)));
+}
+
 /* A resource has some forty settings: said again it is refused, not answered again. */
 static void describe_once(struct req *r, const struct image *im, struct map *said,
                           const struct describe_configs_request_resource *ri,
                           struct describe_configs_response_resource *ro)
 {
-    struct str what = str_of(arena_printf(&r->arena, "%d %.*s", ri->resource_type, STR_ARG(ri->resource_name)));
+    struct str what = resource_text(r, ri->resource_type, ri->resource_name);
     said_add(said, &r->arena, what);
     if (said_times(said, what) == 1) {
         describe_resource(r, im, ri, ro);
@@ -171,7 +176,7 @@ void api_describe_configs(struct req *r)
     counted_release(&im->c);
 }
 
-/* ---- IncrementalAlterConfigs: one commit a resource */
+/* ---- IncrementalAlterConfigs, AlterConfigs: one commit a resource */
 
 struct alter {
     struct commit commit;
@@ -181,15 +186,25 @@ struct alter {
 };
 struct alters {
     struct req *r;
-    struct incremental_alter_configs_request *in;
-    struct incremental_alter_configs_response out;
+    const struct incremental_alter_configs_request_resource *in;
+    struct incremental_alter_configs_response_resource *out;
+    uint32_t nin;
+    struct map said; /* resources */
+    bool validate_only;
+    void (*reply)(struct alters *as);
     struct alter *items;
     uint32_t n, left;
 };
 
+static void alters_reply(struct alters *as)
+{
+    map_fini(&as->said);
+    as->reply(as);
+}
+
 static void alter_finish(struct alters *as, struct alter *al, int status)
 {
-    struct incremental_alter_configs_response_resource *ro = &as->out.responses[al->index];
+    struct incremental_alter_configs_response_resource *ro = &as->out[al->index];
     ro->error_code = err_kafka(status);
     if (status < 0)
         ro->error_message = req_text(as->r, &al->commit.diag);
@@ -202,7 +217,7 @@ static void alter_done(struct commit *c, int status)
     struct alters *as = al->all;
     alter_finish(as, al, status);
     if (--as->left == 0)
-        req_reply(as->r, &as->out);
+        alters_reply(as);
 }
 
 static bool in_list(const char *list, struct str word)
@@ -244,12 +259,16 @@ static int16_t alter_add(struct req *r, struct alter *al, const struct topic *t,
         change_set_config(&al->change, t->id, ci->name, STR_NULL);
         return K_NONE;
     }
+    if (ci->config_operation != ALTER_DELETE && !ci->value.ptr) {
+        diag_set(d, E_BAD_REQUEST, "%.*s: no value", STR_ARG(ci->name));
+        return K_INVALID_REQUEST;
+    }
     if (ci->config_operation == ALTER_SET || !known) { /* an unknown key is refused by the check of its name */
         change_set_config(&al->change, t->id, ci->name, ci->value.ptr ? ci->value : STR(""));
         return K_NONE;
     }
     bool append = ci->config_operation == ALTER_APPEND;
-    if ((!append && ci->config_operation != ALTER_SUBTRACT) || it.type != 'c' || !ci->value.ptr) {
+    if ((!append && ci->config_operation != ALTER_SUBTRACT) || it.type != 'c') {
         diag_set(d, E_BAD_CONFIG, "%s cannot be changed by operation %d", it.key, ci->config_operation);
         return K_INVALID_CONFIG;
     }
@@ -261,22 +280,46 @@ static int16_t alter_add(struct req *r, struct alter *al, const struct topic *t,
     return K_NONE;
 }
 
+/* Why a resource is not changed at all; 0: it is a topic, in *t. */
+static int16_t alter_refuse(struct alters *as, const struct image *im,
+                            const struct incremental_alter_configs_request_resource *ri, const struct topic **t,
+                            struct diag *d)
+{
+    struct map names;
+    bool twice = false;
+    if (said_times(&as->said, resource_text(as->r, ri->resource_type, ri->resource_name)) > 1) {
+        diag_set(d, E_BAD_REQUEST, "the request names this more than once");
+        return K_INVALID_REQUEST;
+    }
+    if (ri->resource_type != RES_TOPIC) {
+        diag_set(d, E_BAD_REQUEST, "settings of a server are read at its start: its configuration file has them");
+        return K_INVALID_REQUEST;
+    }
+    *t = image_topic(im, ri->resource_name);
+    if (!*t)
+        return K_UNKNOWN_TOPIC;
+    map_init(&names);
+    for (uint32_t k = 0; k < ri->configs_n; k++) {
+        said_add(&names, &as->r->arena, ri->configs[k].name);
+        twice = twice || said_times(&names, ri->configs[k].name) > 1;
+    }
+    map_fini(&names);
+    if (twice)
+        diag_set(d, E_BAD_REQUEST, "the request names a setting more than once");
+    return twice ? K_INVALID_REQUEST : K_NONE;
+}
+
 static void alter_resource(struct alters *as, const struct image *im, uint32_t i)
 {
     struct req *r = as->r;
-    const struct incremental_alter_configs_request_resource *ri = &as->in->resources[i];
-    struct incremental_alter_configs_response_resource *ro = &as->out.responses[i];
+    const struct incremental_alter_configs_request_resource *ri = &as->in[i];
+    struct incremental_alter_configs_response_resource *ro = &as->out[i];
+    const struct topic *t = NULL;
     struct diag d = {.text = ""};
     incremental_alter_configs_response_resource_init(ro);
     ro->resource_type = ri->resource_type;
     ro->resource_name = ri->resource_name;
-    const struct topic *t = ri->resource_type == RES_TOPIC ? image_topic(im, ri->resource_name) : NULL;
-    if (!t) {
-        ro->error_code = ri->resource_type == RES_TOPIC ? K_UNKNOWN_TOPIC : K_INVALID_REQUEST;
-        if (ri->resource_type != RES_TOPIC)
-            ro->error_message = STR("settings of a server are read at its start: its configuration file has them");
-        return;
-    }
+    ro->error_code = alter_refuse(as, im, ri, &t, &d);
     struct alter *al = &as->items[as->n];
     *al = (struct alter){.all = as, .index = i};
     change_init(&al->change);
@@ -290,26 +333,21 @@ static void alter_resource(struct alters *as, const struct image *im, uint32_t i
     as->n++;
 }
 
-void api_incremental_alter_configs(struct req *r)
+static void alters_run(struct alters *as, const struct image *im)
 {
-    if (REQ_DECODE(r, incremental_alter_configs_request) < 0)
-        return;
-    struct alters *as = REQ_NEW(r, struct alters);
-    as->r = r;
-    as->in = r->own;
-    incremental_alter_configs_response_init(&as->out);
-    as->out.responses = REQ_ARRAY(r, struct incremental_alter_configs_response_resource, as->in->resources_n);
-    as->out.responses_n = as->in->resources_n;
-    as->items = REQ_ARRAY(r, struct alter, as->in->resources_n);
-    struct image *im = req_image(r);
-    for (uint32_t i = 0; i < as->in->resources_n; i++)
-        alter_resource(as, im, i);
-    counted_release(&im->c);
+    struct req *r = as->r;
     struct cluster *cl = req_broker(r)->cluster;
-    for (uint32_t i = 0; i < as->n && as->in->validate_only; i++)
+    as->out = REQ_ARRAY(r, struct incremental_alter_configs_response_resource, as->nin);
+    as->items = REQ_ARRAY(r, struct alter, as->nin + 1);
+    map_init(&as->said);
+    for (uint32_t i = 0; i < as->nin; i++)
+        said_add(&as->said, &r->arena, resource_text(r, as->in[i].resource_type, as->in[i].resource_name));
+    for (uint32_t i = 0; i < as->nin; i++)
+        alter_resource(as, im, i);
+    for (uint32_t i = 0; i < as->n && as->validate_only; i++)
         alter_finish(as, &as->items[i], cluster_check(cl, &as->items[i].change, &as->items[i].commit.diag));
-    if (as->n == 0 || as->in->validate_only) {
-        req_reply(r, &as->out);
+    if (as->n == 0 || as->validate_only) {
+        alters_reply(as);
         return;
     }
     as->left = as->n;
@@ -319,4 +357,83 @@ void api_incremental_alter_configs(struct req *r)
         as->items[i].commit.done_cb = alter_done;
         cluster_commit(cl, &as->items[i].commit);
     }
+}
+
+static void incremental_reply(struct alters *as)
+{
+    struct incremental_alter_configs_response out;
+    incremental_alter_configs_response_init(&out);
+    out.responses = as->out;
+    out.responses_n = as->nin;
+    req_reply(as->r, &out);
+}
+
+void api_incremental_alter_configs(struct req *r)
+{
+    if (REQ_DECODE(r, incremental_alter_configs_request) < 0)
+        return;
+    const struct incremental_alter_configs_request *in = r->own;
+    struct alters *as = REQ_NEW(r, struct alters);
+    struct image *im = req_image(r);
+    *as = (struct alters){.r = r, .in = in->resources, .nin = in->resources_n, .validate_only = in->validate_only,
+                          .reply = incremental_reply};
+    alters_run(as, im);
+    counted_release(&im->c);
+}
+
+/* ---- AlterConfigs: the same, with what is not named set back */
+
+static bool names_setting(const struct alter_configs_request_resource *ri, const char *key)
+{
+    for (uint32_t i = 0; i < ri->configs_n; i++)
+        if (str_eq(ri->configs[i].name, str_of(key)))
+            return true;
+    return false;
+}
+
+static struct incremental_alter_configs_request_resource as_incremental(struct req *r, const struct image *im,
+                                                                        const struct alter_configs_request_resource *ri)
+{
+    const struct topic *t = ri->resource_type == RES_TOPIC ? image_topic(im, ri->resource_name) : NULL;
+    uint32_t n = ri->configs_n + (t ? t->nconfigs : 0);
+    struct incremental_alter_configs_request_resource to = {.resource_type = ri->resource_type,
+                                                            .resource_name = ri->resource_name};
+    to.configs = REQ_ARRAY(r, struct incremental_alter_configs_request_config, n);
+    for (unsigned i = 0; t && i < t->nconfigs; i++)
+        if (!names_setting(ri, t->configs[i].key))
+            to.configs[to.configs_n++] = (struct incremental_alter_configs_request_config){
+                .name = str_of(arena_strdup(&r->arena, t->configs[i].key)), .config_operation = ALTER_DELETE};
+    for (uint32_t i = 0; i < ri->configs_n; i++)
+        to.configs[to.configs_n++] = (struct incremental_alter_configs_request_config){
+            .name = ri->configs[i].name, .config_operation = ALTER_SET, .value = ri->configs[i].value};
+    return to;
+}
+
+static void whole_reply(struct alters *as)
+{
+    struct alter_configs_response out;
+    alter_configs_response_init(&out);
+    out.responses = REQ_ARRAY(as->r, struct alter_configs_response_resource, as->nin);
+    out.responses_n = as->nin;
+    for (uint32_t i = 0; i < as->nin; i++)
+        out.responses[i] = (struct alter_configs_response_resource){as->out[i].error_code, as->out[i].error_message,
+                                                                    as->out[i].resource_type, as->out[i].resource_name};
+    req_reply(as->r, &out);
+}
+
+void api_alter_configs(struct req *r)
+{
+    if (REQ_DECODE(r, alter_configs_request) < 0)
+        return;
+    const struct alter_configs_request *in = r->own;
+    struct alters *as = REQ_NEW(r, struct alters);
+    struct image *im = req_image(r);
+    struct incremental_alter_configs_request_resource *resources =
+        REQ_ARRAY(r, struct incremental_alter_configs_request_resource, in->resources_n);
+    for (uint32_t i = 0; i < in->resources_n; i++)
+        resources[i] = as_incremental(r, im, &in->resources[i]);
+    *as = (struct alters){.r = r, .in = resources, .nin = in->resources_n, .validate_only = in->validate_only,
+                          .reply = whole_reply};
+    alters_run(as, im);
+    counted_release(&im->c);
 }

@@ -94,7 +94,7 @@ static struct uuid fresh_id(struct req *r)
 
 /* ---- what is allowed: everything, until there is authorisation */
 
-static int32_t topic_operations(void)
+int32_t req_topic_operations(void)
 {
     return 1 << OP_READ | 1 << OP_WRITE | 1 << OP_CREATE | 1 << OP_DELETE | 1 << OP_ALTER | 1 << OP_DESCRIBE |
            1 << OP_DESCRIBE_CONFIGS | 1 << OP_ALTER_CONFIGS;
@@ -138,7 +138,7 @@ static void put_topic(struct req *r, const struct metadata_request *in, const st
             counted_release(&v->c);
     }
     if (in->include_topic_authorized_operations)
-        to->topic_authorized_operations = topic_operations();
+        to->topic_authorized_operations = req_topic_operations();
 }
 
 static void put_missing(const struct metadata_request_topic *ti, int16_t code, struct metadata_response_topic *to)

@@ -128,6 +128,13 @@ int16_t check_epoch(const struct view *v, int32_t current_leader_epoch);
 /* PRODUCER_FENCED is INVALID_PRODUCER_EPOCH before version `since`. */
 int16_t req_fenced(const struct req *r, int16_t code, int since);
 
+/* What is allowed on a topic, as a set of operations. */
+int32_t req_topic_operations(void);
+
+/* The one feature that a cluster can be told to use, and its only level here. */
+#define FEATURE_NAME "transaction.version"
+enum { FEATURE_LEVEL = 2 };
+
 /* Calls done(r) on the request's loop when all the views that were missing may be there. */
 struct opening;
 void req_open_parts(struct req *r, struct part *const *parts, unsigned n, void (*done)(struct req *r));

@@ -8,7 +8,8 @@
  *     name  type  [versions]  [tag N]  [rigid]  [= default]
  *     type      bool int8 int16 int32 int64 string uuid bytes records, {s} = struct s, [t] = array of a type or of struct
  *               s; the fields of s follow, one level deeper. A `?` after the type says that it may be null, `?N+` only
- *               from version N on. Records are bytes that need not be copied when they are sent (gaps)
+ *               from version N on. Records are bytes that need not be copied when they are sent (gaps). A struct s that may
+ *               be null, {s}?, has beside it whether it is there: NAME_there
  *     versions  N+, N-M or N; left out: all versions of what it stands in
  *     tag N     a tagged field; left out of the bytes while it has its default
  *     rigid     never in compact form, whatever the version (client_id of the request header alone)
@@ -128,6 +129,8 @@ static struct node *node_new(const char *owner, const char *name, struct range v
 /* What C holds as struct str. */
 static bool is_text(enum kind k) { return k == K_STRING || k == K_BYTES || k == K_RECORDS; }
 
+static bool is_optional(const struct field *f) { return f->nullable && !f->array && f->kind == K_STRUCT; }
+
 /* "[topic]?1+" -> kind, array, sub struct, nullability. */
 static void type_parse(struct field *f, char *type, const char *message, const struct node *in)
 {
@@ -154,7 +157,7 @@ static void type_parse(struct field *f, char *type, const char *message, const s
         bad("unknown type", type);
     if (f->kind == K_STRUCT)
         f->sub = node_new(message, type, f->versions, in->flexible);
-    if (f->nullable && !f->array && !is_text(f->kind))
+    if (f->nullable && !f->array && !is_text(f->kind) && f->kind != K_STRUCT)
         bad("this type cannot be null:", type);
 }
 
@@ -187,7 +190,7 @@ static struct field *field_parse(struct node *in, char *line, const char *messag
         else
             bad("unexpected", t);
     }
-    if (f->tag >= 0 && (f->versions.lo < in->flexible || f->kind == K_RECORDS))
+    if (f->tag >= 0 && (f->versions.lo < in->flexible || f->kind == K_RECORDS || is_optional(f)))
         bad("cannot be tagged:", f->name);
     if (strcmp(f->dflt, "null") == 0 && !f->nullable)
         bad("default null, but never null:", f->name);
@@ -333,6 +336,8 @@ static void write_struct(const struct node *n)
             p("    %s %s%s;\n", kinds[f->kind].ctype, f->array ? "*" : "", f->name);
         if (f->array)
             p("    uint32_t %s_n;\n", f->name);
+        if (is_optional(f))
+            p("    bool %s_there;\n", f->name);
     }
     p("};\nvoid %s_init(struct %s *m);\n", n->cname, n->cname);
 }
@@ -370,6 +375,8 @@ static void write_init(const struct node *n)
     for (int i = 0; i < n->nfields; i++) {
         const struct field *f = &n->fields[i];
         bool null = strcmp(f->dflt, "null") == 0;
+        if (is_optional(f) && !null)
+            p("    m->%s_there = true;\n", f->name);
         if (f->array && !null)
             p("    m->%s = PRIM_EMPTY_ARRAY;\n", f->name);
         else if (f->sub && !f->array)
@@ -395,7 +402,7 @@ static int node_bytes(const struct node *n, int version)
         if (f->array)
             sum += flex ? 1 : 4;
         else
-            sum += f->sub ? node_bytes(f->sub, version) : flex ? kinds[f->kind].bytes_flex : kinds[f->kind].bytes;
+            sum += is_optional(f) ? 1 : f->sub ? node_bytes(f->sub, version) : flex ? kinds[f->kind].bytes_flex : kinds[f->kind].bytes;
     }
     return sum;
 }
@@ -423,6 +430,12 @@ static void write_get_value(const struct field *f, const char *index, const char
 
 static void write_get_field(const struct node *n, const struct field *f, int indent, const char *reader)
 {
+    if (is_optional(f)) {
+        p("%*sm->%s_there = (int8_t)rbuf_u8(%s) >= 0;\n", indent, "", f->name, reader);
+        p("%*sif (m->%s_there)\n%*s", indent, "", f->name, indent + 4, "");
+        write_get_value(f, "", reader);
+        return;
+    }
     if (!f->array) {
         p("%*s", indent, "");
         write_get_value(f, "", reader);
@@ -506,6 +519,12 @@ static void write_put_value(const struct field *f, const char *index)
 
 static void write_put_field(const struct field *f, int indent)
 {
+    if (is_optional(f)) {
+        p("%*swbuf_u8(w, m->%s_there ? 1 : 0xff);\n%*sif (m->%s_there)\n%*s", indent, "", f->name, indent, "", f->name,
+          indent + 4, "");
+        write_put_value(f, "");
+        return;
+    }
     if (!f->array) {
         p("%*s", indent, "");
         write_put_value(f, "");
@@ -666,6 +685,8 @@ static void write_describe_node(const struct node *n)
           f->array ? "true" : "false", n->cname, f->name);
         if (f->array)
             p("offsetof(struct %s, %s_n), ", n->cname, f->name);
+        else if (is_optional(f))
+            p("offsetof(struct %s, %s_there), ", n->cname, f->name);
         else
             p("0, ");
         p("%s%s%s},\n", f->sub ? "&" : "", f->sub ? f->sub->cname : "NULL", f->sub ? "_describe" : "");

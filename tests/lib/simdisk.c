@@ -602,12 +602,14 @@ static int sim_lock(struct disk *d, const char *path, struct file **out)
     return err;
 }
 
-static int64_t sim_free_bytes(struct disk *d, const char *path)
+static int sim_space(struct disk *d, const char *path, int64_t *left, int64_t *all)
 {
     struct simdisk *sd = of(d);
     GUARD(sd);
     (void)path;
-    return sd->capacity < 0 ? INT64_C(1) << 40 : MAX(sd->capacity - sd->used, INT64_C(0));
+    *all = sd->capacity < 0 ? INT64_C(1) << 40 : sd->capacity;
+    *left = sd->capacity < 0 ? *all : MAX(sd->capacity - sd->used, INT64_C(0));
+    return 0;
 }
 
 /* ---- the end of a process or of a machine */
@@ -725,7 +727,7 @@ static const struct disk_class sim_class = {
     .exists = sim_exists,
     .list = sim_list,
     .lock = sim_lock,
-    .free_bytes = sim_free_bytes,
+    .space = sim_space,
 };
 
 struct simdisk *simdisk_new(uint64_t seed)

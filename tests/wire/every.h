@@ -35,4 +35,13 @@ void do_list_transactions(int version);
 void do_add_offsets_to_txn(int version);
 void do_txn_offset_commit(int version);
 
+void do_describe_configs(int version);
+void do_incremental_alter_configs(int version);
+void do_alter_configs(int version);
+void do_describe_log_dirs(int version);
+void do_elect_leaders(int version);
+void do_list_config_resources(int version);
+void do_describe_topic_partitions(int version);
+void do_update_features(int version);
+
 #endif

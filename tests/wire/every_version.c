@@ -127,44 +127,6 @@ static void do_create_partitions(int version)
     assert_int_equal(out->results[0].error_code, err_kafka(E_BAD_PARTITIONS));
 }
 
-static void do_describe_configs(int version)
-{
-    struct describe_configs_request in;
-    struct str one = STR("retention.ms");
-    struct describe_configs_request_resource r[2] = {
-        {.resource_type = 2, .resource_name = STR("every"), .configuration_keys = &one, .configuration_keys_n = 1},
-        {.resource_type = 4, .resource_name = STR("1")},
-    };
-    describe_configs_request_init(&in);
-    in.resources = r;
-    in.resources_n = 2;
-    in.include_synonyms = true;
-    in.include_documentation = true;
-    const struct describe_configs_response *out = every_call(32, version, &in);
-    assert_int_equal(out->results_n, 2);
-    assert_int_equal(out->results[0].error_code, 0);
-    assert_int_equal(out->results[0].configs_n, 1);
-    assert_true(str_eq(out->results[0].configs[0].value, STR("604800000")));
-    assert_int_equal(out->results[0].configs[0].synonyms_n, 1);
-    assert_true(out->results[1].configs_n > 10);
-}
-
-static void do_alter_configs(int version)
-{
-    struct incremental_alter_configs_request in;
-    struct incremental_alter_configs_request_config c = {.name = STR("max.message.bytes"), .value = STR("2000000")};
-    struct incremental_alter_configs_request_resource r = {
-        .resource_type = 2, .resource_name = STR("grows"), .configs = &c, .configs_n = 1};
-    incremental_alter_configs_request_init(&in);
-    in.resources = &r;
-    in.resources_n = 1;
-    const struct incremental_alter_configs_response *out = every_call(44, version, &in);
-    assert_int_equal(out->responses[0].error_code, 0);
-    c.value = STR("many");
-    out = every_call(44, version, &in);
-    assert_int_equal(out->responses[0].error_code, err_kafka(E_BAD_CONFIG));
-}
-
 static struct str a_batch(struct wbuf *w)
 {
     struct recbatch_builder b;
@@ -356,7 +318,7 @@ static const struct {
 } rows[] = {
     {18, 0, do_api_versions},      {3, 0, do_metadata},          {19, 2, do_create_topics},
     {20, 1, do_delete_topics},     {37, 0, do_create_partitions}, {32, 1, do_describe_configs},
-    {44, 0, do_alter_configs},     {0, 3, do_produce},           {1, 4, do_fetch},
+    {44, 0, do_incremental_alter_configs},     {0, 3, do_produce},           {1, 4, do_fetch},
     {2, 1, do_list_offsets},       {23, 2, do_offset_for_leader_epoch}, {22, 0, do_init_producer_id},
     {21, 0, do_delete_records},    {60, 0, do_describe_cluster}, {10, 0, do_find_coordinator},
     {24, 0, do_add_partitions_to_txn}, {26, 0, do_end_txn},
@@ -365,6 +327,8 @@ static const struct {
     {25, 0, do_add_offsets_to_txn}, {8, 2, do_offset_commit},      {9, 1, do_offset_fetch},      {47, 0, do_offset_delete},
     {11, 0, do_join_group},        {12, 0, do_heartbeat},        {13, 0, do_leave_group},
     {14, 0, do_sync_group},        {15, 0, do_describe_groups},  {16, 0, do_list_groups},
+    {33, 0, do_alter_configs},     {35, 1, do_describe_log_dirs}, {43, 0, do_elect_leaders},
+    {57, 0, do_update_features},   {74, 0, do_list_config_resources}, {75, 0, do_describe_topic_partitions},
     {42, 0, do_delete_groups},     {28, 0, do_txn_offset_commit},
 };
 

@@ -20,7 +20,7 @@ struct describe_field {
     const char *name;
     enum describe_kind kind;
     bool array;
-    size_t offset, count_offset; /* of the field, and of NAME_n */
+    size_t offset, count_offset; /* of the field, and of NAME_n or NAME_there; 0: it has neither */
     const struct describe_struct *sub;
 };
 struct describe_struct {

@@ -67,6 +67,8 @@ static void fill_struct(char *m, const struct describe_struct *s, struct arena *
         if (random_chance(&rnd, 0.2))
             continue; /* the default */
         if (!f->array) {
+            if (f->count_offset)
+                m[f->count_offset] = n > 0;
             fill_value(m + f->offset, f, a);
             continue;
         }

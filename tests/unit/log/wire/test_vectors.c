@@ -113,6 +113,10 @@ static size_t value_size(const struct describe_field *f)
 static void build_field(char *m, const struct describe_field *f, const struct json *j, struct arena *a)
 {
     char *at = m + f->offset;
+    if (!f->array && f->count_offset)
+        *(bool *)(void *)(m + f->count_offset) = j->kind != JSON_NULL;
+    if (!f->array && f->count_offset && j->kind == JSON_NULL)
+        return;
     if (!f->array) {
         build_value(at, f, j, a);
         return;
@@ -170,6 +174,8 @@ static void same_struct(const char *x, const char *y, const struct describe_stru
     for (size_t i = 0; i < s->nfields; i++) {
         const struct describe_field *f = &s->fields[i];
         if (!f->array) {
+            if (f->count_offset && x[f->count_offset] != y[f->count_offset])
+                fail_msg("%s.%s: one of them is null", s->name, f->name);
             same_value(x + f->offset, y + f->offset, f);
             continue;
         }
@@ -261,7 +267,8 @@ static void check_message(const char *folder, const char *name, struct tally *t)
 
 /* Messages that Kafka's vectors leave out: most are records of its internal topics. */
 static const char *const without_vectors[] = {
-    "offset_delete_response", "offset_commit_key", "offset_commit_value", "group_metadata_key", "group_metadata_value",
+    "describe_topic_partitions_response", "offset_delete_response", "offset_commit_key", "offset_commit_value",
+    "group_metadata_key", "group_metadata_value",
     "transaction_log_key", "transaction_log_value", "describe_transactions_request", "describe_transactions_response",
 };
 
