@@ -27,6 +27,7 @@ struct produce {
     struct append_set again;
     struct produce_response_partition **again_where;
     unsigned *again_part; /* place in call.parts */
+    bool room; /* on the disk */
 };
 
 enum { IMPLICIT_ADD = 12, TELLS_ABORTABLE = 11 }; /* versions */
@@ -289,6 +290,8 @@ static void produce_topic(struct req *r, struct produce *pr, uint32_t i)
         unsigned n = pr->set.n;
         if (code)
             refuse(r, pr, po, code, NULL);
+        else if (!pr->room)
+            refuse(r, pr, po, err_kafka(E_FULL), "the disk has less free than weir.disk.reserve.bytes");
         else if (judge(r, pr, t, pi->records, &pr->set.items[n], po, &pr->built[n])) {
             pr->where[n] = po;
             pr->topic[n] = t;
@@ -314,6 +317,7 @@ void api_produce(struct req *r)
     pr->where = REQ_ARRAY(r, struct produce_response_partition *, n);
     pr->topic = REQ_ARRAY(r, const struct topic *, n);
     pr->txn_producer = -1;
+    pr->room = reserve_take(&r->desk->reserve, r->frame->len);
     pr->place.go_cb = produce_go;
     pr->built = REQ_ARRAY(r, struct buf *, n);
     pr->im = req_image(r);

@@ -471,6 +471,7 @@ static void desk_init(struct desk *desk, struct broker *b, struct loop *loop)
     list_init(&desk->spare);
     wbuf_init(&desk->out);
     map_init(&desk->lines);
+    reserve_init(&desk->reserve, b, loop);
 }
 
 static void desk_fini(struct desk *desk)

@@ -5,6 +5,7 @@
 #include "log/broker/broker.h"
 #include "log/base/limits.h"
 #include "log/broker/line.h"
+#include "log/broker/reserve.h"
 #include "log/wire/wire.h"
 
 struct desk;
@@ -52,6 +53,7 @@ struct broker {
     struct desk *desks;
     int32_t node_id;
     char cluster_id[UUID_TEXT];
+    _Atomic bool disk_low; /* reserve.h */
 };
 
 /* One shard's part of the broker. */
@@ -63,6 +65,7 @@ struct desk {
     struct list reqs, spare; /* req.desk_link */
     unsigned nspare;
     struct wbuf out;
+    struct reserve reserve;
     struct map lines; /* of transactional producers: line.h */
 };
 

@@ -14,7 +14,7 @@ fail() { echo "FAILED: $*"; tail -5 server.log; exit 1; }
 
 start() {
     "$WEIR" server --data "$mnt/data" --listen "${at:-127.0.0.1:0}" --set weir.wal.bytes=1048576 --set log.segment.bytes=2097152 \
-        --set weir.shards=2 >ready.txt 2>>server.log &
+        --set weir.shards=2 --set weir.disk.reserve.bytes=0 >ready.txt 2>>server.log &
     server=$!
     for _ in $(seq 100); do grep -q ready ready.txt && break; sleep 0.05; done
     at=$(sed -n 's/.*listen=\([^ ,]*\).*/\1/p' ready.txt)

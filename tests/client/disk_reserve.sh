@@ -1,0 +1,35 @@
+#!/bin/bash
+# Below its reserve of free disk the server refuses Produce, with a reason; reads, deletes and commits of groups go on; once
+# there is room again Produce goes on, without a restart. The reserve is set 2 GiB below what is free, and a file takes 4.
+. "$ROOT/tests/lib/server.sh"
+: >trace
+free=$(($(stat -f -c '%a * %S' .)))
+[ "$free" -gt $((6 << 30)) ] || fail "this test needs 6 GiB of free disk"
+"$WEIR" server --data data --listen 127.0.0.1:0 --set weir.disk.reserve.bytes=$((free - (2 << 30))) \
+    --set group.initial.rebalance.delay.ms=0 --set log.retention.check.interval.ms=100 >ready 2>>trace &
+server=$!
+trap 'rm -f "$PWD/ballast"' EXIT
+until grep -q ready ready; do kill -0 "$server" || fail "$(cat trace)"; sleep 0.02; done
+export WEIR_SERVER=$(sed -n 's/.*listen=\([^ ]*\).*/\1/p' ready)
+w() { timeout 60 "$WEIR" "$@"; }
+put() { echo "$1" | w produce t --quiet >/dev/null 2>said; }
+
+w topic create t >/dev/null && w topic create gone >/dev/null || fail create
+put before || fail "there is room: $(cat said)"
+fallocate -l 4G ballast || fail "no 4 GiB for a file"
+for _ in $(seq 50); do put more || break; sleep 0.1; done
+put more && fail "produce goes on below the reserve"
+grep -qi 'disk' said || fail "refused without saying why: $(cat said)"
+grep -q 'event=disk_low' trace || fail "the operator is not told"
+[ "$(w consume t --group g -e | head -1)" = before ] || fail "reads stopped"
+[ "$(w group describe g | awk '$1 == "t" {print $5}')" = 0 ] || fail "groups do not commit"
+w topic delete gone >/dev/null || fail "deletes stopped"
+w config set topic t retention.ms=60000 >/dev/null || fail "settings do not change"
+kill -0 "$server" || fail "the server ended"
+rm ballast
+for _ in $(seq 50); do put after && break; sleep 0.1; done
+put after || fail "there is room again: $(cat said)"
+grep -q 'event=disk_has_room' trace || fail "the operator is not told of room"
+[ "$(w consume t -e | tail -1)" = after ] || fail "what came after is not there"
+kill -TERM "$server"
+wait "$server"
