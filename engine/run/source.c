@@ -25,6 +25,20 @@ static void idle_cb(struct timer *timer)
     task_rows(s->task); /* the flag is part of what a restart finds */
 }
 
+/* How long a query that is to end waits for transactions that are open at its start. Those of jobs that have committed get their
+ * markers a moment later, and whoever waited for such a job wants to see its rows; a client may keep one open for minutes. */
+enum { SETTLE_MS = 1000 };
+
+static void check_reached(struct source *s);
+
+static void settle_cb(struct timer *timer)
+{
+    struct source *s = container_of(timer, struct source, settle_timer);
+    s->stop_at = MAX(s->settled, MIN(s->stop_at, reader_end(s->reader)));
+    check_reached(s);
+    task_wake(s->task);
+}
+
 int source_find_start(struct source *s, const struct plan_node *node, struct part *part)
 {
     struct view *v = part_view(part);
@@ -59,6 +73,7 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     s->watermark_ms = pos ? pos->watermark_ms : WATERMARK_NONE;
     arena_init(&s->arena);
     timer_init(&s->idle_timer, t->loop, idle_cb);
+    timer_init(&s->settle_timer, t->loop, settle_cb);
     /* Tables hold no time back where streams carry it. */
     s->idle = pos ? pos->idle : node->table && job_graph(t->job)->streams;
     struct view *v = part_view(part);
@@ -71,7 +86,11 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     s->first = pos ? pos->first : s->offset;
     s->goal = pos ? pos->goal : job_source_known(t->job, node->store) ? s->offset : v->lso;
     if (node->until_end || node->table)
-        s->stop_at = v->lso;
+        s->stop_at = s->settled = v->lso;
+    if (node->until_end && v->high_watermark > v->lso) {
+        s->stop_at = v->high_watermark;
+        timer_start(&s->settle_timer, SETTLE_MS);
+    }
     counted_release(&v->c);
     int err = decoder_new(&s->decoder, &node->format, node->wants, node->nwants, node->table, d);
     if (err)
@@ -85,6 +104,7 @@ void source_close(struct source *s)
     if (!s->task)
         return;
     timer_stop(&s->idle_timer);
+    timer_stop(&s->settle_timer);
     if (s->reader)
         reader_close(s->reader);
     if (s->decoder)
