@@ -110,6 +110,8 @@ struct relation *relation_find(const struct image *im, struct str name, struct a
             diag_hint(d, "did you mean \"%.*s\"?", STR_ARG(best));
         else if (image_topic(im, name))
             diag_hint(d, "there is a topic of this name; CREATE STREAM or TABLE over it first");
+        else
+            diag_hint(d, "SHOW STREAMS; and SHOW TABLES; list what there is");
         return NULL;
     }
     struct relation *r = ARENA_NEW(a, struct relation);

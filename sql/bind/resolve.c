@@ -30,13 +30,43 @@ static unsigned count_matches(const struct scope *sc, const struct ast_name *qua
     return n;
 }
 
-static int no_source(const struct scope *sc, const struct ast_name *qualifier)
+/* Does a name consist of these two, as what a join makes of equal names: c_k of c and k? before null: whatever it is. */
+static bool is_joined_name(const char *name, struct str before, struct str k)
+{
+    size_t n = strlen(name);
+    return n > k.len + 1 && name[n - k.len - 1] == '_' && str_eq_nocase((struct str){name + n - k.len, k.len}, k) &&
+           (!before.ptr || str_eq_nocase((struct str){name, n - k.len - 1}, before));
+}
+
+/* "c_k" where a join named the column so: null, or what was meant by k or c.k; or "c.k", of a source, by c_k. */
+static const char *joined_name(const struct scope *sc, struct str before, struct str k)
+{
+    for (unsigned i = 0; i < sc->q->ncols; i++)
+        if (is_joined_name(sc->q->cols[i].name, before, k))
+            return sc->q->cols[i].name;
+    for (unsigned s = 0; !before.ptr && s < sc->q->nsources; s++) {
+        const struct query_source *from = &sc->q->sources[s];
+        for (unsigned i = from->first; i < from->first + from->ncols; i++) {
+            const char *both = arena_printf(sc->b->arena, "%s_%s", from->alias, sc->q->cols[i].name);
+            if (str_eq_nocase(str_of(both), k))
+                return arena_printf(sc->b->arena, "%s.%s", from->alias, sc->q->cols[i].name);
+        }
+    }
+    return NULL;
+}
+
+static int no_source(const struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name)
 {
     struct nearest near = nearest_of(qualifier->text);
     for (unsigned i = 0; i < sc->q->nsources; i++)
         nearest_add(&near, str_of(sc->q->sources[i].alias));
     bind_error(sc->b, qualifier->place, "42P01", "\"%.*s\" is not part of this FROM", STR_ARG(qualifier->text));
     struct str best = nearest_get(&near);
+    const char *joined = joined_name(sc, qualifier->text, name->text);
+    if (joined) {
+        diag_hint(sc->b->diag, "the join named this column %s", joined);
+        return E_SQL;
+    }
     if (best.ptr)
         diag_hint(sc->b->diag, "did you mean \"%.*s\"?", STR_ARG(best));
     return E_SQL;
@@ -50,7 +80,7 @@ static int no_column(const struct scope *sc, const struct ast_name *qualifier, c
         if (!qualifier->text.ptr ? sc->q->nsources == 1 : name_matches(qualifier, sc->q->sources[i].alias, false))
             only = &sc->q->sources[i];
     if (qualifier->text.ptr && !only)
-        return no_source(sc, qualifier);
+        return no_source(sc, qualifier, name);
     for (unsigned i = 0; i < sc->q->ncols; i++)
         if (in_source(sc, &sc->q->cols[i], qualifier))
             nearest_add(&near, str_of(sc->q->cols[i].name));
@@ -63,7 +93,10 @@ static int no_column(const struct scope *sc, const struct ast_name *qualifier, c
     else
         bind_error(sc->b, name->place, "42703", "no column \"%.*s\" in what FROM names", STR_ARG(name->text));
     struct str best = nearest_get(&near);
-    if (best.ptr && str_eq_nocase(best, name->text))
+    const char *joined = qualifier->text.ptr ? NULL : joined_name(sc, STR_NULL, name->text);
+    if (joined)
+        diag_hint(sc->b->diag, "did you mean %s?", joined);
+    else if (best.ptr && str_eq_nocase(best, name->text))
         diag_hint(sc->b->diag, "in quotes upper and lower case count: \"%.*s\"", STR_ARG(best));
     else if (best.ptr)
         diag_hint(sc->b->diag, "did you mean \"%.*s\"?", STR_ARG(best));

@@ -297,6 +297,10 @@ static void describe_extended(struct stmt *st, const struct relation *rel)
                               : rel->table      ? " PRIMARY KEY"
                                                 : " KEY"));
     }
+    if (rel->windowed) {
+        add_line(st, "", "WINDOWSTART BIGINT PRIMARY KEY");
+        add_line(st, "", "WINDOWEND BIGINT");
+    }
     add_line(st, "topic",
              t ? arena_printf(st->arena, "%s, %d partition%s", t->name, t->nparts, t->nparts == 1 ? "" : "s")
                : arena_printf(st->arena, "%s, which does not exist any more", rel->topic_name));

@@ -72,15 +72,61 @@ bool job_cell(const struct job_status *st, const char *column, struct arena *a, 
 }
 
 /* ---- One job. */
-static void put_sources(const struct job_status *st, struct wbuf *out)
+static const char *rows(uint64_t n) { return n == 1 ? "row" : "rows"; }
+
+/* Event time is looked at where windows are, and known from the first row of a partition on. */
+static bool knows_time(const struct job_status *st, const struct plan_node *n)
+{
+    bool timed = n && n->window_size_ms > 0;
+    for (unsigned i = 0; n && i < n->ninputs; i++)
+        timed |= knows_time(st, n->inputs[i]);
+    for (unsigned i = 0; !n && i < st->nsources; i++)
+        timed |= st->sources[i].watermark_ms != INT64_MIN;
+    return timed;
+}
+
+/* The least of those partitions that are not idle counts; if all are, time stands where the latest of them was. */
+static void put_time(const struct job_status *st, struct wbuf *out)
+{
+    const struct job_source_status *least = NULL;
+    int64_t greatest = INT64_MIN;
+    unsigned idle = 0;
+    char time[TIMESTAMP_TEXT + 1];
+    for (unsigned i = 0; i < st->nsources; i++) {
+        const struct job_source_status *src = &st->sources[i];
+        greatest = MAX(greatest, src->watermark_ms);
+        idle += src->idle;
+        if (!src->idle && (!least || src->watermark_ms < least->watermark_ms))
+            least = src;
+    }
+    int64_t at = least ? least->watermark_ms : greatest;
+    if (at != INT64_MIN)
+        wbuf_printf(out, "event time %s", time_text(at, time));
+    else if (least)
+        wbuf_printf(out, "event time not known: %s[%d] has brought no row", least->topic, (int)least->partition);
+    else
+        wbuf_str(out, STR("event time not known: no row has come"));
+    if (least && at != INT64_MIN && st->nsources > 1)
+        wbuf_printf(out, ", the least, of %s[%d]", least->topic, (int)least->partition);
+    if (idle && idle == st->nsources)
+        wbuf_str(out, STR(", all idle"));
+    else if (idle)
+        wbuf_printf(out, ", %u idle and not counted", idle);
+    wbuf_u8(out, '\n');
+}
+
+static void put_sources(const struct job_status *st, bool timed, struct wbuf *out)
 {
     char time[TIMESTAMP_TEXT + 1];
     for (unsigned i = 0; i < st->nsources; i++) {
         const struct job_source_status *src = &st->sources[i];
-        wbuf_printf(out, "  %s[%d]: offset %lld of %lld, %llu rows, watermark %s%s", src->topic, (int)src->partition,
+        wbuf_printf(out, "  %s[%d]: offset %lld of %lld, %llu %s", src->topic, (int)src->partition,
                     (long long)MAX(src->committed, 0), (long long)MAX(src->end, 0), (unsigned long long)src->rows,
-                    src->watermark_ms == INT64_MIN ? "none yet" : time_text(src->watermark_ms, time),
-                    src->idle ? ", idle" : "");
+                    rows(src->rows));
+        if (src->watermark_ms != INT64_MIN)
+            wbuf_printf(out, ", event time %s", time_text(src->watermark_ms, time));
+        if (timed && src->idle)
+            wbuf_str(out, STR(", idle"));
         if (src->decode_errors)
             wbuf_printf(out, ", %llu not decoded (the first at offset %lld: %s)",
                         (unsigned long long)src->decode_errors, (long long)src->first_error_offset, src->first_error);
@@ -90,7 +136,7 @@ static void put_sources(const struct job_status *st, struct wbuf *out)
 
 void job_describe(const struct job_status *st, const struct plan *plan, int64_t now_ms, struct wbuf *out)
 {
-    char word[32], time[TIMESTAMP_TEXT + 1];
+    char word[32];
     struct arena a;
     wbuf_printf(out, "job %s: %s", st->name, state_word(st->state, word, sizeof word));
     if (st->state == JOB_RESTORING)
@@ -98,18 +144,22 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
     if (st->why)
         wbuf_printf(out, ": %s", st->why);
     wbuf_u8(out, '\n');
-    if (st->state == JOB_PAUSED)
+    if (!st->nsources) /* it is not open */
         return;
     arena_init(&a);
-    wbuf_printf(out, "lag %lld, %.0f rows/s, %llu rows in, %llu rows out, %llu late, watermark %s\n",
-                (long long)st->lag, st->rows_per_s, (unsigned long long)st->rows_in, (unsigned long long)st->rows_out,
-                (unsigned long long)st->late_rows,
-                st->watermark_ms == INT64_MIN ? "none yet" : time_text(st->watermark_ms, time));
+    bool timed = knows_time(st, plan ? plan->sink : NULL);
+    wbuf_printf(out, "lag %lld, %.0f rows/s, %llu %s in, %llu %s out", (long long)st->lag, st->rows_per_s,
+                (unsigned long long)st->rows_in, rows(st->rows_in), (unsigned long long)st->rows_out, rows(st->rows_out));
+    if (timed)
+        wbuf_printf(out, ", %llu late", (unsigned long long)st->late_rows);
+    wbuf_u8(out, '\n');
+    if (timed)
+        put_time(st, out);
     if (backfill_text(st, word, sizeof word))
         wbuf_printf(out, "backfill %lld of %lld records (%s)\n", (long long)st->backfilled, (long long)st->backfill,
                     word);
-    wbuf_printf(out, "state %llu rows, %.1f MB; epoch %lld", (unsigned long long)st->state_rows,
-                (double)st->state_bytes / 1e6, (long long)st->epoch);
+    wbuf_printf(out, "state %llu %s, %.1f MB; epoch %lld", (unsigned long long)st->state_rows,
+                rows(st->state_rows), (double)st->state_bytes / 1e6, (long long)st->epoch);
     if (st->committed_ms > 0)
         wbuf_printf(out, ", committed %.1f s ago", (double)MAX(now_ms - st->committed_ms, 0) / 1000);
     wbuf_u8(out, '\n');
@@ -124,7 +174,7 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
         wbuf_printf(out, "%llu rows had NULL in the key they are grouped or joined by and were left out\n",
                     (unsigned long long)st->null_keys);
     wbuf_str(out, STR("sources\n"));
-    put_sources(st, out);
+    put_sources(st, timed, out);
     if (plan) {
         wbuf_str(out, STR("plan\n"));
         plan_print(plan, plan->nnodes == st->nnodes ? st->nodes : NULL, out);

@@ -36,66 +36,41 @@ static const char usage[] =
     "\n"
     "exit codes: 0 all is in place and runs, 1 a statement was refused or a job failed, 2 no connection or a lost "
     "one,\n"
-    "3 wrong usage\n";
+    "3 wrong usage or a file or folder that cannot be opened\n";
 
-enum { OPT_SERVER = 256, OPT_DATA, OPT_DEFINE, OPT_PLAN, OPT_BESIDE };
-static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
-                                             {"data", required_argument, NULL, OPT_DATA},
+enum { OPT_DEFINE = SHELL_OWN, OPT_PLAN, OPT_BESIDE };
+static const struct option long_options[] = {{"server", required_argument, NULL, SHELL_SERVER},
+                                             {"data", required_argument, NULL, SHELL_DATA},
                                              {"define", required_argument, NULL, OPT_DEFINE},
                                              {"plan", no_argument, NULL, OPT_PLAN},
                                              {"beside", no_argument, NULL, OPT_BESIDE},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
-static int wrong(const char *sentence, const char *value)
-{
-    fprintf(stderr, "weir deploy: %s%s%s\ntry: weir deploy --help\n", sentence, value ? ": " : "", value ? value : "");
-    return EXIT_USAGE;
-}
+static const struct shell_usage deploy_usage = {"weir deploy", usage};
 
 struct deploy_options {
+    struct client *c;
     const char *server, *data, *file;
 };
 
-static bool parse_options(int argc, char **argv, struct deploy_options *o, struct client *c, int *code)
+static bool take_option(void *to, int option, const char *value)
 {
-    int opt;
-    *code = EXIT_GOOD;
-    while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        switch (opt) {
-        case OPT_SERVER:
-            o->server = optarg;
-            break;
-        case OPT_DATA:
-            o->data = optarg;
-            break;
-        case OPT_DEFINE:
-            if (client_set_pair(c, true, optarg))
-                break;
-            *code = wrong("cannot make sense of this value", optarg);
-            return false;
-        case OPT_PLAN:
-            c->plan = true;
-            break;
-        case OPT_BESIDE:
-            c->beside = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return false;
-        default:
-            fputs("try: weir deploy --help\n", stderr);
-            *code = EXIT_USAGE;
-            return false;
-        }
+    struct deploy_options *o = to;
+    switch (option) {
+    case SHELL_SERVER:
+        o->server = value;
+        return true;
+    case SHELL_DATA:
+        o->data = value;
+        return true;
+    case OPT_DEFINE:
+        return client_set_pair(o->c, true, value);
+    case OPT_PLAN:
+        return o->c->plan = true;
+    default:
+        return o->c->beside = true;
     }
-    if (argc - optind != 1)
-        *code = wrong("one file of statements is needed", NULL);
-    else if (o->server && o->data)
-        *code = wrong("--server and --data exclude each other", NULL);
-    else
-        o->file = argv[optind];
-    return *code == EXIT_GOOD;
 }
 
 /* The first syntax error of the text is shown. Statements with variables are left to the server, which knows them all.
@@ -165,9 +140,14 @@ static int deploy(struct client *c, const struct deploy_options *o)
     struct wbuf text;
     struct target target;
     wbuf_init(&text);
-    int code = EXIT_STATEMENT;
-    if (shell_read(o->file, &text) && check_syntax(c, wbuf_view(&text)) &&
-        target_open(&target, o->data ? NULL : shell_server(o->server), o->data)) {
+    int code;
+    if (!shell_read(o->file, &text)) {
+        code = EXIT_USAGE;
+    } else if (!check_syntax(c, wbuf_view(&text))) {
+        code = EXIT_STATEMENT;
+    } else if (!target_open(&target, o->data ? NULL : shell_server(o->server), o->data)) {
+        code = EXIT_USAGE;
+    } else {
         xfree(c->target);
         c->target = xstrdup(target.address);
         c->mode = RENDER_BOX; /* what was done is the result */
@@ -187,12 +167,14 @@ static int deploy(struct client *c, const struct deploy_options *o)
 
 int cmd_deploy(int argc, char **argv)
 {
-    struct deploy_options o = {0};
     struct client c;
+    struct deploy_options o = {.c = &c};
     int code;
     client_init(&c, "");
-    if (parse_options(argc, argv, &o, &c, &code))
-        code = deploy(&c, &o);
+    if (shell_options(argc, argv, "h", long_options, &deploy_usage, take_option, &o, &code)) {
+        o.file = argc - optind == 1 ? argv[optind] : NULL;
+        code = o.file ? deploy(&c, &o) : shell_wrong(&deploy_usage, "one file of statements is needed", NULL);
+    }
     client_fini(&c);
     return code;
 }

@@ -50,9 +50,11 @@ static const char usage[] =
     "  weir job errors hourly -n 5\n"
     "  weir job wait --data /tmp/play --for 10\n"
     "\n"
-    "exit codes: 0 good, 1 refused, failed or out of time, 2 no connection or a lost one, 3 wrong usage\n";
+    "exit codes: 0 good, 1 refused, failed or out of time, 2 no connection or a lost one, 3 wrong usage or a\n"
+    "folder that cannot be opened\n";
 
 struct job_options {
+    struct client *c;
     const char *server, *data, *errors;
     const char *as, *from;
     int64_t wait_ms, n;
@@ -267,9 +269,9 @@ static const struct verb verbs[] = {
     {"errors", NAME_MAYBE, errors},  {"skip", NAME_ONE, skip},
     {"stop", NAME_OR_ALL, pause_job}, {"start", NAME_OR_ALL, resume},       {"drop", NAME_OR_ALL, terminate}};
 
-enum { OPT_SERVER = 256, OPT_DATA, OPT_MODE, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM, OPT_ERRORS };
-static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
-                                             {"data", required_argument, NULL, OPT_DATA},
+enum { OPT_MODE = SHELL_OWN, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM, OPT_ERRORS };
+static const struct option long_options[] = {{"server", required_argument, NULL, SHELL_SERVER},
+                                             {"data", required_argument, NULL, SHELL_DATA},
                                              {"mode", required_argument, NULL, OPT_MODE},
                                              {"for", required_argument, NULL, OPT_FOR},
                                              {"all", no_argument, NULL, OPT_ALL},
@@ -279,65 +281,44 @@ static const struct option long_options[] = {{"server", required_argument, NULL,
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
-static int wrong(const char *sentence, const char *value)
+static const struct shell_usage job_usage = {"weir job", usage};
+static int wrong(const char *sentence, const char *value) { return shell_wrong(&job_usage, sentence, value); }
+
+static bool is_policy(const char *value)
 {
-    fprintf(stderr, "weir job: %s%s%s\ntry: weir job --help\n", sentence, value ? ": " : "", value ? value : "");
-    return EXIT_USAGE;
+    return str_eq_nocase(str_of(value), STR("dead-letter")) || str_eq_nocase(str_of(value), STR("skip")) ||
+           str_eq_nocase(str_of(value), STR("stop"));
 }
 
-/* 0: go on; else leave with *code. */
-static bool parse_options(int argc, char **argv, struct job_options *o, struct client *c, int *code)
+static bool take_option(void *to, int option, const char *value)
 {
-    int opt;
-    *code = EXIT_GOOD;
-    while ((opt = getopt_long(argc, argv, "hn:", long_options, NULL)) != -1) {
-        bool good = true;
-        switch (opt) {
-        case OPT_SERVER:
-            o->server = optarg;
-            break;
-        case OPT_DATA:
-            o->data = optarg;
-            break;
-        case OPT_MODE:
-            good = render_mode_parse(str_of(optarg), &c->mode);
-            break;
-        case OPT_FOR:
-            good = shell_seconds(optarg, &o->wait_ms);
-            break;
-        case OPT_AS:
-            o->as = optarg;
-            break;
-        case OPT_FROM:
-            o->from = optarg;
-            break;
-        case OPT_ERRORS:
-            o->errors = optarg;
-            good = str_eq_nocase(str_of(optarg), STR("dead-letter")) || str_eq_nocase(str_of(optarg), STR("skip")) ||
-                   str_eq_nocase(str_of(optarg), STR("stop"));
-            break;
-        case 'n':
-            good = str_to_i64(str_of(optarg), &o->n) && o->n > 0;
-            break;
-        case OPT_ALL:
-            o->all = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return false;
-        default:
-            fputs("try: weir job --help\n", stderr);
-            *code = EXIT_USAGE;
-            return false;
-        }
-        if (!good) {
-            *code = wrong("cannot make sense of this value", optarg);
-            return false;
-        }
+    struct job_options *o = to;
+    switch (option) {
+    case SHELL_SERVER:
+        o->server = value;
+        return true;
+    case SHELL_DATA:
+        o->data = value;
+        return true;
+    case OPT_MODE:
+        return render_mode_parse(str_of(value), &o->c->mode);
+    case OPT_FOR:
+        return shell_seconds(value, &o->wait_ms);
+    case OPT_AS:
+        o->as = value;
+        return true;
+    case OPT_FROM:
+        o->from = value;
+        return true;
+    case OPT_ERRORS:
+        o->errors = value;
+        return is_policy(value);
+    case 'n':
+        return str_to_i64(str_of(value), &o->n) && o->n > 0;
+    default:
+        o->all = true;
+        return true;
     }
-    if (o->server && o->data)
-        *code = wrong("--server and --data exclude each other", NULL);
-    return *code == EXIT_GOOD;
 }
 
 static bool takes(const struct verb *v, int args, const struct job_options *o)
@@ -386,14 +367,15 @@ static const struct verb *verb_of(int argc, char **argv, const struct job_option
 
 int cmd_job(int argc, char **argv)
 {
-    struct job_options o = {.wait_ms = 60000, .n = 20};
     struct client c;
+    struct job_options o = {.c = &c, .wait_ms = 60000, .n = 20};
     struct target target;
     int code;
     client_init(&c, "");
-    const struct verb *v = parse_options(argc, argv, &o, &c, &code) ? verb_of(argc, argv, &o, &code) : NULL;
+    const struct verb *v = shell_options(argc, argv, "hn:", long_options, &job_usage, take_option, &o, &code)
+                               ? verb_of(argc, argv, &o, &code) : NULL;
     if (v && !target_open(&target, o.data ? NULL : shell_server(o.server), o.data)) {
-        code = EXIT_STATEMENT;
+        code = EXIT_USAGE;
     } else if (v) {
         xfree(c.target);
         c.target = xstrdup(target.address);

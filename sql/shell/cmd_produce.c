@@ -403,7 +403,7 @@ static int run(struct produce *p)
     p->compress = compress_new();
     rc = read_all(p);
     if (!p->quiet)
-        fprintf(stderr, "%lld records appended to %s\n", (long long)p->good, p->topic);
+        fprintf(stderr, "%lld record%s appended to %s\n", (long long)p->good, p->good == 1 ? "" : "s", p->topic);
     return rc ? rc : p->code;
 }
 

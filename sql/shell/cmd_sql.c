@@ -37,25 +37,20 @@ static const char usage[] =
     "  weir sql --server localhost:9092 --mode csv -e \"SELECT * FROM delays\" > delays.csv\n"
     "  weir sql --data /tmp/play -f setup.sql\n"
     "\n"
-    "exit codes: 0 all good, 1 a statement failed (and ended the run), 2 no connection or a lost one, 3 wrong usage\n";
+    "exit codes: 0 all good, 1 a statement failed (and ended the run), 2 no connection or a lost one, 3 wrong usage, or a\n"
+    "file or folder that cannot be opened\n";
 
 struct sql_options {
+    struct client *c;
     const char *server, *data, *file;
-    char **statements;
+    const char **statements;
+    struct wbuf text; /* of the file */
     unsigned nstatements, statements_cap;
     bool quiet;
 };
 
-static int usage_error(const char *sentence, const char *value)
-{
-    fprintf(stderr, "weir sql: %s%s%s\ntry: weir sql --help\n", sentence, value ? ": " : "", value ? value : "");
-    return EXIT_USAGE;
-}
-
 enum {
-    OPT_SERVER = 256,
-    OPT_DATA,
-    OPT_MODE,
+    OPT_MODE = SHELL_OWN,
     OPT_ROWS,
     OPT_FOR,
     OPT_CAUGHT_UP,
@@ -65,8 +60,8 @@ enum {
     OPT_ECHO,
     OPT_KEEP_GOING
 };
-static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
-                                             {"data", required_argument, NULL, OPT_DATA},
+static const struct option long_options[] = {{"server", required_argument, NULL, SHELL_SERVER},
+                                             {"data", required_argument, NULL, SHELL_DATA},
                                              {"mode", required_argument, NULL, OPT_MODE},
                                              {"rows", required_argument, NULL, OPT_ROWS},
                                              {"for", required_argument, NULL, OPT_FOR},
@@ -81,72 +76,53 @@ static const struct option long_options[] = {{"server", required_argument, NULL,
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
-/* 0: go on; else leave with *code. */
-static bool parse_options(int argc, char **argv, struct sql_options *o, struct client *c, int *code)
+static const struct shell_usage sql_usage = {"weir sql", usage};
+
+static bool take_option(void *to, int option, const char *value)
 {
-    *code = EXIT_GOOD;
-    int opt;
-    while ((opt = getopt_long(argc, argv, "e:f:h", long_options, NULL)) != -1) {
-        bool good = true;
-        switch (opt) {
-        case OPT_SERVER:
-            o->server = optarg;
-            break;
-        case OPT_DATA:
-            o->data = optarg;
-            break;
-        case OPT_MODE:
-            good = render_mode_parse(str_of(optarg), &c->mode);
-            break;
-        case OPT_ROWS:
-            good = str_to_i64(str_of(optarg), &c->limit) && c->limit >= 0;
-            break;
-        case OPT_FOR:
-            good = shell_seconds(optarg, &c->for_ms);
-            break;
-        case OPT_CAUGHT_UP:
-            c->until_caught_up = true;
-            break;
-        case OPT_SET:
-            good = client_set_pair(c, false, optarg);
-            break;
-        case OPT_DEFINE:
-            good = client_set_pair(c, true, optarg);
-            break;
-        case OPT_QUIET:
-            o->quiet = true;
-            break;
-        case OPT_ECHO:
-            c->echo = true;
-            break;
-        case OPT_KEEP_GOING:
-            c->keep_going = true;
-            break;
-        case 'e':
-            VEC_PUSH(o->statements, o->nstatements, o->statements_cap) = optarg;
-            break;
-        case 'f':
-            o->file = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return false;
-        default:
-            *code = EXIT_USAGE;
-            fputs("try: weir sql --help\n", stderr);
-            return false;
-        }
-        if (!good) {
-            *code = usage_error("cannot make sense of this value", optarg);
-            return false;
-        }
+    struct sql_options *o = to;
+    switch (option) {
+    case SHELL_SERVER:
+        o->server = value;
+        return true;
+    case SHELL_DATA:
+        o->data = value;
+        return true;
+    case OPT_MODE:
+        return render_mode_parse(str_of(value), &o->c->mode);
+    case OPT_ROWS:
+        return str_to_i64(str_of(value), &o->c->limit) && o->c->limit >= 0;
+    case OPT_FOR:
+        return shell_seconds(value, &o->c->for_ms);
+    case OPT_CAUGHT_UP:
+        return o->c->until_caught_up = true;
+    case OPT_SET:
+        return client_set_pair(o->c, false, value);
+    case OPT_DEFINE:
+        return client_set_pair(o->c, true, value);
+    case OPT_QUIET:
+        return o->quiet = true;
+    case OPT_ECHO:
+        return o->c->echo = true;
+    case OPT_KEEP_GOING:
+        return o->c->keep_going = true;
+    case 'e':
+        VEC_PUSH(o->statements, o->nstatements, o->statements_cap) = value;
+        return true;
+    default:
+        o->file = value;
+        return true;
     }
+}
+
+static bool parse_options(int argc, char **argv, struct sql_options *o, int *code)
+{
+    if (!shell_options(argc, argv, "e:f:h", long_options, &sql_usage, take_option, o, code))
+        return false;
     if (optind < argc)
-        *code = usage_error("unexpected argument", argv[optind]);
-    else if (o->server && o->data)
-        *code = usage_error("--server and --data exclude each other", NULL);
+        *code = shell_wrong(&sql_usage, "unexpected argument", argv[optind]);
     else if (o->file && o->nstatements)
-        *code = usage_error("-e and -f exclude each other", NULL);
+        *code = shell_wrong(&sql_usage, "-e and -f exclude each other", NULL);
     return *code == EXIT_GOOD;
 }
 
@@ -168,24 +144,29 @@ static int run(struct client *c, const struct sql_options *o, const char *banner
     if (o->nstatements || o->file || !isatty(STDIN_FILENO)) {
         client_catch_interrupts();
         c->echo_messages = !o->quiet;
-        return o->nstatements ? run_statements(c, o) : script_run(c, o->file ? o->file : "-");
+        return o->nstatements ? run_statements(c, o)
+               : o->file      ? script_run_text(c, wbuf_view(&o->text))
+                              : script_run(c, "-");
     }
     return repl_run(c, banner);
 }
 
 int cmd_sql(int argc, char **argv)
 {
-    struct sql_options o = {0};
     struct client c;
+    struct sql_options o = {.c = &c};
     client_init(&c, "");
     int code;
-    if (!parse_options(argc, argv, &o, &c, &code))
+    wbuf_init(&o.text);
+    if (!parse_options(argc, argv, &o, &code))
+        goto out;
+    code = EXIT_USAGE; /* what the usage names cannot be opened */
+    if (o.file && !shell_read(o.file, &o.text))
         goto out;
     struct target target;
     char banner[5000];
     const char *server = o.server ? o.server : o.data ? NULL : getenv("WEIR_SERVER");
     const char *dir = o.data ? o.data : "weir-data";
-    code = EXIT_STATEMENT;
     if (!target_open(&target, server, dir))
         goto out;
     xfree(c.target);
@@ -201,6 +182,7 @@ int cmd_sql(int argc, char **argv)
     target_close(&target, isatty(STDERR_FILENO) && !o.quiet);
 out:
     client_fini(&c);
+    wbuf_fini(&o.text);
     xfree(o.statements);
     return code;
 }

@@ -233,7 +233,7 @@ static bool run_next(struct client *c, struct str text, size_t *pos, int *code)
     return leave || *code == EXIT_CONNECTION || (*code != EXIT_GOOD && !c->keep_going);
 }
 
-static int run_script_text(struct client *c, struct str text)
+int script_run_text(struct client *c, struct str text)
 {
     size_t pos = 0;
     int worst = EXIT_GOOD, code;
@@ -246,7 +246,7 @@ int script_run(struct client *c, const char *path)
 {
     struct wbuf text;
     wbuf_init(&text);
-    int code = shell_read(path, &text) ? run_script_text(c, wbuf_view(&text)) : EXIT_STATEMENT;
+    int code = shell_read(path, &text) ? script_run_text(c, wbuf_view(&text)) : EXIT_STATEMENT;
     wbuf_fini(&text);
     return code;
 }

@@ -12,6 +12,7 @@ bool command_run(struct client *c, struct str line, int *exit_code);
 bool command_is(struct str line);
 /* Runs a file of statements and commands; stops at the first error. An EXIT_ code. */
 int script_run(struct client *c, const char *path);
+int script_run_text(struct client *c, struct str text);
 
 /* Names for completion: words[] lives in the cache; refreshed when stale. */
 struct words;

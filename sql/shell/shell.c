@@ -1,5 +1,7 @@
 #include "sql/shell/shell.h"
+#include "sql/shell/client.h"
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,6 +14,40 @@ const struct shell_command *shell_commands(unsigned *n)
     };
     *n = ARRAY_LEN(commands);
     return commands;
+}
+
+int shell_wrong(const struct shell_usage *u, const char *sentence, const char *value)
+{
+    fprintf(stderr, "%s: %s%s%s\ntry: %s --help\n", u->command, sentence, value ? ": " : "", value ? value : "", u->command);
+    return EXIT_USAGE;
+}
+
+bool shell_options(int argc, char **argv, const char *letters, const struct option *names, const struct shell_usage *u,
+                   bool (*option_cb)(void *to, int option, const char *value), void *to, int *code)
+{
+    bool server = false, data = false;
+    int opt;
+    *code = EXIT_GOOD;
+    while ((opt = getopt_long(argc, argv, letters, names, NULL)) != -1) {
+        if (opt == 'h') {
+            fputs(u->text, stdout);
+            return false;
+        }
+        if (opt == '?') {
+            fprintf(stderr, "try: %s --help\n", u->command);
+            *code = EXIT_USAGE;
+            return false;
+        }
+        server |= opt == SHELL_SERVER;
+        data |= opt == SHELL_DATA;
+        if (!option_cb(to, opt, optarg)) {
+            *code = shell_wrong(u, "cannot make sense of this value", optarg);
+            return false;
+        }
+    }
+    if (server && data)
+        *code = shell_wrong(u, "--server and --data exclude each other", NULL);
+    return *code == EXIT_GOOD;
 }
 
 const char *shell_server(const char *flag)

@@ -15,6 +15,19 @@ struct shell_command {
 };
 const struct shell_command *shell_commands(unsigned *n); /* commands.def, in its order */
 
+/* ---- Options, of the commands that speak SQL. */
+struct option;
+struct shell_usage {
+    const char *command, *text; /* "weir job", what --help shows */
+};
+int shell_wrong(const struct shell_usage *u, const char *sentence, const char *value); /* says so; gives exit code 3 */
+/* getopt_long over all options (-h and --help are 'h'); option_cb takes one, false: its value makes no sense. --server and --data,
+ * wherever they are known, are SHELL_SERVER and SHELL_DATA and exclude each other. True: go on, with the arguments from optind
+ * on; else leave with *code. */
+enum { SHELL_SERVER = 256, SHELL_DATA, SHELL_OWN };
+bool shell_options(int argc, char **argv, const char *letters, const struct option *names, const struct shell_usage *u,
+                   bool (*option_cb)(void *to, int option, const char *value), void *to, int *code);
+
 /* The server asked for by --server, else by WEIR_SERVER, else 127.0.0.1:9092. */
 const char *shell_server(const char *flag);
 /* "2", "0.5", "10s" as milliseconds. */
