@@ -49,6 +49,7 @@ void checkpointing_free(struct checkpointing *c)
 
 bool checkpointing_pending(const struct checkpointing *c) { return atomic_load(&c->busy); }
 bool checkpointing_busy(const struct checkpointing *c) { return c->busy; }
+bool checkpointing_waits(const struct checkpointing *c) { return c->waits; }
 bool checkpointing_ahead(const struct checkpointing *c) { return c->upto > c->from && !c->failed; }
 bool checkpointing_due(const struct checkpointing *c, uint64_t bytes_max)
 {

@@ -26,10 +26,15 @@ enum { JOB_TXN_TIMEOUT_MS = 60000 };
 /* Waits between failures: JOB_RETRY_FIRST_US, doubling up to JOB_RETRY_MAX_US, JOB_TRIES_MAX times (about a minute). */
 enum { JOB_RETRY_FIRST_US = 100000, JOB_RETRY_MAX_US = 5000000, JOB_TRIES_MAX = 16 };
 
+/* A stop waits so long for its last epoch, and for markers that a checkpoint needs: a disk that failed may never let them be
+ * written. What was committed is not lost with it. */
+enum { JOB_PATIENCE_MS = 10000 };
+
 static void rows_cb(struct msg *m);
 static void hurry_cb(struct msg *m);
 static void tick_cb(struct timer *t);
 static void again_cb(struct timer *t);
+static void patience_cb(struct timer *t);
 static void maybe_read_all(struct job *j);
 static void step(struct job *j, enum epoch_event_kind kind, unsigned task);
 
@@ -51,6 +56,7 @@ struct job *job_new(struct engine *e, struct uuid id, struct loop *home)
     wbuf_init(&j->key);
     timer_init(&j->tick, home, tick_cb);
     timer_init(&j->again, home, again_cb);
+    timer_init(&j->patience, home, patience_cb);
     j->rows_msg.run_cb = rows_cb;
     j->hurry_msg.run_cb = hurry_cb;
     j->bootstrap_epoch = INT64_MAX;
@@ -554,9 +560,35 @@ void job_checkpointed(struct job *j)
 
 /* ---- ending */
 
+/* Is a checkpoint being written? That takes its time, but it ends. */
+static bool writes_checkpoint(const struct job *j)
+{
+    for (unsigned i = 0; i < j->ntasks; i++) {
+        const struct checkpointing *c = j->tasks[i].checkpointing;
+        if (c && checkpointing_busy(c) && !checkpointing_waits(c))
+            return true;
+    }
+    return false;
+}
+
+static void patience_cb(struct timer *t)
+{
+    struct job *j = container_of(t, struct job, patience);
+    if (!sm_is(&j->sm, J_STOPPING))
+        return;
+    if (writes_checkpoint(j)) {
+        timer_start(t, JOB_PATIENCE_MS);
+        return;
+    }
+    trace(WARN, "run", "stopped_short job=%s epoch=%" PRId64, j->def.name, j->last.epoch);
+    begin_closing(j);
+}
+
 static void stop_reading(struct job *j)
 {
     sm_move(&j->sm, J_STOPPING);
+    if (!j->query)
+        timer_start(&j->patience, JOB_PATIENCE_MS);
     for (unsigned i = 0; i < j->ntasks; i++)
         task_shut(&j->tasks[i]);
     step(j, EV_STOP, 0);
@@ -647,6 +679,7 @@ static void begin_closing(struct job *j)
     atomic_store(&j->canceled, true);
     timer_stop(&j->tick);
     timer_stop(&j->again);
+    timer_stop(&j->patience);
     if (j->txn)
         txn_cancel(j->txn);
     for (unsigned i = 0; i < j->ntasks; i++)

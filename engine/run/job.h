@@ -76,7 +76,7 @@ struct job {
 
     /* coordinator */
     struct epochs epochs;
-    struct timer tick, again;
+    struct timer tick, again, patience; /* patience: with the last epoch, and what follows it */
     uint8_t *task_epochs; /* the machine's, by task */
     struct commit_record last; /* committed; arrays complete */
     struct commit_record next;
@@ -176,6 +176,7 @@ void checkpointing_tell(const struct checkpointing *c, struct checkpointing_fact
 void checkpointing_start(struct checkpointing *c);
 void checkpointing_cancel(struct checkpointing *c); /* one that has not begun to work ends, as failed */
 bool checkpointing_busy(const struct checkpointing *c);
+bool checkpointing_waits(const struct checkpointing *c); /* for the markers of what it will take */
 bool checkpointing_ahead(const struct checkpointing *c); /* something to take, and no failure just before */
 /* DIR/state/<job>/<task>.db, or DIR/state/<job> for task NULL. */
 char *job_state_path(const struct job *j, const struct task *t, struct arena *a);

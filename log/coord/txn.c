@@ -11,7 +11,8 @@
 #include "log/coord/txn_state.h"
 
 enum {
-    MARK_RETRY_MS = 1000,
+    MARK_RETRY_MS = 1000, /* doubling up to */
+    MARK_RETRY_MAX_MS = 30000,
     /* A busy producer's next record comes sooner, and stands for the one that says that its last transaction is over. */
     COMPLETE_MS = 1000,
 };
@@ -42,7 +43,8 @@ struct txn_entry {
     struct coord_markers markers;
     struct coord_part *parts; /* names are the machine's */
     struct timer retry;
-    bool stuck; /* some had to be tried again */
+    bool stuck; /* some had to be tried again, */
+    int64_t retry_ms; /* after this time */
 };
 
 enum txn_kind { ASK_INIT, ASK_ADD, ASK_VERIFY, ASK_END, ASK_DESCRIBE };
@@ -223,7 +225,8 @@ static bool is_marked(int16_t error)
 
 static void marks_again(struct txn_entry *e)
 {
-    timer_start(&e->retry, MARK_RETRY_MS);
+    e->retry_ms = MIN(MAX(2 * e->retry_ms, (int64_t)MARK_RETRY_MS), (int64_t)MARK_RETRY_MAX_MS);
+    timer_start(&e->retry, e->retry_ms);
     for (struct list *l; (l = list_pop(&e->waiting));)
         ask_end(container_of(l, struct txn_ask, link), K_CONCURRENT_TRANSACTIONS);
 }
@@ -255,6 +258,7 @@ static void marks_begin(struct txn_entry *e)
     e->parts = xzalloc((now->nparts + 1) * sizeof *e->parts);
     for (unsigned i = 0; i < now->nparts; i++)
         e->parts[i] = (struct coord_part){.topic = str_of(now->parts[i].topic), .index = now->parts[i].index};
+    e->retry_ms = 0;
     e->markers.parts = e->parts;
     e->markers.nparts = now->nparts;
     statelog_hold(e->table->lp);

@@ -297,7 +297,10 @@ static void chunk_work(struct work *w)
 /* The end of a pass that came to nothing. */
 static void pass_failed(struct compactor *c, struct part *p, int err)
 {
-    p->clean.again_ms = loop_wall_ms(c->sh->loop) + conf_of(c)->cleaner_backoff_ms;
+    /* Each try reads all that is dirty: what fails again and again waits longer and longer. */
+    int64_t wait_ms = MIN(conf_of(c)->cleaner_backoff_ms, INT64_C(1) << 40) << MIN(p->clean.failed, 8u);
+    p->clean.failed += err != 0;
+    p->clean.again_ms = loop_wall_ms(c->sh->loop) + wait_ms;
     p->clean.off = err == E_CORRUPT;
     if (err && err != -ENOENT) /* that is retention's doing */
         trace(err == E_CORRUPT ? ERROR : WARN, "store", "compaction_failed topic=%s part=%d error=%s%s", p->name,
@@ -310,6 +313,7 @@ static void pass_finished(struct compactor *c, struct part *p)
 {
     struct pass_done d;
     pass_result(c->pass, &d);
+    p->clean.failed = 0;
     p->clean.first_dirty = d.first_dirty;
     p->clean.horizon = d.horizon;
     trace(DEBUG, "store",

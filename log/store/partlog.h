@@ -17,6 +17,7 @@ struct clean {
     int64_t first_dirty; /* below, the log is compacted */
     int64_t horizon;     /* when the last tombstone met by the last pass may go; -1: none */
     int64_t again_ms;    /* after a failure: not before this */
+    unsigned failed;     /* times in a row */
 };
 
 /* The segments of a partition, oldest first; the last one is appended to. Immutable, shared by views. */

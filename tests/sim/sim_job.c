@@ -36,6 +36,7 @@ static struct {
     bool loose;                               /* at_least_once */
     struct writer *writers[3][PARTS];
     bool created, stopped, crashed;
+    int64_t turns;
     uint64_t serial; /* of the next copied row */
     bool poisoned;   /* some records are bad: their value has 5 bytes, 'b' and a number of its own */
     uint32_t nbad;
@@ -754,6 +755,31 @@ static void fault_point(const char *name)
 }
 #endif
 
+/* The disk fails for good, or its folder is gone: the server goes on trying at an easy pace, and stops when it is told to. */
+static void stop_broken(void)
+{
+    enum { EASY = 6000 }; /* turns of loops and jobs in a second: an idle server's timers and a few tries */
+    simdisk_set_capacity(W.w.sd, -1);
+    if (roll(2))
+        MUST(disk_remove_tree(simdisk_disk(W.w.sd), "/data") == 0, "the folder cannot be removed");
+    else
+        for (int k = 0; k < SIMDISK_FAULTS; k++)
+            simdisk_set_fault(W.w.sd, (enum simdisk_fault)k, roll(2) ? 1 : 0);
+    for (uint64_t n = roll(6); n > 0 && W.flying < 8; n--) {
+        produce();
+        jw_pass_ms(&W.w, (int64_t)roll(300));
+    }
+    jw_pass_ms(&W.w, (int64_t)roll(120000));
+    int64_t until = sim_now_us(W.w.sim) + 20000000, began = W.turns;
+    while (sim_now_us(W.w.sim) < until && sim_step(W.w.sim))
+        W.turns++;
+    MUST(W.turns - began < 20 * EASY, "a broken server is busy: %" PRId64 " turns in 20 seconds", W.turns - began);
+    int64_t asked = sim_now_us(W.w.sim);
+    stop_cleanly();
+    MUST(sim_now_us(W.w.sim) - asked < 30000000, "a broken server took %" PRId64 " ms to stop",
+         (sim_now_us(W.w.sim) - asked) / 1000);
+}
+
 static void live(bool faults)
 {
     boot();
@@ -823,6 +849,11 @@ static void run_seed(uint64_t seed)
         one_life();
     boot();
     settle();
+    for (uint64_t n = roll(12); n > 0; n--) {
+        produce();
+        jw_pass_ms(&W.w, (int64_t)roll(50));
+    }
+    stop_broken();
 }
 
 int main(void)

@@ -846,10 +846,34 @@ static void test_output_too_large(void **state)
     arena_fini(&a);
 }
 
+/* A stop ends soon, whichever write or sync of what it still has to do is the first that fails. */
+static void test_stops_on_a_broken_disk(void **state)
+{
+    for (unsigned nth = 1; nth <= 60; nth++) {
+        if (nth > 1)
+            setup(state);
+        put_sums(false);
+        jw_pass_ms(&W, 500);
+        jw_row(&W, in, 0, 1, 1, 10, false);
+        for (unsigned steps = 0; steps < nth * 5; steps++)
+            sim_step(W.sim);
+        if (nth % 3)
+            simdisk_fail_nth(W.sd, nth % 3 == 1 ? SIMDISK_EIO_SYNC : SIMDISK_EIO_WRITE, 1 + nth / 3 % 10);
+        else
+            assert_int_equal(disk_remove_tree(simdisk_disk(W.sd), "/data"), 0);
+        int64_t asked = sim_now_us(W.sim);
+        jw_stop(&W);
+        assert_true(sim_now_us(W.sim) - asked < 30000000);
+        jw_fini(&W);
+    }
+    setup(state);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(test_stops_on_a_broken_disk),
         T(test_push_query_is_quick), T(test_limit),           T(test_pull_stream), T(test_held_query),
         T(test_scan_refused),        T(test_stop_and_start),  T(test_status),      T(test_topic_deleted),
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
