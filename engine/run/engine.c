@@ -24,6 +24,7 @@ struct engine {
     struct map jobs; /* id -> struct job; loop 0 */
     struct cluster_sub sub;
     struct list awaiting; /* calls about jobs that are being stopped; loop 0 */
+    _Atomic bool is_volatile;
     bool started, stopping, subscribed;
     unsigned removing; /* folders being removed */
     void (*stopped_cb)(void *arg);
@@ -121,6 +122,9 @@ int engine_open(struct engine **out, struct broker *b, struct diag *d)
     *out = e;
     return 0;
 }
+
+void engine_set_volatile(struct engine *e, bool is_volatile) { atomic_store(&e->is_volatile, is_volatile); }
+bool engine_volatile(struct engine *e) { return atomic_load(&e->is_volatile); }
 
 bool engine_at_least_once(const struct engine *e)
 {

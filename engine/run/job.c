@@ -393,7 +393,7 @@ static void commit_flushed(void *arg, int status, int64_t base_offset, int64_t e
 static void write_record(struct job *j)
 {
     gather(j, &j->next);
-    if (j->query || !worth_a_commit(j)) {
+    if (j->query || j->is_volatile || !worth_a_commit(j)) {
         step(j, EV_RECORD, 0);
         return;
     }

@@ -36,6 +36,7 @@ struct job {
     struct uuid id;
     struct loop *home;
     struct query *query; /* NULL: a persistent job */
+    bool is_volatile;    /* engine_set_volatile */
     struct arena arena;
     struct job_def def;
     struct plan *plan;
@@ -202,6 +203,7 @@ void engine_note_memory(struct job *j, bool ends); /* home loop: at a commit, an
 bool engine_memory_full(struct job *j);
 /* Changelog ahead of a task's checkpoint that calls for the next: in memory it takes some four times as much, and most of a
  * task's share shall be left for what can be dropped. */
+bool engine_volatile(struct engine *e);
 uint64_t engine_checkpoint_bytes(const struct job *j);
 /* Finds a running job: found_cb on its home loop, or missing_cb on `back`. */
 struct job_find {

@@ -149,6 +149,7 @@ void job_begin(struct job *j)
 {
     struct diag d = {0};
     j->began_ms = loop_wall_ms(j->home);
+    j->is_volatile = !j->query && engine_volatile(j->engine);
     struct image *im = cluster_image(broker_cluster(engine_broker(j->engine)));
     int err = resolve(j, im, &d);
     counted_release(&im->c);
@@ -167,7 +168,7 @@ void job_begin(struct job *j)
     watch_parts(j, &j->changelog);
     for (unsigned i = 0; i < j->nwatches; i++)
         part_watch(j->watches[i].watch.part, &j->watches[i].watch);
-    if (!j->query)
+    if (!j->query && !j->is_volatile)
         job_init_txn(j);
     job_maybe_restore(j); /* a plan of scans alone waits for nothing */
 }

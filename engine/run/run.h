@@ -15,6 +15,10 @@ int engine_open(struct engine **out, struct broker *b, struct diag *d) MUST_USE;
 void engine_start(struct engine *e);
 void engine_stop(struct engine *e, void (*done_cb)(void *arg), void *arg);
 void engine_free(struct engine *e); /* after the loops have stopped */
+/* For measuring what commits cost: jobs that begin from now on write no changelog, no transactions, no commits and no
+ * checkpoints, and do not wait for what they write; epochs and what they emit stay as they are. Their state dies with
+ * them. Before they begin; there is no setting that says so. */
+void engine_set_volatile(struct engine *e, bool is_volatile);
 bool engine_at_least_once(const struct engine *e); /* the server's processing.guarantee, of jobs that do not say */
 
 /* What becomes of a record that cannot go on. */

@@ -37,7 +37,7 @@ enum { RECORD_ROOM = 128 }; /* of a recbatch of one record, besides key and valu
 /* Is it written outside of the epochs' transactions? */
 static bool is_loose(const struct task *t, const struct task_output *o)
 {
-    return t->job->def.at_least_once || (BUG("letters_apart") && o == &t->letterbox);
+    return !t->job->txn || t->job->def.at_least_once || (BUG("letters_apart") && o == &t->letterbox);
 }
 
 bool task_output_open(struct task *t, struct task_output *o, struct part *part)
@@ -378,7 +378,7 @@ struct flush {
 
 static void check_done(struct task *t)
 {
-    if (!t->reporting || t->flushing[t->epoch & 1] || t->fail_status || !sm_is(&t->sm, TASK_OPEN))
+    if (!t->reporting || (t->flushing[t->epoch & 1] && !t->job->is_volatile) || t->fail_status || !sm_is(&t->sm, TASK_OPEN))
         return;
     if (t->heard < t->epoch - 1) /* home's word about the epoch before is still on its way */
         return;
@@ -467,7 +467,7 @@ static void put_change(void *arg, unsigned store, struct str key, struct str val
 {
     struct task *t = arg;
     CHECK(store < 1u << 16);
-    if (t->job->query)
+    if (t->job->query || t->job->is_volatile)
         return;
     wbuf_reset(&t->key);
     changelog_key_state(t->id, t->marker_op->node->store << 16 | store, key, &t->key);

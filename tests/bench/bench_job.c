@@ -3,6 +3,11 @@
  * Prints events per second and per second of CPU time of all threads.
  * Usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits; 0: none before the end]
  *
+ * bench_job cost count|sums [records] [shards] [rounds] [ms between commits]: what exactly once costs. Each round runs the job
+ * over the same input twice, in turns first: once with commits, once without: then it writes no changelog, no
+ * transactions, no commit record and no checkpoint, and waits for no sync, but emits the same results as often
+ * (engine_set_volatile). A lap ends when all records are in a commit. Prints both laps and the medians of the ratios.
+ *
  * bench_job growth KEYS uniform|zipf [records] [shards] [MiB]: SUM(amount) per user into a table, of so many users. Every user
  * comes once, in random order; then `records` more, which are what is measured. Beyond so many MiB state is dropped and
  * read again. Then the server is stopped cleanly and started, and started again from nothing but the changelog: how long
@@ -20,6 +25,7 @@
 
 enum { PARTS = 4, TASKS = 4, USERS = 1000, MANY_USERS = 1000000 };
 enum kind { FILTER, COUNT, SUMS, GROWTH, KINDS };
+enum { ROUNDS_MAX = 99 };
 static const char *const kinds[] = {"filter", "count", "sums", "growth"};
 
 static struct {
@@ -298,6 +304,16 @@ static void status_cb(void *arg, int status, struct job_status *st)
     sem_post(&B.turn);
 }
 
+static bool gone;
+
+static void gone_cb(void *arg, int status, struct job_status *st)
+{
+    (void)arg;
+    (void)st;
+    gone = status == E_NOT_FOUND;
+    sem_post(&B.turn);
+}
+
 static bool come_to(int64_t records)
 {
     arena_reset(&now_arena);
@@ -312,6 +328,22 @@ static bool come_to(int64_t records)
 }
 
 static bool caught_up(void) { return come_to(B.records); }
+
+static void remove_job(void)
+{
+    struct change ch;
+    change_init(&ch);
+    change_remove_object(&ch, "job", B.job);
+    change_delete_topic(&ch, B.out);
+    change_delete_topic(&ch, B.changelog);
+    commit_change(&ch);
+    change_fini(&ch);
+    do {
+        clock_sleep_ms(10);
+        engine_job_status(B.e, B.job, B.loop[0], &now_arena, gone_cb, NULL);
+        sem_wait(&B.turn);
+    } while (!gone);
+}
 
 static void put_job(const struct plan *plan)
 {
@@ -331,11 +363,21 @@ static void put_job(const struct plan *plan)
     wbuf_fini(&body);
 }
 
-static void create_topics(void)
+static void create_input(void)
 {
     struct change ch;
+    B.in = (struct uuid){{0}};
     change_init(&ch);
     CHECK(change_create_topic(&ch, STR("events"), &B.in, PARTS, NULL, 0, NULL) == 0);
+    commit_change(&ch);
+    change_fini(&ch);
+}
+
+static void create_results(void)
+{
+    struct change ch;
+    B.out = B.changelog = (struct uuid){{0}};
+    change_init(&ch);
     CHECK(change_create_topic(&ch, STR("result"), &B.out, PARTS, NULL, 0, NULL) == 0);
     CHECK(change_create_topic(&ch, STR("bench-changelog"), &B.changelog, TASKS, NULL, 0, NULL) == 0);
     commit_change(&ch);
@@ -386,9 +428,8 @@ static void close_node(void)
 
 static void load_all(void)
 {
-    B.in = B.out = B.changelog = (struct uuid){{0}};
     B.job = (struct uuid){{7}};
-    create_topics();
+    create_input();
     for (made = 0; made < B.records;)
         on_loop(load_some);
     B.records = made;
@@ -401,6 +442,7 @@ static void one_round(void)
     char *dir = scratch_new();
     open_node(dir);
     load_all();
+    create_results();
     arena_init(&a);
     arena_init(&now_arena);
     planlib_init(&pl, &a, TASKS);
@@ -420,6 +462,69 @@ static void one_round(void)
     close_node();
     arena_fini(&a);
     arena_fini(&now_arena);
+    scratch_remove(dir);
+}
+
+/* ---- what exactly once costs */
+
+struct lap {
+    double wall_s, cpu_s;
+};
+
+static struct lap run_lap(bool commits, unsigned round)
+{
+    struct arena a;
+    struct planlib pl;
+    arena_init(&a);
+    arena_init(&now_arena);
+    planlib_init(&pl, &a, TASKS);
+    engine_set_volatile(B.e, !commits);
+    int64_t cpu = clock_cpu_us(), wall = clock_mono_us();
+    put_job(make_plan(&pl));
+    while (!caught_up() || now->lag > 0)
+        clock_sleep_ms(5);
+    wall = clock_mono_us() - wall;
+    cpu = clock_cpu_us() - cpu;
+    printf("%s commits=%s round=%u records=%" PRId64 " wall_s=%.3f cpu_s=%.3f per_s=%.0f per_cpu_s=%.0f out=%" PRIu64
+           " epochs=%" PRId64 "\n",
+           kinds[B.kind], commits ? "on" : "off", round, B.records, (double)wall / 1e6, (double)cpu / 1e6,
+           (double)B.records * 1e6 / (double)wall, (double)B.records * 1e6 / (double)cpu, now->rows_out, now->epoch);
+    fflush(stdout);
+    remove_job();
+    arena_fini(&a);
+    arena_fini(&now_arena);
+    return (struct lap){(double)wall / 1e6, (double)cpu / 1e6};
+}
+
+static int double_cmp(const void *pa, const void *pb)
+{
+    double a = *(const double *)pa, b = *(const double *)pb;
+    return (a > b) - (a < b);
+}
+
+static void cost(unsigned rounds)
+{
+    double by_wall[ROUNDS_MAX], by_cpu[ROUNDS_MAX];
+    char *dir = scratch_new();
+    rounds = MIN(MAX(rounds, 1u), (unsigned)ROUNDS_MAX);
+    open_node(dir);
+    load_all();
+    for (unsigned i = 0; i < rounds; i++) {
+        struct lap laps[2]; /* off, on */
+        for (unsigned k = 0; k < 2; k++) {
+            bool on = (i + k) & 1;
+            B.job.b[1]++;
+            create_results();
+            laps[on] = run_lap(on, i);
+        }
+        by_wall[i] = laps[0].wall_s / laps[1].wall_s;
+        by_cpu[i] = laps[0].cpu_s / laps[1].cpu_s;
+    }
+    qsort(by_wall, rounds, sizeof *by_wall, double_cmp);
+    qsort(by_cpu, rounds, sizeof *by_cpu, double_cmp);
+    printf("cost %s rounds=%u on_to_off_per_cpu_s=%.3f on_to_off_per_s=%.3f\n", kinds[B.kind], rounds, by_cpu[rounds / 2],
+           by_wall[rounds / 2]);
+    close_node();
     scratch_remove(dir);
 }
 
@@ -443,6 +548,7 @@ static void growth(void)
     open_node(dir);
     B.records += B.keys;
     load_all();
+    create_results();
     arena_init(&a);
     arena_init(&now_arena);
     planlib_init(&pl, &a, TASKS);
@@ -477,10 +583,16 @@ static void growth(void)
 
 int main(int argc, char **argv)
 {
+    bool costs = argc > 2 && strcmp(argv[1], "cost") == 0;
+    if (costs) {
+        argv++;
+        argc--;
+    }
     while (B.kind < KINDS && (argc < 2 || strcmp(argv[1], kinds[B.kind]) != 0))
         B.kind++;
     if (B.kind == KINDS || (B.kind == GROWTH && argc < 4)) {
         fprintf(stderr, "usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits]\n"
+                        "       bench_job cost count|sums [records] [shards] [rounds] [ms between commits]\n"
                         "       bench_job growth KEYS uniform|zipf [records] [shards] [MiB]\n");
         return 2;
     }
@@ -502,7 +614,11 @@ int main(int argc, char **argv)
     }
     if (argc > 5)
         B.conf.commit_interval_ms = B.conf.commit_interval_min_ms = atoi(argv[5]) ? atoi(argv[5]) : 3600000;
-    for (int i = argc > 4 ? atoi(argv[4]) : 1; B.kind != GROWTH && i > 0; i--)
+    if (costs && argc <= 5)
+        B.conf.commit_interval_ms = B.conf.commit_interval_min_ms = 100;
+    if (costs)
+        cost(argc > 4 ? (unsigned)atoi(argv[4]) : 3);
+    for (int i = argc > 4 ? atoi(argv[4]) : 1; !costs && B.kind != GROWTH && i > 0; i--)
         one_round();
     config_fini(&B.conf);
     sem_destroy(&B.turn);
