@@ -101,6 +101,12 @@ int sink_scan_step(struct sink_scan *s, struct needs *w, struct arena *a, size_t
 void sink_scan_load(struct sink_scan *s, struct str key, struct str value);
 void sink_scan_loaded(struct sink_scan *s, const struct need *n);
 void sink_scan_close(struct sink_scan *s);
+/* Whose store a walk fetches from: plan_node.store. */
+unsigned sink_scan_store(const struct op *sink);
+/* While restoring, of a sink whose plan node is derived: values of the aggregate's store 0, and how much of it is in the
+ * checkpoint only, in any order in which the aggregate hears of them; sink_derived once it has heard all. */
+void sink_derive(struct op *sink, struct str key, struct str value);
+void sink_derived(struct op *sink);
 /* After a restart, once restored and before the first push: a key seen in the output topic past its last committed end (the
  * record's key bytes, with window start). True: this task holds its row, and writes it again at the next marker even if it
  * did not change. False: it is not among this task's rows; if no task of the sink has it, the caller writes a tombstone

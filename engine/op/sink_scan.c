@@ -63,15 +63,31 @@ void sink_scans_note(struct topic_sink *k, struct str key, struct str before)
     }
 }
 
+unsigned sink_scan_store(const struct op *op)
+{
+    return op->node->derived ? plan_derives(op->node)->store : op->node->store;
+}
+
 void sink_scan_load(struct sink_scan *s, struct str key, struct str value)
 {
-    kv_put(s->chunk, key, value);
+    if (s->op->node->derived)
+        derive_take(s->op, key, value);
+    else
+        kv_put(s->chunk, key, value);
     wbuf_reset(&s->chunk_end);
     wbuf_str(&s->chunk_end, key);
 }
 
+static void derived_row(void *arg, struct str key, struct str row)
+{
+    struct sink_scan *s = arg;
+    kv_put(s->chunk, key, row);
+}
+
 void sink_scan_loaded(struct sink_scan *s, const struct need *n)
 {
+    if (s->op->node->derived)
+        derive_give(s->op, derived_row, s);
     s->chunk_here = true;
     s->chunk_last = n->found < n->limit;
 }
@@ -163,7 +179,7 @@ int sink_scan_step(struct sink_scan *s, struct needs *w, struct arena *a, size_t
     int err = 0;
     *over = false;
     if (!whole && !s->chunk_here) {
-        needs_range(w, op_store(s->op, 0), wbuf_view(&s->prefix), wbuf_view(&s->at), s->begun, CHUNK);
+        needs_range(w, sink_scan_store(s->op) * OP_STORES, wbuf_view(&s->prefix), wbuf_view(&s->at), s->begun, CHUNK);
         return 0;
     }
     struct str value;

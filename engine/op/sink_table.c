@@ -81,8 +81,7 @@ static struct str current_row(const struct topic_sink *k, struct str key)
     return over.len ? over : STR_NULL;
 }
 
-/* A batch of one row out of an image; in scratch, which the caller empties. */
-static struct batch *image_batch(struct op *op, struct str image, int64_t ts)
+struct batch *sink_image_batch(struct op *op, struct str image, int64_t ts)
 {
     struct topic_sink *k = op->state;
     arena_reset(&k->scratch);
@@ -218,8 +217,8 @@ static void write_row(struct netting *n, struct str image, int64_t ts)
     struct topic_sink *k = op->state;
     struct str key = wbuf_view(&n->key);
     bool gone = !image.ptr;
-    struct batch *b = image_batch(op, gone ? n->before : image, ts);
-    sink_record(op, b, 0, gone);
+    struct batch *b = sink_image_batch(op, gone ? n->before : image, ts);
+    sink_record(op, &k->of_image, b, 0, gone);
     wbuf_reset(&k->row);
     if (!gone)
         row_put(b, k->image_cols, k->image.n, 0, &k->row);
@@ -321,11 +320,11 @@ static void expire(struct netting *n)
     k->expired_ms = MAX(k->expired_ms, until);
 }
 
-static void count_state(struct op *op)
+void sink_count_state(struct op *op)
 {
     struct topic_sink *k = op->state;
     op->stats.state_rows = store_count(k->rows);
-    op->stats.state_bytes = store_bytes(k->rows) + kv_bytes(k->overlay) + store_bytes(k->expiry);
+    op->stats.state_bytes = store_bytes(k->rows) + kv_bytes(k->overlay) + store_bytes(k->expiry) + k->changed.cap;
 }
 
 void sink_net(struct op *op, struct changes *out)
@@ -345,7 +344,7 @@ void sink_net(struct op *op, struct changes *out)
         expire(&n);
     wbuf_fini(&n.key);
     k->seq = 0;
-    count_state(op);
+    sink_count_state(op);
 }
 
 static int apply_cb(void *arg, struct str key, struct str value)
@@ -359,7 +358,7 @@ void sink_apply(struct op *op)
     struct topic_sink *k = op->state;
     kv_scan(k->overlay, STR(""), apply_cb, op);
     kv_clear(k->overlay);
-    count_state(op);
+    sink_count_state(op);
 }
 
 /* ---- Restart. */
@@ -463,7 +462,7 @@ void sink_prepare(struct op *op, bool first, struct changes *out, struct needs *
     (void)out;
     struct topic_sink *k = op->state;
     struct wanting n = {.op = op, .w = w};
-    if (!k->table)
+    if (!k->table || k->derived)
         return;
     if (first) {
         wbuf_init(&n.last);
@@ -525,7 +524,7 @@ static int index_cb(void *arg, struct str key, struct str value)
     struct str image;
     size_t inner;
     CHECK(row_take(value, &ts, &image));
-    if (sink_record_key(op, image_batch(op, image, ts), 0, &inner))
+    if (sink_record_key(op, &k->of_image, sink_image_batch(op, image, ts), 0, &inner))
         kv_put(k->by_record_key, wbuf_view(&k->key), key);
     return 0;
 }

@@ -81,33 +81,33 @@ static void stream_row(struct op *op, struct batch *in, uint32_t row)
 
 /* ---- Tables. */
 
-bool sink_record_key(struct op *op, const struct batch *b, uint32_t row, size_t *inner)
+bool sink_record_key(struct op *op, const struct record_cols *c, const struct batch *b, uint32_t row, size_t *inner)
 {
     struct topic_sink *k = op->state;
     wbuf_reset(&k->key);
-    if (!encoder_key(k->enc, b, k->image_cols, row, &k->key))
+    if (!encoder_key(k->enc, b, c->image, row, &k->key))
         return false;
     *inner = k->key.len;
     if (k->windowed)
-        wbuf_be64(&k->key, (uint64_t)b->cols[k->nkey].i64[row]);
+        wbuf_be64(&k->key, (uint64_t)b->cols[c->image[k->nkey]].i64[row]);
     wbuf_room(&k->key, 1);
     return true;
 }
 
-void sink_record(struct op *op, struct batch *b, uint32_t row, bool tombstone)
+void sink_record(struct op *op, const struct record_cols *c, const struct batch *b, uint32_t row, bool tombstone)
 {
     struct topic_sink *k = op->state;
     size_t inner;
     int64_t ts = b->ts[row];
-    if (!sink_record_key(op, b, row, &inner)) {
-        unwritable(op, &k->image, b, row, "a table's row has no key");
+    if (!sink_record_key(op, c, b, row, &inner)) {
+        unwritable(op, c->schema, b, row, "a table's row has no key");
         return;
     }
     struct str value = STR_NULL;
     if (!tombstone) {
-        if (!record_time(op, &k->image, b, k->format_cols, row, &ts))
+        if (!record_time(op, c->schema, b, c->format, row, &ts))
             return;
-        value = encode_value(k, b, k->format_cols + op->node->format.nkey, row);
+        value = encode_value(k, b, c->format + op->node->format.nkey, row);
     }
     struct str key = wbuf_view(&k->key);
     op->stats.rows_out++;
@@ -118,6 +118,10 @@ static void topic_sink_push(struct op *op, unsigned input, struct batch *in)
 {
     (void)input;
     struct topic_sink *k = op->state;
+    if (k->derived) {
+        derive_push(op, in);
+        return;
+    }
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
         if (!k->table)
@@ -136,14 +140,18 @@ static void topic_sink_watermark(struct op *op, int64_t wm_ms)
 static void topic_sink_marker(struct op *op, struct changes *out)
 {
     struct topic_sink *k = op->state;
-    if (k->table)
+    if (k->derived)
+        derive_marker(op);
+    else if (k->table)
         sink_net(op, out);
 }
 
 static void topic_sink_committed(struct op *op)
 {
     struct topic_sink *k = op->state;
-    if (k->table)
+    if (k->derived)
+        derive_committed(op);
+    else if (k->table)
         sink_apply(op);
 }
 
@@ -176,6 +184,8 @@ static void lay_out(struct op *op)
     k->shown = (struct schema){n + k->windowed, ARENA_ARRAY(&k->arena, struct column, n + 1)};
     memcpy(k->shown.cols, k->image.cols, n * sizeof *k->image.cols);
     k->shown.cols[n] = (struct column){"WINDOWEND", TYPE(T_BIGINT)};
+    k->of_image = (struct record_cols){&k->image, k->image_cols, k->format_cols};
+    k->of_input = (struct record_cols){op_input(op, 0), k->input_cols, node->sink_cols};
 }
 
 static int topic_sink_open(struct op *op, struct diag *d)
@@ -196,6 +206,10 @@ static int topic_sink_open(struct op *op, struct diag *d)
     wbuf_init(&k->state_key);
     wbuf_init(&k->row);
     wbuf_init(&k->expiry_at);
+    wbuf_init(&k->held_key);
+    wbuf_init(&k->held_row);
+    wbuf_init(&k->changed);
+    k->derived = op->node->derived;
     k->robin = op->env->task_index;
     k->wm_ms = INT64_MIN;
     k->table = op->node->inputs[0]->mode != MODE_APPEND;
@@ -229,6 +243,10 @@ static void topic_sink_close(struct op *op)
     wbuf_fini(&k->state_key);
     wbuf_fini(&k->row);
     wbuf_fini(&k->expiry_at);
+    wbuf_fini(&k->held_key);
+    wbuf_fini(&k->held_row);
+    wbuf_fini(&k->changed);
+    derive_free(k->derive);
     arena_fini(&k->scratch);
     arena_fini(&k->arena);
 }

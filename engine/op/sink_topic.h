@@ -4,6 +4,12 @@
 #include "engine/op/common.h"
 #include "log/base/list.h"
 
+/* Where a row's columns stand in a batch: the image's, and the format's. */
+struct record_cols {
+    const struct schema *schema;
+    const unsigned *image, *format;
+};
+
 struct topic_sink {
     struct arena arena, scratch;
     struct encoder *enc;
@@ -31,11 +37,18 @@ struct topic_sink {
     uint64_t seq;                 /* arrival order within the epoch */
     int64_t wm_ms;
     struct wbuf state_key, row;
+    struct record_cols of_image, of_input;
+
+    /* Derived tables (sink_derive.c). */
+    bool derived, held;           /* held: a row was taken back, and the next may take its place: */
+    struct wbuf held_key, held_row;
+    struct wbuf changed;          /* what the marker has changed, until it is committed */
+    struct derive *derive;        /* NULL: not needed yet */
 };
 
 /* The record's key in k->key; *inner: its length without the window start. False: a NULL in a key that has no NULL. */
-bool sink_record_key(struct op *op, const struct batch *b, uint32_t row, size_t *inner);
-void sink_record(struct op *op, struct batch *image, uint32_t row, bool tombstone);
+bool sink_record_key(struct op *op, const struct record_cols *c, const struct batch *b, uint32_t row, size_t *inner);
+void sink_record(struct op *op, const struct record_cols *c, const struct batch *b, uint32_t row, bool tombstone);
 
 void sink_pend(struct op *op, struct batch *in, uint32_t row);
 void sink_net(struct op *op, struct changes *out);
@@ -47,6 +60,19 @@ int sink_load(struct op *op, unsigned store, struct str key, struct str value);
 void sink_loaded(struct op *op, const struct need *n);
 bool sink_evict(struct op *op, size_t steps);
 void sink_tidy(struct op *op, size_t steps);
+
+/* A batch of one row out of an image; in scratch, which the caller empties. */
+struct batch *sink_image_batch(struct op *op, struct str image, int64_t ts);
+void sink_count_state(struct op *op);
+
+/* ---- sink_derive.c */
+void derive_push(struct op *op, struct batch *in);
+void derive_marker(struct op *op);
+void derive_committed(struct op *op);
+/* Values of the aggregate's store become rows of the table: taken one after the other, given together. */
+void derive_take(struct op *op, struct str key, struct str value);
+void derive_give(struct op *op, void (*row_cb)(void *arg, struct str key, struct str row), void *arg);
+void derive_free(struct derive *d);
 
 /* ---- sink_scan.c: a committed row is about to change. */
 void sink_scans_note(struct topic_sink *k, struct str key, struct str before);

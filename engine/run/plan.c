@@ -6,7 +6,7 @@
 #include "engine/run/plan.h"
 #include "log/base/limits.h"
 
-#define PLAN_VERSION 2 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time */
+#define PLAN_VERSION 3 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time; 2 no derived sinks */
 
 /* ---- numbers */
 
@@ -31,6 +31,7 @@ static void number_nodes(struct plan *p, struct plan_node *n)
 void plan_number(struct plan *p)
 {
     p->nnodes = p->next_store = p->next_frag = 0;
+    p->sink->derived = plan_derives(p->sink) != NULL;
     number_nodes(p, p->sink);
     number_stores(p, p->sink);
 }
@@ -160,12 +161,13 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         put_uints(w, n->right_cols, n->njoin);
         break;
     case PLAN_SINK_TOPIC:
-        pack_array(w, 8);
+        pack_array(w, 9);
         put_topic(w, n);
         put_uints(w, n->sink_cols, n->format.nkey + n->format.nvalue);
         pack_int(w, n->window_start_col);
         pack_int(w, n->window_size_ms);
         pack_int(w, n->retention_ms);
+        pack_bool(w, n->derived);
         break;
     case PLAN_SINK_QUERY:
         pack_array(w, 1);
@@ -414,7 +416,7 @@ static void get_project(struct reading *rd, struct plan_node *n)
 static void get_sink_topic(struct reading *rd, struct plan_node *n)
 {
     unsigned count;
-    get_fields(rd, 8);
+    get_fields(rd, rd->version > 2 ? 9 : 8);
     get_topic(rd, n);
     n->sink_cols = get_uints(rd, &count);
     if (count != n->format.nkey + n->format.nvalue)
@@ -425,6 +427,7 @@ static void get_sink_topic(struct reading *rd, struct plan_node *n)
     n->window_start_col = (int)col;
     n->window_size_ms = unpack_int(&rd->u);
     n->retention_ms = unpack_int(&rd->u);
+    n->derived = rd->version > 2 && unpack_bool(&rd->u);
 }
 
 static void get_sort(struct reading *rd, struct plan_node *n)

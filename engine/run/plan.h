@@ -95,6 +95,7 @@ struct plan_node {
     /* SINK_TOPIC: which input column is the format's i-th key, then value column; windowed: window_start column */
     unsigned *sink_cols;
     int window_start_col; /* -1 */
+    bool derived;         /* it keeps no rows of its own: plan_derives */
     /* SCAN */
     struct uuid job;
     bool lookup;       /* only the rows of `keys`: key bytes of all key columns of the table, of its window start too if one is
@@ -126,6 +127,10 @@ int plan_key_owner(const struct plan *p, struct str key);
 #define PLAN_LOOKUP_KEYS 256 /* at most, of one SCAN */
 const char *plan_kind_name(enum plan_kind k); /* FILTER */
 bool plan_node_keeps(const struct plan_node *n); /* has it a store? */
+/* The aggregate whose groups, one for one, are the rows of a table's sink, so that these need not be kept: same key in the
+ * same order, and between the two only what gives the same row whenever it is asked. NULL: there is none. plan_number
+ * decides by it; jobs of before go on as they were planned. */
+const struct plan_node *plan_derives(const struct plan_node *sink);
 #define PLAN_STORES 8192 /* numbers of stores in a job's life: 16 bits with the operator's own 3 */
 /* Numbers the nodes of a new plan, which begins with no state. */
 void plan_number(struct plan *p);

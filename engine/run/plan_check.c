@@ -236,6 +236,8 @@ static int check_sink_topic(struct checking *ck, const struct plan_node *n, cons
     }
     if (n->window_start_col >= (int)in->out.n || (n->window_start_col < 0 && f->window_size_ms > 0))
         return REFUSE(ck, n, "its window start is out of range");
+    if (n->derived && !plan_derives(n))
+        return REFUSE(ck, n, "its rows are nobody's groups");
     return 0;
 }
 

@@ -143,6 +143,8 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
     case PLAN_SINK_TOPIC:
         wbuf_printf(w, "WRITE %s %s to topic %s", n->inputs[0]->mode == MODE_APPEND ? "stream" : "table", n->relation,
                     n->topic_name);
+        if (n->derived)
+            wbuf_str(w, STR(", rows derived from its groups"));
         break;
     case PLAN_SINK_QUERY:
         wbuf_str(w, STR("RESULT"));

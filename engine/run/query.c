@@ -385,7 +385,7 @@ static void part_step(struct scan_part *p)
     }
     p->over = p->at == p->nwalks;
     if (!err && p->fetch.needs.n) {
-        p->fetch.node = task_sink(p->sink)->node->store;
+        p->fetch.node = sink_scan_store(task_sink(p->sink));
         cold_fetch(p->sink->cold, &p->fetch);
         return;
     }

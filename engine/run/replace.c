@@ -25,7 +25,7 @@ bool plan_node_keeps(const struct plan_node *n)
     case PLAN_AGGREGATE:
         return n->phase != AGG_PARTIAL;
     case PLAN_SINK_TOPIC:
-        return n->inputs[0]->mode != MODE_APPEND;
+        return n->inputs[0]->mode != MODE_APPEND && !n->derived;
     default:
         return false;
     }
@@ -92,13 +92,13 @@ static void note(struct replacing *r, const struct plan_node *n, enum replace_fa
 {
     if (n->kind == PLAN_SOURCE)
         r->diff->sources[r->diff->nsources++] = (struct replaced){n, fate};
-    else if (plan_node_keeps(n))
+    else if (plan_node_keeps(n) || n->derived)
         r->diff->stores[r->diff->nstores++] = (struct replaced){n, fate};
 }
 
 static void fresh(struct replacing *r, struct plan_node *n)
 {
-    if (n->kind == PLAN_SOURCE || plan_node_keeps(n))
+    if (n->kind == PLAN_SOURCE || plan_node_keeps(n) || n->derived)
         n->store = r->new->next_store++;
     note(r, n, REPLACE_NEW);
 }
@@ -182,8 +182,8 @@ static void settle_sink(struct replacing *r)
 {
     struct plan_node *n = r->new->sink;
     const struct plan_node *m = r->old->sink;
-    bool table = plan_node_keeps(n), same = same_subtree(r, m, n, false);
-    if (same) {
+    bool table = n->inputs[0]->mode != MODE_APPEND, same = same_subtree(r, m, n, false);
+    if (same && (n->derived || !m->derived)) {
         take_frag(r, n, m);
         keep_all(r, n, m);
         return;

@@ -214,14 +214,29 @@ static void scan_work(struct work *w)
 
 /* ---- 2. operators */
 
+/* The sink, if its rows are this node's groups. */
+static struct op *heir_of(struct task *t, const struct plan_node *n)
+{
+    struct op *sink = task_sink(t);
+    return sink && sink->node->derived && plan_derives(sink->node) == n ? sink : NULL;
+}
+
+static int restore_value(struct task *t, struct op *op, uint32_t store, struct str key, struct str value)
+{
+    if (!op->cls->restore)
+        return E_CORRUPT;
+    int err = op->cls->restore(op, store & 0xffff, key, value);
+    struct op *heir = err || store % 8 ? NULL : heir_of(t, op->node);
+    if (heir)
+        sink_derive(heir, key, value);
+    return err;
+}
+
 int task_restore_value(struct task *t, uint32_t store, struct str key, struct str value)
 {
     for (unsigned i = 0; i < t->frag->nops; i++)
-        if (t->frag->ops[i]->store == store >> 16 && plan_node_keeps(t->frag->ops[i])) {
-            if (!t->ops[i]->cls->restore)
-                return E_CORRUPT;
-            return t->ops[i]->cls->restore(t->ops[i], store & 0xffff, key, value);
-        }
+        if (t->frag->ops[i]->store == store >> 16 && plan_node_keeps(t->frag->ops[i]))
+            return restore_value(t, t->ops[i], store, key, value);
     return store >> 16 < t->job->plan->next_store ? 0 : E_CORRUPT; /* of a version before this one */
 }
 
@@ -266,7 +281,8 @@ static bool is_wanted_whole(const struct task_restore *tr, const struct op *op)
 {
     const struct job *j = tr->r->j;
     bool late = j->fresh;
-    for (unsigned i = 0; !late && op->node == j->plan->sink && i < j->last.noutputs && i < j->output.n; i++) {
+    bool shown = op->node == j->plan->sink || heir_of(tr->t, op->node);
+    for (unsigned i = 0; !late && shown && i < j->last.noutputs && i < j->output.n; i++) {
         int32_t p = j->last.outputs[i].partition;
         late = (unsigned)p < j->output.n && part_end(j->output.parts[p], false) > j->last.outputs[i].end;
     }
@@ -280,6 +296,9 @@ static int open_store(struct task_restore *tr, struct checkpoint *cp, const stru
         return 0;
     if (op->cls->opened && size->bytes > MIN(COLD_SMALL_BYTES, memory_of(tr) / 1024) && !is_wanted_whole(tr, op)) {
         op->cls->opened(op, size->store & 0xffff, size->entries);
+        struct op *heir = size->store % 8 ? NULL : heir_of(tr->t, op->node);
+        if (heir)
+            heir->cls->opened(heir, 0, size->entries);
         return 0;
     }
     return checkpoint_scan(cp, size->store, STR(""), STR(""), false, SIZE_MAX, loaded_cb, tr);
@@ -451,6 +470,8 @@ static void task_work(struct work *w)
         tr->status = part_scan(t->changelog_part, tr->from, tr->upto, changed_cb, tr);
     if (tr->status && !tr->d.text[0])
         diag_set(&tr->d, tr->status, "its state cannot be read back from the changelog: %s", err_text(tr->status));
+    if (!tr->status && task_sink(t) && task_sink(t)->node->derived)
+        sink_derived(task_sink(t));
     if (!tr->status)
         set_time(tr);
     if (!tr->status && tr->r->j->fresh)

@@ -159,7 +159,7 @@ static int restored_def(struct stmt *st, const struct object *job, const struct 
     out->created_ms = now.created_ms;
     out->beside = now.beside;
     out->savepoint = id;
-    if (plan_node_keeps(plan->sink))
+    if (plan->sink->inputs[0]->mode != MODE_APPEND)
         plan->sink->again = out->version;
     wbuf_init(&packed);
     plan_pack(plan, &packed);
