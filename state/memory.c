@@ -3,7 +3,7 @@
 
 /* The map that operators work on. Two indexes over the same pairs: a hash table with open addressing (16 bytes a slot;
  * slots are at most three quarters full, a removal moves the run back, so there are no tombstones), or a B+tree
- * (btree.c). The hash seed is fixed: the same history must scan in the same order in every run of the simulator. */
+ * (btree.c), or both: then only keys that come and go cost a way through the tree. The hash seed is fixed: the same history must scan in the same order in every run of the simulator. */
 
 enum { CAP_MIN = 8 };
 struct slot {
@@ -11,7 +11,7 @@ struct slot {
     struct pair *pair; /* NULL: free */
 };
 struct kv {
-    bool ordered;
+    bool ordered, hashed; /* which indexes there are */
     unsigned scans; /* running; nothing may change meanwhile */
     size_t count;
     struct account account;
@@ -42,9 +42,16 @@ struct kv *kv_new(bool ordered, struct budget *budget)
 {
     struct kv *kv = xzalloc(sizeof *kv);
     kv->ordered = ordered;
+    kv->hashed = !ordered;
     kv->account.budget = budget;
     kv->tree.account = &kv->account;
     return kv;
+}
+
+void kv_hash(struct kv *kv)
+{
+    CHECK(kv->count == 0);
+    kv->hashed = true;
 }
 
 /* ---- Pairs. */
@@ -69,10 +76,12 @@ static struct pair *pair_new(struct kv *kv, struct str key, struct str value)
     return p;
 }
 
+static bool pair_fits(const struct pair *p, struct str value) { return p->key_len + value.len <= p->cap; }
+
 static void pair_set(struct kv *kv, struct pair **slot, struct str value)
 {
     struct pair *p = *slot;
-    if (p->key_len + value.len > p->cap) {
+    if (!pair_fits(p, value)) {
         *slot = pair_new(kv, pair_key(p), value);
         pair_free(kv, p);
         return;
@@ -150,7 +159,7 @@ static struct str key_of(struct str key) { return key.ptr ? key : STR(""); }
 struct pair *kv_find(const struct kv *kv, struct str key)
 {
     key = key_of(key);
-    if (kv->ordered)
+    if (!kv->hashed)
         return btree_get(&kv->tree, key);
     return kv->count ? slot_find(kv, key, hash_of(key))->pair : NULL;
 }
@@ -161,18 +170,28 @@ struct str kv_get(const struct kv *kv, struct str key)
     return p ? pair_value(p) : STR_NULL;
 }
 
+static struct pair **in_tree(struct kv *kv, struct str key)
+{
+    bool added;
+    return btree_put(&kv->tree, key, &added);
+}
+
 struct pair *kv_set(struct kv *kv, struct str key, struct str value)
 {
     CHECK(!kv->scans);
     bool added;
     key = key_of(key);
-    struct pair **slot = kv->ordered ? btree_put(&kv->tree, key, &added) : table_put(kv, key, &added);
-    if (!added) {
+    struct pair **slot = kv->hashed ? table_put(kv, key, &added) : btree_put(&kv->tree, key, &added);
+    struct pair **both = kv->hashed && kv->ordered && (added || !pair_fits(*slot, value)) ? in_tree(kv, key) : NULL;
+    if (added) {
+        kv->count++;
+        *slot = pair_new(kv, key, value);
+    } else {
         pair_set(kv, slot, value);
-        return *slot;
     }
-    kv->count++;
-    return *slot = pair_new(kv, key, value);
+    if (both)
+        *both = *slot;
+    return *slot;
 }
 
 void kv_put(struct kv *kv, struct str key, struct str value) { (void)kv_set(kv, key, value); }
@@ -181,7 +200,9 @@ bool kv_remove(struct kv *kv, struct str key)
 {
     CHECK(!kv->scans);
     key = key_of(key);
-    struct pair *p = kv->ordered ? btree_remove(&kv->tree, key) : table_remove(kv, key);
+    struct pair *p = kv->ordered ? btree_remove(&kv->tree, key) : NULL;
+    if (kv->hashed)
+        p = table_remove(kv, key);
     if (!p)
         return false;
     kv->count--;
@@ -194,7 +215,7 @@ void kv_clear(struct kv *kv)
     CHECK(!kv->scans);
     if (!kv->count)
         return;
-    for (size_t i = 0; i < kv->cap; i++)
+    for (size_t i = 0; !kv->ordered && i < kv->cap; i++)
         if (kv->slots[i].pair)
             pair_free(kv, kv->slots[i].pair);
     if (kv->cap)

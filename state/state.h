@@ -22,6 +22,7 @@ void account_sub(struct account *a, size_t n);
 /* ---- A map from key bytes to value bytes. Ordered ones also scan by prefix, in byte order. */
 struct kv;
 struct kv *kv_new(bool ordered, struct budget *budget);
+void kv_hash(struct kv *kv); /* an ordered one, still empty: finds keys by hash too, for 16 to 43 bytes an entry */
 void kv_free(struct kv *kv);
 /* Value of key; .ptr NULL if absent. Borrowed until the next change of kv. */
 struct str kv_get(const struct kv *kv, struct str key);
@@ -83,6 +84,7 @@ void needs_range(struct needs *w, unsigned store, struct str prefix, struct str 
 
 struct store;
 struct store *store_new(bool ordered, const struct state_clock *clock, struct budget *budget);
+void store_hash(struct store *s); /* kv_hash */
 void store_free(struct store *s);
 void store_opened(struct store *s, int64_t cold_entries); /* the checkpoint holds so many: no longer whole, if any */
 bool store_whole(const struct store *s);                  /* nothing of it is missing in memory */

@@ -124,6 +124,8 @@ struct store *store_new(bool ordered, const struct state_clock *clock, struct bu
     return s;
 }
 
+void store_hash(struct store *s) { kv_hash(s->map); }
+
 void store_free(struct store *s)
 {
     if (!s)

@@ -216,6 +216,8 @@ static int topic_sink_open(struct op *op, struct diag *d)
     k->upsert = op->node->inputs[0]->mode == MODE_UPSERT;
     lay_out(op);
     k->rows = store_new(true, op->env->clock, op->env->memory);
+    if (k->table)
+        store_hash(k->rows);
     k->overlay = kv_new(true, op->env->memory);
     k->pending = kv_new(true, op->env->memory);
     k->expiry = store_new(true, op->env->clock, op->env->memory);
