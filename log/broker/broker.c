@@ -381,6 +381,7 @@ static int req_start(struct desk *desk, struct client *client, struct broker_cal
         list_add_tail(&client->reqs, &r->link);
         r->seq = conn_reserve(client->conn);
     }
+    counter_own_add(&desk->requests[api - apis], 1);
     if (served)
         api->handle(r);
     else
@@ -472,6 +473,7 @@ static void desk_init(struct desk *desk, struct broker *b, struct loop *loop)
     wbuf_init(&desk->out);
     map_init(&desk->lines);
     reserve_init(&desk->reserve, b, loop);
+    desk->requests = xzalloc(napis * sizeof *desk->requests);
 }
 
 static void desk_fini(struct desk *desk)
@@ -488,6 +490,7 @@ static void desk_fini(struct desk *desk)
     sessions_free(desk->sessions);
     wbuf_fini(&desk->out);
     lines_fini(&desk->lines);
+    xfree(desk->requests);
 }
 
 int broker_open(struct broker **out, const struct broker_conf *bc, struct diag *d)

@@ -4,6 +4,7 @@
 #define BROKER_REQUEST_H
 #include "log/broker/broker.h"
 #include "log/base/limits.h"
+#include "log/base/metrics.h"
 #include "log/broker/line.h"
 #include "log/broker/reserve.h"
 #include "log/wire/wire.h"
@@ -66,6 +67,7 @@ struct desk {
     unsigned nspare;
     struct wbuf out;
     struct reserve reserve;
+    struct counter *requests; /* of each API; this shard writes, anybody reads */
     struct map lines; /* of transactional producers: line.h */
 };
 

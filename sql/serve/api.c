@@ -29,8 +29,12 @@ static void request_cb(void *arg, struct http_req *req)
         answer(req, 405, STR("POST a JSON object with the member \"sql\"\n"));
     else if (str_eq(req->path, STR("/health")) && reads)
         answer(req, 200, STR("ok\n"));
+    else if (str_eq(req->path, STR("/healthz")) && reads)
+        health_answer(arg, req);
+    else if ((str_eq(req->path, STR("/readyz")) || str_eq(req->path, STR("/metrics"))) && reads)
+        health_probe(arg, req, str_eq(req->path, STR("/readyz")));
     else
-        answer(req, 404, STR("there are POST /sql and GET /health\n"));
+        answer(req, 404, STR("there are POST /sql and GET /health, /healthz, /readyz, /metrics\n"));
 }
 
 static const struct http_class http = {.request_cb = request_cb};

@@ -147,4 +147,8 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
 /* The value of a column of SHOW JOBS or SHOW QUERIES that only a running job knows; false: none of these columns. */
 bool job_cell(const struct job_status *st, const char *column, struct arena *a, struct value *out);
 
+/* health.c: whether the server lives, is ready (brief), and what it does. */
+void health_answer(struct serve *s, struct http_req *req);
+void health_probe(struct serve *s, struct http_req *req, bool brief);
+
 #endif
