@@ -109,21 +109,48 @@ static int find_versions(struct stmt *st, struct versions *v)
     return 0;
 }
 
-/* Those who read the old topic would be left with it. */
+/* What jobs took from the old topic is not what the next one holds: no place in it goes on where they are. Those who read the next
+ * version already go over with it, at whatever place they are. */
 static int check_readers(struct stmt *st, const struct versions *v)
 {
     const char *users = job_users(st, v->old, v->old->job);
-    const char *late = v->next ? job_users(st, v->next, v->next_job->id) : NULL;
     if (!v->next)
         return bind_error(&st->b, st->ast->name.place, "42P01", "\"%s\" was dropped; only DISCARD is left",
                           v->def.name);
-    if (users || late) {
+    if (users) {
         bind_error(&st->b, st->ast->name.place, "2BP01", "\"%s\" cannot be promoted: \"%s\" is read by %s", v->old->name,
-                   users ? v->old->name : v->next->name, users ? users : late);
-        diag_hint(st->b.diag, "they go on reading the topic they began with; end them first and create them again");
+                   v->old->name, users);
+        diag_hint(st->b.diag, "CREATE OR REPLACE them FROM %s first (beside keeps their rows until they are promoted): who "
+                              "reads \"%s\" goes over with it", v->next->name, v->next->name);
         return E_SQL;
     }
     return 0;
+}
+
+struct carrying {
+    struct stmt *st;
+    const struct versions *v;
+};
+
+/* A reader of the next version: the same topic, which is the relation's now. */
+static void carry_reader(void *arg, const struct object *o, const struct job_def *def)
+{
+    struct carrying *c = arg;
+    struct job_def j = *def;
+    struct wbuf w;
+    bool reads = false;
+    j.reads = ARENA_ARRAY(c->st->arena, struct uuid, j.nreads + 1);
+    for (unsigned i = 0; i < j.nreads; i++) {
+        bool is = uuid_eq(def->reads[i], c->v->next->id);
+        j.reads[i] = is ? c->v->old->id : def->reads[i];
+        reads |= is;
+    }
+    if (!reads || o == c->v->next_job)
+        return;
+    wbuf_init(&w);
+    job_def_pack(&j, &w);
+    change_put_object(stmt_change(c->st), "job", str_of(o->name), o->id, wbuf_view(&w), false);
+    wbuf_fini(&w);
 }
 
 int prepare_promote(struct stmt *st)
@@ -150,6 +177,7 @@ int prepare_promote(struct stmt *st)
     job_def_pack(&def, &w);
     change_put_object(stmt_change(st), "job", str_of(def.name), v.next_job->id, wbuf_view(&w), false);
     wbuf_fini(&w);
+    job_each(st->b.image, st->arena, carry_reader, &(struct carrying){st, &v});
     st->out->caught_up = v.next_job->id;
     stmt_message(st, "\"%s\" is now the version that was \"%s\", over topic \"%s\"; the one before has ended, its topic "
                      "\"%s\" stays",

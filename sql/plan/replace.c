@@ -174,9 +174,15 @@ void replacement_lines(struct stmt *st, const struct replacement *r, void (*line
         line_cb(arg, fate_line(st, &r->diff.stores[i]));
     for (unsigned i = 0; i < r->diff.nsources; i++)
         line_cb(arg, fate_line(st, &r->diff.sources[i]));
+    bool reads = false;
+    for (unsigned i = 0; i < r->diff.nsources; i++)
+        reads |= r->diff.sources[i].fate == REPLACE_NEW;
     if (r->diff.ndropped)
         line_cb(arg, arena_printf(st->arena, "  drop     %u store%s of the version before", r->diff.ndropped,
                                   r->diff.ndropped == 1 ? "" : "s"));
+    if (reads && r->old->table)
+        line_cb(arg, arena_printf(st->arena, "  meanwhile table %s is partly empty; its old rows stay if the new version runs "
+                                             "beside it (SET 'replace.mode' = 'beside', weir deploy --beside)", r->old->name));
 }
 
 struct lines {

@@ -153,6 +153,7 @@ struct show {
     struct live *live;
     struct arena arena;
     bool in_rows, push;
+    struct wbuf statement; /* at work */
     char why[1200]; /* the last reason for there being no rows */
     bool why_told;
     int64_t deadline_us;
@@ -290,6 +291,8 @@ static void show_answer(struct show *s, const struct answer *an)
         s->exit_code = EXIT_STATEMENT;
         break;
     case ANSWER_STATEMENT:
+        wbuf_reset(&s->statement);
+        wbuf_str(&s->statement, an->text);
         if (s->c->echo)
             printf("%s%.*s%s\n", paint(&s->c->screen, DIM), STR_ARG(an->text), paint(&s->c->screen, PLAIN));
         fflush(stdout);
@@ -297,6 +300,38 @@ static void show_answer(struct show *s, const struct answer *an)
     case ANSWER_OTHER:
         break;
     }
+}
+
+/* The plan of the query that is shown, asked for on a connection of its own, as its own is busy with rows. */
+static void ask_plan(struct show *s)
+{
+    struct client *c = s->c;
+    struct http_client *busy = c->http;
+    struct wbuf sql, plan;
+    struct arena a;
+    struct str line;
+    int got = 0;
+    wbuf_init(&sql);
+    wbuf_init(&plan);
+    arena_init(&a);
+    wbuf_str(&sql, STR("EXPLAIN "));
+    wbuf_str(&sql, wbuf_view(&s->statement));
+    c->http = NULL;
+    bool sent = send_request(c, wbuf_view(&sql)) == 0;
+    while (sent && (got = http_client_line(c->http, &line)) >= 0) {
+        struct answer an;
+        struct pollfd fd = {.fd = http_client_fd(c->http), .events = POLLIN};
+        if (got == 0 && poll(&fd, 1, 5000) <= 0)
+            break;
+        if (got && answer_read(&an, line, &a) == 0 && (an.kind == ANSWER_TEXT || an.kind == ANSWER_ERROR))
+            wbuf_printf(&plan, "%.*s%s", STR_ARG(an.text), an.kind == ANSWER_ERROR ? "\n" : "");
+    }
+    http_client_close(c->http);
+    c->http = busy;
+    live_plan(s->live, wbuf_view(&plan));
+    wbuf_fini(&sql);
+    wbuf_fini(&plan);
+    arena_fini(&a);
 }
 
 /* Keys, Ctrl-C, --for: true when the user (or the clock) wants the query to end. */
@@ -311,6 +346,8 @@ static bool wants_to_leave(struct show *s)
     for (ssize_t i = 0; i < n; i++)
         if (live_key(s->live, keys[i]))
             return true;
+    if (s->live && live_wants_plan(s->live))
+        ask_plan(s);
     return false;
 }
 
@@ -371,6 +408,7 @@ int client_run(struct client *c, struct str sql)
         return EXIT_CONNECTION;
     struct show s = {.c = c, .sql = sql};
     arena_init(&s.arena);
+    wbuf_init(&s.statement);
     render_init(&s.render, c->mode, &c->screen);
     bool ended = false;
     int code = read_answers(&s, &ended);
@@ -378,6 +416,7 @@ int client_run(struct client *c, struct str sql)
     end_rows(&s);
     render_fini(&s.render);
     arena_fini(&s.arena);
+    wbuf_fini(&s.statement);
     if (ended || code == EXIT_CONNECTION) { /* closing the connection is how a query is ended */
         http_client_close(c->http);
         c->http = NULL;

@@ -115,15 +115,18 @@ static const struct {
     {"SELECT",
      "SELECT ... FROM source [WHERE ...] [GROUP BY ...] [LIMIT n];                a pull query: what holds now\n"
      "SELECT ... FROM source [WHERE ...] [GROUP BY ...] EMIT CHANGES [LIMIT n];   a push query: goes on"},
-    {"INSERT", "INSERT INTO name (column, ...) VALUES (value, ...), ...;"},
+    {"INSERT", "INSERT INTO name [(column, ...)] VALUES (value, ...), ...;   ROWTIME may be a column"},
     {"CREATE FUNCTION", "CREATE FUNCTION name(type, ...) RETURNS type LANGUAGE C AS 'library.so', 'symbol';"},
     {"DROP", "DROP STREAM|TABLE [IF EXISTS] name [DELETE TOPIC];   DROP FUNCTION name;"},
-    {"SHOW", "SHOW STREAMS|TABLES|TOPICS|JOBS|SAVEPOINTS|FUNCTIONS|PROPERTIES|VARIABLES;"},
+    {"SHOW", "SHOW STREAMS|TABLES|TOPICS|JOBS|SAVEPOINTS|FUNCTIONS|PROPERTIES|VARIABLES;   SHOW TABLES FROM sys;\n"
+             "SHOW ERRORS [job] [LIMIT n];   bad records of jobs, newest first"},
     {"DESCRIBE", "DESCRIBE name [EXTENDED];   DESCRIBE FUNCTION name;"},
     {"EXPLAIN", "EXPLAIN statement;   EXPLAIN CREATE OR REPLACE ...;   EXPLAIN job;"},
     {"PRINT", "PRINT topic [FROM BEGINNING] [LIMIT n];"},
-    {"PAUSE", "PAUSE job|ALL;   RESUME job|ALL;   TERMINATE job|ALL;"},
-    {"PROMOTE", "PROMOTE name;   DISCARD name;   the next version that SET 'replace.mode' = 'beside'; made "
+    {"PAUSE", "PAUSE job|ALL;"},
+    {"RESUME", "RESUME job|ALL;   RESUME job WITH (ERRORS_TOLERANCE='dead-letter'|'skip'|'stop' [, SKIP='topic/partition/offset']);"},
+    {"TERMINATE", "TERMINATE job|ALL;"},
+    {"PROMOTE", "PROMOTE name;   DISCARD name;   of the next version that SET 'replace.mode' = 'beside'; made "
                 "CREATE OR REPLACE start"},
     {"SAVEPOINT", "SAVEPOINT job AS name;   RESTORE job FROM name;   SHOW SAVEPOINTS;   DROP SAVEPOINT name;"},
     {"SET", "SET 'property' = 'value';   UNSET 'property';"},
@@ -140,10 +143,13 @@ static bool help(struct client *c, const struct command *cmd, struct str arg, in
              "query.");
         return false;
     }
+    bool any = false;
     for (size_t i = 0; i < ARRAY_LEN(statements); i++)
         if (!arg.len ||
             (strlen(statements[i].name) >= arg.len && str_eq_nocase((struct str){statements[i].name, arg.len}, arg)))
-            puts(statements[i].shape);
+            puts(statements[i].shape), any = true;
+    if (!any)
+        printf("no statement begins with %.*s; \\h lists them\n", STR_ARG(arg));
     return false;
 }
 

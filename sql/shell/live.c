@@ -6,6 +6,7 @@
 
 #define FRAME_US 100000   /* between two frames */
 #define BRIGHT_US 1000000 /* a new row is bright, a retracted one fades, for this long */
+#define WIDE 120          /* columns in which status and keys stand side by side */
 #define SILENT_US 2000000 /* without a row for this long, say why */
 #define LEAVING_MAX 200   /* rows that new ones are compared with */
 #define ROWS_MAX 100000   /* rows of the live table kept; more are counted only */
@@ -25,7 +26,8 @@ struct live {
     struct screen *screen;
     struct arena arena;
     struct columns cols;
-    bool keyed, paused, dirty, typing;
+    bool keyed, paused, dirty, typing, explain;
+    struct wbuf plan; /* lines; empty: not known yet */
     enum live_mode mode;
     int sort; /* column, or -1: as they came */
     char filter[64];
@@ -61,6 +63,7 @@ struct live *live_new(struct screen *screen, const struct answer *columns, int64
     l->flow_widths = ARENA_ARRAY(&l->arena, size_t, l->cols.n + 1);
     map_init(&l->by_identity);
     wbuf_init(&l->flow);
+    wbuf_init(&l->plan);
     wbuf_init(&l->frame);
     wbuf_init(&l->old_frame);
     return l;
@@ -261,6 +264,15 @@ static void type_filter(struct live *l, char key)
         l->filter[0] = 0;
 }
 
+bool live_wants_plan(const struct live *l) { return l->explain && !l->plan.len; }
+
+void live_plan(struct live *l, struct str text)
+{
+    wbuf_reset(&l->plan);
+    wbuf_str(&l->plan, text.len ? text : STR("its plan is not known\n"));
+    l->dirty = true;
+}
+
 bool live_key(struct live *l, char key)
 {
     l->dirty = true;
@@ -275,6 +287,8 @@ bool live_key(struct live *l, char key)
         l->paused = !l->paused;
     else if (key == 'c' && l->cols.updates)
         l->mode = l->mode == LIVE_TABLE ? LIVE_CHANGES : LIVE_TABLE;
+    else if (key == 'e')
+        l->explain = !l->explain;
     else if (key == 's' && table)
         l->sort = l->sort + 1 >= (int)l->cols.n ? -1 : l->sort + 1;
     else if (key == '/' && table)
@@ -348,6 +362,49 @@ static void put_count(struct wbuf *w, double v)
         wbuf_printf(w, "%.0f", v);
 }
 
+static struct str cut_line(struct str *s)
+{
+    const char *nl = memchr(s->ptr, '\n', s->len);
+    struct str line = {s->ptr, nl ? (size_t)(nl - s->ptr) : s->len};
+    s->ptr += line.len + 1;
+    s->len -= MIN(s->len, line.len + 1);
+    return line;
+}
+
+/* Over as many lines as it takes, cut between words. */
+static void put_folded(const struct live *l, struct wbuf *w, struct str text, const char *colour)
+{
+    size_t width = (size_t)MAX(l->screen->columns, 20);
+    while (text.len) {
+        size_t n = MIN(text.len, width);
+        for (size_t i = n; n < text.len && i > width / 2; i--)
+            if (text.ptr[i] == ' ') {
+                n = i;
+                break;
+            }
+        wbuf_printf(w, "%s%.*s%s\n", paint(l->screen, colour), (int)n, text.ptr, paint(l->screen, PLAIN));
+        text = str_trim((struct str){text.ptr + n, text.len - n});
+    }
+}
+
+/* What of the plan fits on the screen, under the status line. */
+static unsigned plan_lines(const struct live *l)
+{
+    unsigned n = 0, most = l->screen->rows > 14 ? (unsigned)l->screen->rows - 12 : 3;
+    for (size_t i = 0; l->explain && i < l->plan.len; i++)
+        n += l->plan.data[i] == '\n';
+    return MIN(n, most);
+}
+
+static void put_plan(const struct live *l, struct wbuf *w)
+{
+    struct str text = wbuf_view(&l->plan);
+    for (unsigned i = plan_lines(l); i > 0; i--) {
+        struct str line = cut_line(&text);
+        wbuf_printf(w, "%s%.*s%s\n", paint(l->screen, DIM), STR_ARG(line), paint(l->screen, PLAIN));
+    }
+}
+
 static void put_status(struct live *l, struct wbuf *w, int64_t now_us, int64_t wall_ms)
 {
     int64_t s = (now_us - l->started_us) / 1000000;
@@ -364,19 +421,23 @@ static void put_status(struct live *l, struct wbuf *w, int64_t now_us, int64_t w
     if (l->progress.state_bytes)
         wbuf_printf(w, l->progress.state_bytes < 1000000 ? "  state %.1fkB" : "  state %.1fMB",
                     (double)l->progress.state_bytes / (l->progress.state_bytes < 1000000 ? 1e3 : 1e6));
-    wbuf_printf(w, "  %sq quit  p pause", paint(l->screen, DIM));
+    /* The keys stand behind, or below where they would be cut. */
+    wbuf_printf(w, "%s%sq quit  p pause  e explain", l->screen->columns < WIDE ? "\n" : "  ", paint(l->screen, DIM));
     if (l->cols.updates)
         wbuf_str(w, l->mode == LIVE_TABLE ? STR("  c changes  s sort  / filter") : STR("  c table"));
     wbuf_printf(w, "%s\n", paint(l->screen, PLAIN));
     if (l->typing || l->filter[0])
         wbuf_printf(w, "/%s%s\n", l->filter, l->typing ? "_" : "");
     if (!l->told && now_us - l->started_us > SILENT_US && l->why[0])
-        wbuf_printf(w, "%s%s%s\n", paint(l->screen, YELLOW), l->why, paint(l->screen, PLAIN));
+        put_folded(l, w, str_of(l->why), YELLOW);
+    if (l->explain)
+        put_plan(l, w);
 }
 
 static void put_table(struct live *l, struct wbuf *w, int64_t now_us)
 {
-    unsigned max = l->screen->rows > 11 ? (unsigned)l->screen->rows - 8 : 3, matching;
+    unsigned room = 9 + plan_lines(l), matching;
+    unsigned max = l->screen->rows > (int)room + 3 ? (unsigned)l->screen->rows - room : 3;
     struct row *rows = xalloc(sizeof *rows * (max + 1));
     size_t *widths = xalloc(sizeof *widths * (l->cols.n + 1));
     unsigned n = visible_rows(l, rows, max, &matching);
@@ -396,15 +457,6 @@ static void put_table(struct live *l, struct wbuf *w, int64_t now_us)
         wbuf_printf(w, "%s… and %u more%s\n", paint(l->screen, DIM), matching - n, paint(l->screen, PLAIN));
     xfree(rows);
     xfree(widths);
-}
-
-static struct str cut_line(struct str *s)
-{
-    const char *nl = memchr(s->ptr, '\n', s->len);
-    struct str line = {s->ptr, nl ? (size_t)(nl - s->ptr) : s->len};
-    s->ptr += line.len + 1;
-    s->len -= MIN(s->len, line.len + 1);
-    return line;
 }
 
 /* Rows of the screen that the old frame takes now: a terminal that became narrower has wrapped its lines. */
@@ -502,6 +554,7 @@ void live_end(struct live *l, int64_t now_us)
     xfree(l->leaving);
     map_fini(&l->by_identity);
     wbuf_fini(&l->flow);
+    wbuf_fini(&l->plan);
     wbuf_fini(&l->frame);
     wbuf_fini(&l->old_frame);
     arena_fini(&l->arena);

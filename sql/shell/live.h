@@ -10,6 +10,9 @@ struct live;
 struct live *live_new(struct screen *screen, const struct answer *columns, int64_t now_us);
 void live_rows(struct live *l, const struct answer *rows, int64_t now_us);
 void live_progress(struct live *l, const struct answer *progress);
+/* The user wants to see the plan, which is not known yet: it is to be given. */
+bool live_wants_plan(const struct live *l);
+void live_plan(struct live *l, struct str text);
 /* A key was pressed; true: the user wants to leave. */
 bool live_key(struct live *l, char key);
 /* Repaints if something changed and 100 ms have passed; gives ms until it wants to be called again. */

@@ -94,6 +94,8 @@ key c; shows '│ bob +│ +7 │'
 mux resize-window -x 50 -y 30; sleep 0.4
 [ "$(screen | grep -c '▶ live')" = 1 ] || fail "a narrower window leaves old frames"
 mux resize-window -x 80 -y 30; sleep 0.3
+key e; shows 'READ stream orders from topic' 'e explains'; shows '│ cy' 'the rows stay beside the plan'; key e
+hides 'READ stream orders from topic' 'e again takes the plan away'
 key q; shows 'rows at the end in' 'q ends with a summary'
 hides '▶ live' 'the status line goes'
 shows '│ cy +│ +100 │' 'the last frame stays'
@@ -101,7 +103,7 @@ type_text "SELECT * FROM orders EMIT CHANGES;"; key Enter; shows '▶ live'
 key C-c; shows '[0-9]+ rows in' 'Ctrl-C ends the query'
 # ---- why nothing comes
 type_text "SELECT * FROM orders WHERE amount > 1000 EMIT CHANGES;"; key Enter
-shows 'WHERE dropped 5 of 5 rows' 'why nothing comes'; key q
+shows 'WHERE let none of 5 rows pass' 'why nothing comes'; key q
 type_text '\q'; key Enter; shows 'exit code 0' 'leaving'
 
 # ---- the next session knows the history; Ctrl-D leaves
