@@ -258,6 +258,11 @@
 #define FEATURE_UPDATES 32
 
 #define FETCH_SESSION_PARTS_MAX 10000 /* partitions that one fetch session remembers */
+#ifdef TINY
+#define FETCH_SESSIONS_PARTS_MAX 10000
+#else
+#define FETCH_SESSIONS_PARTS_MAX 100000 /* and all those of a shard together: some 25 MB */
+#endif
 #define FETCH_PROBE_BYTES 65536       /* distance of the looks that tell whether a range of a file is in memory */
 
 /* ---- groups of consumers */

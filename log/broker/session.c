@@ -23,7 +23,7 @@ struct session {
     unsigned n;
 };
 struct sessions {
-    unsigned slots, shard, nshards, n;
+    unsigned slots, shard, nshards, n, nparts; /* nparts: of all sessions */
     struct map by_id;
     struct list lru;
 };
@@ -51,16 +51,17 @@ static struct session_part *part_find(struct session *s, const struct fetch_item
     return map_get(&s->index, part_key(&k, s->by_id, it->name, it->id, it->index));
 }
 
-static void part_drop(struct session *s, struct session_part *sp)
+static void part_drop(struct sessions *ss, struct session *s, struct session_part *sp)
 {
     struct part_key k;
     map_remove(&s->index, part_key(&k, s->by_id, sp->want.name, sp->want.id, sp->want.index));
     list_remove(&sp->link);
     xfree(sp);
     s->n--;
+    ss->nparts--;
 }
 
-static void part_put(struct session *s, const struct fetch_item *it)
+static void part_put(struct sessions *ss, struct session *s, const struct fetch_item *it)
 {
     struct session_part *sp = part_find(s, it);
     if (sp) {
@@ -79,6 +80,7 @@ static void part_put(struct session *s, const struct fetch_item *it)
     map_put(&s->index, part_key(&k, s->by_id, it->name, it->id, it->index), sp);
     list_add_tail(&s->parts, &sp->link);
     s->n++;
+    ss->nparts++;
 }
 
 /* ---- sessions */
@@ -86,7 +88,7 @@ static void part_put(struct session *s, const struct fetch_item *it)
 static void session_close(struct sessions *ss, struct session *s)
 {
     while (!list_empty(&s->parts))
-        part_drop(s, container_of(s->parts.next, struct session_part, link));
+        part_drop(ss, s, container_of(s->parts.next, struct session_part, link));
     map_remove(&ss->by_id, id_key(&s->id));
     map_fini(&s->index);
     list_remove(&s->link);
@@ -119,6 +121,12 @@ unsigned sessions_count(const struct sessions *ss) { return ss->n; }
  * lived long enough, if it is larger than the new one. */
 static bool make_room(struct sessions *ss, unsigned n, int64_t now_ms)
 {
+    while (ss->nparts + n > FETCH_SESSIONS_PARTS_MAX) { /* their memory is bounded too: the unused ones make room for it */
+        struct session *s = ss->n ? container_of(ss->lru.next, struct session, link) : NULL;
+        if (!s || now_ms - s->used_ms <= EVICT_MS)
+            return false;
+        session_close(ss, s);
+    }
     if (ss->n < ss->slots)
         return true;
     if (ss->n == 0)
@@ -192,7 +200,7 @@ static void items_of_request(const struct fetch_request *in, struct arena *a, st
         }
 }
 
-static void session_forget(struct session *s, const struct fetch_request *in)
+static void session_forget(struct sessions *ss, struct session *s, const struct fetch_request *in)
 {
     for (uint32_t i = 0; i < in->forgotten_topics_data_n; i++) {
         const struct fetch_request_forgotten *f = &in->forgotten_topics_data[i];
@@ -200,7 +208,7 @@ static void session_forget(struct session *s, const struct fetch_request *in)
             struct fetch_item it = {.name = f->topic, .id = f->topic_id, .index = f->partitions[k]};
             struct session_part *sp = part_find(s, &it);
             if (sp)
-                part_drop(s, sp);
+                part_drop(ss, s, sp);
         }
     }
 }
@@ -221,10 +229,10 @@ static int16_t incremental(struct sessions *ss, const struct fetch_request *in, 
     list_add_tail(&ss->lru, &s->link);
     struct fetch_scope changed;
     items_of_request(in, a, &changed);
-    session_forget(s, in);
+    session_forget(ss, s, in);
     for (uint32_t i = 0; i < changed.n; i++)
-        part_put(s, &changed.items[i]);
-    if (s->n > FETCH_SESSION_PARTS_MAX) {
+        part_put(ss, s, &changed.items[i]);
+    if (s->n > FETCH_SESSION_PARTS_MAX || ss->nparts > FETCH_SESSIONS_PARTS_MAX) {
         session_close(ss, s);
         return K_SESSION_NOT_FOUND;
     }
@@ -251,7 +259,7 @@ int16_t sessions_begin(struct sessions *ss, const struct fetch_request *in, bool
         return K_NONE;
     struct session *s = session_new(ss, by_id, now_ms, random);
     for (uint32_t i = 0; i < out->n; i++)
-        part_put(s, &out->items[i]);
+        part_put(ss, s, &out->items[i]);
     out->session_id = s->id;
     return K_NONE;
 }

@@ -133,6 +133,7 @@ static void checkpoint_points_done(struct work *w)
     c->busy = false;
     if (sh->commit.waiting)
         shard_wake(sh);
+    checkpoint_if_idle(sh);
 }
 
 static void checkpoint_done(struct work *w)
@@ -186,6 +187,18 @@ void checkpoint_start(struct shard *sh)
     c->work.work_cb = checkpoint_work;
     c->work.done_cb = checkpoint_done;
     loop_work(sh->loop, LANE_DISK, &c->work);
+}
+
+void checkpoint_soon(struct shard *sh)
+{
+    sh->checkpoint.wanted = true;
+    checkpoint_if_idle(sh);
+}
+
+void checkpoint_if_idle(struct shard *sh)
+{
+    if (sh->checkpoint.wanted && !sh->checkpoint.busy && !sh->commit.busy && !sh->failed)
+        checkpoint_start(sh);
 }
 
 int checkpoint_shut(struct shard *sh)

@@ -529,6 +529,8 @@ static void commit_finish(struct commit *c)
     c->busy = false;
     if (!list_empty(&sh->ready))
         shard_wake(sh);
+    else
+        checkpoint_if_idle(sh);
 }
 
 static void commit_done(struct work *w) { commit_finish(container_of(w, struct commit, work)); }

@@ -159,6 +159,7 @@ int part_trim(struct part *p, int64_t log_start)
     p->point->changed = true;
     part_publish(p);
     part_retain_step(p, loop_wall_ms(p->shard->loop));
+    checkpoint_soon(p->shard); /* else a crash, even long after, would bring the records back */
     return 0;
 }
 

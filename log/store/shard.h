@@ -123,6 +123,9 @@ void append_done(struct append *a);  /* its status is set; answers the set when 
 /* checkpoint.c */
 /* Begins a checkpoint: the write-ahead file goes on to its other half. None may be busy, nor a commit. */
 void checkpoint_start(struct shard *sh);
+/* The same as soon as nothing is in the way: what changed must not wait for the next append. */
+void checkpoint_soon(struct shard *sh);
+void checkpoint_if_idle(struct shard *sh); /* one that is wanted */
 void checkpoint_touch(struct shard *sh, struct segment *seg, struct seg_file *sf, bool owed);
 void checkpoint_fini(struct shard *sh);
 /* store_close: the same at once, for all that is open. */

@@ -1,4 +1,5 @@
 #include "log/base/clock.h"
+#include "sql/shell/goal.h"
 #include "sql/shell/kafka.h"
 #include "sql/shell/member.h"
 #include "sql/shell/shell.h"
@@ -34,7 +35,7 @@ static const char usage[] =
 
 enum { KEY_COMMIT = 8, KEY_FETCH = 9, KEY_DESCRIBE = 15, KEY_LIST = 16, KEY_DELETE = 42, KEY_OFFSET_DELETE = 47 };
 enum { BY_NAME = 9, PATIENCE = 600, MOMENT_MS = 50 };
-enum { TO_START = -2, TO_END = -1 };
+enum { TO_END = -1 };
 #define CMD "group"
 
 struct group_options {
@@ -110,8 +111,9 @@ static void keep_member(struct describe_groups_response_member *m, struct arena 
     m->member_assignment = arena_dup(a, m->member_assignment);
 }
 
-static int describe(struct group_options *o, const char *what, struct str name,
-                    struct describe_groups_response_group *out)
+/* As it is answered: with an error if there is none. */
+static int ask_group(struct group_options *o, const char *what, struct str name,
+                     struct describe_groups_response_group *out)
 {
     struct describe_groups_request in;
     struct describe_groups_response got;
@@ -122,11 +124,19 @@ static int describe(struct group_options *o, const char *what, struct str name,
     do
         rc = kafka_call(o->rm, CMD, KEY_DESCRIBE, &in, &got, &o->arena);
     while (rc == 0 && got.groups_n == 1 && in_a_moment(o, got.groups[0].error_code));
+    if (rc == 0 && got.groups_n != 1)
+        return refused(what, name, "not answered");
+    if (rc == 0)
+        *out = got.groups[0];
+    return rc;
+}
+
+static int describe(struct group_options *o, const char *what, struct str name,
+                    struct describe_groups_response_group *out)
+{
+    int rc = ask_group(o, what, name, out);
     if (rc)
         return rc;
-    if (got.groups_n != 1)
-        return refused(what, name, "not answered");
-    *out = got.groups[0];
     if (out->error_code == K_GROUP_ID_NOT_FOUND || str_eq(out->group_state, STR("Dead")))
         return refused(what, name, "there is no such group");
     if (out->error_code)
@@ -319,47 +329,6 @@ static int delete_one(struct group_options *o, struct str name)
 
 /* ---- reset */
 
-/* What --to means: a special time, a time, or an offset. */
-struct goal {
-    bool by_offset;
-    int64_t value;
-};
-
-static bool parse_ago(const char *text, int64_t *ms)
-{
-    static const struct {
-        const char *unit;
-        int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    size_t digits = strspn(text, "0123456789");
-    int64_t n;
-    if (!str_to_i64((struct str){text, digits}, &n))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(units); i++)
-        if (strcmp(text + digits, units[i].unit) == 0)
-            return !__builtin_mul_overflow(n, units[i].ms, ms);
-    return false;
-}
-
-static bool parse_goal(const char *to, struct goal *g)
-{
-    int64_t ms;
-    *g = (struct goal){0};
-    if (strcmp(to, "earliest") == 0)
-        g->value = TO_START;
-    else if (strcmp(to, "latest") == 0)
-        g->value = TO_END;
-    else if (to[0] == '@')
-        return str_to_i64(str_of(to + 1), &g->value) && g->value >= 0;
-    else if (to[0] == '-' && parse_ago(to + 1, &ms))
-        g->value = MAX(clock_wall_ms() - ms, INT64_C(0));
-    else {
-        g->by_offset = true;
-        return str_to_i64(str_of(to), &g->value) && g->value >= 0;
-    }
-    return true;
-}
-
 /* One topic's new offsets, -1 for partitions that are not meant. */
 struct change_of {
     struct metadata_response_topic t;
@@ -378,15 +347,11 @@ static int reset_topic(struct group_options *o, const struct goal *g, const stru
     int64_t *start = ARENA_ARRAY(&o->arena, int64_t, n + 1), *end = ARENA_ARRAY(&o->arena, int64_t, n + 1);
     ch->was = ARENA_ARRAY(&o->arena, int64_t, n + 1);
     ch->to = ARENA_ARRAY(&o->arena, int64_t, n + 1);
-    rc = kafka_offsets(o->rm, CMD, &ch->t, TO_START, false, start, &o->arena);
-    if (rc == 0)
-        rc = kafka_offsets(o->rm, CMD, &ch->t, TO_END, false, end, &o->arena);
-    if (rc == 0 && !g->by_offset)
-        rc = kafka_offsets(o->rm, CMD, &ch->t, g->value, false, ch->to, &o->arena);
+    rc = goal_offsets(o->rm, CMD, &ch->t, g, ch->to, start, end, &o->arena);
     for (uint32_t p = 0; rc == 0 && p < n; p++) {
         ch->was[p] = -1;
-        int64_t to = g->by_offset ? g->value : ch->to[p] < 0 ? end[p] : ch->to[p]; /* nothing is that young */
-        ch->to[p] = only >= 0 && only != (int64_t)p ? -1 : MIN(MAX(to, start[p]), end[p]);
+        if (only >= 0 && only != (int64_t)p)
+            ch->to[p] = -1;
     }
     for (uint32_t i = 0; i < nheld && rc == 0; i++)
         for (uint32_t k = 0; k < held[i].n && str_eq(held[i].topic, ch->t.name); k++)
@@ -446,26 +411,18 @@ static void reset_print(const struct group_options *o, struct str name, const st
 /* A group may be new: it begins with these offsets then. But not one that is at work. */
 static int reset_allowed(struct group_options *o, struct str name)
 {
-    struct describe_groups_request in;
-    struct describe_groups_response got;
-    int rc;
-    describe_groups_request_init(&in);
-    in.groups = &name;
-    in.groups_n = 1;
-    do
-        rc = kafka_call(o->rm, CMD, KEY_DESCRIBE, &in, &got, &o->arena);
-    while (rc == 0 && got.groups_n == 1 && in_a_moment(o, got.groups[0].error_code));
+    struct describe_groups_response_group g;
+    int rc = ask_group(o, "reset", name, &g);
     if (rc)
         return rc;
-    if (got.groups_n != 1 || (got.groups[0].error_code && got.groups[0].error_code != K_GROUP_ID_NOT_FOUND))
-        return refused("reset", name, got.groups_n ? remote_error(got.groups[0].error_code) : "not answered");
-    const struct describe_groups_response_group *g = &got.groups[0];
-    if (g->error_code || str_eq(g->group_state, STR("Dead")) || str_eq(g->group_state, STR("Empty")))
+    if (g.error_code && g.error_code != K_GROUP_ID_NOT_FOUND)
+        return refused("reset", name, remote_error(g.error_code));
+    if (g.error_code || str_eq(g.group_state, STR("Dead")) || str_eq(g.group_state, STR("Empty")))
         return 0;
     return refused("reset", name,
-                   arena_printf(&o->arena, "it is %.*s, with %u members%s%.*s: stop them first", STR_ARG(g->group_state),
-                                g->members_n, g->members_n ? ", one of them " : "",
-                                STR_ARG(g->members_n ? g->members[0].member_id : STR(""))));
+                   arena_printf(&o->arena, "it is %.*s, with %u members%s%.*s: stop them first", STR_ARG(g.group_state),
+                                g.members_n, g.members_n ? ", one of them " : "",
+                                STR_ARG(g.members_n ? g.members[0].member_id : STR(""))));
 }
 
 /* TOPIC or TOPIC:PARTITION: names hold no colon. */
@@ -482,7 +439,7 @@ static int reset_one(struct group_options *o, struct str name)
     struct goal g;
     struct held *held = NULL;
     uint32_t nheld = 0;
-    CHECK(parse_goal(o->to, &g));
+    CHECK(goal_parse(o->to, &g));
     int rc = reset_allowed(o, name);
     if (rc == 0)
         rc = committed(o, "reset", name, &held, &nheld);
@@ -530,8 +487,8 @@ static int run_action(struct group_options *o, const char *what, size_t i)
         return kafka_usage(CMD, o->nnames ? "unexpected argument" : "which group?", o->nnames ? o->names[0] : NULL);
     if (resets && !o->to)
         return kafka_usage(CMD, "reset to what? say --to", NULL);
-    if (o->to && (!resets || !parse_goal(o->to, &g)))
-        return kafka_usage(CMD, resets ? "--to takes earliest, latest, an offset, @MS, or -DURATION" : "--to is for reset",
+    if (o->to && (!resets || !goal_parse(o->to, &g)))
+        return kafka_usage(CMD, resets ? "--to takes " GOAL_WAYS : "--to is for reset",
                            o->to);
     if ((o->dry_run && !resets) || (o->ntopics && !resets && strcmp(what, "delete") != 0))
         return kafka_usage(CMD, "an option of another action", NULL);

@@ -1,3 +1,4 @@
+#include "sql/shell/goal.h"
 #include "sql/shell/kafka.h"
 #include "sql/shell/shell.h"
 #include <getopt.h>
@@ -5,18 +6,22 @@
 #include <stdlib.h>
 
 static const char usage[] =
-    "weir topic: list, create, delete, describe and alter topics\n"
+    "weir topic: list, create, delete, describe, alter and trim topics\n"
     "\n"
     "usage: weir topic list [--server HOST:PORT]\n"
     "       weir topic create NAME [--partitions N] [--config KEY=VALUE]...\n"
     "       weir topic delete NAME...\n"
     "       weir topic describe NAME...\n"
+    "       weir topic trim NAME --before WHERE [--partition N]\n"
     "       weir topic alter NAME [--partitions N] [--config KEY=VALUE]... [--reset KEY]...\n"
     "\n"
     "  --server HOST:PORT   which server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
     "  --partitions N       how many partitions; alter can only add some\n"
     "  --config KEY=VALUE   a setting of the topic, such as retention.ms or cleanup.policy\n"
     "  --reset KEY          back to the server's default\n"
+    "  --before WHERE       trim: records before this place are deleted for good: latest (all there are), an offset,\n"
+    "                       @MS (older than that time, in ms since 1970), or -DURATION, such as -90s, -30m, -2h, -7d\n"
+    "  --partition N        trim: of this partition only\n"
     "  --if-not-exists      create: an existing topic is fine\n"
     "  --if-exists          delete: a missing topic is fine\n"
     "\n"
@@ -24,16 +29,18 @@ static const char usage[] =
     "  weir topic create orders --partitions 4 --config retention.ms=3600000\n"
     "  weir topic alter orders --config max.message.bytes=2000000 --reset retention.ms\n"
     "  weir topic describe orders\n"
+    "  weir topic trim orders --before -30d\n"
     "\n"
     "exit codes: 0 done, 1 the server refused, 2 no connection or a lost one, 3 wrong usage\n";
 
-enum { KEY_METADATA = 3, KEY_CREATE = 19, KEY_DELETE = 20, KEY_DESCRIBE_CONFIGS = 32, KEY_PARTITIONS = 37, KEY_ALTER = 44 };
+enum { KEY_METADATA = 3, KEY_CREATE = 19, KEY_DELETE = 20, KEY_TRIM = 21, KEY_DESCRIBE_CONFIGS = 32, KEY_PARTITIONS = 37, KEY_ALTER = 44 };
 enum { RESOURCE_TOPIC = 2, ALTER_SET = 0, ALTER_DELETE = 1, SOURCE_TOPIC = 1 };
 #define CMD "topic"
 
 struct topic_options {
     const char *server;
-    int32_t partitions;
+    int32_t partitions, only;  /* only: -1: all of them */
+    const char *before;
     const char **sets, **resets;
     unsigned nsets, sets_cap, nresets, resets_cap;
     bool if_not_exists, if_exists;
@@ -225,6 +232,51 @@ static int run_alter(struct remote *rm, struct topic_options *o)
     return rc;
 }
 
+/* ---- trim */
+
+static int trim_send(struct remote *rm, struct topic_options *o, struct delete_records_request_topic *topic)
+{
+    struct delete_records_request in;
+    struct delete_records_response out;
+    int code = 0;
+    delete_records_request_init(&in);
+    in.topics = topic;
+    in.topics_n = 1;
+    in.timeout_ms = KAFKA_TIMEOUT_MS;
+    int rc = kafka_call(rm, CMD, KEY_TRIM, &in, &out, &o->arena);
+    for (uint32_t i = 0; rc == 0 && out.topics_n == 1 && i < out.topics[0].partitions_n; i++) {
+        const struct delete_records_response_partition *p = &out.topics[0].partitions[i];
+        if (p->error_code == err_kafka(E_POLICY))
+            code = refused("trim", topic->name, p->error_code, STR("its cleanup.policy does not delete records"));
+        else if (p->error_code)
+            code = refused("trim", topic->name, p->error_code, STR_NULL);
+        else
+            printf("partition %d begins at %lld\n", p->partition_index, (long long)p->low_watermark);
+    }
+    return rc ? rc : code;
+}
+
+static int run_trim(struct remote *rm, struct topic_options *o)
+{
+    struct metadata_response_topic t;
+    struct goal g;
+    if (o->nnames != 1 || !o->before || !goal_parse(o->before, &g))
+        return kafka_usage(CMD, "trim takes one topic, and --before with " GOAL_WAYS, o->before);
+    int rc = kafka_topic(rm, CMD, o->names[0], false, &t, &o->arena);
+    if (rc)
+        return rc;
+    if (o->only >= (int64_t)t.partitions_n)
+        return refused("trim", t.name, 0, STR("it has no such partition"));
+    int64_t *to = ARENA_ARRAY(&o->arena, int64_t, 3 * (size_t)t.partitions_n + 1);
+    rc = goal_offsets(rm, CMD, &t, &g, to, to + t.partitions_n, to + 2 * (size_t)t.partitions_n, &o->arena);
+    struct delete_records_request_topic topic = {.name = t.name};
+    topic.partitions = ARENA_ARRAY(&o->arena, struct delete_records_request_partition, t.partitions_n + 1);
+    for (uint32_t p = 0; p < t.partitions_n; p++)
+        if (o->only < 0 || o->only == (int64_t)p)
+            topic.partitions[topic.partitions_n++] = (struct delete_records_request_partition){(int32_t)p, to[p]};
+    return rc ? rc : trim_send(rm, o, &topic);
+}
+
 /* ---- the command */
 
 static const struct {
@@ -233,16 +285,18 @@ static const struct {
     bool names; /* needs some */
 } actions[] = {
     {"list", run_list, false},         {"create", run_create, true}, {"delete", run_delete, true},
-    {"describe", run_describe, true}, {"alter", run_alter, true},
+    {"describe", run_describe, true}, {"alter", run_alter, true},   {"trim", run_trim, true},
 };
 
-enum { OPT_SERVER = 256, OPT_PARTITIONS, OPT_CONFIG, OPT_RESET, OPT_IF_NOT_EXISTS, OPT_IF_EXISTS };
+enum { OPT_SERVER = 256, OPT_PARTITIONS, OPT_CONFIG, OPT_RESET, OPT_IF_NOT_EXISTS, OPT_IF_EXISTS, OPT_BEFORE, OPT_PARTITION };
 static const struct option long_options[] = {{"server", required_argument, NULL, OPT_SERVER},
                                              {"partitions", required_argument, NULL, OPT_PARTITIONS},
                                              {"config", required_argument, NULL, OPT_CONFIG},
                                              {"reset", required_argument, NULL, OPT_RESET},
                                              {"if-not-exists", no_argument, NULL, OPT_IF_NOT_EXISTS},
                                              {"if-exists", no_argument, NULL, OPT_IF_EXISTS},
+                                             {"before", required_argument, NULL, OPT_BEFORE},
+                                             {"partition", required_argument, NULL, OPT_PARTITION},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
@@ -273,6 +327,14 @@ static bool parse_options(int argc, char **argv, struct topic_options *o, int *c
         case OPT_RESET: VEC_PUSH(o->resets, o->nresets, o->resets_cap) = optarg; break;
         case OPT_IF_NOT_EXISTS: o->if_not_exists = true; break;
         case OPT_IF_EXISTS: o->if_exists = true; break;
+        case OPT_BEFORE: o->before = optarg; break;
+        case OPT_PARTITION:
+            if (!str_to_i64(str_of(optarg), &n) || n < 0 || n > INT32_MAX) {
+                kafka_usage(CMD, "the number of a partition is a whole number", optarg);
+                return false;
+            }
+            o->only = (int32_t)n;
+            break;
         case 'h':
             fputs(usage, stdout);
             *code = 0;
@@ -307,12 +369,12 @@ static int run(int argc, char **argv, struct topic_options *o)
         }
         return code;
     }
-    return kafka_usage(CMD, "say list, create, delete, describe or alter", what);
+    return kafka_usage(CMD, "say list, create, delete, describe, alter or trim", what);
 }
 
 int cmd_topic(int argc, char **argv)
 {
-    struct topic_options o = {0};
+    struct topic_options o = {.only = -1};
     arena_init(&o.arena);
     int code = run(argc, argv, &o);
     arena_fini(&o.arena);

@@ -83,6 +83,26 @@ w config unset topic r retention.ms retention.bytes >/dev/null
 echo again | put r || fail "after all has gone"
 same "the new one stays" again "$(w consume r -e)"
 
+# what is trimmed is gone for good, for readers and after a crash
+for i in 1 2 3 4 5; do echo "n$i" | put r; done
+begin=$(start_of r); end=$(w topic describe r | sed -n 's/.*offsets [0-9]* to \([0-9]*\).*/\1/p')
+w topic trim r --before $((end - 2)) | grep -q "^partition 0 begins at $((end - 2))$" || fail trim
+same "what is left" "n4 n5" "$(w consume r -e | tr '\n' ' ' | sed 's/ $//')"
+w consume r -e --from $((end - 3)) 2>said && fail "a record that was trimmed"
+grep -q 'outside the log' said || fail "$(cat said)"
+w topic trim r --before "$begin" | grep -q "begins at $((end - 2))$" || fail "the start never goes back"
+sleep 1 # it becomes durable soon after it is answered
+crash
+same "still" $((end - 2)) "$(start_of r)"
+w topic trim r --before latest >/dev/null || fail "trim all"
+same "nothing is left" "" "$(w consume r -e)"
+w topic trim r --before 5 --partition 9 2>/dev/null && fail "no such partition"
+w topic trim r 2>/dev/null; [ $? = 3 ] || fail "trim without a place"
+w config set topic r cleanup.policy=compact >/dev/null
+w topic trim r --before latest 2>said && fail "a compacted topic cannot be trimmed"
+grep -q 'cleanup.policy' said || fail "$(cat said)"
+w config unset topic r cleanup.policy >/dev/null
+
 # smaller segments from the next append on
 ls "$folder"/*.log | wc -l >was
 w config set topic r segment.bytes=2048 >/dev/null

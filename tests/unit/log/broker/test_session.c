@@ -1,4 +1,5 @@
 #include "log/broker/session.h"
+#include "log/base/limits.h"
 #include "tests/unit/unit.h"
 
 static struct arena arena;
@@ -162,6 +163,40 @@ static void test_eviction(void **state)
     sessions_free(ss);
 }
 
+static int32_t many(struct sessions *ss, uint32_t n, int64_t now_ms)
+{
+    struct fetch_scope sc;
+    struct fetch_request in;
+    fetch_request_init(&in);
+    in.session_epoch = 0;
+    in.topics = &topic;
+    in.topics_n = 1;
+    topic.partitions = ARENA_ARRAY(&arena, struct fetch_request_partition, n);
+    topic.partitions_n = n;
+    for (uint32_t i = 0; i < n; i++)
+        topic.partitions[i].partition = (int32_t)i;
+    assert_int_equal(begin(ss, &in, now_ms, &sc), 0);
+    topic.partitions = parts;
+    return sc.session_id;
+}
+
+/* Sessions of many partitions are fewer: their memory is bounded together; unused ones make room. */
+static void test_memory(void **state)
+{
+    (void)state;
+    struct sessions *ss = sessions_new(1000, 0, 1);
+    unsigned fit = FETCH_SESSIONS_PARTS_MAX / FETCH_SESSION_PARTS_MAX;
+    for (unsigned i = 0; i < fit; i++)
+        assert_true(many(ss, FETCH_SESSION_PARTS_MAX, i) > 0);
+    assert_int_equal(many(ss, FETCH_SESSION_PARTS_MAX, 1000), 0);
+    assert_int_equal(many(ss, 1, 1000), 0);
+    assert_int_equal(sessions_count(ss), fit);
+    assert_true(many(ss, FETCH_SESSION_PARTS_MAX, 200000) > 0);
+    assert_int_equal(sessions_count(ss), fit);
+    assert_int_equal(many(ss, FETCH_SESSION_PARTS_MAX + 1, 400000), 0); /* one that large has no session */
+    sessions_free(ss);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_forget),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_memory),
     };
     arena_init(&arena);
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
