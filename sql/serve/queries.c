@@ -47,7 +47,8 @@ static void summary_cb(void *arg, const struct job_status *st)
 {
     struct session *s = arg;
     s->left_out = why_less(s->p.plan, st, &s->memory);
-    s->last = *st;
+    s->last = *st; /* topics' names are the query's own, which is closed, but not gone, when they are read */
+    s->last.why = NULL;
     s->last.nodes = ARENA_ARRAY(&s->memory, struct node_stats, st->nnodes + 1);
     s->last.sources = ARENA_ARRAY(&s->memory, struct job_source_status, st->nsources + 1);
     if (st->nnodes)

@@ -135,6 +135,16 @@ static const char *why_join(const struct looking *l, const struct plan_node *n, 
                         (unsigned long long)left, plural((int64_t)left));
 }
 
+/* Of a table a filter passes on that a row is not wanted: what remembers rows finds that there is none to take back. */
+static const char *why_forgotten(const struct looking *l, const struct plan_node *n, uint64_t in)
+{
+    for (n = n->inputs[0]; n->kind == PLAN_PROJECT || n->kind == PLAN_EXCHANGE || n->kind == PLAN_NORMALIZE;)
+        n = n->inputs[0];
+    if (n->kind != PLAN_FILTER || n->mode != MODE_UPSERT)
+        return NULL;
+    return arena_printf(l->a, "WHERE let none of %llu row%s pass", (unsigned long long)in, plural((int64_t)in));
+}
+
 /* Rows come into n and none goes out. */
 static const char *why_node(const struct looking *l, const struct plan_node *n, uint64_t in)
 {
@@ -148,9 +158,12 @@ static const char *why_node(const struct looking *l, const struct plan_node *n, 
         return arena_printf(l->a, "all %llu rows are late: their windows and grace had ended", (unsigned long long)in);
     case PLAN_EXCHANGE:
         if (n->drop_null_key && s->errors)
-            return arena_printf(l->a, "%llu rows have NULL in the key they are grouped or joined by, and were dropped",
-                                (unsigned long long)s->errors);
+            return "all rows have NULL in the key they are grouped or joined by, and are left out";
         return NULL;
+    case PLAN_NORMALIZE:
+    case PLAN_SINK_TOPIC:
+    case PLAN_SINK_QUERY:
+        return why_forgotten(l, n, in);
     case PLAN_AGGREGATE:
         if (s->late >= in)
             return arena_printf(l->a, "all %llu rows are late: their windows and grace had ended", (unsigned long long)in);
@@ -264,8 +277,8 @@ const char *why_job(const struct plan *plan, const struct job_status *st, bool l
               : st->rows_out ? "what it wrote has been deleted again, or its retention is over"
                              : "no rows have come of what it has read so far";
     *from = l.from;
-    return arena_printf(a, "job %s, which fills it, is running (%llu rows read, %llu written): %s%s%s%s", st->name,
-                        (unsigned long long)st->rows_in, (unsigned long long)st->rows_out, bad, why && *bad ? "; " : "",
+    return arena_printf(a, "job %s, which fills it, is running (%llu row%s read, %llu written): %s%s%s%s", st->name,
+                        (unsigned long long)st->rows_in, plural((int64_t)st->rows_in), (unsigned long long)st->rows_out, bad, why && *bad ? "; " : "",
                         why ? why : "", before);
 }
 

@@ -51,19 +51,14 @@ static const struct shell_usage deploy_usage = {"weir deploy", usage};
 
 struct deploy_options {
     struct client *c;
-    const char *server, *data, *file;
+    struct shell_where where;
+    const char *file;
 };
 
 static bool take_option(void *to, int option, const char *value)
 {
     struct deploy_options *o = to;
     switch (option) {
-    case SHELL_SERVER:
-        o->server = value;
-        return true;
-    case SHELL_DATA:
-        o->data = value;
-        return true;
     case OPT_DEFINE:
         return client_set_pair(o->c, true, value);
     case OPT_PLAN:
@@ -145,7 +140,7 @@ static int deploy(struct client *c, const struct deploy_options *o)
         code = EXIT_USAGE;
     } else if (!check_syntax(c, wbuf_view(&text))) {
         code = EXIT_STATEMENT;
-    } else if (!target_open(&target, o->data ? NULL : shell_server(o->server), o->data)) {
+    } else if (!target_open(&target, o->where.data ? NULL : shell_server(o->where.server), o->where.data)) {
         code = EXIT_USAGE;
     } else {
         xfree(c->target);
@@ -171,7 +166,7 @@ int cmd_deploy(int argc, char **argv)
     struct deploy_options o = {.c = &c};
     int code;
     client_init(&c, "");
-    if (shell_options(argc, argv, "h", long_options, &deploy_usage, take_option, &o, &code)) {
+    if (shell_options(argc, argv, "h", long_options, &deploy_usage, &o.where, take_option, &o, &code)) {
         o.file = argc - optind == 1 ? argv[optind] : NULL;
         code = o.file ? deploy(&c, &o) : shell_wrong(&deploy_usage, "one file of statements is needed", NULL);
     }

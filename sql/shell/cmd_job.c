@@ -55,7 +55,8 @@ static const char usage[] =
 
 struct job_options {
     struct client *c;
-    const char *server, *data, *errors;
+    struct shell_where where;
+    const char *errors;
     const char *as, *from;
     int64_t wait_ms, n;
     bool all;
@@ -294,12 +295,6 @@ static bool take_option(void *to, int option, const char *value)
 {
     struct job_options *o = to;
     switch (option) {
-    case SHELL_SERVER:
-        o->server = value;
-        return true;
-    case SHELL_DATA:
-        o->data = value;
-        return true;
     case OPT_MODE:
         return render_mode_parse(str_of(value), &o->c->mode);
     case OPT_FOR:
@@ -372,9 +367,9 @@ int cmd_job(int argc, char **argv)
     struct target target;
     int code;
     client_init(&c, "");
-    const struct verb *v = shell_options(argc, argv, "hn:", long_options, &job_usage, take_option, &o, &code)
+    const struct verb *v = shell_options(argc, argv, "hn:", long_options, &job_usage, &o.where, take_option, &o, &code)
                                ? verb_of(argc, argv, &o, &code) : NULL;
-    if (v && !target_open(&target, o.data ? NULL : shell_server(o.server), o.data)) {
+    if (v && !target_open(&target, o.where.data ? NULL : shell_server(o.where.server), o.where.data)) {
         code = EXIT_USAGE;
     } else if (v) {
         xfree(c.target);

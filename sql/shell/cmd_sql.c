@@ -42,7 +42,8 @@ static const char usage[] =
 
 struct sql_options {
     struct client *c;
-    const char *server, *data, *file;
+    struct shell_where where;
+    const char *file;
     const char **statements;
     struct wbuf text; /* of the file */
     unsigned nstatements, statements_cap;
@@ -82,12 +83,6 @@ static bool take_option(void *to, int option, const char *value)
 {
     struct sql_options *o = to;
     switch (option) {
-    case SHELL_SERVER:
-        o->server = value;
-        return true;
-    case SHELL_DATA:
-        o->data = value;
-        return true;
     case OPT_MODE:
         return render_mode_parse(str_of(value), &o->c->mode);
     case OPT_ROWS:
@@ -117,7 +112,7 @@ static bool take_option(void *to, int option, const char *value)
 
 static bool parse_options(int argc, char **argv, struct sql_options *o, int *code)
 {
-    if (!shell_options(argc, argv, "e:f:h", long_options, &sql_usage, take_option, o, code))
+    if (!shell_options(argc, argv, "e:f:h", long_options, &sql_usage, &o->where, take_option, o, code))
         return false;
     if (optind < argc)
         *code = shell_wrong(&sql_usage, "unexpected argument", argv[optind]);
@@ -165,8 +160,8 @@ int cmd_sql(int argc, char **argv)
         goto out;
     struct target target;
     char banner[5000];
-    const char *server = o.server ? o.server : o.data ? NULL : getenv("WEIR_SERVER");
-    const char *dir = o.data ? o.data : "weir-data";
+    const char *server = o.where.server ? o.where.server : o.where.data ? NULL : getenv("WEIR_SERVER");
+    const char *dir = o.where.data ? o.where.data : "weir-data";
     if (!target_open(&target, server, dir))
         goto out;
     xfree(c.target);

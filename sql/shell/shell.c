@@ -23,9 +23,9 @@ int shell_wrong(const struct shell_usage *u, const char *sentence, const char *v
 }
 
 bool shell_options(int argc, char **argv, const char *letters, const struct option *names, const struct shell_usage *u,
-                   bool (*option_cb)(void *to, int option, const char *value), void *to, int *code)
+                   struct shell_where *where, bool (*option_cb)(void *to, int option, const char *value), void *to,
+                   int *code)
 {
-    bool server = false, data = false;
     int opt;
     *code = EXIT_GOOD;
     while ((opt = getopt_long(argc, argv, letters, names, NULL)) != -1) {
@@ -38,14 +38,14 @@ bool shell_options(int argc, char **argv, const char *letters, const struct opti
             *code = EXIT_USAGE;
             return false;
         }
-        server |= opt == SHELL_SERVER;
-        data |= opt == SHELL_DATA;
-        if (!option_cb(to, opt, optarg)) {
+        if (opt == SHELL_SERVER || opt == SHELL_DATA)
+            *(opt == SHELL_DATA ? &where->data : &where->server) = optarg;
+        else if (!option_cb(to, opt, optarg)) {
             *code = shell_wrong(u, "cannot make sense of this value", optarg);
             return false;
         }
     }
-    if (server && data)
+    if (where->server && where->data)
         *code = shell_wrong(u, "--server and --data exclude each other", NULL);
     return *code == EXIT_GOOD;
 }

@@ -21,12 +21,15 @@ struct shell_usage {
     const char *command, *text; /* "weir job", what --help shows */
 };
 int shell_wrong(const struct shell_usage *u, const char *sentence, const char *value); /* says so; gives exit code 3 */
-/* getopt_long over all options (-h and --help are 'h'); option_cb takes one, false: its value makes no sense. --server and --data,
- * wherever they are known, are SHELL_SERVER and SHELL_DATA and exclude each other. True: go on, with the arguments from optind
- * on; else leave with *code. */
+struct shell_where { /* what --server and --data say, one of them at most */
+    const char *server, *data;
+};
+/* getopt_long over all options: -h and --help are 'h', --server and --data SHELL_SERVER and SHELL_DATA, and option_cb takes
+ * the others; false: its value makes no sense. True: go on, with the arguments from optind on; else leave with *code. */
 enum { SHELL_SERVER = 256, SHELL_DATA, SHELL_OWN };
 bool shell_options(int argc, char **argv, const char *letters, const struct option *names, const struct shell_usage *u,
-                   bool (*option_cb)(void *to, int option, const char *value), void *to, int *code);
+                   struct shell_where *where, bool (*option_cb)(void *to, int option, const char *value), void *to,
+                   int *code);
 
 /* The server asked for by --server, else by WEIR_SERVER, else 127.0.0.1:9092. */
 const char *shell_server(const char *flag);

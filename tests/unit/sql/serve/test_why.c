@@ -90,7 +90,7 @@ static void about_keys_and_joins(void **state)
     filter.kind = PLAN_EXCHANGE;
     filter.drop_null_key = true;
     stats[1].errors = 3;
-    says("3 rows have NULL in the key");
+    says("all rows have NULL in the key");
     struct plan_node table = {.kind = PLAN_SOURCE, .id = 3, .topic_name = "u", .relation = "users"};
     filter.kind = PLAN_JOIN_LOOKUP;
     filter.ninputs = 2;
@@ -114,10 +114,58 @@ static void about_windows(void **state)
     says("held by partition 0");
 }
 
+/* A job that is paused, fails, or rejects all it reads: its name, the reason, where the records are, what to type. After a
+ * restart, when its counters are zero, its letters are still there. */
+static void about_jobs(void **state)
+{
+    (void)state;
+    const struct plan_node *from;
+    struct bad_note note = {.topic = {"t"}, .offset = 7, .text = {"no number"}};
+    status.name = "cnt";
+    status.dead_topic = "cnt_dlq";
+    status.state = JOB_PAUSED;
+    assert_non_null(strstr(why_job(&plan, &status, false, &arena, &from), "RESUME cnt;"));
+    status.state = JOB_FAILED;
+    status.why = "a reason";
+    assert_non_null(strstr(why_job(&plan, &status, false, &arena, &from), "has failed: a reason. RESUME cnt;"));
+    status.state = JOB_RUNNING;
+    status.why = NULL;
+    sources[0].end = sources[0].position = 9;
+    sources[0].decode_errors = 9;
+    status.bad_all = 9;
+    status.nnotes = 1;
+    status.notes = &note;
+    const char *why = why_job(&plan, &status, true, &arena, &from);
+    assert_non_null(strstr(why, "9 bad records, the first at topic t, partition 0, offset 7: no number; they are in topic cnt_dlq."));
+    assert_non_null(strstr(why, "SHOW ERRORS cnt;"));
+    assert_null(strstr(why, "could be decoded"));
+    status.bad_all = status.nnotes = 0;
+    sources[0].decode_errors = 0;
+    sources[0].start = 9;
+    why = why_job(&plan, &status, true, &arena, &from);
+    assert_non_null(strstr(why, "PRINT cnt_dlq FROM BEGINNING;"));
+    assert_null(from);
+    sources[0].end = sources[0].position = sources[0].start = 0;
+    assert_non_null(strstr(why_job(&plan, &status, false, &arena, &from), "topic t is empty"));
+    assert_ptr_equal(from, &source);
+}
+
+/* Of a table, rows that WHERE does not want go on as deletes of what is not there. */
+static void about_tables(void **state)
+{
+    (void)state;
+    sources[0].end = sources[0].position = 3;
+    sources[0].rows = stats[2].rows_out = stats[1].rows_out = 3;
+    filter.mode = MODE_UPSERT;
+    says("WHERE let none of 3 rows pass");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(about_sources, setup, teardown),
                                        cmocka_unit_test_setup_teardown(about_decoding, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(about_jobs, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(about_tables, setup, teardown),
                                        cmocka_unit_test_setup_teardown(about_filters, setup, teardown),
                                        cmocka_unit_test_setup_teardown(about_keys_and_joins, setup, teardown),
                                        cmocka_unit_test_setup_teardown(about_windows, setup, teardown)};
