@@ -1,7 +1,7 @@
 /* A store under random appends, faults and crashes, all from one seed: whatever happened, every acknowledged batch is
  * there once, byte for byte, at its offset and in order; what a reader saw stays; what was refused is not there; and
  * producers are remembered; and the last stable offset and the aborted transactions of any range are what reading all of
- * the log says. WEIR_SEED=n build/sim_store runs one seed again, WEIR_TRACE=1 shows what the store says. */
+ * the log says, also when files of aborted transactions were deleted, cut or rotted between two lives. WEIR_SEED=n build/sim_store runs one seed again, WEIR_TRACE=1 shows what the store says. */
 #include "log/base/trace.h"
 #include "tests/lib/seed.h"
 #include "tests/unit/log/store/txnmodel.h"
@@ -533,6 +533,41 @@ static void life_end(void)
     world_heal(W);
 }
 
+/* What the log says of aborted transactions lies beside it in .txn files, which are copies: some are deleted, cut, or rot. */
+static uint64_t told_harmed;
+
+static int harm_file(void *arg, const char *name, bool is_dir)
+{
+    const char *dir = arg;
+    char path[600];
+    size_t n = strlen(name);
+    CHECK(snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path);
+    if (is_dir)
+        return disk_list(W->disk, path, harm_file, path);
+    if (n < 4 || strcmp(name + n - 4, ".txn") || roll(3) == 0)
+        return 0;
+    struct file *f;
+    told_harmed++;
+    if (roll(3) == 0)
+        return disk_unlink(W->disk, path);
+    CHECK(disk_open(W->disk, path, FILE_WRITE, &f) == 0);
+    int64_t size = file_size(f);
+    bool cut = roll(2);
+    if (cut && size > 0)
+        CHECK(file_truncate(f, (int64_t)roll((uint64_t)size)) == 0);
+    CHECK(file_sync(f) == 0);
+    file_close(f);
+    if (!cut && size > 0)
+        CHECK(simdisk_flip(W->sd, path, (int64_t)roll((uint64_t)size), (unsigned)roll(8)) == 0);
+    return 0;
+}
+
+static void harm_aborts(void)
+{
+    if (roll(3) == 0)
+        CHECK(disk_list(W->disk, "/data/topics", harm_file, (void *)"/data/topics") == 0);
+}
+
 static void life_begin(void)
 {
     world_begin(W, &dice, 4);
@@ -564,6 +599,7 @@ static void seed_run(uint64_t seed)
         for (uint64_t ops = roll(400); ops-- > 0;)
             op_any();
         life_end();
+        harm_aborts();
     }
     life_begin();
     world_crash(W, SIMDISK_KILL);
@@ -581,7 +617,7 @@ int main(void)
     trace_level = getenv("WEIR_TRACE") ? DEBUG : ERROR;
     int64_t rounds = seeds_run(200, seed_run);
     printf("%" PRId64 " seeds: %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64 " unknown, %" PRIu64
-           " repeated, %" PRIu64 " crashes; transactions: %" PRIu64 " committed, %" PRIu64 " aborted\n",
-           rounds, told_acked, told_refused, told_unknown, told_dups, told_crashes, told_committed, told_aborted);
+           " repeated, %" PRIu64 " crashes; transactions: %" PRIu64 " committed, %" PRIu64 " aborted; %" PRIu64 " files of aborts harmed\n",
+           rounds, told_acked, told_refused, told_unknown, told_dups, told_crashes, told_committed, told_aborted, told_harmed);
     return 0;
 }
