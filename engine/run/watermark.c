@@ -7,15 +7,19 @@ void watermarks_init(struct watermarks *w, struct watermark_input *in, unsigned 
         in[i] = (struct watermark_input){.ms = WATERMARK_NONE};
 }
 
-/* Idle inputs are left out; if all are idle, time stands still: the last word of one that fell asleep is no promise
- * about the others. */
-static int64_t live_minimum(const struct watermarks *w)
+/* Idle inputs are left out. If all are idle nothing more is expected from any: time is where the furthest of them stood, as
+ * if that one had fallen asleep last. Who wakes up behind it is late, as behind any that went on without it. */
+static int64_t passed(const struct watermarks *w)
 {
-    int64_t min = INT64_MAX;
-    for (unsigned i = 0; i < w->n; i++)
+    int64_t min = INT64_MAX, max = WATERMARK_NONE;
+    bool live = false;
+    for (unsigned i = 0; i < w->n; i++) {
+        max = MAX(max, w->in[i].ms);
+        live |= !w->in[i].idle;
         if (!w->in[i].idle)
             min = MIN(min, w->in[i].ms);
-    return min == INT64_MAX ? WATERMARK_NONE : min;
+    }
+    return live ? min : max;
 }
 
 bool watermarks_set(struct watermarks *w, unsigned input, int64_t ms, bool idle)
@@ -28,10 +32,10 @@ bool watermarks_set(struct watermarks *w, unsigned input, int64_t ms, bool idle)
     in->idle = idle;
     if (ahead)
         return false;
-    int64_t min = live_minimum(w);
-    if (min <= w->ms)
+    int64_t ms_now = passed(w);
+    if (ms_now <= w->ms)
         return false;
-    w->ms = min;
+    w->ms = ms_now;
     return true;
 }
 

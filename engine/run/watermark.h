@@ -1,4 +1,4 @@
-/* The event time that has passed at a task: the minimum over its live inputs. Pure. */
+/* The event time that has passed at a task: the least of its inputs that are awake; if none is, the greatest. Pure. */
 #ifndef RUN_WATERMARK_H
 #define RUN_WATERMARK_H
 #include "log/base/base.h"

@@ -24,7 +24,8 @@ static uint64_t seed(void)
 
 /* ---- watermarks */
 
-/* The watermark is the least of the inputs that are awake, and never goes back; compared with a plain recomputation. */
+/* The watermark is the least of the inputs that are awake, the greatest if none is, and never goes back; compared with a plain
+ * recomputation. */
 static void test_watermark_is_live_minimum(void **state)
 {
     (void)state;
@@ -45,16 +46,38 @@ static void test_watermark_is_live_minimum(void **state)
             idle[i] = random_chance(&r, 0.3);
             ms[i] = MAX(ms[i], v);
             bool up = watermarks_set(&w, i, v, idle[i]);
-            int64_t min = INT64_MAX;
-            for (unsigned k = 0; k < n; k++)
+            int64_t min = INT64_MAX, max = WATERMARK_NONE;
+            for (unsigned k = 0; k < n; k++) {
+                max = MAX(max, ms[k]);
                 if (!idle[k])
                     min = MIN(min, ms[k]);
-            bool want = min != INT64_MAX && min > high;
+            }
+            int64_t now = min == INT64_MAX ? max : min;
+            bool want = now > high;
             if (want)
-                high = min;
+                high = now;
             assert_int_equal(up, want);
             assert_int_equal(w.ms, high);
         }
+    }
+}
+
+/* Two inputs that fall asleep at one moment leave the same time behind, whoever is heard of first. */
+static void test_both_fall_asleep(void **state)
+{
+    (void)state;
+    for (unsigned first = 0; first < 2; first++) {
+        struct watermark_input in[2];
+        struct watermarks w;
+        watermarks_init(&w, in, 2);
+        watermarks_set(&w, 0, 50, false);
+        watermarks_set(&w, 1, 90, false);
+        assert_int_equal(w.ms, 50);
+        watermarks_set(&w, first, 0, true);
+        watermarks_set(&w, !first, 0, true);
+        assert_int_equal(w.ms, 90);
+        assert_false(watermarks_set(&w, 0, 60, false)); /* it wakes up behind */
+        assert_int_equal(w.ms, 90);
     }
 }
 
@@ -330,6 +353,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_watermark_is_live_minimum),
+        cmocka_unit_test(test_both_fall_asleep),
         cmocka_unit_test(test_epoch_spacing),
         cmocka_unit_test(test_epoch_waits_for_all),
         cmocka_unit_test(test_epoch_interval_follows_cost),
