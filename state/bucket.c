@@ -72,6 +72,10 @@ static size_t common(struct str a, struct str b)
 void bucket_add(struct bucket_writer *w, struct str key, struct str value)
 {
     size_t shared = common(wbuf_view(&w->last), key);
+    if (w->n) { /* they ascend */
+        CHECK(shared < key.len);
+        CHECK(shared == w->last.len || (uint8_t)key.ptr[shared] > w->last.data[shared]);
+    }
     wbuf_uvarint(&w->bytes, shared);
     wbuf_uvarint(&w->bytes, key.len - shared);
     wbuf_uvarint(&w->bytes, value.len);

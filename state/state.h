@@ -137,6 +137,10 @@ struct checkpoint;
  * then the caller deletes it (checkpoint_delete) and rebuilds from the changelog. */
 int checkpoint_open(struct checkpoint **out, struct disk *disk, const char *path, struct diag *d) MUST_USE;
 void checkpoint_close(struct checkpoint *cp);
+/* A new one is made without a journal and without syncs under another name, PATH.new, which a crash leaves as nothing worth: begin
+ * deletes what is there of both. After the seal and a close, finish makes it durable and gives it its name. */
+int checkpoint_begin(struct checkpoint **out, struct disk *disk, const char *path, struct diag *d) MUST_USE;
+int checkpoint_finish(struct disk *disk, const char *path) MUST_USE;
 int checkpoint_delete(struct disk *disk, const char *path);
 int64_t checkpoint_offset(const struct checkpoint *cp); /* -1: empty */
 int64_t checkpoint_aim(const struct checkpoint *cp);    /* no value in it is newer than this offset */

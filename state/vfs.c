@@ -116,14 +116,14 @@ static int f_truncate(sqlite3_file *base, sqlite3_int64 size)
 }
 
 /* Makes a name durable. The parent's name fits, as the path itself did. */
-static int sync_parent(struct vfs *v, const char *path)
+int vfs_sync_parent(struct disk *disk, const char *path)
 {
     char dir[1024];
     const char *slash = strrchr(path, '/');
     int n = snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
     if (n < 0 || (size_t)n >= sizeof dir)
         return -ENAMETOOLONG;
-    return disk_sync_dir(v->disk, n == 0 ? "/" : dir);
+    return disk_sync_dir(disk, n == 0 ? "/" : dir);
 }
 
 static int f_sync(sqlite3_file *base, int flags)
@@ -134,7 +134,7 @@ static int f_sync(sqlite3_file *base, int flags)
     int err = file_sync(f->file);
     FAULT("checkpoint.after_sync");
     if (!err && f->sync_dir)
-        err = sync_parent(f->vfs, f->path);
+        err = vfs_sync_parent(f->vfs->disk, f->path);
     if (err)
         return note(f->vfs, err, SQLITE_IOERR_FSYNC);
     f->sync_dir = false;
@@ -206,7 +206,7 @@ static int v_delete(sqlite3_vfs *base, const char *path, int sync_dir)
     if (err == -ENOENT)
         return SQLITE_IOERR_DELETE_NOENT;
     if (!err && sync_dir)
-        err = sync_parent(v, path);
+        err = vfs_sync_parent(v->disk, path);
     return err ? note(v, err, SQLITE_IOERR_DELETE) : SQLITE_OK;
 }
 

@@ -9,7 +9,8 @@ struct fold {
     struct checkpoint_change *changes;
     size_t n, cap;
     struct fold_slot *slots; /* at most half full */
-    size_t nslots;
+    size_t nslots, puts;
+    bool plain; /* keys hardly come twice: every change is kept, and the last of a key is found by sorting */
 };
 void fold_init(struct fold *f);
 void fold_fini(struct fold *f);

@@ -390,17 +390,21 @@ static int bulk_tail(struct task_restore *tr)
 {
     struct job *j = tr->r->j;
     struct bulk b = {.tr = tr};
+    bool anew = !tr->has_checkpoint; /* nothing of it would be missed */
     struct arena a;
     arena_init(&a);
     fold_init(&b.fold);
     int err = disk_mkdir(job_disk(j), arena_printf(&a, "%s/state", store_dir(broker_store(engine_broker(j->engine)))));
     if (!err)
         err = disk_mkdir(job_disk(j), job_state_path(j, NULL, &a));
+    const char *path = job_state_path(j, tr->t, &a);
     if (!err)
-        err = checkpoint_open(&b.cp, job_disk(j), job_state_path(j, tr->t, &a), &tr->d);
+        err = anew ? checkpoint_begin(&b.cp, job_disk(j), path, &tr->d) : checkpoint_open(&b.cp, job_disk(j), path, &tr->d);
     if (!err) {
         err = bulk_all(&b);
         checkpoint_close(b.cp);
+        if (!err && anew)
+            err = checkpoint_finish(job_disk(j), path);
     }
     if (!err) {
         tr->has_checkpoint = true;

@@ -112,7 +112,7 @@ def changelog(server):
 def consume(server, topic):
     """Seconds, CPU seconds of server and client, records."""
     before, began = used(server.process.pid), time.time()
-    client = subprocess.Popen([weir, 'consume', topic, '--until-end', '--format', '%v\\n', '--server', server.address],
+    client = subprocess.Popen([weir, 'consume', topic, '--until-end', '--format', '%k\\t%s\\n', '--server', server.address],
                               stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(client.pid, 0)
     if status:
