@@ -38,6 +38,7 @@ struct target {
     const char *limit; /* and the end of what may be read */
     struct wbuf *scratch;
     char *error; /* ERROR_TEXT bytes */
+    bool verbatim; /* the record's value is what the encoder of its format would write */
 };
 #define ERROR_TEXT 160
 /* Writes the sentence and gives false. */

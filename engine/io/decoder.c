@@ -16,11 +16,14 @@ struct decoder {
     int ts;                /* column that event time comes from, -1: the record's own timestamp */
     struct time_pattern *pattern;
     bool table;
+    bool text; /* is kept */
     struct compress *compress;
     struct wbuf inflated, scratch;
-    /* The recbatch that the last run left unfinished lies at inflated_at to the end; offset -1: there is none. */
-    int64_t inflated_offset;
-    uint32_t inflated_crc;
+    /* The recbatch that the last run left unfinished, its checksum checked; offset -1: there is none. Was it compressed, it
+     * lies inflated at inflated_at to the end. */
+    int64_t left_offset;
+    uint32_t left_crc;
+    bool inflated_left;
     size_t inflated_at;
     char error[ERROR_TEXT];
 };
@@ -103,7 +106,7 @@ int decoder_new(struct decoder **out, const struct row_format *f, const struct w
     d->f = *f;
     d->table = table;
     d->ts = -1;
-    d->inflated_offset = -1;
+    d->left_offset = -1;
     copy_columns(&d->arena, &d->f.key_cols, f->nkey);
     copy_columns(&d->arena, &d->f.value_cols, f->nvalue);
     d->f.ts_pattern = f->ts_pattern ? arena_strdup(&d->arena, f->ts_pattern) : NULL;
@@ -150,6 +153,8 @@ void decoder_free(struct decoder *d)
     arena_fini(&d->arena);
     xfree(d);
 }
+
+void decoder_keep_text(struct decoder *d) { d->text = true; }
 
 /* ---- one record */
 
@@ -261,6 +266,13 @@ static void set_weight(struct batch *b, uint32_t row, uint32_t cap, int weight)
     b->weight[row] = (int8_t)weight;
 }
 
+static void keep_text(const struct target *t, const struct record *rec)
+{
+    bool keep = t->verbatim && rec->value.ptr;
+    t->b->text[t->row] = (struct sview){.len = keep ? (uint32_t)rec->value.len : 0, .buf = t->buf,
+                                        .off = keep ? (uint32_t)(rec->value.ptr - t->base) : 0};
+}
+
 static enum bad_kind decode_record(struct decoder *d, const struct record *rec, struct target *t, int32_t partition,
                                    uint32_t cap)
 {
@@ -268,10 +280,13 @@ static enum bad_kind decode_record(struct decoder *d, const struct record *rec, 
     bool tombstone = !rec->value.ptr && d->table;
     if (!decode_key(d, rec->key, t, &window_start))
         return BAD_KEY;
+    t->verbatim = false; /* whatever the key's was */
     if (!rec->value.ptr)
         fieldset_begin(&d->value);
     else if (!decode_side(&d->value, rec->value, t))
         return BAD_VALUE;
+    if (d->text)
+        keep_text(t, rec);
     close_side(&d->value, t);
     t->b->ts[t->row] = rec->ts_ms;
     if (d->ts >= 0 && !tombstone && !event_time(d, t, &t->b->ts[t->row]))
@@ -310,11 +325,16 @@ static void report_bytes(const struct run *run, int64_t offset, const char *text
         run->error_cb(run->arg, &e);
 }
 
+static bool was_left(const struct decoder *d, const struct recbatch *rb)
+{
+    return d->left_offset == rb->base_offset && d->left_crc == rb->crc;
+}
+
 /* Inflates a recbatch behind those before it, unless the last run has left it here. Gives where it begins. */
 static int inflate(struct decoder *d, const struct recbatch *rb, size_t *at)
 {
-    bool here = d->inflated_offset == rb->base_offset && d->inflated_crc == rb->crc;
-    d->inflated_offset = -1;
+    bool here = d->inflated_left && was_left(d, rb);
+    d->inflated_left = false;
     *at = here ? 0 : d->inflated.len;
     if (here)
         return 0;
@@ -397,6 +417,8 @@ static struct batch *batch_start(struct decoder *d, struct arena *a, uint32_t ca
     struct batch *b = batch_new(a, &d->out, cap);
     for (unsigned i = 0; i < d->out.n; i++)
         vec_alloc_valid(&b->cols[i], a, cap);
+    if (d->text)
+        b->text = arena_alloc(a, MAX(cap, 1u) * sizeof *b->text);
     return b;
 }
 
@@ -426,7 +448,7 @@ static void batch_finish(const struct decoder *d, struct batch *b)
 /* What the last run left of inflated bytes comes to the front, now that its batch is gone. */
 static void keep_inflated(struct decoder *d)
 {
-    if (d->inflated_offset < 0) {
+    if (!d->inflated_left) {
         wbuf_reset(&d->inflated);
         return;
     }
@@ -451,19 +473,20 @@ struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int
     while ((err = recbatch_peek(&rb, (struct str){bytes.ptr + *used, bytes.len - *used})) == 0) {
         bool old = recbatch_last_offset(&rb) < from;
         run.whole = (struct str){bytes.ptr + *used, rb.size};
-        bool broken = !old && recbatch_check_crc(&rb, bytes.ptr + *used) != 0;
+        bool broken = !old && !was_left(d, &rb) && recbatch_check_crc(&rb, bytes.ptr + *used) != 0;
         if (broken)
             report_bytes(&run, rb.base_offset, "the record batch fails its checksum");
         if (!old && !broken && !(rb.attributes & RECBATCH_CONTROL) && !decode_recbatch(&run, &rb, &t)) {
-            if (recbatch_codec(&rb) != CODEC_NONE) {
-                d->inflated_offset = rb.base_offset;
-                d->inflated_crc = rb.crc;
-                d->inflated_at = run.inflated_at;
-            }
+            d->left_offset = rb.base_offset;
+            d->left_crc = rb.crc;
+            d->inflated_left = recbatch_codec(&rb) != CODEC_NONE;
+            d->inflated_at = run.inflated_at;
             break;
         }
-        if (!old)
+        if (!old) {
+            d->left_offset = -1;
             run.next = recbatch_last_offset(&rb) + 1;
+        }
         *used += rb.size;
     }
     if (err && err != E_SHORT) { /* nothing behind this can be found any more */

@@ -65,6 +65,8 @@ struct decode_error { /* the first ones are kept by the caller */
 int decoder_new(struct decoder **out, const struct row_format *f, const struct want *wants, unsigned nwants, bool table,
                 struct diag *d) MUST_USE;
 void decoder_free(struct decoder *d);
+/* From now on batches have the text of values that the encoder of the same format would write as they stand (batch_text). */
+void decoder_keep_text(struct decoder *d);
 /* Decodes records of one partition, held in whole recbatches, from offset `from` on, into a fresh batch in arena: stops at
  * ENGINE_BATCH_ROWS rows or the end of bytes (a recbatch that is cut off at the end is left). *next = offset to go on from;
  * *used = bytes wholly consumed: go on with what is behind them. The batch borrows `bytes` for its strings, and the

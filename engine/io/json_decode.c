@@ -1,34 +1,15 @@
-#include "engine/io/codec.h"
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "engine/io/json_scan.h"
 
 /* The projecting decoder of JSON records: each record is read once, from left to right, and every byte of it is checked
  * (grammar of RFC 8259, nesting at most JSON_DEPTH, escapes, UTF-8, nothing behind the value), also in what nobody wants;
  * so that a broken record never becomes a row, whatever a query happens to select. It accepts exactly what the general
  * reader (vec/json.c) accepts; tests/fuzz/fuzz_json.c compares both.
  *
- * Speed comes from guessing that a record has the keys of the one before, in their order: a key is then one comparison of
- * 16 bytes, colon and blanks included, with no scanning and no look-up. A wrong guess costs a look-up and corrects the
- * guess. What most values are, short whole numbers and plain texts, is tried first (common_value). Texts
- * without escapes become views into the record. Stopping at the last wanted field would be faster, but would let broken
- * records pass, and the last of several equal keys must win. */
-
-#define KEY_TEXT 32   /* longer keys are looked up every time */
-#define SHAPE_KEYS 64 /* keys remembered, by their place in the record */
-
-struct known_key {
-    char text[KEY_TEXT]; /* "name": with quotes, colon and the blanks around, zeros behind */
-    int len;             /* 0: nothing known */
-    uint32_t mask;       /* of the bytes that count */
-    int field;           /* -1: none that is wanted */
-    bool exact;
-};
-struct json_shape {
-    struct known_key keys[SHAPE_KEYS];
-    char *unescaped; /* room for checking and looking up escaped texts */
-    size_t unescaped_cap;
-};
+ * Speed comes from guessing that a record has the keys of the one before, in their order. Where all is as it was
+ * json_steps.c reads the record; here is the general way, for which a known key is still one comparison of 32 bytes, colon
+ * and blanks included, with no look-up. A wrong guess costs a look-up and corrects the guess. Texts without escapes become
+ * views into the record. Stopping at the last wanted field would be faster, but would let broken records pass, and the last
+ * of several equal keys must win. */
 
 struct json_shape *json_shape_new(const struct fieldset *fs)
 {
@@ -44,51 +25,12 @@ void json_shape_free(struct json_shape *s)
     xfree(s);
 }
 
-static inline const char *skip_blanks(const char *p, const char *end)
-{
-    if (LIKELY(p < end && (uint8_t)*p > ' '))
-        return p;
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-        p++;
-    return p;
-}
-
 /* ---- strings */
 
 struct text {
     struct str s; /* between the quotes */
     bool escaped;
 };
-
-#if defined(__SSE2__)
-/* A bit for each of 16 bytes that is a quote, a backslash, a control character or (with high) not ASCII. */
-static inline unsigned text_stops(const char *p, bool high)
-{
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i named = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
-    __m128i low = high ? _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)) /* of signed bytes: what is not ASCII is below zero */
-                       : _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(named, low));
-}
-#endif
-
-/* The first such byte from p on; end if there is none. */
-static inline const char *plain_until(const char *p, const char *end, const char *limit, bool high)
-{
-#if defined(__SSE2__)
-    while (p < end && limit - p >= 32) {
-        unsigned stops = text_stops(p, high) | text_stops(p + 16, high) << 16;
-        if (stops) {
-            p += __builtin_ctz(stops);
-            return p < end ? p : end;
-        }
-        p += 32;
-    }
-#endif
-    while (p < end && *p != '"' && *p != '\\' && (uint8_t)*p > 0x1f && !(high && (*p & 0x80)))
-        p++;
-    return p < end ? p : end;
-}
 
 /* p is the first byte of the text that is not plain. */
 static const char *scan_odd_text(const char *start, const char *p, const char *end, const char *limit, struct text *out)
@@ -138,11 +80,6 @@ static struct str unescape(struct json_shape *shape, struct str raw)
 }
 
 /* ---- passing over values */
-
-struct scan {
-    const char *end, *limit;
-    struct json_shape *shape;
-};
 
 static const char *pass_text(const struct scan *sc, const char *p)
 {
@@ -256,11 +193,18 @@ static const char *pass_nested(const struct scan *sc, const char *p, int outer)
     }
 }
 
-static inline const char *pass_value(const struct scan *sc, const char *p, int outer)
+static const char *pass_value(const struct scan *sc, const char *p, int outer)
 {
     if (p == sc->end)
         return NULL;
     return *p == '{' || *p == '[' ? pass_nested(sc, p, outer) : pass_scalar(sc, p);
+}
+
+const char *json_pass_value(const struct scan *sc, const char *p)
+{
+    uint64_t n;
+    unsigned digits = p == sc->end || *p == '"' ? 0 : scan_few_digits(p, sc, &n);
+    return digits ? p + digits : pass_value(sc, p, 1);
 }
 
 /* ---- values of wanted fields */
@@ -275,55 +219,6 @@ static bool wrong_type(const struct field *f, struct target *t, const char *have
     char type[TYPE_TEXT];
     type_format(f->type, type);
     return decode_fail(t, "column %.*s is %s, but the record has %s", STR_ARG(f->name), type, have);
-}
-
-/* A view of text that lies in the record. It is written where it belongs, in one piece if it is short: to put it together
- * elsewhere and then copy it costs more than all the rest. */
-static inline void put_view(struct sview *to, struct str s, const struct target *t)
-{
-    to->len = (uint32_t)s.len;
-    if (s.len > sizeof to->inl) {
-        memcpy(to->prefix, s.ptr, 4);
-        to->buf = t->buf;
-        to->off = (uint32_t)(s.ptr - t->base);
-        return;
-    }
-#if defined(__SSE2__)
-    static const uint8_t masks[12 + 16] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    static_assert(offsetof(struct sview, inl) == 4 && sizeof *to == 16, "a length and the bytes");
-    if (LIKELY(t->limit - s.ptr >= 16)) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)s.ptr);
-        bytes = _mm_and_si128(bytes, _mm_loadu_si128((const __m128i *)(const void *)(masks + 12 - s.len)));
-        bytes = _mm_or_si128(_mm_slli_si128(bytes, 4), _mm_cvtsi32_si128((int)s.len));
-        _mm_storeu_si128((__m128i *)(void *)to, bytes);
-        return;
-    }
-#endif
-    memset(to->inl, 0, sizeof to->inl);
-    memcpy(to->inl, s.ptr, s.len);
-}
-
-/* A whole number of one to seven digits, without a branch on how many there are: guessing that wrong is what costs. Gives
- * how many; 0: it is another case, or there are no eight bytes to look at. */
-static inline unsigned scan_few_digits(const char *p, const struct scan *sc, uint64_t *out)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (UNLIKELY(sc->limit - p < 8))
-        return 0;
-    uint64_t v, zeros = 0x3030303030303030, high = 0xf0f0f0f0f0f0f0f0;
-    memcpy(&v, p, 8);
-    uint64_t others = ((v & high) ^ zeros) | (((v + 0x0606060606060606) & high) ^ zeros); /* zero bytes are digits */
-    int n = others ? __builtin_ctzll(others) / 8 : 0;
-    if (n == 0 || n >= sc->end - p || (*p == '0' && n > 1) || p[n] == '.' || (p[n] | 0x20) == 'e')
-        return 0;
-    v = (v ^ zeros) << (64 - 8 * n); /* zeros in front make it eight digits */
-    v = v * 10 + (v >> 8);
-    *out = ((v & 0x000000ff000000ff) * 0x000f424000000064 + (v >> 16 & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
-    return (unsigned)n;
-#else
-    (void)p, (void)sc, (void)out;
-    return 0;
-#endif
 }
 
 /* Whole numbers of up to 18 digits; anything else goes through number_scan. */
@@ -473,7 +368,7 @@ static const char *nested_value(const struct scan *sc, const struct field *f, st
 }
 
 /* The value at p into its column. */
-static const char *field_value(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t)
+const char *json_field_value(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t)
 {
     struct vec *v = &t->b->cols[f->out];
     p = skip_blanks(p, sc->end);
@@ -500,46 +395,6 @@ static const char *field_value(const struct scan *sc, const struct field *f, con
     default:
         return number_value(sc, f, v, p, t);
     }
-}
-
-/* The same for p before the end of the record, quickly for what is common. */
-static inline const char *common_value(const struct scan *sc, const struct field *f, const char *p, struct target *t)
-{
-    struct vec *v = &t->b->cols[f->out];
-    if (f->type.id == T_VARCHAR && *p == '"') {
-        const char *quote = plain_until(p + 1, sc->end, sc->limit, true);
-        if (LIKELY(quote < sc->end && *quote == '"')) {
-            put_view(&v->s[t->row], (struct str){p + 1, (size_t)(quote - p - 1)}, t);
-            return quote + 1;
-        }
-    } else if (f->type.id == T_BIGINT || f->type.id == T_INT) {
-        uint64_t n;
-        unsigned digits = scan_few_digits(p, sc, &n);
-        if (LIKELY(digits)) {
-            if (f->type.id == T_BIGINT)
-                v->i64[t->row] = (int64_t)n;
-            else
-                v->i32[t->row] = (int32_t)n;
-            return p + digits;
-        }
-    }
-    return field_value(sc, f, p, 1, t);
-}
-
-/* And for what nobody wants. */
-static inline const char *common_pass(const struct scan *sc, const char *p)
-{
-    uint64_t n;
-    if (*p == '"') {
-        const char *quote = plain_until(p + 1, sc->end, sc->limit, true);
-        if (LIKELY(quote < sc->end && *quote == '"'))
-            return quote + 1;
-    } else {
-        unsigned digits = scan_few_digits(p, sc, &n);
-        if (LIKELY(digits))
-            return p + digits;
-    }
-    return pass_value(sc, skip_blanks(p, sc->end), 1);
 }
 
 /* ---- keys */
@@ -594,10 +449,12 @@ static const char *learn_key(struct fieldset *fs, const struct scan *sc, unsigne
         return NULL;
     after = skip_blanks(after + 1, sc->end);
     out->field = find_field(fs, key, &out->exact);
+    ptrdiff_t len = after - p;
+    out->own = out->exact && p == quote && !text.escaped && (size_t)len == text.s.len + 3;
     if (out->field >= 0 && fs->fields[out->field].out < 0)
         out->field = -1;
     out->len = 0;
-    ptrdiff_t len = after - p;
+    fs->shape->changed = true;
     if (len <= KEY_TEXT) {
         memset(out->text, 0, KEY_TEXT);
         memcpy(out->text, p, (size_t)len);
@@ -629,47 +486,79 @@ static inline bool take_field(struct fieldset *fs, const struct known_key *key, 
     return true;
 }
 
-static bool decode_object(struct fieldset *fs, const struct scan *sc, const char *start, struct target *t)
+/* At a comma, which is passed, or at the brace that ends the object. */
+static const char *behind_value(const struct scan *sc, const char *start, const char *p, bool *more, struct target *t)
+{
+    p = skip_blanks(p, sc->end);
+    *more = p < sc->end && *p == ',';
+    if (*more || (p < sc->end && *p == '}'))
+        return p + *more;
+    malformed(t, p, start, "comma or } is missing");
+    return NULL;
+}
+
+/* The field at p, `place` of its object. */
+static const char *decode_field(struct fieldset *fs, const struct scan *sc, const char *start, unsigned place, const char *p,
+                                struct target *t)
+{
+    struct known_key learnt, *key = &fs->shape->keys[MIN(place, SHAPE_KEYS - 1u)];
+    const char *at = p;
+    if (LIKELY(key_matches(key, p, sc))) {
+        p += key->len;
+    } else if (!(p = learn_key(fs, sc, place, p, &learnt))) {
+        malformed(t, at, start, "malformed key");
+        return NULL;
+    } else {
+        key = &learnt;
+    }
+    if (UNLIKELY(p == sc->end)) {
+        malformed(t, p, start, "value is missing");
+        return NULL;
+    }
+    if (take_field(fs, key, t))
+        return json_field_value(sc, &fs->fields[key->field], p, 1, t);
+    at = p;
+    p = json_pass_value(sc, skip_blanks(p, sc->end));
+    if (!p)
+        malformed(t, at, start, "malformed value");
+    return p;
+}
+
+/* Its first byte, and whether there is a field. */
+static const char *open_object(const struct scan *sc, const char *start, bool *more, struct target *t)
 {
     const char *p = skip_blanks(start, sc->end);
-    if (p == sc->end || *p != '{')
-        return decode_fail(t, "JSON: the record is not an object");
-    const char *first = skip_blanks(++p, sc->end);
-    bool empty = first < sc->end && *first == '}';
-    for (unsigned place = 0; !empty; place++) {
-        struct known_key learnt, *key = &fs->shape->keys[MIN(place, SHAPE_KEYS - 1u)];
-        if (LIKELY(key_matches(key, p, sc))) {
-            p += key->len;
-        } else {
-            const char *after = learn_key(fs, sc, place, p, &learnt);
-            if (!after)
-                return malformed(t, p, start, "malformed key");
-            p = after;
-            key = &learnt;
-        }
-        const char *at = p;
-        if (UNLIKELY(p == sc->end))
-            return malformed(t, p, start, "value is missing");
-        if (take_field(fs, key, t)) {
-            p = common_value(sc, &fs->fields[key->field], p, t);
-            if (!p)
-                return false;
-        } else {
-            p = common_pass(sc, p);
-            if (!p)
-                return malformed(t, at, start, "malformed value");
-        }
-        p = skip_blanks(p, sc->end);
-        if (p < sc->end && *p == ',') {
-            p++;
-            continue;
-        }
-        if (p == sc->end || *p != '}')
-            return malformed(t, p, start, "comma or } is missing");
-        break;
+    if (p == sc->end || *p != '{') {
+        decode_fail(t, "JSON: the record is not an object");
+        return NULL;
     }
-    p = skip_blanks((empty ? first : p) + 1, sc->end);
-    return p == sc->end || malformed(t, p, start, "something follows the object");
+    const char *first = skip_blanks(p + 1, sc->end);
+    *more = first == sc->end || *first != '}';
+    return *more ? p + 1 : first;
+}
+
+static bool decode_object(struct fieldset *fs, const struct scan *sc, const char *start, struct target *t)
+{
+    unsigned place = 0;
+    bool more;
+    const char *p = json_steps(fs, sc, start, t, &place);
+    if (LIKELY(!p))
+        return true;
+    p = place ? behind_value(sc, start, p, &more, t) : open_object(sc, start, &more, t);
+    for (; p && more; place++) {
+        p = decode_field(fs, sc, start, place, p, t);
+        if (p)
+            p = behind_value(sc, start, p, &more, t);
+    }
+    if (!p)
+        return false;
+    p = skip_blanks(p + 1, sc->end);
+    if (p != sc->end)
+        return malformed(t, p, start, "something follows the object");
+    /* Where records keep changing, steps are made now and then only. */
+    if (fs->shape->changed && (fs->shape->made < 16 || fs->record % 64 == 0))
+        json_steps_make(fs, place);
+    return true;
 }
 
 bool json_decode(struct fieldset *fs, struct str s, struct target *t)
@@ -682,7 +571,7 @@ bool json_decode(struct fieldset *fs, struct str s, struct target *t)
     const char *p = skip_blanks(s.ptr, sc.end);
     if (f->out >= 0) {
         field_found(fs, f);
-        p = field_value(&sc, f, p, 0, t);
+        p = json_field_value(&sc, f, p, 0, t);
         if (!p)
             return false;
     } else if (!(p = pass_value(&sc, p, 0))) {

@@ -52,6 +52,14 @@ static struct str encode_value(struct topic_sink *k, const struct batch *b, cons
     return wbuf_view(&k->value);
 }
 
+/* Or the bytes that it was read from, which are the same. */
+static struct str stream_value(struct topic_sink *k, const struct batch *b, const unsigned *cols, uint32_t row)
+{
+    if (k->verbatim && b->text && b->text[row].len)
+        return batch_text(b, row);
+    return encode_value(k, b, cols, row);
+}
+
 /* ---- Streams. */
 
 static int32_t next_partition(struct op *op)
@@ -74,7 +82,7 @@ static void stream_row(struct op *op, struct batch *in, uint32_t row)
         key = wbuf_view(&k->key);
     }
     int32_t part = key.ptr ? partition_of(op, key) : next_partition(op);
-    struct str value = encode_value(k, in, node->sink_cols + node->format.nkey, row);
+    struct str value = stream_value(k, in, node->sink_cols + node->format.nkey, row);
     op->stats.rows_out++;
     op->env->output(op->env->task, op, part, ts, key, value);
 }
@@ -213,6 +221,7 @@ static int topic_sink_open(struct op *op, struct diag *d)
     k->robin = op->env->task_index;
     k->wm_ms = INT64_MIN;
     k->table = op->node->inputs[0]->mode != MODE_APPEND;
+    k->verbatim = plan_verbatim(op->node) != NULL;
     k->upsert = op->node->inputs[0]->mode == MODE_UPSERT;
     lay_out(op);
     k->rows = store_new(true, op->env->clock, op->env->memory);

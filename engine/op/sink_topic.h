@@ -17,6 +17,7 @@ struct topic_sink {
     struct wbuf key, value;       /* of the record at hand */
     uint32_t robin;               /* next partition of a record without key */
     bool table, upsert, windowed;
+    bool verbatim;                /* values may be written as they were read: plan_verbatim */
 
     /* Tables. Image: the row as state keeps it: key columns, window start, value columns. */
     unsigned nkey, nstate_key;    /* nstate_key: with the window start */

@@ -125,6 +125,9 @@ void plan_mark_keys(struct plan *p, struct arena *a);
 /* Which task of its sink's fragment has the rows of a table's key (bytes, as in SCAN): its number; -1: any may have them. */
 int plan_key_owner(const struct plan *p, struct str key);
 #define PLAN_LOOKUP_KEYS 256 /* at most, of one SCAN */
+/* The source whose records' values this sink writes with all their columns and nothing else, in the same format: what
+ * decoder_keep_text keeps may be written as it stands. NULL: there is none. */
+const struct plan_node *plan_verbatim(const struct plan_node *sink);
 const char *plan_kind_name(enum plan_kind k); /* FILTER */
 bool plan_node_keeps(const struct plan_node *n); /* has it a store? */
 /* The aggregate whose groups, one for one, are the rows of a table's sink, so that these need not be kept: same key in the

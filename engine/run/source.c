@@ -95,6 +95,8 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     int err = decoder_new(&s->decoder, &node->format, node->wants, node->nwants, node->table, d);
     if (err)
         return err;
+    if (plan_verbatim(t->job->plan->sink) == node)
+        decoder_keep_text(s->decoder);
     err = reader_open(&s->reader, part, t->loop, s->offset, READ_COMMITTED, ready_cb, s);
     return err ? diag_set(d, err, "topic %s cannot be read: %s", node->topic_name, err_text(err)) : 0;
 }

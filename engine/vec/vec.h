@@ -91,12 +91,13 @@ struct batch {
     uint32_t n;          /* rows in the columns, at most ENGINE_BATCH_ROWS */
     uint32_t nsel;       /* rows selected; = n if sel is NULL */
     const uint32_t *sel; /* ascending */
-    unsigned ncols;
+    unsigned ncols, nbufs;
     struct vec *cols;
     int64_t *ts;        /* event time per row, ms */
     int8_t *weight;     /* NULL: all +1. retract: +1/-1. upsert: +1 = set, -1 = delete (only key columns are valid) */
-    unsigned nbufs;     /* what string views point into; index 0.. */
-    const char **bufs;
+    const char **bufs;  /* what string views point into; index 0.. */
+    struct sview *text; /* NULL, or per row the value of the record it was read from, where the encoder of that format would
+                         * write it so; else of length 0. Never inline, prefix not set: batch_text */
     struct arena *arena; /* where its memory lives; temporary memory for the consumer's call too */
     /* batch.c's own: room of bufs, and the buffer that batch_set_str fills */
     unsigned bufs_cap, own_buf;
@@ -108,6 +109,11 @@ static inline struct str batch_str(const struct batch *b, const struct vec *v, u
 {
     const struct sview *s = &v->s[row];
     return (struct str){s->len <= 12 ? s->inl : b->bufs[s->buf] + s->off, s->len};
+}
+static inline struct str batch_text(const struct batch *b, uint32_t row)
+{
+    const struct sview *s = &b->text[row];
+    return (struct str){b->bufs[s->buf] + s->off, s->len};
 }
 static inline int batch_weight(const struct batch *b, uint32_t row) { return b->weight ? b->weight[row] : 1; }
 

@@ -458,11 +458,135 @@ static void records_do_not_meet(void **state)
     }
 }
 
+/* ---- text that is kept */
+
+/* A member as the encoder writes it, mostly; else one of its other spellings. */
+static void put_member(struct random *r, const struct column *col, struct wbuf *out)
+{
+    static const char *const own[T_COUNT_][4] = {
+        [T_INT] = {"7", "-2147483648", "1234567890", "0"},   [T_BIGINT] = {"12345", "-9223372036854775808", "1234567", "null"},
+        [T_DOUBLE] = {"1.5", "null", "1e+16", "0.25"},       [T_VARCHAR] = {"\"plain\"", "\"gr\xc3\xbcn and longer than sixteen bytes\"", "\"\"", "null"},
+        [T_BOOLEAN] = {"true", "false", "null", "true"},     [T_DECIMAL] = {"12.50", "-0.25", "null", "1.00"},
+        [T_BYTES] = {"\"AP8=\"", "\"\"", "null", "\"AAAA\""}, [T_DATE] = {"4", "-3", "20000", "null"},
+        [T_TIME] = {"1000", "0", "null", "86399999"},        [T_TIMESTAMP] = {"1700000000000", "-5", "null", "1"}};
+    static const char *const other[] = {"-0", "07", "1.0", "1e2", "\"5\"", "5 ", " 5", "null ", "\"\\u0041\"", "\"a\\/b\"", "\"\\n\"", "-",
+                                        "true", "{\"a\":1}", "[]", "\"\xc3\"", "\"\x7f\"", "-12", "9223372036854775808", "\"x", "\"a\"\"", "12x"};
+    const char *value = random_below(r, 24) ? own[col->type.id][random_below(r, 4)] : other[random_below(r, ARRAY_LEN(other))];
+    char name[8];
+    snprintf(name, sizeof name, "%s", col->name);
+    if (random_below(r, 80) == 0)
+        name[0] = (char)(name[0] ^ 0x20);
+    if (random_below(r, 80) == 0)
+        wbuf_printf(out, "\"\\u%04x%s\":%s", (unsigned)name[0], name + 1, value);
+    else
+        wbuf_printf(out, "%s\"%s\"%s:%s%s", random_below(r, 80) ? "" : " ", name, random_below(r, 80) ? "" : " ",
+                    random_below(r, 80) ? "" : "\t", value);
+}
+
+/* The columns in order, mostly; sometimes one is missing, comes twice or is strange, or a byte is another. */
+static void put_columns(struct random *r, const struct row_format *f, struct wbuf *out)
+{
+    static const struct column strange = {"zz", {T_VARCHAR, 0, 0}};
+    size_t start = out->len;
+    bool any = false;
+    wbuf_str(out, random_below(r, 40) ? STR("{") : STR(" {"));
+    for (unsigned i = 0; i < f->nvalue; i++)
+        for (uint64_t k = random_below(r, 60) ? 1 : random_below(r, 3); k; k--) {
+            if (any)
+                wbuf_str(out, random_below(r, 80) ? STR(",") : STR(" ,"));
+            put_member(r, random_below(r, 60) ? &f->value_cols[i] : &strange, out);
+            any = true;
+        }
+    wbuf_str(out, random_below(r, 40) ? STR("}") : STR("}\n"));
+    if (random_below(r, 20) == 0)
+        out->data[start + random_below(r, out->len - start)] = (uint8_t)random_below(r, 256);
+}
+
+/* Of these records: how many texts were kept, each of which must be what the encoder writes. */
+static unsigned check_texts(struct decoder *d, struct encoder *e, const struct row_format *f, struct str bytes, struct arena *a)
+{
+    static const unsigned cols[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    unsigned kept = 0;
+    struct wbuf w;
+    wbuf_init(&w);
+    CHECK(f->nvalue <= ARRAY_LEN(cols));
+    for (int64_t next = 0, end = next + 1; next < end;) {
+        size_t used;
+        int errors = 0;
+        struct batch *b = decoder_run(d, bytes, next, 0, a, &used, &next, keep_error, &errors);
+        end = used == bytes.len ? next : next + 1;
+        batch_check(b);
+        for (uint32_t row = 0; row < b->n; row++) {
+            if (!b->text[row].len)
+                continue;
+            wbuf_reset(&w);
+            assert_true(encoder_value(e, b, cols, row, &w));
+            struct str text = batch_text(b, row), want = wbuf_view(&w);
+            if (!str_eq(text, want))
+                fail_msg("kept    %.*s\nencoded %.*s", STR_ARG(text), STR_ARG(want));
+            kept++;
+        }
+    }
+    wbuf_fini(&w);
+    return kept;
+}
+
+/* The text of a record that may be written as it stands is, byte for byte, what the encoder makes of its row; compressed
+ * or not. */
+static void kept_texts_are_the_encoders(void **state)
+{
+    (void)state;
+    struct column three[] = {columns[0], columns[1], columns[3]};
+    struct random r;
+    unsigned kept = 0, all = 0;
+    random_seed(&r, test_seed());
+    for (int64_t round = test_rounds(200); round > 0; round--) {
+        struct row_format f = format;
+        struct want wants[ARRAY_LEN(columns)];
+        struct wbuf bytes, scratch;
+        struct recbatch_builder rb;
+        struct arena a;
+        struct decoder *d;
+        struct encoder *e;
+        struct diag dg;
+        if (round % 2) {
+            f.nvalue = 3;
+            f.value_cols = three;
+        }
+        for (unsigned i = 0; i < f.nvalue; i++)
+            wants[i] = (struct want){WANT_VALUE, i};
+        arena_init(&a);
+        wbuf_init(&bytes), wbuf_init(&scratch);
+        enum codec codec = round % 3 ? CODEC_NONE : CODEC_LZ4;
+        struct compress *c = compress_new();
+        recbatch_build(&rb, &bytes, codec, codec ? &scratch : NULL);
+        for (int i = 0; i < 40; i++, all++) {
+            struct wbuf value;
+            wbuf_init(&value);
+            put_columns(&r, &f, &value);
+            recbatch_add(&rb, 5, STR_NULL, random_below(&r, 30) ? wbuf_view(&value) : STR_NULL, NULL, 0);
+            wbuf_fini(&value);
+        }
+        recbatch_finish(&rb, c);
+        assert_int_equal(decoder_new(&d, &f, wants, f.nvalue, false, &dg), 0);
+        assert_int_equal(encoder_new(&e, &f, &dg), 0);
+        decoder_keep_text(d);
+        kept += check_texts(d, e, &f, wbuf_view(&bytes), &a);
+        decoder_free(d);
+        encoder_free(e);
+        compress_free(c);
+        wbuf_fini(&bytes), wbuf_fini(&scratch);
+        arena_fini(&a);
+    }
+    assert_true(kept > all / 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(corpus_is_judged),  cmocka_unit_test(nesting_is_bounded), cmocka_unit_test(types_take_their_forms),
         cmocka_unit_test(names_are_matched), cmocka_unit_test(readers_agree), cmocka_unit_test(records_do_not_meet),      cmocka_unit_test(rows_come_back),
+        cmocka_unit_test(kept_texts_are_the_encoders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

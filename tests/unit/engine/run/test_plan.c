@@ -162,9 +162,92 @@ static void test_lookup(void **state)
     arena_fini(&a);
 }
 
+/* ---- rows written as they were read */
+
+static struct plan_node *node_over(struct arena *a, enum plan_kind kind, struct plan_node *in)
+{
+    struct plan_node *n = ARENA_NEW(a, struct plan_node);
+    *n = (struct plan_node){.kind = kind, .out = in->out, .mode = in->mode, .ninputs = 1, .inputs = {in}};
+    return n;
+}
+
+static const struct expr *column_of(struct arena *a, const struct plan_node *n, unsigned c)
+{
+    struct expr *e = ARENA_NEW(a, struct expr);
+    e->kind = EX_COLUMN;
+    e->column = c;
+    e->type = n->out.cols[c].type;
+    return e;
+}
+
+/* A stream of three columns, filtered, in this order, by a projection or none, into a topic with `names`. */
+static struct plan_node *copying(struct arena *a, const unsigned *order, bool project, const char *const names[3])
+{
+    static struct column cols[] = {{"a", {T_BIGINT, 0, 0}}, {"b", {T_BIGINT, 0, 0}}, {"c", {T_BIGINT, 0, 0}}};
+    static struct want wants[] = {{WANT_VALUE, 0}, {WANT_VALUE, 1}, {WANT_VALUE, 2}};
+    struct row_format json = {
+        .value = {.kind = FORMAT_JSON, .wrapped = true}, .nvalue = 3, .value_cols = cols, .ts_column = -1};
+    struct plan_node *n = ARENA_NEW(a, struct plan_node);
+    *n = (struct plan_node){.kind = PLAN_SOURCE, .out = {3, cols}, .format = json, .nwants = 3, .wants = wants};
+    n = node_over(a, PLAN_FILTER, n);
+    unsigned *sink_cols = ARENA_ARRAY(a, unsigned, 3);
+    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, 3);
+    struct column *named = ARENA_ARRAY(a, struct column, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        sink_cols[i] = project ? i : order[i];
+        exprs[i] = column_of(a, n, order[i]);
+        named[i] = (struct column){names[i], TYPE(T_BIGINT)};
+    }
+    if (project) {
+        n = node_over(a, PLAN_PROJECT, n);
+        n->exprs = exprs;
+    }
+    n = node_over(a, PLAN_SINK_TOPIC, n);
+    n->format = json;
+    n->format.value_cols = named;
+    n->sink_cols = sink_cols;
+    return n;
+}
+
+/* A sink takes over its source's text only if it writes all its columns, in order, under their names, not computed, in the
+ * same format, of a stream. */
+static void test_verbatim(void **state)
+{
+    (void)state;
+    static const char *const same[] = {"a", "b", "c"}, *const renamed[] = {"a", "B", "c"};
+    static const unsigned in_order[] = {0, 1, 2}, other[] = {0, 2, 1};
+    struct expr computed = {.kind = EX_CONST, .type = TYPE(T_BIGINT)};
+    const struct expr *exprs[3];
+    struct arena a;
+    arena_init(&a);
+    for (int project = 0; project < 2; project++) {
+        struct plan_node *sink = copying(&a, in_order, project, same);
+        const struct plan_node *source = plan_verbatim(sink);
+        assert_non_null(source);
+        assert_int_equal(source->kind, PLAN_SOURCE);
+        assert_null(plan_verbatim(copying(&a, other, project, same)));
+        assert_null(plan_verbatim(copying(&a, in_order, project, renamed)));
+        sink->format.nvalue = 2;
+        assert_null(plan_verbatim(sink));
+        sink->format.nvalue = 3;
+        sink->format.value.kind = FORMAT_DELIMITED;
+        assert_null(plan_verbatim(sink));
+        sink->format.value.kind = FORMAT_JSON;
+        sink->inputs[0]->mode = MODE_UPSERT;
+        assert_null(plan_verbatim(sink));
+    }
+    struct plan_node *sink = copying(&a, in_order, true, same);
+    memcpy(exprs, sink->inputs[0]->exprs, sizeof exprs);
+    exprs[1] = &computed;
+    sink->inputs[0]->exprs = exprs;
+    assert_null(plan_verbatim(sink));
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damaged_bytes),
-                                       cmocka_unit_test(test_check), cmocka_unit_test(test_lookup)};
+                                       cmocka_unit_test(test_check), cmocka_unit_test(test_lookup),
+                                       cmocka_unit_test(test_verbatim)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
