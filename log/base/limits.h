@@ -329,7 +329,7 @@
 #define ENGINE_UNFLUSHED_BYTES 4096
 #define ENGINE_DEAD_BYTES 65536 /* keys of state that a new version drops, held in memory by a task */
 #else
-#define ENGINE_FLUSH_BYTES 262144
+#define ENGINE_FLUSH_BYTES 1048576 /* a sync takes as much processor time as copying a quarter of it */
 #define ENGINE_UNFLUSHED_BYTES 8388608
 #define ENGINE_DEAD_BYTES 67108864
 #endif

@@ -403,10 +403,12 @@ static void flush_end(struct flush *f, int status, int64_t base_offset)
 {
     struct writer *w = f->w;
     int64_t end = status < 0 ? -1 : base_offset + f->records;
-    if (f->bytes.cap) {
-        wbuf_fini(&w->spare);
+    wbuf_fini(&w->spare);
+    if (w->out.cap || w->flushes > 1) { /* one that only waits keeps nothing */
         w->spare = f->bytes;
         wbuf_reset(&w->spare);
+    } else {
+        wbuf_fini(&f->bytes);
     }
     f->flushed_cb(f->arg, status, status < 0 ? -1 : base_offset, end);
     xfree(f);
