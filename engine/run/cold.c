@@ -41,6 +41,16 @@ void cold_fetch_fini(struct cold_fetch *f)
 
 /* ---- The worker. */
 
+/* Does the file hold anything, as far as it was written or opened by us? */
+static bool holds(const struct cold *c)
+{
+    for (size_t i = 0; i < c->nsizes; i++)
+        if (c->sizes[i].entries)
+            return true;
+    return false;
+}
+
+/* A file that has vanished is as good as damaged: what it held must not be taken for nothing. */
 static int open_file(struct cold *c, bool create)
 {
     struct job *j = c->t->job;
@@ -52,12 +62,15 @@ static int open_file(struct cold *c, bool create)
         return 0;
     arena_init(&a);
     const char *path = job_state_path(j, c->t, &a);
-    if (create) {
+    bool there = disk_exists(disk, path);
+    if (!there && holds(c))
+        err = E_CORRUPT;
+    if (!err && create) {
         err = disk_mkdir(disk, arena_printf(&a, "%s/state", store_dir(broker_store(engine_broker(j->engine)))));
         if (!err)
             err = disk_mkdir(disk, job_state_path(j, NULL, &a));
     }
-    if (!err && (create || disk_exists(disk, path)))
+    if (!err && (create || there))
         err = checkpoint_open(&c->cp, disk, path, &d);
     arena_fini(&a);
     return err;

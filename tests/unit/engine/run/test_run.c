@@ -550,6 +550,30 @@ static void test_damage_found_late(void **state)
     arena_fini(&a);
 }
 
+/* A file that vanishes under a running job is made anew from the changelog; what it held is not taken for nothing. */
+static void test_file_vanishes(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    W.conf.state_memory = 20000;
+    again(2);
+    put_sums(false);
+    for (int i = 0; i < 3000; i++)
+        jw_row(&W, in, i % 2, 0, i, 1, false);
+    jw_pass_ms(&W, 2000);
+    again(2);
+    assert_int_equal(await(job).status, 0);
+    assert_int_equal(disk_unlink(simdisk_disk(W.sd), state_path(&a, "/0-0.db")), 0);
+    for (int i = 0; i < 3000; i++)
+        jw_row(&W, in, i % 2, 0, i, 1, false);
+    jw_pass_ms(&W, 10000);
+    assert_int_equal(await(job).status, 0);
+    for (int k = 0; k < KEYS; k++)
+        assert_int_equal(output_value(k), 2);
+    arena_fini(&a);
+}
+
 /* A checkpoint that cannot be written does not keep a job from stopping, nor from coming back. */
 static void test_checkpoint_refused(void **state)
 {
@@ -880,6 +904,7 @@ int main(void)
         T(test_idle_partition),      T(test_memory), T(test_memory_bound),          T(test_udf_missing), T(test_checkpoint_refused),
         T(test_letters_deleted),     T(test_letters_impossible), T(test_output_too_large),
         T(test_full_disk_passes),    T(test_full_disk_stays), T(test_damage_found_late),
+        T(test_file_vanishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
