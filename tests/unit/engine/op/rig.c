@@ -228,10 +228,21 @@ void rig_checkpoint(struct rig *rig)
     evict_some(rig);
 }
 
+/* The sink whose rows are this operator's groups. */
+static struct op *heir_of(const struct rig *rig, const struct op *op)
+{
+    struct op *last = rig->ops[rig->nops - 1];
+    return last->node->derived && plan_derives(last->node) == op->node ? last : NULL;
+}
+
 static int give_cb(void *arg, struct str key, struct str value)
 {
     struct fetching *f = arg;
-    return f->op->cls->restore(f->op, f->need->store, (struct str){key.ptr + 4, key.len - 4}, value);
+    struct str rest = {key.ptr + 4, key.len - 4};
+    int err = f->op->cls->restore(f->op, f->need->store, rest, value);
+    if (!err && f->need->store % 8 == 0 && heir_of(f->rig, f->op))
+        sink_derive(heir_of(f->rig, f->op), rest, value);
+    return err;
 }
 
 static int count_cb(void *arg, struct str key, struct str value)
@@ -255,6 +266,8 @@ static void open_cold(struct rig *rig, struct op *op)
             assert_int_equal(kv_scan(rig->cold, wbuf_view(&prefix), give_cb, &(struct fetching){rig, op, &need, NULL}), 0);
         else if (n)
             op->cls->opened(op, need.store, (int64_t)n);
+        if (n > 1 && k == 0 && op->cls->opened && heir_of(rig, op))
+            heir_of(rig, op)->cls->opened(heir_of(rig, op), 0, (int64_t)n);
     }
     wbuf_fini(&prefix);
 }
@@ -267,19 +280,25 @@ void rig_load_all(struct rig *rig, const struct plan_node *n, unsigned k)
                                                                       .key = STR(""), .from = STR("")}, NULL});
 }
 
+bool rig_scan_step(struct rig *rig, struct op *sink, struct sink_scan *s, int (*each_cb)(void *arg, struct batch *b), void *arg)
+{
+    bool over = false;
+    do {
+        needs_reset(&rig->needs);
+        assert_int_equal(sink_scan_step(s, &rig->needs, &rig->turn, 1 + random_below(&rig->r, 5), &over, each_cb, arg), 0);
+        if (rig->needs.n)
+            fetch(&(struct fetching){rig, sink, &rig->needs.v[0], s});
+    } while (rig->needs.n);
+    return over;
+}
+
 int rig_scan(struct rig *rig, struct op *sink, struct str key, int (*each_cb)(void *arg, struct batch *b), void *arg)
 {
     struct sink_scan *s = sink_scan_open(sink, key);
-    bool over = false;
-    int err = 0;
-    while (!err && !over) {
-        needs_reset(&rig->needs);
-        err = sink_scan_step(s, &rig->needs, &rig->turn, 1 + random_below(&rig->r, 5), &over, each_cb, arg);
-        if (rig->needs.n)
-            fetch(&(struct fetching){rig, sink, &rig->needs.v[0], s});
-    }
+    while (!rig_scan_step(rig, sink, s, each_cb, arg))
+        ;
     sink_scan_close(s);
-    return err;
+    return 0;
 }
 
 static void show(struct rig *rig, const struct batch *b)
@@ -477,6 +496,8 @@ static void restore(struct rig *rig, unsigned store, struct str key, struct str 
             continue;
         assert_non_null(rig->ops[i]->cls->restore);
         assert_int_equal(rig->ops[i]->cls->restore(rig->ops[i], store, key, value), 0);
+        if (store % 8 == 0 && heir_of(rig, rig->ops[i]))
+            sink_derive(heir_of(rig, rig->ops[i]), key, value);
         return;
     }
     fail_msg("store %u belongs to no operator", store);
@@ -512,6 +533,9 @@ static void restore_all(struct rig *rig)
             kv_remove(last, wbuf_view(&key));
     }
     kv_scan(last, STR(""), restore_cb, rig);
+    for (unsigned i = 0; i < rig->nops; i++)
+        if (rig->nodes[i]->derived)
+            sink_derived(rig->ops[i]);
     wbuf_fini(&key);
     kv_free(last);
 }

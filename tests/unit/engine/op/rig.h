@@ -85,6 +85,8 @@ void rig_fetch(struct rig *rig, struct op *op, struct needs *needs);
 void rig_load_all(struct rig *rig, const struct plan_node *n, unsigned k);
 /* sink_table_scan, whatever the size of the state. */
 int rig_scan(struct rig *rig, struct op *sink, struct str key, int (*each_cb)(void *arg, struct batch *b), void *arg);
+/* A piece of a walk, with what it needs. True: it is over. */
+bool rig_scan_step(struct rig *rig, struct op *sink, struct sink_scan *s, int (*each_cb)(void *arg, struct batch *b), void *arg);
 /* Keys that the changelog still holds of a node's k-th store. */
 size_t rig_live(const struct rig *rig, const struct plan_node *n, unsigned k);
 /* Gives every committed change, some with a flipped bit or cut short, to new operators. */
