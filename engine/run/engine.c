@@ -85,6 +85,8 @@ bool engine_memory_over(struct job *j, const struct budget *task)
 uint64_t engine_checkpoint_bytes(const struct job *j)
 {
     const struct config *conf = broker_config(j->engine->broker);
+    if (memory_used(&j->engine->memory) < conf->state_memory / 2) /* nobody will soon want room */
+        return (uint64_t)conf->checkpoint_bytes;
     int64_t share = share_of(conf->state_memory, &j->engine->nkeepers) / MAX(1u, atomic_load(&j->nkeepers));
     return (uint64_t)MAX(1024, MIN(conf->checkpoint_bytes, share / 8));
 }
