@@ -18,6 +18,7 @@ struct decoder {
     bool table;
     bool text; /* is kept */
     struct compress *compress;
+    uint32_t rows_max; /* of a batch */
     struct wbuf inflated, scratch;
     /* The recbatch that the last run left unfinished, its checksum checked; offset -1: there is none. Was it compressed, it
      * lies inflated at inflated_at to the end. */
@@ -132,11 +133,18 @@ int decoder_new(struct decoder **out, const struct row_format *f, const struct w
             goto fail;
     }
     d->compress = compress_new();
+    decoder_limit(d, ENGINE_BATCH_ROWS);
     *out = d;
     return 0;
 fail:
     decoder_free(d);
     return err;
+}
+
+void decoder_limit(struct decoder *d, uint32_t rows)
+{
+    CHECK(rows > 0 && rows <= ENGINE_BATCH_ROWS);
+    d->rows_max = rows;
 }
 
 void decoder_free(struct decoder *d)
@@ -401,15 +409,15 @@ static bool decode_recbatch(struct run *run, const struct recbatch *rb, struct t
 /* ---- batches */
 
 /* Rows that there can be in bytes: so that a few records do not take the memory of a full batch. */
-static uint32_t rows_in(struct str bytes)
+static uint32_t rows_in(struct str bytes, uint32_t max)
 {
     struct recbatch rb;
     uint64_t rows = 0;
-    while (rows < ENGINE_BATCH_ROWS && recbatch_peek(&rb, bytes) == 0) {
+    while (rows < max && recbatch_peek(&rb, bytes) == 0) {
         rows += (uint32_t)rb.count;
         bytes = (struct str){bytes.ptr + rb.size, bytes.len - rb.size};
     }
-    return (uint32_t)MIN(rows, (uint64_t)ENGINE_BATCH_ROWS);
+    return (uint32_t)MIN(rows, (uint64_t)max);
 }
 
 static struct batch *batch_start(struct decoder *d, struct arena *a, uint32_t cap)
@@ -461,7 +469,7 @@ static void keep_inflated(struct decoder *d)
 struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int32_t partition, struct arena *arena,
                           size_t *used, int64_t *next, void (*error_cb)(void *arg, const struct decode_error *e), void *arg)
 {
-    uint32_t cap = rows_in(bytes);
+    uint32_t cap = rows_in(bytes, d->rows_max);
     struct run run = {.d = d, .b = batch_start(d, arena, cap), .cap = cap, .from = from, .next = from,
                       .partition = partition, .bytes = bytes, .inflated_buf = UINT32_MAX, .error_cb = error_cb, .arg = arg};
     struct target t = {.b = run.b, .scratch = &d->scratch, .error = d->error};

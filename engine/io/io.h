@@ -67,6 +67,7 @@ int decoder_new(struct decoder **out, const struct row_format *f, const struct w
 void decoder_free(struct decoder *d);
 /* From now on batches have the text of values that the encoder of the same format would write as they stand (batch_text). */
 void decoder_keep_text(struct decoder *d);
+void decoder_limit(struct decoder *d, uint32_t rows); /* runs stop at so many rows, ENGINE_BATCH_ROWS at most */
 /* Decodes records of one partition, held in whole recbatches, from offset `from` on, into a fresh batch in arena: stops at
  * ENGINE_BATCH_ROWS rows or the end of bytes (a recbatch that is cut off at the end is left). *next = offset to go on from;
  * *used = bytes wholly consumed: go on with what is behind them. The batch borrows `bytes` for its strings, and the

@@ -66,4 +66,11 @@ void fair_forget(struct share *s, struct list *task)
         list_remove(&s->link);
 }
 
+uint32_t fair_rows(uint32_t rows, int64_t us)
+{
+    if (us > ENGINE_BATCH_US)
+        return MAX(rows / 2, (uint32_t)ENGINE_BATCH_ROWS_MIN);
+    return us < ENGINE_BATCH_US / 2 ? MIN(rows * 2, (uint32_t)ENGINE_BATCH_ROWS) : rows;
+}
+
 bool fair_idle(const struct fair *f) { return list_empty(&f->fresh) && list_empty(&f->busy); }

@@ -28,4 +28,7 @@ void fair_used(struct share *s, int64_t us);
 /* The task has no work any more, and its job goes if that was the last. */
 void fair_forget(struct share *s, struct list *task);
 bool fair_idle(const struct fair *f); /* false: fair_next may have something */
+/* Rows that a source's next batch may have, when the last, which might have had `rows`, took so long to decode and push: a
+ * turn ends between batches only, so those that cost much are made smaller. */
+uint32_t fair_rows(uint32_t rows, int64_t us);
 #endif

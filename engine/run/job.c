@@ -435,6 +435,7 @@ static void epoch_ended(struct job *j)
     struct commit_record done = j->next;
     j->next = j->last;
     j->last = done;
+    j->ended_ms = loop_wall_ms(j->home);
     if (!j->next.tasks || j->next.ntasks != done.ntasks || j->next.nsources != done.nsources ||
         j->next.noutputs != done.noutputs)
         size_record(j, &j->next);

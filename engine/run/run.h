@@ -106,7 +106,7 @@ struct job_status {
     struct bad_note *notes;
     enum job_state state;
     const char *why;            /* FAILED: the sentence; STARTING, RESTORING: why it is begun anew; else NULL */
-    int64_t epoch, committed_ms; /* last commit: number and wall clock */
+    int64_t epoch, committed_ms; /* last commit: number, and wall clock when readers could see it */
     double rows_per_s;          /* input, over the last seconds */
     double restored;            /* 0..1 while RESTORING, */
     uint64_t restored_records, restore_records; /* of the changelog, so far and in all; */

@@ -72,6 +72,7 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     s->stop_at = INT64_MAX;
     s->watermark_ms = pos ? pos->watermark_ms : WATERMARK_NONE;
     arena_init(&s->arena);
+    s->rows_max = ENGINE_BATCH_ROWS;
     timer_init(&s->idle_timer, t->loop, idle_cb);
     timer_init(&s->settle_timer, t->loop, settle_cb);
     /* Tables hold no time back where streams carry it. */
@@ -259,6 +260,7 @@ enum source_turn source_turn(struct source *s)
     s->piece = piece;
     s->piece_from = s->offset;
     s->nbad = 0;
+    decoder_limit(s->decoder, s->rows_max);
     struct batch *b =
         decoder_run(s->decoder, piece, s->offset, s->partition, &s->arena, &used, &next, decode_error_cb, s);
     if (used == 0 && next <= s->offset)

@@ -28,6 +28,7 @@ struct source {
     bool waiting;       /* reader gave nothing; ready_cb will come */
     struct str chunk;   /* rest of the reader's bytes */
     struct arena arena; /* of the batch in hand */
+    uint32_t rows_max;  /* that it may have: fair_rows */
 
     int64_t watermark_ms;
     bool idle;

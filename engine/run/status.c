@@ -259,7 +259,7 @@ static struct gathering *prepare(struct job *j, struct arena *a)
         return g;
     }
     g->st->epoch = j->last.epoch;
-    g->st->committed_ms = j->last.wall_ms;
+    g->st->committed_ms = j->ended_ms ? j->ended_ms : j->last.wall_ms;
     g->left = j->ntasks;
     g->asks = ARENA_ARRAY(a, struct ask, j->ntasks);
     g->st->ntasks = j->ntasks;

@@ -812,14 +812,26 @@ static bool read_some(struct task *t)
         if (source_turn(s) != SOURCE_MORE)
             continue;
         t->fed = true;
+        t->read = s;
         return true;
     }
     return false;
 }
 
+/* A step of a turn is over. If it was a source's batch, what that cost bounds its next one. */
+static bool goes_on(struct task *t, int64_t *at, int64_t until)
+{
+    int64_t now = loop_fresh_us(t->loop);
+    if (t->read)
+        t->read->rows_max = fair_rows(t->read->rows_max, now - *at);
+    t->read = NULL;
+    *at = now;
+    return now < until;
+}
+
 bool task_turn(struct task *t)
 {
-    int64_t until = loop_fresh_us(t->loop) + ENGINE_TURN_US;
+    int64_t at = loop_fresh_us(t->loop), until = at + ENGINE_TURN_US;
     t->context.now_ms = loop_wall_ms(t->loop);
     do {
         if (t->fail_status || t->park.fetching || letters_wait(t))
@@ -838,7 +850,7 @@ bool task_turn(struct task *t)
             return false;
         if (!take_parcel(t) && !read_some(t))
             return false;
-    } while (loop_fresh_us(t->loop) < until);
+    } while (goes_on(t, &at, until));
     return true;
 }
 

@@ -92,6 +92,7 @@ struct task {
     unsigned flushing[2]; /* by parity of the epoch they belong to */
 
     /* bad records (letters.c) */
+    struct source *read;    /* in this step of a turn */
     struct source *giving;  /* whose rows are on their way through the operators */
     struct bad_log *bad;    /* NULL: there were none */
     struct list letters;    /* struct letter: wait for the topic of dead letters */

@@ -294,8 +294,10 @@
 /* Rows of a batch: its columns fit the second-level cache, and the cost of a call is spread over thousands of rows. */
 #ifdef TINY
 #define ENGINE_BATCH_ROWS 4
+#define ENGINE_BATCH_ROWS_MIN 2
 #else
 #define ENGINE_BATCH_ROWS 4096
+#define ENGINE_BATCH_ROWS_MIN 1024 /* the rest of a recbatch is looked for anew: fewer rows would cost more than they give */
 #endif
 /* Groups that a partial aggregate holds before it hands them over: about what the second-level cache holds. */
 #ifdef TINY
@@ -310,6 +312,8 @@
 
 /* Longest turn of a task, in microseconds: broker events get the loop between two turns. */
 #define ENGINE_TURN_US 250
+/* Time that a batch of a source shall take at most, so that costly expressions do not make turns long. */
+#define ENGINE_BATCH_US (2 * ENGINE_TURN_US)
 /* Bytes in flight of one exchange channel: some batches, so that neither side waits for the other's every turn. */
 #ifdef TINY
 #define ENGINE_CHANNEL_BYTES 512

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """What many jobs on one server cost: memory and CPU of idle ones, how evenly busy ones commit, how long light ones wait
-beside a heavy one.
+beside a heavy one, or one that wants all the memory.
 
-    WEIR=build/weir tests/bench/many_jobs.py [--jobs 1000] [--busy 100] [--light 20] [--seconds 10] [--tables]
+    WEIR=build/weir tests/bench/many_jobs.py [--parts idle,busy,heavy,hog] [--jobs 1000] [--busy 100] [--light 20] [--tables]
 
 Idle: N topics of one partition are made first (their cost is told apart), then N jobs from one topic into them, each with a
-changelog of one partition. Busy: --busy equal jobs read the same backlog; when each has committed all of it tells its rate. Heavy: rows go one at a time into a topic that --light jobs copy, alone and beside a job that is busy
-all the time.
+changelog of one partition. Busy: --busy equal jobs read the same backlog; when each has committed all of it tells its rate.
+Heavy: rows go one at a time into a topic that --light jobs copy, alone and beside a job that is busy all the time; how long
+each of them took is told by the server's own clock: from the row's time to its job's commit. Hog: the same with tables beside
+one of as many keys as rows (--set weir.state.memory.bytes=262144 --set weir.job.memory.bytes=33554432).
 """
-import argparse, http.client, json, os, re, shutil, statistics, subprocess, sys, tempfile, threading, time
+import argparse, datetime, http.client, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
 
 args = argparse.ArgumentParser()
 args.add_argument('--jobs', type=int, default=1000)
@@ -16,14 +18,17 @@ args.add_argument('--busy', type=int, default=100)
 args.add_argument('--light', type=int, default=20)
 args.add_argument('--rows', type=int, default=100000, help='that each busy job reads')
 args.add_argument('--rounds', type=int, default=20, help='rows of which the latency is taken')
+args.add_argument('--backlog', type=int, default=10, help='of the heavy job, in half millions of rows')
 args.add_argument('--seconds', type=float, default=10)
 args.add_argument('--tables', action='store_true', help='jobs that count per key instead of copying')
 args.add_argument('--parts', default='idle,busy,heavy')
+args.add_argument('--set', action='append', default=[], help='of the server')
 args = args.parse_args()
 
 weir = os.environ.get('WEIR', 'build/weir')
 folder = tempfile.mkdtemp(prefix='many_jobs.')
-server = subprocess.Popen([weir, 'server', '--data', folder + '/data', '--listen', '127.0.0.1:0', '--set', 'num.partitions=1'],
+server = subprocess.Popen([weir, 'server', '--data', folder + '/data', '--listen', '127.0.0.1:0', '--set', 'num.partitions=1'] +
+                          [word for text in args.set for word in ('--set', text)],
                           stdout=subprocess.PIPE,
                           stderr=open(folder + '/trace', 'w'), text=True)
 port = int(re.search(r'listen=\S*?:(\d+)', server.stdout.readline()).group(1))
@@ -162,19 +167,23 @@ def busy():
 
 
 def latency(names, rounds):
-    """Times from a row's INSERT until each of the light jobs has committed it, in ms."""
-    took = []
+    """Times from a row's event time, which is that of its INSERT, until each light job had committed it, in ms: of each
+    job, and of the last one. Nothing is asked of the server meanwhile."""
+    each, last = [], []
     for _ in range(rounds):
-        target = {j: c + 1 for j, (c, _) in committed('light').items()}
-        began = time.monotonic()
         sql("INSERT INTO lightsrc (k, v) VALUES ('a', 1);")
-        waiting = dict(target)
-        while waiting:
-            now = committed('light')
-            waiting = {j: t for j, t in waiting.items() if now[j][0] < t}
-        took.append(1000 * (time.monotonic() - began))
-        time.sleep(0.05)
-    return took
+        time.sleep(0.7)
+        rows = sql("SELECT job, committed, lag FROM sys.jobs WHERE job LIKE 'light%';")
+        came = max(r[0] for r in sql('SELECT ROWTIME FROM lightsrc;'))
+        assert len(rows) == args.light
+        took = [ms(r[1]) - came for r in rows if r[2] == 0]
+        each += took
+        last.append(max(took) if len(took) == len(rows) else 700)
+    return sorted(each), sorted(last)
+
+
+def ms(text):
+    return 1000 * datetime.datetime.fromisoformat(text.replace('Z', '+00:00')).timestamp()
 
 
 def heavy():
@@ -185,28 +194,61 @@ def heavy():
     sql(''.join('CREATE STREAM light%d AS SELECT k, v + %d AS v FROM lightsrc EMIT CHANGES;' % (i, i) for i in range(n)))
     alone = latency('light', args.rounds)
     source('heavysrc')
-    load('heavysrc', args.rows)
-    sql('CREATE STREAM heavy0 AS SELECT k, REGEXP_REPLACE(CAST(v AS VARCHAR), \'[0-9]\', \'x\') AS v FROM heavysrc EMIT CHANGES;')
-    stop = threading.Event()
-
-    def feed():
-        while not stop.is_set():
-            load('heavysrc', 20000)
-    feeder = threading.Thread(target=feed)
-    feeder.start()
+    backlog = ''.join('k%d:{"V":%d}\n' % (i % 1000, i) for i in range(500000))
+    for _ in range(args.backlog):
+        subprocess.run([weir, 'produce', 'heavysrc', '-K', ':', '--quiet', '--server', '127.0.0.1:%d' % port], input=backlog,
+                       text=True, check=True)
+    costly = 'CAST(v AS VARCHAR)'
+    for digit in range(30):
+        costly = "REGEXP_REPLACE(%s, '%d+', 'xy')" % (costly, digit % 10)
+    sql('CREATE STREAM heavy0 AS SELECT k, %s AS v FROM heavysrc EMIT CHANGES;' % costly)
     time.sleep(1)
+    used, since = cpu(), time.monotonic()
     beside = latency('light', args.rounds)
-    stop.set()
-    feeder.join()
-    for what, took in (('alone', alone), ('beside a busy one', beside)):
-        took.sort()
-        print('%d light jobs, %-17s %6.1f ms median, %6.1f ms p95, until all have committed a row' %
-              (n, what, statistics.median(took), took[int(len(took) * 0.95)]))
+    used, since = cpu() - used, time.monotonic() - since
+    lag, read, cpu_ms = sql("SELECT lag, rows_in, cpu_ms FROM sys.jobs WHERE job = 'heavy0';")[0]
+    print('the busy one                 %8.0f rows per ms of its turns, %d rows behind at the end; the server has had %.0f %% of a core' %
+          (read / cpu_ms, lag, 100 * used / since))
+    if not lag:
+        print('it has not been busy all the time: take a larger --backlog')
+    for what, (each, last) in (('alone', alone), ('beside a busy one', beside)):
+        print('%d light jobs, %-17s %6.1f ms median, %6.1f ms p95 until a row is committed; by all of them %6.1f ms' %
+              (n, what, statistics.median(each), each[int(len(each) * 0.95)], statistics.median(last)))
+
+
+def hog():
+    """Light tables beside one that wants all the memory: as many keys as rows."""
+    n = args.light
+    source('lightsrc')
+    sql("INSERT INTO lightsrc (k, v) VALUES ('a', 1);")
+    sql(''.join('CREATE TABLE light%d AS SELECT k, COUNT(*) AS n FROM lightsrc GROUP BY k EMIT CHANGES;' % i for i in range(n)))
+    alone = latency('light', args.rounds)
+    source('hogsrc')
+    for part in range(args.backlog):
+        subprocess.run([weir, 'produce', 'hogsrc', '-K', ':', '--quiet', '--server', '127.0.0.1:%d' % port], text=True, check=True,
+                       input=''.join('k%d:{"V":%d}\n' % (i, i) for i in range(part * 500000, (part + 1) * 500000)))
+    before = memory()
+    sql('CREATE TABLE hog0 AS SELECT k, COUNT(*) AS n, MAX(v) AS v FROM hogsrc GROUP BY k EMIT CHANGES;')
+    began, most = time.monotonic(), 0
+    first = sql("SELECT epoch, rows_in FROM sys.jobs WHERE job = 'hog0';")[0]
+    beside = latency('light', args.rounds)
+    seconds = time.monotonic() - began
+    last = sql("SELECT epoch, rows_in, lag, memory_bytes FROM sys.jobs WHERE job = 'hog0';")[0]
+    print('the hog                      %8.0f rows/s, %.1f commits/s, %d rows behind at the end, %.1f MB of state, server +%.1f MB' %
+          ((last[1] - first[1]) / seconds, (last[0] - first[0]) / seconds, last[2], last[3] / 1e6, (memory() - before) / 1e6))
+    for what, (each, late) in (('alone', alone), ('beside the hog', beside)):
+        print('%d light tables, %-16s %6.1f ms median, %6.1f ms p95 until a row is committed; by all of them %6.1f ms' %
+              (n, what, statistics.median(each), each[int(len(each) * 0.95)], statistics.median(late)))
+    for job, state, why, held in sql('SELECT job, state, why, memory_bytes FROM sys.jobs;'):
+        assert state == 'running', (job, state, why)
+    for i in range(n):
+        rows = sql('SELECT n FROM light%d;' % i)
+        assert rows == [[2 * args.rounds + 1]], rows
 
 
 try:
     for part in args.parts.split(','):
-        {'idle': idle, 'busy': busy, 'heavy': heavy}[part]()
+        {'idle': idle, 'busy': busy, 'heavy': heavy, 'hog': hog}[part]()
 finally:
     server.terminate()
     server.wait()

@@ -153,10 +153,31 @@ static void test_a_job_that_closes_is_forgotten(void **state)
     assert_true(fair_idle(&w.fair));
 }
 
+/* A batch that takes too long is followed by smaller ones, until one takes about as long as it may; cheap rows come in full
+ * batches again. */
+static void test_costly_rows_come_in_small_batches(void **state)
+{
+    (void)state;
+    struct random r;
+    random_seed(&r, test_seed());
+    for (int i = 0; i < 200; i++) {
+        int64_t row_ns = 10 + (int64_t)random_below(&r, 4000);
+        uint32_t rows = ENGINE_BATCH_ROWS_MIN << random_below(&r, 2);
+        for (int k = 0; k < 20; k++)
+            rows = fair_rows(rows, rows * row_ns / 1000);
+        assert_in_range(rows, ENGINE_BATCH_ROWS_MIN, ENGINE_BATCH_ROWS);
+        int64_t us = rows * row_ns / 1000;
+        assert_true(us <= ENGINE_BATCH_US || rows == ENGINE_BATCH_ROWS_MIN || fair_rows(rows, us) < rows);
+        assert_true(us >= ENGINE_BATCH_US / 4 || rows == ENGINE_BATCH_ROWS);
+        assert_int_equal(fair_rows(rows, INT64_MAX), MAX(rows / 2, ENGINE_BATCH_ROWS_MIN));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_busy_jobs_get_equal_time), cmocka_unit_test(test_tasks_of_a_job_take_turns),
+        cmocka_unit_test(test_busy_jobs_get_equal_time),
+        cmocka_unit_test(test_costly_rows_come_in_small_batches), cmocka_unit_test(test_tasks_of_a_job_take_turns),
         cmocka_unit_test(test_who_wakes_up_goes_first), cmocka_unit_test(test_waking_up_often_gains_nothing),
         cmocka_unit_test(test_a_job_that_closes_is_forgotten),
     };
