@@ -157,6 +157,28 @@ static void test_again(void **state)
     assert_int_equal(fate_of(&d, PLAN_AGGREGATE, NULL), REPLACE_KEPT);
 }
 
+/* A table planned when sinks kept their rows goes on as one that keeps none; the other way round its rows are made anew. */
+static void test_derived(void **state)
+{
+    (void)state;
+    struct plan_diff d;
+    struct plan *old = make(SUM), *p;
+    assert_true(old->sink->derived && !plan_node_keeps(old->sink));
+    old->sink->derived = false;
+    assert_true(plan_node_keeps(old->sink));
+    p = replace(old, SUM, 1, &d);
+    assert_true(p->sink->derived);
+    assert_int_equal(fate_of(&d, PLAN_SINK_TOPIC, NULL), REPLACE_KEPT);
+    assert_int_equal(fate_of(&d, PLAN_AGGREGATE, NULL), REPLACE_KEPT);
+    old = p;
+    p = make(SUM);
+    p->sink->derived = false;
+    assert_int_equal(plan_replace(old, p, 2, &A, &d), 0);
+    assert_int_equal(fate_of(&d, PLAN_SINK_TOPIC, NULL), REPLACE_NEW);
+    assert_int_equal(fate_of(&d, PLAN_AGGREGATE, NULL), REPLACE_AGAIN);
+    assert_int_equal(p->sink->again, 2);
+}
+
 /* Closed windows have no groups any more, so that windows are rebuilt, and what feeds them is read again. */
 static void test_windows(void **state)
 {
@@ -264,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_derived, setup, teardown),
         cmocka_unit_test_setup_teardown(test_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sides, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lookup, setup, teardown),
