@@ -8,10 +8,11 @@
  * transactions, no commit record and no checkpoint, and waits for no sync, but emits the same results as often
  * (engine_set_volatile). A lap ends when all records are in a commit. Prints both laps and the medians of the ratios.
  *
- * bench_job growth KEYS uniform|zipf [records] [shards] [MiB]: SUM(amount) per user into a table, of so many users. Every user
- * comes once, in random order; then `records` more, which are what is measured. Beyond so many MiB state is dropped and
- * read again. Then the server is stopped cleanly and started, and started again from nothing but the changelog: how long
- * until the job runs. */
+ * bench_job growth KEYS uniform|zipf|both [records] [shards] [MiB] [0]: SUM(amount) per user into a table, of so many users.
+ * Every user comes once, in random order; then `records` more, which are what is measured (both: Zipf's, then as many uniform
+ * ones). Beyond so many MiB state is dropped and read again. resident_bytes: the most that the process had above what it had
+ * before the job. Then the server is stopped cleanly and started, and started again from nothing but the changelog: how long
+ * until the job runs. 0: it is not, and users come in order at first, which fills faster. growth.sh makes a table of it. */
 #include "engine/run/run.h"
 #include "log/base/clock.h"
 #include "log/base/metrics.h"
@@ -30,7 +31,7 @@ static const char *const kinds[] = {"filter", "count", "sums", "growth"};
 
 static struct {
     int64_t keys; /* GROWTH */
-    bool zipf;
+    bool zipf, uniform, restarts;
     struct loops *loops;
     struct loop *loop[64];
     unsigned nloops;
@@ -115,7 +116,9 @@ static int64_t spread(int64_t i) { return (int64_t)((unsigned __int128)i * 26544
 static void make_sum_record(struct writer *w)
 {
     char text[64];
-    int64_t key = made < B.keys ? spread(made) : spread(B.zipf ? zipf_rank() : (int64_t)random_below(&dice, (uint64_t)B.keys));
+    bool ranks = B.zipf && (!B.uniform || made < B.keys + (B.records - B.keys) / 2);
+    int64_t i = made < B.keys ? made : ranks ? zipf_rank() : (int64_t)random_below(&dice, (uint64_t)B.keys);
+    int64_t key = made < B.keys && !B.restarts ? i : spread(i);
     int n = snprintf(text, sizeof text, "{\"id\":%" PRId64 ",\"amount\":%u}", key, (unsigned)random_below(&dice, 1000));
     writer_record(w, made / 100, STR_NULL, (struct str){text, (size_t)n});
     made++;
@@ -294,7 +297,16 @@ static const struct plan *make_plan(struct planlib *pl)
 
 static struct job_status *now;
 static struct arena now_arena;
-static int64_t peak; /* of the memory of its state, as often as somebody looked */
+static int64_t peak, resident; /* most memory of its state, and of the process, as often as somebody looked */
+
+static int64_t resident_now(void)
+{
+    long all, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    CHECK(f && fscanf(f, "%ld %ld", &all, &pages) == 2);
+    fclose(f);
+    return pages * 4096;
+}
 
 static void status_cb(void *arg, int status, struct job_status *st)
 {
@@ -324,6 +336,7 @@ static bool come_to(int64_t records)
         exit(1);
     }
     peak = MAX(peak, now->memory_bytes);
+    resident = MAX(resident, resident_now());
     return now->state == JOB_RUNNING && now->rows_in >= (uint64_t)records;
 }
 
@@ -538,37 +551,25 @@ static double restart(const char *dir)
     return (double)(clock_mono_us() - wall) / 1e6;
 }
 
-static void growth(void)
+/* From the rows that have come to `upto`. */
+static void measure(const char *how, int64_t upto, double fill, int64_t idle)
 {
-    struct arena a;
-    struct planlib pl;
-    char *dir = scratch_new(), state[4200];
-    if (B.zipf)
-        zipf_init(B.keys);
-    open_node(dir);
-    B.records += B.keys;
-    load_all();
-    create_results();
-    arena_init(&a);
-    arena_init(&now_arena);
-    planlib_init(&pl, &a, TASKS);
-    int64_t began = clock_mono_us();
-    put_job(growth_plan(&pl));
-    while (!come_to(B.keys))
-        clock_sleep_ms(1);
     int64_t from = (int64_t)now->rows_in, cpu = clock_cpu_us(), wall = clock_mono_us();
-    double fill = (double)(wall - began) / 1e6;
-    while (!caught_up())
+    while (!come_to(upto))
         clock_sleep_ms(10);
-    double n = (double)(B.records - from);
+    double n = (double)now->rows_in - (double)from;
     wall = clock_mono_us() - wall;
     cpu = clock_cpu_us() - cpu;
     printf("growth keys=%" PRId64 " %s shards=%u fill_per_s=%.0f wall_s=%.3f per_s=%.0f per_cpu_s=%.0f state_bytes=%" PRIu64
-           " peak_bytes=%" PRId64 "\n",
-           B.keys, B.zipf ? "zipf" : "uniform", B.nloops, (double)B.keys / fill, (double)wall / 1e6, n * 1e6 / (double)wall,
-           n * 1e6 / (double)cpu, now->state_bytes, peak);
+           " peak_bytes=%" PRId64 " resident_bytes=%" PRId64 "\n",
+           B.keys, how, B.nloops, fill, (double)wall / 1e6, n * 1e6 / (double)wall, n * 1e6 / (double)cpu, now->state_bytes,
+           peak, resident - idle);
     fflush(stdout);
-    close_node();
+}
+
+static void restarts(const char *dir)
+{
+    char state[4200];
     double clean = restart(dir);
     close_node();
     snprintf(state, sizeof state, "%s/state", dir);
@@ -576,6 +577,34 @@ static void growth(void)
     double nothing = restart(dir);
     printf("restart keys=%" PRId64 " clean_s=%.3f from_changelog_s=%.3f\n", B.keys, clean, nothing);
     close_node();
+}
+
+static void growth(void)
+{
+    struct arena a;
+    struct planlib pl;
+    char *dir = scratch_new();
+    if (B.zipf)
+        zipf_init(B.keys);
+    open_node(dir);
+    bool both = B.zipf && B.uniform;
+    B.records = B.keys + (both ? 2 : 1) * B.records;
+    load_all();
+    create_results();
+    arena_init(&a);
+    arena_init(&now_arena);
+    planlib_init(&pl, &a, TASKS);
+    int64_t began = clock_mono_us(), idle = resident_now();
+    put_job(growth_plan(&pl));
+    while (!come_to(B.keys))
+        clock_sleep_ms(1);
+    double fill = (double)B.keys * 1e6 / (double)(clock_mono_us() - began);
+    if (both)
+        measure("zipf", B.keys + (B.records - B.keys) / 2, fill, idle);
+    measure(B.uniform ? "uniform" : "zipf", B.records, fill, idle);
+    close_node();
+    if (B.restarts)
+        restarts(dir);
     arena_fini(&a);
     arena_fini(&now_arena);
     scratch_remove(dir);
@@ -593,12 +622,13 @@ int main(int argc, char **argv)
     if (B.kind == KINDS || (B.kind == GROWTH && argc < 4)) {
         fprintf(stderr, "usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits]\n"
                         "       bench_job cost count|sums [records] [shards] [rounds] [ms between commits]\n"
-                        "       bench_job growth KEYS uniform|zipf [records] [shards] [MiB]\n");
+                        "       bench_job growth KEYS uniform|zipf|both [records] [shards] [MiB] [0: no restarts]\n");
         return 2;
     }
     if (B.kind == GROWTH) {
         B.keys = atoll(argv[2]);
-        B.zipf = strcmp(argv[3], "zipf") == 0;
+        B.zipf = strcmp(argv[3], "uniform") != 0;
+        B.uniform = strcmp(argv[3], "zipf") != 0;
         argv += 2;
         argc -= 2;
     }
@@ -610,9 +640,10 @@ int main(int argc, char **argv)
     B.conf.log_retention_ms = -1;
     if (B.kind == GROWTH) {
         B.conf.state_memory = (argc > 4 ? atoll(argv[4]) : 512) << 20;
+        B.restarts = argc <= 5 || strcmp(argv[5], "0") != 0;
         growth();
     }
-    if (argc > 5)
+    if (argc > 5 && B.kind != GROWTH)
         B.conf.commit_interval_ms = B.conf.commit_interval_min_ms = atoi(argv[5]) ? atoi(argv[5]) : 3600000;
     if (costs && argc <= 5)
         B.conf.commit_interval_ms = B.conf.commit_interval_min_ms = 100;
