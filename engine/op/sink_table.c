@@ -501,7 +501,7 @@ void sink_loaded(struct op *op, const struct need *n)
 bool sink_evict(struct op *op, size_t steps)
 {
     struct topic_sink *k = op->state;
-    if (!k->table)
+    if (!k->table || (k->derived && kv_count(k->again))) /* rows to be written again stay until they are */
         return true;
     bool over = store_evict(k->rows, steps);
     return store_evict(k->expiry, steps) && over;
