@@ -113,12 +113,9 @@ static void fill(struct ask *a)
     bad_log_add(&a->bad, t->bad);
 }
 
-static int newest_first(const void *a, const void *b)
+static bool is_newer(const struct bad_note *x, const struct bad_note *y)
 {
-    const struct bad_note *x = a, *y = b;
-    if (x->at_ms != y->at_ms)
-        return x->at_ms > y->at_ms ? -1 : 1;
-    return x->offset > y->offset ? -1 : x->offset < y->offset;
+    return x->at_ms != y->at_ms ? x->at_ms > y->at_ms : x->offset > y->offset;
 }
 
 static void put_notes(struct job_status *st, const struct bad_log *log, struct arena *a)
@@ -127,8 +124,13 @@ static void put_notes(struct job_status *st, const struct bad_log *log, struct a
         return;
     st->nnotes = MIN(log->n, (unsigned)BAD_NOTES);
     st->notes = ARENA_ARRAY(a, struct bad_note, st->nnotes + 1);
-    memcpy(st->notes, log->notes, st->nnotes * sizeof *log->notes);
-    qsort(st->notes, st->nnotes, sizeof *st->notes, newest_first);
+    for (unsigned i = 0; i < st->nnotes; i++) { /* what neither time nor offset tells apart stays as it came */
+        const struct bad_note *note = &log->notes[(log->n - 1 - i) % BAD_NOTES];
+        unsigned at = i;
+        for (; at > 0 && is_newer(note, &st->notes[at - 1]); at--)
+            st->notes[at] = st->notes[at - 1];
+        st->notes[at] = *note;
+    }
     for (unsigned k = 0; k < BAD_KINDS; k++) {
         st->bad[k] = log->counts[k];
         st->bad_all += log->counts[k];

@@ -17,6 +17,6 @@ PRINT summed_dlq FROM BEGINNING LIMIT 1;
 CREATE TABLE behind AS SELECT k, half(CAST(COUNT(*) AS INT)) AS h FROM s GROUP BY k;
 \wait
 SELECT * FROM behind;
-SHOW ERRORS behind LIMIT 1;
+SELECT job, class, errors FROM sys.errors WHERE job = 'behind';
 -- A query leaves NULL and says so.
 SELECT k, half(v) AS h FROM s;
