@@ -212,6 +212,7 @@ void job_restored(struct job *j, int status, const char *why)
     if (j->fresh)
         j->last.bootstrapped &= !has_new_tables(j);
     size_record(j, &j->next);
+    j->recorded = (struct checkpoint_note){j->last.epoch, j->last.wall_ms};
     const struct config *conf = broker_config(engine_broker(j->engine));
     int64_t max_us = conf->commit_interval_ms * 1000, min_us = MIN(max_us, conf->commit_interval_min_ms * 1000);
     epochs_init(&j->epochs, j->ntasks, j->task_epochs, min_us, max_us, j->last.epoch);
@@ -412,6 +413,7 @@ static void write_record(struct job *j)
     changelog_key_commit(&j->key);
     writer_record(j->commits, j->next.wall_ms, wbuf_view(&j->key), wbuf_view(&j->record));
     j->commit_flying = true;
+    j->recorded = (struct checkpoint_note){j->next.epoch, j->next.wall_ms};
     if (BUG("epoch_record_apart"))
         writer_flush(j->commits, commit_flushed, j);
     else
@@ -420,11 +422,10 @@ static void write_record(struct job *j)
 
 static void checkpoints_add(struct job *j)
 {
-    struct checkpoint_note note = {j->last.epoch, j->last.wall_ms};
     for (unsigned i = 0; i < j->ntasks; i++) {
         struct task *t = &j->tasks[i];
         bool changed = t->done.changed == j->last.epoch;
-        checkpointing_commit(t->checkpointing, &note, changed ? t->changelog_end : -1,
+        checkpointing_commit(t->checkpointing, &j->recorded, changed ? t->changelog_end : -1,
                              changed ? t->changelog_bytes + j->record.len : 0);
     }
 }

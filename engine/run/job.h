@@ -80,6 +80,7 @@ struct job {
     struct timer tick, again, patience; /* patience: with the last epoch, and what follows it */
     uint8_t *task_epochs; /* the machine's, by task */
     struct commit_record last; /* committed; arrays complete */
+    struct checkpoint_note recorded; /* the last epoch that has a record: the numbers of those after it are given again */
     int64_t ended_ms;          /* wall clock when its transaction had ended; 0: before this start */
     struct commit_record next;
     bool fresh;              /* the last commit is one of a version before this one; until the first epoch is committed */
