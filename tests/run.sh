@@ -6,6 +6,7 @@
 #     SANITIZE=address,undefined ./tests/run.sh       the same in a checked build (or SANITIZE=thread)
 #     TINY=1 ./tests/run.sh                           the same with every bound shrunk
 #     LABEL=sql ./tests/run.sh                        one kind: unit sql wire sim crash client example
+#     JOBS=4 ./tests/run.sh                           so many at once instead of one per processor
 #
 # Each build has a folder of its own: build, build-asan, build-tsan, build-tiny, build-asan-tiny, ...
 # Exit code: ctest's.
@@ -69,7 +70,7 @@ if [ -s "$build/not-run.txt" ]; then
 fi
 [ "$long" = yes ] || echo "Not run: the long tests ($(ctest --test-dir "$build" -N -L long | sed -n 's/^Total Tests: //p')); ./tests/run.sh long runs them."
 
-set -- --test-dir "$build" -j "$(nproc)" --timeout 900 --output-on-failure --no-tests=error
+set -- --test-dir "$build" -j "${JOBS:-$(nproc)}" --timeout 900 --output-on-failure --no-tests=error
 [ "$long" = yes ] || set -- "$@" -LE long
 [ -n "${LABEL-}" ] && set -- "$@" -L "$LABEL"
 exec ctest "$@"
