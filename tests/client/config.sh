@@ -31,12 +31,13 @@ for bad in "set server a=b" "set topic t" "describe" "set topic t x" "list x" "f
 done
 
 # size of a batch
+w topic create wide --config segment.bytes=65536 >/dev/null || fail create
 head -c 3000 /dev/zero | tr '\0' x >big; echo >>big
-put t <big || fail "large, allowed"
-w config set topic t max.message.bytes=2000 >/dev/null || fail set
-put t <big && fail "a batch larger than max.message.bytes was taken"
-w config unset topic t max.message.bytes >/dev/null
-put t <big || fail "large, allowed again"
+put wide <big || fail "large, allowed"
+w config set topic wide max.message.bytes=2000 >/dev/null || fail set
+put wide <big && fail "a batch larger than max.message.bytes was taken"
+w config unset topic wide max.message.bytes >/dev/null
+put wide <big || fail "large, allowed again"
 
 # replicas that must be in sync
 w config set topic t min.insync.replicas=2 >/dev/null
