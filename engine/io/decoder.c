@@ -214,20 +214,31 @@ static bool decode_key(struct decoder *d, struct str key, struct target *t, int6
     return true;
 }
 
+const char *event_time_read(const struct batch *b, unsigned col, uint32_t row, const struct time_pattern *pattern,
+                            int64_t *ts)
+{
+    const struct vec *v = &b->cols[col];
+    if (!vec_valid(v, row))
+        return "is NULL";
+    if (v->type.id != T_VARCHAR) {
+        *ts = v->i64[row];
+    } else {
+        struct str s = batch_str(b, v, row);
+        if (!(pattern ? time_pattern_parse(pattern, s, NULL, ts) : timestamp_parse(s, ts)))
+            return "has no such time";
+    }
+    return *ts < 0 ? "is before 1970" : NULL;
+}
+
 static bool event_time(const struct decoder *d, struct target *t, int64_t *ts)
 {
+    const char *wrong = event_time_read(t->b, (unsigned)d->ts, t->row, d->pattern, ts);
     const struct vec *v = &t->b->cols[d->ts];
-    if (!vec_valid(v, t->row))
-        return decode_fail(t, "the timestamp column is NULL");
-    if (v->type.id != T_VARCHAR) {
-        *ts = v->i64[t->row];
-    } else {
+    if (wrong && v->type.id == T_VARCHAR && vec_valid(v, t->row)) {
         struct str s = batch_str(t->b, v, t->row);
-        bool ok = d->pattern ? time_pattern_parse(d->pattern, s, NULL, ts) : timestamp_parse(s, ts);
-        if (!ok)
-            return decode_fail(t, "the timestamp column has no such time: %.*s", (int)MIN(s.len, (size_t)40), s.ptr);
+        return decode_fail(t, "the timestamp column %s: %.*s", wrong, (int)MIN(s.len, (size_t)40), s.ptr);
     }
-    return *ts >= 0 || decode_fail(t, "the timestamp column is before 1970");
+    return !wrong || decode_fail(t, "the timestamp column %s", wrong);
 }
 
 /* The row failed halfway. */

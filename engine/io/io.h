@@ -34,6 +34,11 @@ struct row_format {
 void row_format_pack(const struct row_format *f, struct wbuf *out);
 int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a); /* checked: 0 or E_CORRUPT */
 
+/* Event time of a row by its timestamp column; a text has the pattern's form (NULL: ISO 8601). NULL, or what is wrong with
+ * it, to follow "the timestamp column". */
+const char *event_time_read(const struct batch *b, unsigned col, uint32_t row, const struct time_pattern *pattern,
+                            int64_t *ts);
+
 /* What a decoder shall give, in output order. */
 enum want_from { WANT_KEY, WANT_VALUE, WANT_ROWTIME, WANT_ROWPARTITION, WANT_ROWOFFSET, WANT_WINDOWSTART, WANT_WINDOWEND };
 struct want {

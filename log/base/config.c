@@ -168,6 +168,8 @@ int config_file(struct config *c, const char *path, struct diag *d)
     char *text;
     size_t len;
     int err = disk_read_file(disk_real(), path, CONFIG_FILE_BYTES, &text, &len);
+    if (err == -ESPIPE)
+        return diag_set(d, err, "%s is no regular file; write the settings into one", path);
     if (err)
         return diag_set(d, err, "cannot read %s: %s", path, err_text(err));
     size_t at = 0;

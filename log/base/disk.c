@@ -144,7 +144,9 @@ static int real_truncate(struct file *f, int64_t size)
 static int64_t real_size(struct file *f)
 {
     struct stat st;
-    return fstat(real_fd(f), &st) ? -errno : st.st_size;
+    if (fstat(real_fd(f), &st))
+        return -errno;
+    return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? st.st_size : -ESPIPE;
 }
 
 static int real_allocate(struct file *f, int64_t size)

@@ -42,7 +42,7 @@ bool disk_exists(struct disk *d, const char *path);
  * returned. */
 int disk_list(struct disk *d, const char *dir, int (*each_cb)(void *arg, const char *name, bool is_dir), void *arg) MUST_USE;
 int disk_remove_tree(struct disk *d, const char *path); /* not there is fine */
-/* Whole file into malloc'd memory (NUL after it), at most max bytes; gives. */
+/* Whole file into malloc'd memory (NUL after it), at most max bytes; gives. A pipe or device has no size: -ESPIPE. */
 int disk_read_file(struct disk *d, const char *path, size_t max, char **out, size_t *len) MUST_USE;
 /* Replaces a file so that a crash leaves the old or the new: temp file, sync, rename, sync of the folder. */
 int disk_write_file(struct disk *d, const char *path, const void *p, size_t n) MUST_USE;

@@ -10,6 +10,8 @@ struct insert {
     unsigned *key_cols, *value_cols; /* where the format's columns are in schema */
     struct encoder *encoder;
     struct batch *batch;
+    int time_col; /* of schema: the timestamp column, or -1 */
+    struct time_pattern *pattern;
 };
 #define ROWTIME_TARGET (-1)
 
@@ -65,6 +67,8 @@ static void set_up(struct insert *in)
         in->schema.cols[i] = (struct column){rel->cols[i].name, rel->cols[i].type};
         (rel->cols[i].key ? in->key_cols : in->value_cols)[rel->cols[i].index] = i;
     }
+    int at = rel->format.ts_column, nkey = (int)rel->format.nkey;
+    in->time_col = at < 0 ? -1 : (int)(at < nkey ? in->key_cols[at] : in->value_cols[at - nkey]);
 }
 
 static int constant_value(struct insert *in, const struct ast_expr *e, struct type want, struct value *out)
@@ -106,6 +110,21 @@ static int read_row(struct insert *in, const struct ast_exprs *row, int64_t *ts_
     return 0;
 }
 
+/* Without an event time a record would be a bad one for every query. */
+static int check_time(const struct insert *in, const struct ast_exprs *row)
+{
+    int64_t ts;
+    const char *wrong = in->time_col < 0 ? NULL : event_time_read(in->batch, (unsigned)in->time_col, 0, in->pattern, &ts);
+    if (!wrong)
+        return 0;
+    unsigned i = 0;
+    while (i < in->ntargets && in->targets[i] != in->time_col)
+        i++;
+    return bind_error(&in->st->b, i < in->ntargets ? row->items[i]->place : in->st->ast->name.place, "22008",
+                      "the timestamp column \"%s\" %s: no query could read this row", in->rel->cols[in->time_col].name,
+                      wrong);
+}
+
 static bool lists_key(const struct insert *in, const char **missing)
 {
     for (unsigned c = 0; c < in->rel->ncols; c++) {
@@ -139,6 +158,11 @@ static int encode_rows(struct insert *in)
 {
     struct stmt *st = in->st;
     int err = encoder_new(&in->encoder, &in->rel->format, st->b.diag);
+    const char *pattern = in->rel->format.ts_pattern;
+    if (!err && pattern)
+        err = time_pattern_new(&in->pattern, str_of(pattern), st->b.diag);
+    if (err)
+        encoder_free(in->encoder);
     if (err)
         return diag_place(st->b.diag, E_SQL, st->b.text, st->ast->name.place);
     st->out->records = ARENA_ARRAY(st->arena, struct insert_record, st->ast->rows.n);
@@ -148,6 +172,8 @@ static int encode_rows(struct insert *in)
         in->batch->n = in->batch->nsel = 1;
         err = read_row(in, &st->ast->rows.items[i], &ts_ms);
         if (!err)
+            err = check_time(in, &st->ast->rows.items[i]);
+        if (!err)
             encode(in, &st->out->records[st->out->nrecords++], ts_ms);
         if (!err && in->rel->table && !st->out->records[i].value.ptr) {
             err = bind_error(&st->b, st->ast->rows.items[i].items[0]->place, "23502",
@@ -155,6 +181,7 @@ static int encode_rows(struct insert *in)
                              format_name(in->rel->format.value.kind));
         }
     }
+    time_pattern_free(in->pattern);
     encoder_free(in->encoder);
     return err;
 }

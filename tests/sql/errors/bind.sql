@@ -92,3 +92,8 @@ CREATE FUNCTION ucase(INT) RETURNS INT LANGUAGE C AS 'nothere.so', 'f';
 DESCRIBE FUNCTION ucase;
 DESCRIBE FUNCTION cout;
 SET 'auto.offset.reset' = 'timestamp:yesterday';
+CREATE STREAM timed (k VARCHAR KEY, at VARCHAR, n BIGINT) WITH (TIMESTAMP='at', TIMESTAMP_FORMAT='yyyy-MM-dd');
+INSERT INTO timed (k, at) VALUES ('a', '2024-01-31'), ('b', NULL);
+INSERT INTO timed (k, n) VALUES ('a', 1);
+INSERT INTO timed (k, at) VALUES ('a', 'today');
+INSERT INTO timed (k, at) VALUES ('a', '1969-12-31');
