@@ -1,9 +1,10 @@
 #include "state/bucket.h"
+#include "log/base/copy.h"
 #include "log/base/err.h"
 
 /* u8 layout 1, then entries: uvarint bytes shared with the key before, uvarint bytes that follow them, uvarint bytes of the
  * value, key bytes, value bytes. Neighbours share their window start and much more, so keys shrink to a few bytes. */
-enum { BUCKET_LAYOUT = 1 };
+enum { BUCKET_LAYOUT = 1, LENGTH_MAX = 10, AHEAD = 12 };
 
 void bucket_iter_init(struct bucket_iter *it, struct str bytes)
 {
@@ -64,26 +65,78 @@ void bucket_writer_fini(struct bucket_writer *w)
 static size_t common(struct str a, struct str b)
 {
     size_t n = MIN(a.len, b.len), i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t differ = be64(a.ptr + i) ^ be64(b.ptr + i);
+        if (differ)
+            return i + ((unsigned)__builtin_clzll(differ) >> 3);
+    }
     while (i < n && a.ptr[i] == b.ptr[i])
         i++;
     return i;
 }
 
+static void check_ascends(struct str last, struct str key, size_t shared)
+{
+    CHECK(shared < key.len);
+    CHECK(shared == last.len || (uint8_t)key.ptr[shared] > (uint8_t)last.ptr[shared]);
+}
+
+static uint8_t *put_length(uint8_t *p, size_t n)
+{
+    for (; n >= 128; n >>= 7)
+        *p++ = (uint8_t)(n | 128);
+    *p++ = (uint8_t)n;
+    return p;
+}
+
+static void put_entry(struct bucket_writer *w, struct str key, size_t shared, struct str value)
+{
+    size_t rest = key.len - shared;
+    uint8_t *p = wbuf_room(&w->bytes, 3 * LENGTH_MAX + rest + value.len), *begin = p;
+    p = put_length(p, shared);
+    p = put_length(p, rest);
+    p = put_length(p, value.len);
+    copy_short(p, key.ptr + shared, rest);
+    copy_short(p + rest, value.ptr, value.len);
+    w->bytes.len += (size_t)(p - begin) + rest + value.len;
+    w->n++;
+}
+
 void bucket_add(struct bucket_writer *w, struct str key, struct str value)
 {
-    size_t shared = common(wbuf_view(&w->last), key);
-    if (w->n) { /* they ascend */
-        CHECK(shared < key.len);
-        CHECK(shared == w->last.len || (uint8_t)key.ptr[shared] > w->last.data[shared]);
-    }
-    wbuf_uvarint(&w->bytes, shared);
-    wbuf_uvarint(&w->bytes, key.len - shared);
-    wbuf_uvarint(&w->bytes, value.len);
-    wbuf_put(&w->bytes, key.ptr + shared, key.len - shared);
-    wbuf_str(&w->bytes, value);
+    struct str last = wbuf_view(&w->last);
+    size_t shared = common(last, key);
+    if (w->n)
+        check_ascends(last, key, shared);
+    put_entry(w, key, shared, value);
     w->last.len = shared;
     wbuf_put(&w->last, key.ptr + shared, key.len - shared);
-    w->n++;
+}
+
+size_t bucket_fill(struct bucket_writer *w, const struct checkpoint_change *c, size_t n, size_t max)
+{
+    struct str last = wbuf_view(&w->last);
+    size_t i = 0;
+    for (; i < n; i++) {
+        if (i + AHEAD < n) { /* sorted changes lie anywhere in memory */
+            __builtin_prefetch(c[i + AHEAD].key.ptr);
+            __builtin_prefetch(c[i + AHEAD].value.ptr);
+        }
+        if (!c[i].value.ptr)
+            continue;
+        if (w->n && w->bytes.len + c[i].key.len + c[i].value.len + 8 > max)
+            break;
+        size_t shared = common(last, c[i].key);
+        if (w->n)
+            check_ascends(last, c[i].key, shared);
+        put_entry(w, c[i].key, shared, c[i].value);
+        last = c[i].key;
+    }
+    if (last.ptr != (char *)w->last.data) {
+        wbuf_reset(&w->last);
+        wbuf_str(&w->last, last);
+    }
+    return i;
 }
 
 struct str bucket_fence(struct str below, struct str key)

@@ -236,8 +236,10 @@ int checkpoint_begin(struct checkpoint **out, struct disk *disk, const char *pat
     if (err)
         return err;
     err = run(*out, "PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF");
-    if (!err)
+    if (!err) {
+        vfs_eager((*out)->vfs);
         return 0;
+    }
     checkpoint_close(*out);
     return diag_set(d, err, "checkpoint %s: %s", path, err_text(err));
 }
@@ -423,18 +425,43 @@ static int put_bucket(struct folding *f)
     return step_once(cp, cp->dir_put);
 }
 
+/* Writes the piece, which is full; the next one begins with key. */
+static int next_piece(struct folding *f, struct str key)
+{
+    int err = put_bucket(f);
+    struct str fence = bucket_fence(wbuf_view(&f->out.last), key);
+    wbuf_reset(&f->fence);
+    wbuf_str(&f->fence, fence);
+    bucket_writer_reset(&f->out);
+    return err;
+}
+
 /* An entry of the new content; when the piece is full it is written first. */
 static void fold_entry(struct folding *f, struct str key, struct str value, size_t max)
 {
     size_t more = key.len + value.len + 8;
-    if (f->out.n && f->out.bytes.len + more > max && !f->err) {
-        f->err = put_bucket(f);
-        struct str fence = bucket_fence(wbuf_view(&f->out.last), key);
-        wbuf_reset(&f->fence);
-        wbuf_str(&f->fence, fence);
-        bucket_writer_reset(&f->out);
-    }
+    if (f->out.n && f->out.bytes.len + more > max && !f->err)
+        f->err = next_piece(f, key);
     bucket_add(&f->out, key, value);
+}
+
+/* Changes behind the last old entry: most of them, where a file is made anew. */
+static int fold_rest(struct folding *f, const struct checkpoint_change *c, size_t n, size_t max)
+{
+    struct checkpoint_size *size = size_of(f->cp, f->store);
+    int err = f->err;
+    for (size_t done = 0; !err;) {
+        size_t k = bucket_fill(&f->out, c + done, n - done, max);
+        for (size_t i = done; i < done + k; i++) {
+            size->entries += c[i].value.ptr != NULL;
+            size->bytes += c[i].value.ptr ? (int64_t)(c[i].key.len + c[i].value.len) : 0;
+        }
+        done += k;
+        if (done == n)
+            break;
+        err = next_piece(f, c[done].key);
+    }
+    return err;
 }
 
 enum { AHEAD = 8 };
@@ -446,12 +473,13 @@ static int merge(struct folding *f, const struct checkpoint_change *c, size_t n,
     struct checkpoint_size *size = size_of(f->cp, f->store);
     bucket_iter_init(&it, wbuf_view(&f->cp->bucket));
     bool more = bucket_next(&it);
-    for (size_t i = 0; more || i < n;) {
+    size_t i = 0;
+    while (more) {
         if (i + AHEAD < n) { /* sorted changes lie anywhere in memory */
             __builtin_prefetch(c[i + AHEAD].key.ptr);
             __builtin_prefetch(c[i + AHEAD].value.ptr);
         }
-        int cmp = !more ? 1 : i == n ? -1 : str_cmp(wbuf_view(&it.key), c[i].key);
+        int cmp = i == n ? -1 : str_cmp(wbuf_view(&it.key), c[i].key);
         if (cmp <= 0) {
             size->entries -= cmp == 0;
             size->bytes -= cmp == 0 ? (int64_t)(it.key.len + it.value.len) : 0;
@@ -468,7 +496,7 @@ static int merge(struct folding *f, const struct checkpoint_change *c, size_t n,
         }
         i++;
     }
-    int err = it.err ? it.err : f->err;
+    int err = it.err ? it.err : fold_rest(f, c + i, n - i, max);
     bucket_iter_fini(&it);
     return err;
 }

@@ -4,6 +4,7 @@
 #include "log/base/err.h"
 #include "log/base/fault.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
@@ -19,6 +20,7 @@ struct vfs {
     sqlite3_vfs base;
     struct disk *disk;
     int err;
+    bool eager;
     unsigned random;
     char name[32];
 };
@@ -30,7 +32,9 @@ struct vfs_file {
     bool journal;
     bool sync_dir;        /* its name is not durable yet */
     bool delete_on_close;
+    int64_t waiting; /* bytes written since they were last sent on */
 };
+enum { EAGER_BYTES = 4 << 20 };
 
 static int note(struct vfs *v, int err, int sqlite_code)
 {
@@ -96,6 +100,18 @@ static int f_read(sqlite3_file *base, void *p, int n, sqlite3_int64 pos)
     return n == VFS_PAGE ? page_verify(f, pos, p) : SQLITE_OK;
 }
 
+/* A wish, whose failure the sync will see too. */
+static void send_on(struct vfs_file *f, int n)
+{
+    f->waiting += n;
+    if (f->waiting < EAGER_BYTES)
+        return;
+    f->waiting = 0;
+    int fd = file_fd(f->file);
+    if (fd >= 0)
+        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int f_write(sqlite3_file *base, const void *p, int n, sqlite3_int64 pos)
 {
     struct vfs_file *f = (struct vfs_file *)base;
@@ -105,6 +121,8 @@ static int f_write(sqlite3_file *base, const void *p, int n, sqlite3_int64 pos)
         put_be64(page + VFS_PAGE - VFS_RESERVED, page_sum(page, (uint32_t)(pos / VFS_PAGE + 1)));
     }
     int err = file_write(f->file, pos, p, (size_t)n);
+    if (!err && f->vfs->eager)
+        send_on(f, n);
     return err ? note(f->vfs, err, SQLITE_IOERR_WRITE) : SQLITE_OK;
 }
 
@@ -274,5 +292,6 @@ void vfs_free(struct vfs *v)
 }
 
 const char *vfs_name(const struct vfs *v) { return v->name; }
+void vfs_eager(struct vfs *v) { v->eager = true; }
 int vfs_error(const struct vfs *v) { return v->err; }
 void vfs_error_clear(struct vfs *v) { v->err = 0; }
