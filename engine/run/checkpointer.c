@@ -29,6 +29,7 @@ struct checkpointing {
     uint64_t taken_bytes;
     struct checkpoint_note work_note;
     struct fold fold;
+    struct checkpoint_change *changes;
     struct cold_put put;
     struct wbuf note_bytes;
     int status;
@@ -96,8 +97,11 @@ static void fold_work(struct work *w)
     struct checkpointing *c = container_of(w, struct checkpointing, work);
     FAULT("checkpoint.begun");
     c->status = part_scan(c->t->changelog_part, c->from, c->taken, fold_cb, c);
-    if (!c->status)
-        fold_sort(&c->fold);
+    if (c->status)
+        return;
+    fold_sort(&c->fold);
+    c->changes = xalloc((c->fold.n + 1) * sizeof *c->changes);
+    CHECK(fold_take(&c->fold, c->changes, c->fold.n) == c->fold.n);
 }
 
 /* ---- home */
@@ -114,6 +118,8 @@ static void over(struct checkpointing *c)
         c->from = c->taken;
     }
     fold_fini(&c->fold);
+    xfree(c->changes);
+    c->changes = NULL;
     wbuf_fini(&c->note_bytes);
     FAULT("checkpoint.over");
     job_checkpointed(c->t->job);
@@ -135,7 +141,7 @@ static void fold_done(struct work *w)
     }
     checkpoint_note_pack(&c->work_note, &c->note_bytes);
     c->put = (struct cold_put){.task = c->t,
-                               .changes = c->fold.changes,
+                               .changes = c->changes,
                                .n = c->fold.n,
                                .offset = BUG("checkpoint_claims_written") ? part_end(c->t->changelog_part, false)
                                                                           : c->taken,

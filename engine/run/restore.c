@@ -48,6 +48,7 @@ struct restore {
     struct work work;
     struct arena arena;
     struct task_restore *tasks;
+    struct fold *_Atomic folds[LANE_THREADS]; /* lent to tasks, one a worker */
     unsigned ntasks, left;
     bool found;       /* a commit record */
     struct wbuf last; /* the last one's bytes */
@@ -331,21 +332,57 @@ static int load_checkpoint(struct task_restore *tr)
 struct bulk {
     struct task_restore *tr;
     struct checkpoint *cp;
-    struct fold fold;
+    struct fold *fold;
     int64_t aim;
+    unsigned unsaid; /* records that progress does not know of yet */
 };
+enum { RESTORE_SAY = 1024 };
+
+/* Tasks hand on the memory of what they folded: new memory costs more than what is done in it. */
+static struct fold *fold_borrow(struct restore *r)
+{
+    struct fold *f = NULL;
+    for (unsigned i = 0; !f && i < ARRAY_LEN(r->folds); i++)
+        f = atomic_exchange(&r->folds[i], NULL);
+    if (!f) {
+        f = xalloc(sizeof *f);
+        fold_init(f);
+    }
+    return f;
+}
+
+static void fold_return(struct restore *r, struct fold *f)
+{
+    fold_reset(f);
+    for (unsigned i = 0; f && i < ARRAY_LEN(r->folds); i++)
+        f = atomic_exchange(&r->folds[i], f);
+    if (f)
+        fold_fini(f);
+    xfree(f);
+}
+
+static void folds_free(struct restore *r)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(r->folds); i++) {
+        struct fold *f = atomic_exchange(&r->folds[i], NULL);
+        if (f)
+            fold_fini(f);
+        xfree(f);
+    }
+}
 
 static int bulk_flush(struct bulk *b)
 {
-    size_t done = 0;
+    struct checkpoint_change *changes = xalloc(RESTORE_PUT_CHANGES * sizeof *changes);
     int err = 0;
-    fold_sort(&b->fold);
-    while (!err && done < b->fold.n)
-        err = atomic_load(&b->tr->r->j->canceled)
-                  ? E_CANCELED
-                  : checkpoint_put(b->cp, b->fold.changes, b->fold.n, &done, RESTORE_PUT_BUCKETS, b->aim);
+    fold_sort(b->fold);
+    for (size_t n; !err && (n = fold_take(b->fold, changes, RESTORE_PUT_CHANGES)) > 0;)
+        for (size_t done = 0; !err && done < n;)
+            err = atomic_load(&b->tr->r->j->canceled) ? E_CANCELED
+                                                      : checkpoint_put(b->cp, changes, n, &done, SIZE_MAX, b->aim);
     FAULT("restart.folded");
-    fold_reset(&b->fold);
+    fold_reset(b->fold);
+    xfree(changes);
     return err;
 }
 
@@ -353,13 +390,16 @@ static int bulk_cb(void *arg, const struct record *rec)
 {
     struct bulk *b = arg;
     struct changelog_key k;
-    atomic_fetch_add_explicit(&b->tr->r->j->restored, 1, memory_order_relaxed);
+    if (++b->unsaid == RESTORE_SAY) { /* several workers count on one line of memory */
+        atomic_fetch_add_explicit(&b->tr->r->j->restored, b->unsaid, memory_order_relaxed);
+        b->unsaid = 0;
+    }
     if (changelog_key_parse(&k, rec->key) != 0)
         return E_CORRUPT;
     if (k.commit || k.task != b->tr->t->id)
         return 0;
-    fold_put(&b->fold, k.store, k.key, rec->value);
-    return fold_bytes(&b->fold) > RESTORE_FOLD_BYTES ? bulk_flush(b) : 0;
+    fold_put(b->fold, k.store, k.key, rec->value);
+    return fold_bytes(b->fold) > RESTORE_FOLD_BYTES ? bulk_flush(b) : 0;
 }
 
 static int bulk_all(struct bulk *b)
@@ -389,11 +429,10 @@ static bool is_long(const struct task_restore *tr)
 static int bulk_tail(struct task_restore *tr)
 {
     struct job *j = tr->r->j;
-    struct bulk b = {.tr = tr};
+    struct bulk b = {.tr = tr, .fold = fold_borrow(tr->r)};
     bool anew = !tr->has_checkpoint; /* nothing of it would be missed */
     struct arena a;
     arena_init(&a);
-    fold_init(&b.fold);
     int err = disk_mkdir(job_disk(j), arena_printf(&a, "%s/state", store_dir(broker_store(engine_broker(j->engine)))));
     if (!err)
         err = disk_mkdir(job_disk(j), job_state_path(j, NULL, &a));
@@ -411,7 +450,7 @@ static int bulk_tail(struct task_restore *tr)
         tr->behind = false;
         tr->from = tr->upto;
     }
-    fold_fini(&b.fold);
+    fold_return(tr->r, b.fold);
     arena_fini(&a);
     return err;
 }
@@ -609,6 +648,7 @@ static void task_done(struct work *w)
     }
     if (--r->left)
         return;
+    folds_free(r);
     bool table = r->j->plan->sink->kind == PLAN_SINK_TOPIC && r->j->plan->sink->inputs[0]->mode != MODE_APPEND;
     bool may_differ = r->found && (r->j->def.at_least_once || writes_anew(r->j));
     if (r->status || r->j->query || !table || !may_differ)
@@ -683,6 +723,7 @@ void restore_free(struct restore *r)
         if (r->writers[i])
             writer_close(r->writers[i]);
     xfree(r->orphans);
+    folds_free(r);
     wbuf_fini(&r->last);
     arena_fini(&r->arena);
     xfree(r);

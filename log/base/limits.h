@@ -222,15 +222,16 @@
 #else
 #define COLD_SMALL_BYTES 32768
 #endif
-/* Changelog that a restart folds into the checkpoint, in sorted pieces of this many bytes, before it replays the rest. */
+/* Changelog that a restart folds into the checkpoint, in sorted pieces of this many bytes, before it replays the rest; so
+ * many changes of a piece are written in one transaction. */
 #ifdef TINY
 #define RESTORE_TAIL_RECORDS 64
 #define RESTORE_FOLD_BYTES 65536
-#define RESTORE_PUT_BUCKETS 8
+#define RESTORE_PUT_CHANGES 64
 #else
 #define RESTORE_TAIL_RECORDS 500000
 #define RESTORE_FOLD_BYTES 402653184
-#define RESTORE_PUT_BUCKETS 16384
+#define RESTORE_PUT_CHANGES 16384
 #endif
 /* Pieces of sweeps for state to drop, per batch of input. */
 #define EVICT_STEPS 512

@@ -47,7 +47,8 @@ static void test_last_of_each_key_in_order(void **state)
     static const struct {
         size_t n, fresh;
         uint64_t keys;
-    } cases[] = {{50000, 0, 500}, {50000, 50000, 1}, {60000, 40000, 20000}, {200, 0, 40}, {40, 40, 1}, {50000, 30000, 1}};
+    } cases[] = {{50000, 0, 500}, {50000, 50000, 1}, {60000, 40000, 20000}, {200, 0, 40}, {40, 40, 1},
+                 {50000, 30000, 1}, {400000, 0, 60000}, {300000, 200000, 100000}};
     struct fold f;
     fold_init(&f);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -59,6 +60,12 @@ static void test_last_of_each_key_in_order(void **state)
                      p->gone ? STR_NULL : (struct str){p->value, p->value_len});
         }
         fold_sort(&f);
+        struct checkpoint_change *changes = xalloc((f.n + 1) * sizeof *changes);
+        for (size_t got = 0, k; got < f.n; got += k) {
+            k = fold_take(&f, changes + got, 1 + random_below(&r, 1000));
+            assert_true(k > 0);
+        }
+        assert_int_equal(fold_take(&f, changes, 1), 0);
         qsort(puts, cases[i].n, sizeof *puts, put_cmp);
         size_t at = 0;
         for (size_t k = 0; k < cases[i].n; k++) {
@@ -67,21 +74,51 @@ static void test_last_of_each_key_in_order(void **state)
             if (k + 1 < cases[i].n && next->store == p->store && str_eq(key, (struct str){next->key, next->key_len}))
                 continue;
             assert_true(at < f.n);
-            assert_int_equal(f.changes[at].store, p->store);
-            assert_true(str_eq(f.changes[at].key, key));
-            assert_int_equal(f.changes[at].value.ptr == NULL, p->gone);
-            assert_true(p->gone || str_eq(f.changes[at].value, (struct str){p->value, p->value_len}));
+            assert_int_equal(changes[at].store, p->store);
+            assert_true(str_eq(changes[at].key, key));
+            assert_int_equal(changes[at].value.ptr == NULL, p->gone);
+            assert_true(p->gone || str_eq(changes[at].value, (struct str){p->value, p->value_len}));
             at++;
         }
         assert_int_equal(at, f.n);
         fold_reset(&f);
+        xfree(changes);
         xfree(puts);
     }
     fold_fini(&f);
 }
 
+/* Keys and values of any length, from none to more than a piece of memory holds, come back, also when they grow or shrink. */
+static void test_any_size(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 253, 254, 255, 256, 5000, 70000, 9000000};
+    enum { N = ARRAY_LEN(sizes) };
+    char *bytes = xalloc(sizes[N - 1]);
+    memset(bytes, 'x', sizes[N - 1]);
+    struct fold f;
+    fold_init(&f);
+    for (size_t round = 0; round < 4; round++) {
+        struct checkpoint_change changes[N + 1];
+        for (size_t i = 0; i < N; i++)
+            fold_put(&f, 7, (struct str){bytes, sizes[i]}, (struct str){bytes, sizes[(i + 3) % N]});
+        for (size_t i = 0; i < N; i++)
+            fold_put(&f, 7, (struct str){bytes, sizes[i]}, (struct str){bytes, sizes[(i + round) % N]});
+        fold_sort(&f);
+        assert_int_equal(f.n, N);
+        assert_int_equal(fold_take(&f, changes, N + 1), N);
+        for (size_t i = 0; i < N; i++) {
+            assert_true(str_eq(changes[i].key, (struct str){bytes, sizes[i]}));
+            assert_true(str_eq(changes[i].value, (struct str){bytes, sizes[(i + round) % N]}));
+        }
+        fold_reset(&f);
+    }
+    fold_fini(&f);
+    xfree(bytes);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_last_of_each_key_in_order)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_last_of_each_key_in_order), cmocka_unit_test(test_any_size)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
