@@ -74,7 +74,8 @@ bool csv_decode(struct fieldset *fs, struct str s, struct target *t)
                 return false;
         }
         if (p == end)
-            return i + 1 == fs->n || decode_fail(t, "DELIMITED: %u fields where %u belong", i + 1, fs->n);
+            return i + 1 == fs->n ||
+                   decode_fail(t, "DELIMITED: %u field%s where %u belong", i + 1, i ? "s" : "", fs->n);
         p++;
     }
 }

@@ -169,9 +169,9 @@ int config_file(struct config *c, const char *path, struct diag *d)
     size_t len;
     int err = disk_read_file(disk_real(), path, CONFIG_FILE_BYTES, &text, &len);
     if (err == -ESPIPE)
-        return diag_set(d, err, "%s is no regular file; write the settings into one", path);
+        return diag_set(d, err, "this is no regular file; write the settings into one");
     if (err)
-        return diag_set(d, err, "cannot read %s: %s", path, err_text(err));
+        return diag_set(d, err, "cannot be read: %s", err_text(err));
     size_t at = 0;
     for (int line = 1; at < len && !err; line++) {
         const char *end = memchr(text + at, '\n', len - at);

@@ -19,7 +19,7 @@ static const char usage[] =
     "  --data DIR           folder of the data; made if it is not there\n"
     "  --listen HOST:PORT   where to listen, in place of the setting `listeners`; several are fine, also as\n"
     "                       NAME://HOST:PORT; port 0 takes a free one\n"
-    "  --config FILE        settings, one `key = value` a line, # begins a comment\n"
+    "  --config FILE        settings, one `key = value` a line; a line that begins with # is a comment\n"
     "  --set KEY=VALUE      one setting\n"
     "  --settings           list every setting with its default and leave\n"
     "  --verbose            trace more\n"
