@@ -120,7 +120,7 @@ static void texts_are_copied(void **state)
     assert_string_equal(c.listeners, "PLAINTEXT://127.0.0.1:1");
 }
 
-/* A file that cannot be read is an error with its name. */
+/* A file that cannot be read is an error; who asked names it. */
 static void missing_file(void **state)
 {
     (void)state;
