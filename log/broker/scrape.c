@@ -295,7 +295,8 @@ static void groups_listed(struct coord_group_list *list)
     struct scrape *s = container_of(list, struct scrape, list);
     struct store_stats st;
     store_stats(s->b->store, &st);
-    s->to->ready = !list->error && !st.failed;
+    s->to->disk_low = !broker_takes(s->b, s->to->loop, 0);
+    s->to->ready = !list->error && !st.failed && !s->to->disk_low;
     if (s->to->brief)
         scrape_free(s);
     else
@@ -310,6 +311,11 @@ void broker_scrape(struct broker *b, struct broker_scrape *to)
     arena_init(&s->arena);
     s->list = (struct coord_group_list){.from = to->loop, .done_cb = groups_listed, .arena = &s->arena};
     coord_list_groups(b->coord, &s->list);
+}
+
+bool broker_takes(struct broker *b, struct loop *loop, uint64_t bytes)
+{
+    return reserve_take(&b->desks[loop_index(loop)].reserve, bytes);
 }
 
 bool broker_healthy(struct broker *b)

@@ -18,8 +18,10 @@ static void probe_done(struct broker_scrape *s)
     if (p->req) {
         bool ready = s->ready || !s->brief;
         http_start(p->req, ready ? 200 : 503, s->brief ? "text/plain" : "text/plain; version=0.0.4; charset=utf-8");
-        http_write(p->req, !s->brief ? wbuf_view(&s->text) : ready ? STR("ready\n")
-                                                                   : STR("not ready: the log of groups is being read, or a sync has failed\n"));
+        http_write(p->req, !s->brief     ? wbuf_view(&s->text)
+                           : ready       ? STR("ready\n")
+                           : s->disk_low ? STR("not ready: the disk has less free than weir.disk.reserve.bytes, writes are refused\n")
+                                         : STR("not ready: the log of groups is being read, or a sync has failed\n"));
         http_end(p->req);
     }
     wbuf_fini(&s->text);

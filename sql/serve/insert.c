@@ -55,11 +55,26 @@ static int open_writers(struct session *s, const struct topic *t, struct insert_
     return 0;
 }
 
+/* As Produce: the disk's reserve is for what the node writes itself. */
+static bool has_room(struct session *s)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < s->p.nrecords; i++)
+        bytes += s->p.records[i].key.len + s->p.records[i].value.len;
+    return broker_takes(s->serve->broker, s->loop, bytes);
+}
+
 void insert_begin(struct session *s)
 {
     const struct topic *t = image_topic_by_id(s->image, s->p.topic);
     if (!t) {
         session_error(s, E_NO_TOPIC, "42P01", "topic \"%s\" was deleted", s->p.topic_name);
+        session_fail(s);
+        return;
+    }
+    if (!has_room(s)) {
+        session_error(s, E_FULL, "53100", "the disk has less free than weir.disk.reserve.bytes: rows are refused");
+        diag_hint(&s->diag, "free some of it (shorter retention, fewer topics); the setting itself counts from a restart on");
         session_fail(s);
         return;
     }
