@@ -2,8 +2,8 @@
  *
  * Loop 0 owns the table of jobs and compares it with every new image. Each job lives on a home loop of its own; loop 0
  * and home talk by messages, which arrive in order, so a job that loop 0 has let go of is freed by the last of them.
- * A failed job stays in the table, so that its reason can be seen and it is not started again by itself: that takes a
- * stop and a start. One that failed for a reason that may pass is replaced by a new one, which waits a while, then
+ * A failed job stays in the table, so that its reason can be seen and it is not started again by itself: that takes
+ * engine_job_again, or a stop and a start. One that failed for a reason that may pass is replaced by a new one, which waits a while, then
  * begins from the last commit. */
 #include "engine/run/letters.h"
 #include "engine/run/job.h"
@@ -554,6 +554,46 @@ void engine_job_await(struct engine *e, struct uuid job, struct loop *loop,
     post(loop0(e), &c->msg, call_lookup);
 }
 
+static void again_look(struct msg *m);
+
+static void again_at_home(struct msg *m)
+{
+    struct call *c = container_of(m, struct call, msg);
+    if (job_state(c->job) == JOB_FAILED) {
+        post(loop0(c->e), &c->msg, again_look);
+        return;
+    }
+    c->status = E_CANCELED;
+    post(c->back, &c->msg, await_answer);
+}
+
+/* Of a job that is not over yet only its home knows whether it has failed; then it goes on as one that was stopped does. */
+static void again_look(struct msg *m)
+{
+    struct call *c = container_of(m, struct call, msg);
+    struct job *asked = c->job, *j = c->job = map_get(&c->e->jobs, id_str(&c->id));
+    if (j && j->seen_over) {
+        let_go(c->e, j);
+        reconcile(c->e);
+    } else if (j && j == asked) {
+        tell_stop(j);
+    } else if (j && !asked) {
+        post(j->home, &c->msg, again_at_home);
+        return;
+    } else {
+        c->status = E_NOT_FOUND;
+    }
+    post(c->back, &c->msg, await_answer);
+}
+
+void engine_job_again(struct engine *e, struct uuid job, struct loop *loop,
+                      void (*done_cb)(void *arg, int status, const char *why), void *arg)
+{
+    struct call *c = call_new(e, job, loop, arg);
+    c->await_cb = done_cb;
+    post(loop0(e), &c->msg, again_look);
+}
+
 void engine_job_settled(struct job *j)
 {
     for (struct list *l; (l = list_pop(&j->awaiting)) != NULL;) {
@@ -655,7 +695,7 @@ static void status_missing(struct call *c)
     if (o && job_def_unpack(&def, arena_dup(c->arena, o->body), c->arena) == 0) {
         c->st = ARENA_NEW(c->arena, struct job_status);
         *c->st = (struct job_status){
-            .id = c->id, .name = def.name, .sql = def.sql, .state = JOB_PAUSED, .watermark_ms = WATERMARK_NONE};
+            .id = c->id, .name = def.name, .sql = def.sql, .state = JOB_PAUSED, .lag = -1, .watermark_ms = WATERMARK_NONE};
         c->status = 0;
     }
     counted_release(&im->c);

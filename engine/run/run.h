@@ -113,7 +113,7 @@ struct job_status {
     int64_t restore_left_ms;    /* time left at that speed; -1: not known yet */
     uint64_t rows_in, rows_out, late_rows, null_keys, row_errors, state_rows, state_bytes;
     int64_t backfill, backfilled; /* records that were there when its sources began, and how many of them are committed */
-    int64_t lag;                /* records that the last commit does not hold, over all sources */
+    int64_t lag;                /* records that the last commit does not hold, over all sources; -1: not known, it does not run */
     int64_t watermark_ms;
     unsigned nsources;
     struct job_source_status *sources;
@@ -128,6 +128,10 @@ struct job_status {
 /* Fills *out in arena and calls done_cb on `loop`. E_NOT_FOUND: no such job here. */
 void engine_job_status(struct engine *e, struct uuid job, struct loop *loop, struct arena *a,
                        void (*done_cb)(void *arg, int status, struct job_status *st), void *arg);
+/* A job that has failed is begun anew from its last commit: done_cb with 0; one that has not is left alone: E_CANCELED,
+ * E_NOT_FOUND. */
+void engine_job_again(struct engine *e, struct uuid job, struct loop *loop,
+                      void (*done_cb)(void *arg, int status, const char *why), void *arg);
 /* Waits until the job runs (or failed); then done_cb with 0 or E_... and the sentence. For DDL that answers when it is up. */
 void engine_job_await(struct engine *e, struct uuid job, struct loop *loop, void (*done_cb)(void *arg, int status, const char *why), void *arg);
 

@@ -257,6 +257,7 @@ static struct gathering *prepare(struct job *j, struct arena *a)
     g->st = facts(j, a);
     bool open = sm_is(&j->sm, J_RUNNING) || sm_is(&j->sm, J_STOPPING);
     if (!open) { /* workers of a restore may be writing what was committed last */
+        g->st->lag = j->query ? 0 : -1;
         put_notes(g->st, j->bad, a);
         return g;
     }

@@ -335,6 +335,7 @@ struct job_action {
     struct stmt *st;
     unsigned n;
     bool changed; /* its policy */
+    struct uuid *again; /* those that are resumed already */
 };
 
 /* The relation stays when its job goes; then nothing keeps its rows but the topic. */
@@ -365,6 +366,8 @@ static void act(void *arg, const struct object *o, const struct job_def *j)
         change_put_object(stmt_change(st), "job", str_of(o->name), o->id, wbuf_view(&w), false);
         wbuf_fini(&w);
         ja->n++;
+    } else if (st->ast->kind == AST_RESUME) {
+        ja->again[st->out->nagain++] = o->id;
     }
 }
 
@@ -390,8 +393,9 @@ int prepare_job_state(struct stmt *st)
     static const char *const done[] = {
         [AST_TERMINATE] = "terminated", [AST_PAUSE] = "paused", [AST_RESUME] = "resumed"};
     const char *word = done[st->ast->kind];
-    struct job_action ja = {st, 0, false};
+    struct job_action ja = {st, 0, false, ARENA_ARRAY(st->arena, struct uuid, st->b.image->nobjects + 1)};
     struct job_def j;
+    st->out->again = ja.again;
     if (st->ast->all) {
         job_each(st->b.image, st->arena, act, &ja);
         if (!ja.n)

@@ -70,6 +70,8 @@ struct prepared {
     struct uuid savepoint; /* SAVEPOINT: id of the new one */
     const struct savepoint *saved; /* what prepared_saved needs */
     struct uuid caught_up; /* a job that must have taken in what was there when it began, or the change is refused */
+    unsigned nagain;
+    const struct uuid *again; /* RESUME, also where nothing is to be changed: engine_job_again, for those that have failed */
     struct uuid job; /* the job created or resumed; for ROWS: the one described (DESCRIBE, EXPLAIN job); zero: none */
 
     /* QUERY: result columns in order; push: lives until closed or LIMIT, rows carry weights if changes is true. */

@@ -55,7 +55,7 @@ bool job_cell(const struct job_status *st, const char *column, struct arena *a, 
     };
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (strcmp(column, numbers[i].name) == 0) {
-            *out = number(numbers[i].value);
+            *out = numbers[i].value < 0 ? value_null(TYPE(T_BIGINT)) : number(numbers[i].value);
             return true;
         }
     if (strcmp(column, "state") == 0)
@@ -134,7 +134,8 @@ static void put_sources(const struct job_status *st, bool timed, struct wbuf *ou
     }
 }
 
-void job_describe(const struct job_status *st, const struct plan *plan, int64_t now_ms, struct wbuf *out)
+void job_describe(const struct job_status *st, const struct plan *plan, const char *hint, int64_t now_ms,
+                  struct wbuf *out)
 {
     char word[32];
     struct arena a;
@@ -144,6 +145,8 @@ void job_describe(const struct job_status *st, const struct plan *plan, int64_t 
     if (st->why)
         wbuf_printf(out, ": %s", st->why);
     wbuf_u8(out, '\n');
+    if (hint)
+        wbuf_printf(out, "%s\n", hint);
     if (!st->nsources) /* it is not open */
         return;
     arena_init(&a);

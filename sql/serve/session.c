@@ -275,7 +275,12 @@ static void waited(struct waiting *w, int status, const char *why)
         tell_message(s, "its job is still being restored; SHOW JOBS tells how far it is");
         session_done(s);
     } else if (status && status != E_CANCELED && status != E_NOT_FOUND) {
+        struct image *im = session_image(s);
+        const char *hint = gone_hint(im, s->p.job, &s->memory);
         session_error(s, status, "XX000", "the job does not run: %s", why && *why ? why : err_text(status));
+        if (hint)
+            diag_hint(&s->diag, "%s", hint);
+        counted_release(&im->c);
         session_fail(s);
     } else {
         session_done(s);
@@ -294,7 +299,7 @@ static void await_cb(void *arg, int status, const char *why)
 static void await_late(struct timer *t) { waited(container_of(t, struct waiting, timer), E_TIMEOUT, NULL); }
 
 /* Done, as soon as the job that the statement speaks of runs. */
-static void await_job(struct session *s)
+void await_job(struct session *s)
 {
     turn_give_back(s);
     if (s->p.message)
@@ -329,7 +334,7 @@ static void commit_cb(struct commit *c, int status)
     if (!session_release(s))
         return;
     if (!status) {
-        await_job(s);
+        again_begin(s);
     } else if (image_is_old(s) && ++s->tries < TRIES) {
         if (prepare(s) == 0)
             dispatch(s);
@@ -413,6 +418,10 @@ static void dispatch(struct session *s)
         run_set(s, true);
         break;
     case PREPARED_NOTHING:
+        if (s->p.nagain) {
+            again_begin(s);
+            break;
+        }
         if (s->p.message)
             tell_message(s, s->p.message);
         session_done(s);

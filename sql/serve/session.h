@@ -52,6 +52,7 @@ struct session {
     struct turn *turn;
     struct commit commit;
     unsigned tries;
+    unsigned again_at, again_begun; /* of p.again: asked so far, and how many of them had failed */
     struct insert *insert;
     struct print *print;
     struct query *query;
@@ -106,6 +107,9 @@ void session_commit(struct session *s);         /* the change that was prepared 
 void plan_statement(struct session *s, int err);
 /* Has the engine save the job, then commits its name. */
 void savepoint_begin(struct session *s);
+/* RESUME: of p.again, those that have failed are begun anew; told, and done. */
+void again_begin(struct session *s);
+void await_job(struct session *s); /* done, as soon as the job that the statement speaks of runs */
 /* The change waits for a job to have caught up: refused, or committed. */
 void promote_begin(struct session *s);
 /* Of a file that is deployed: 1: nothing to do, told; 0: go on; E_SQL: refused, in s->diag. */
@@ -137,13 +141,20 @@ const char *errors_words(const struct job_status *st, int64_t now_ms, struct are
 const char *why_silent(const struct plan *plan, const struct job_status *st, struct arena *a,
                        const struct plan_node **from);
 /* The same of the job that fills such a source, with its name, state and what to type. letters: its topic of dead letters
- * holds some. st: its state, and unless it is paused its counters. */
-const char *why_job(const struct plan *plan, const struct job_status *st, bool letters, struct arena *a,
+ * holds some. st: its state, and unless it is paused its counters. hint: of one that has failed, what to type. */
+const char *why_job(const struct plan *plan, const struct job_status *st, bool letters, const char *hint, struct arena *a,
                     const struct plan_node **from);
+/* What to type about a job that has failed for this reason; in a. */
+const char *failed_hint(const struct image *im, struct uuid job, const char *why, struct arena *a);
+/* The same if a topic that it uses was deleted, so that it cannot begin anew; else NULL. */
+const char *gone_hint(const struct image *im, struct uuid job, struct arena *a);
+/* Rows that a job has left out of what it fills, and where they are; NULL: none. */
+const char *why_lacks(const struct job_status *st, struct arena *a);
 /* What an answer that has ended left out, a sentence a line; NULL: nothing. */
 const char *why_less(const struct plan *plan, const struct job_status *st, struct arena *a);
-/* All that is known of a job at work, as lines. plan may be NULL. */
-void job_describe(const struct job_status *st, const struct plan *plan, int64_t now_ms, struct wbuf *out);
+/* All that is known of a job at work, as lines. plan may be NULL, and hint: what to type. */
+void job_describe(const struct job_status *st, const struct plan *plan, const char *hint, int64_t now_ms,
+                  struct wbuf *out);
 /* The value of a column of SHOW JOBS or SHOW QUERIES that only a running job knows; false: none of these columns. */
 bool job_cell(const struct job_status *st, const char *column, struct arena *a, struct value *out);
 

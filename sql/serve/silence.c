@@ -92,13 +92,18 @@ static void answered_cb(void *arg, int status, struct job_status *st)
         return;
     }
     st->name = x->job->name; /* it may have got another one since it was started */
-    /* A job that runs is not why its table cannot be read; one that keeps rows, not why a key has none. */
+    /* A job that runs is not why its table cannot be read; one that keeps rows, not why a key has none, but for what it
+     * has left out. */
     if ((x->failed && st->state == JOB_RUNNING) || (x->lookup && st->state_rows)) {
+        const char *less = x->failed ? NULL : why_lacks(st, &x->arena);
+        if (less)
+            x->why = arena_printf(&x->arena, "%s; %s", x->why, less);
         tell(x);
         return;
     }
+    const char *hint = st->state == JOB_FAILED ? failed_hint(x->image, x->job->id, st->why, &x->arena) : NULL;
     x->why = arena_printf(&x->arena, "%s%s%s", x->why ? x->why : "", x->why ? ": " : "",
-                          why_job(x->plan, st, has_letters(x), &x->arena, &from));
+                          why_job(x->plan, st, has_letters(x), hint, &x->arena, &from));
     ask(x, from);
 }
 

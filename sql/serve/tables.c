@@ -60,7 +60,10 @@ static void described_cb(void *arg, int status, struct job_status *st)
         wbuf_init(&text);
         const struct object *o = image_object_by_id(s->image, s->p.job);
         st->name = o ? o->name : st->name; /* it may have got another one since it was started */
-        job_describe(st, job_plan(s, s->p.job), loop_wall_ms(s->loop), &text);
+        const char *hint = st->state == JOB_FAILED ? failed_hint(s->image, s->p.job, st->why, &s->memory)
+                           : st->state == JOB_PAUSED ? arena_printf(&s->memory, "RESUME %s; lets it go on", st->name)
+                                                     : NULL;
+        job_describe(st, job_plan(s, s->p.job), hint, loop_wall_ms(s->loop), &text);
         tell_text(s, wbuf_view(&text));
         wbuf_fini(&text);
     }

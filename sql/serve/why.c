@@ -245,7 +245,7 @@ static const char *bad_records(const struct looking *l)
                         plural((int64_t)st->bad_all), place, first ? first->text : "", went, st->name);
 }
 
-const char *why_job(const struct plan *plan, const struct job_status *st, bool letters, struct arena *a,
+const char *why_job(const struct plan *plan, const struct job_status *st, bool letters, const char *hint, struct arena *a,
                     const struct plan_node **from)
 {
     struct looking l = {.plan = plan, .st = st, .a = a};
@@ -254,10 +254,8 @@ const char *why_job(const struct plan *plan, const struct job_status *st, bool l
     case JOB_PAUSED:
         return arena_printf(a, "job %s, which fills it, is paused. RESUME %s; lets it go on", st->name, st->name);
     case JOB_FAILED:
-        if (st->why && strstr(st->why, "weir job resume")) /* it says itself what to type */
-            return arena_printf(a, "job %s, which fills it, has failed: %s", st->name, st->why);
-        return arena_printf(a, "job %s, which fills it, has failed: %s. RESUME %s; begins it anew from its last commit",
-                            st->name, st->why ? st->why : "it does not say why", st->name);
+        return arena_printf(a, "job %s, which fills it, has failed: %s%s%s", st->name,
+                            st->why ? st->why : "it does not say why", hint ? ". " : "", hint ? hint : "");
     case JOB_STARTING:
     case JOB_RESTORING:
         return arena_printf(a, "job %s, which fills it, is %s%s%s. SHOW JOBS; tells how far it is", st->name,
@@ -280,6 +278,18 @@ const char *why_job(const struct plan *plan, const struct job_status *st, bool l
     return arena_printf(a, "job %s, which fills it, is running (%llu row%s read, %llu written): %s%s%s%s", st->name,
                         (unsigned long long)st->rows_in, plural((int64_t)st->rows_in), (unsigned long long)st->rows_out, bad, why && *bad ? "; " : "",
                         why ? why : "", before);
+}
+
+const char *why_lacks(const struct job_status *st, struct arena *a)
+{
+    const char *bad = "", *late = "";
+    if (st->bad_all)
+        bad = arena_printf(a, "%llu bad record%s (SHOW ERRORS %s; lists them)", (unsigned long long)st->bad_all,
+                           plural((int64_t)st->bad_all), st->name);
+    if (st->late_rows)
+        late = arena_printf(a, "%llu late row%s", (unsigned long long)st->late_rows, plural((int64_t)st->late_rows));
+    return *bad || *late ? arena_printf(a, "job %s has left out %s%s%s", st->name, bad, *bad && *late ? " and " : "", late)
+                         : NULL;
 }
 
 /* ---- What is missing from an answer that has ended. */

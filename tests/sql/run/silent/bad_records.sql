@@ -12,3 +12,9 @@ SELECT * FROM slow;
 SELECT * FROM c2;
 SELECT COUNT(*) FROM c2;
 SELECT * FROM slow EMIT CHANGES;
+-- A key without a row: what the job has left out may have been its.
+INSERT INTO clicks (ROWTIME, page, ms) VALUES (90000, 'a', 1), (1000, 'b', 2);
+CREATE TABLE jt AS SELECT page, COUNT(*) AS n FROM clicks WINDOW TUMBLING (SIZE 1 SECOND, GRACE PERIOD 0 SECONDS) GROUP BY page;
+\wait
+SELECT * FROM jt WHERE page = 'b' AND windowstart = 1000;
+SELECT * FROM cnt WHERE page = 'x';

@@ -139,6 +139,14 @@ static struct answer await(struct uuid id)
     return x;
 }
 
+static struct answer resume(struct uuid id)
+{
+    struct answer x = {.done = false};
+    engine_job_again(W.e, id, W.loops[0], await_cb, &x);
+    jw_wait(&W, &x.done, "the job to be begun anew");
+    return x;
+}
+
 struct asking {
     int64_t keys[1000], values[1000], at_us[1000];
     unsigned n, hold_after;
@@ -475,6 +483,29 @@ static void test_full_disk_stays(void **state)
     assert_int_equal(await(job).status, 0);
     jw_pass_ms(&W, 1000);
     assert_int_equal(output_value(7), 100);
+}
+
+/* A job that has failed is begun anew from its last commit when it is asked for; one that runs, or is none, is left alone. */
+static void test_failed_job_again(void **state)
+{
+    (void)state;
+    put_sums(false);
+    assert_int_equal(await(job).status, 0);
+    assert_int_equal(resume(job).status, E_CANCELED);
+    fill_disk_under_a_row();
+    jw_pass_ms(&W, 100000);
+    assert_int_equal(state_of(job), JOB_FAILED);
+    struct arena a;
+    arena_init(&a);
+    assert_int_equal(status_of(job, &a)->lag, -1);
+    arena_fini(&a);
+    simdisk_set_capacity(W.sd, -1);
+    assert_int_equal(resume(job).status, 0);
+    assert_int_equal(await(job).status, 0);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(7), 100);
+    assert_int_equal(resume(job).status, E_CANCELED);
+    assert_int_equal(resume(id_of(50)).status, E_NOT_FOUND);
 }
 
 static char *state_path(struct arena *a, const char *file)
@@ -1023,7 +1054,7 @@ int main(void)
         T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
         T(test_idle_partition),      T(test_memory), T(test_memory_bound), T(test_ten_times),          T(test_udf_missing), T(test_checkpoint_refused),
         T(test_letters_deleted),     T(test_letters_impossible), T(test_output_too_large),
-        T(test_full_disk_passes),    T(test_full_disk_stays), T(test_damage_found_late),
+        T(test_full_disk_passes),    T(test_failed_job_again), T(test_full_disk_stays), T(test_damage_found_late),
         T(test_file_vanishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,10 +124,10 @@ static void about_jobs(void **state)
     status.name = "cnt";
     status.dead_topic = "cnt_dlq";
     status.state = JOB_PAUSED;
-    assert_non_null(strstr(why_job(&plan, &status, false, &arena, &from), "RESUME cnt;"));
+    assert_non_null(strstr(why_job(&plan, &status, false, NULL, &arena, &from), "RESUME cnt;"));
     status.state = JOB_FAILED;
     status.why = "a reason";
-    assert_non_null(strstr(why_job(&plan, &status, false, &arena, &from), "has failed: a reason. RESUME cnt;"));
+    assert_non_null(strstr(why_job(&plan, &status, false, "RESUME cnt; helps", &arena, &from), "has failed: a reason. RESUME cnt;"));
     status.state = JOB_RUNNING;
     status.why = NULL;
     sources[0].end = sources[0].position = 9;
@@ -135,18 +135,18 @@ static void about_jobs(void **state)
     status.bad_all = 9;
     status.nnotes = 1;
     status.notes = &note;
-    const char *why = why_job(&plan, &status, true, &arena, &from);
+    const char *why = why_job(&plan, &status, true, NULL, &arena, &from);
     assert_non_null(strstr(why, "9 bad records, the first at topic t, partition 0, offset 7: no number; they are in topic cnt_dlq."));
     assert_non_null(strstr(why, "SHOW ERRORS cnt;"));
     assert_null(strstr(why, "could be decoded"));
     status.bad_all = status.nnotes = 0;
     sources[0].decode_errors = 0;
     sources[0].start = 9;
-    why = why_job(&plan, &status, true, &arena, &from);
+    why = why_job(&plan, &status, true, NULL, &arena, &from);
     assert_non_null(strstr(why, "PRINT cnt_dlq FROM BEGINNING;"));
     assert_null(from);
     sources[0].end = sources[0].position = sources[0].start = 0;
-    assert_non_null(strstr(why_job(&plan, &status, false, &arena, &from), "topic t is empty"));
+    assert_non_null(strstr(why_job(&plan, &status, false, NULL, &arena, &from), "topic t is empty"));
     assert_ptr_equal(from, &source);
 }
 
