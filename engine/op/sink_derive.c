@@ -5,7 +5,8 @@
  *
  * Going on: at the marker a group that changed comes as its row taken back, its new row, or both, one right behind the
  * other; so what becomes of a key is known without a look at what was. Records go out at once; the rows follow into memory,
- * for readers, when the epoch is committed. There they lie as any sink's: what a checkpoint has may go.
+ * for readers, when the epoch is committed. There they lie as any sink's: what a checkpoint has may go. Where that has begun
+ * and nobody reads, they follow only when somebody does: most are in a checkpoint before, and leave the groups their room.
  *
  * Coming back: values of the aggregate's store go through an aggregate and a chain of operators like the live ones, which
  * stand aside and are empty again afterwards. */
@@ -19,29 +20,118 @@ enum { NOTHING = UINT32_MAX };
 
 static void put_piece(struct wbuf *w, struct str s) { wbuf_be32(w, s.ptr ? (uint32_t)s.len : NOTHING); }
 
-static void note_change(struct topic_sink *k, struct str key, struct str row, struct str before)
+struct noted {
+    struct str key, row, before;
+};
+
+static void note_change(struct wbuf *w, struct str key, struct str row, struct str before)
 {
-    put_piece(&k->changed, key);
-    put_piece(&k->changed, row);
-    put_piece(&k->changed, before);
-    wbuf_str(&k->changed, key);
-    wbuf_str(&k->changed, row);
-    wbuf_str(&k->changed, before);
+    put_piece(w, key);
+    put_piece(w, row);
+    put_piece(w, before);
+    wbuf_str(w, key);
+    wbuf_str(w, row);
+    wbuf_str(w, before);
 }
 
 static struct str take_piece(struct rbuf *r, uint32_t len) { return len == NOTHING ? STR_NULL : rbuf_bytes(r, len); }
 
-void derive_committed(struct op *op)
+static bool next_change(struct rbuf *r, struct noted *n)
+{
+    if (!rbuf_left(r))
+        return false;
+    uint32_t key_len = rbuf_be32(r), row_len = rbuf_be32(r), before_len = rbuf_be32(r);
+    n->key = rbuf_bytes(r, key_len);
+    n->row = take_piece(r, row_len);
+    n->before = take_piece(r, before_len);
+    CHECK(!r->err);
+    return true;
+}
+
+static void apply(struct topic_sink *k, struct str changes)
+{
+    struct rbuf r = rbuf_of(changes.ptr, changes.len);
+    for (struct noted n; next_change(&r, &n);) {
+        sink_scans_note(k, n.key, n.before);
+        store_restore(k->rows, n.key, n.row); /* gone, also where only the checkpoint has it */
+    }
+}
+
+/* The changes of one epoch, without what was before. */
+struct derive_epoch {
+    struct list link;
+    uint32_t epoch;
+    size_t len;
+    char bytes[];
+};
+
+/* A row that is in memory changes at once: it would outlive the epoch put off, and the file would not be asked. */
+static void put_off(struct op *op)
 {
     struct topic_sink *k = op->state;
     struct rbuf r = rbuf_of((char *)k->changed.data, k->changed.len);
-    while (rbuf_left(&r)) {
-        uint32_t key_len = rbuf_be32(&r), row_len = rbuf_be32(&r), before_len = rbuf_be32(&r);
-        struct str key = rbuf_bytes(&r, key_len), row = take_piece(&r, row_len);
-        sink_scans_note(k, key, take_piece(&r, before_len));
-        store_restore(k->rows, key, row); /* gone, also where only the checkpoint has it */
+    struct wbuf w;
+    wbuf_init(&w);
+    for (struct noted n; next_change(&r, &n);)
+        if (kv_get(store_map(k->rows), n.key).ptr)
+            store_restore(k->rows, n.key, n.row);
+        else
+            note_change(&w, n.key, n.row, STR_NULL);
+    if (!w.len)
+        return;
+    struct derive_epoch *e = xalloc(sizeof *e + w.len);
+    *e = (struct derive_epoch){.epoch = op->env->clock->epoch, .len = w.len};
+    memcpy(e->bytes, w.data, w.len);
+    wbuf_fini(&w);
+    account_add(&k->changes, sizeof *e + e->len);
+    list_add_tail(&k->later, &e->link);
+}
+
+static void epoch_free(struct topic_sink *k, struct derive_epoch *e)
+{
+    account_sub(&k->changes, sizeof *e + e->len);
+    list_remove(&e->link);
+    xfree(e);
+}
+
+void derive_catch_up(struct topic_sink *k)
+{
+    while (!list_empty(&k->later)) {
+        struct derive_epoch *e = container_of(k->later.next, struct derive_epoch, link);
+        apply(k, (struct str){e->bytes, e->len});
+        epoch_free(k, e);
     }
-    CHECK(!r.err);
+}
+
+void derive_tidy(struct op *op)
+{
+    struct topic_sink *k = op->state;
+    while (!list_empty(&k->later)) {
+        struct derive_epoch *e = container_of(k->later.next, struct derive_epoch, link);
+        if (clock_dirty(op->env->clock, e->epoch))
+            return;
+        epoch_free(k, e);
+    }
+}
+
+void derive_drop(struct topic_sink *k)
+{
+    while (!list_empty(&k->later))
+        epoch_free(k, container_of(k->later.next, struct derive_epoch, link));
+    account_sub(&k->changes, k->changes.bytes);
+}
+
+void derive_committed(struct op *op)
+{
+    struct topic_sink *k = op->state;
+    account_sub(&k->changes, k->changed_counted);
+    k->changed_counted = 0;
+    if (store_whole(k->rows) || !list_empty(&k->scans) || kv_count(k->again)) {
+        derive_catch_up(k);
+        apply(k, wbuf_view(&k->changed));
+    } else if (k->changed.len) {
+        put_off(op);
+    }
     if (k->changed.cap > CHANGED_KEPT) {
         wbuf_fini(&k->changed);
         wbuf_init(&k->changed);
@@ -62,7 +152,7 @@ static void let_go(struct op *op)
     k->held = false;
     CHECK(row_take(wbuf_view(&k->held_row), &ts, &image));
     sink_record(op, &k->of_image, sink_image_batch(op, image, ts), 0, true);
-    note_change(k, wbuf_view(&k->held_key), STR_NULL, wbuf_view(&k->held_row));
+    note_change(&k->changed, wbuf_view(&k->held_key), STR_NULL, wbuf_view(&k->held_row));
     kv_remove(k->again, wbuf_view(&k->held_key));
 }
 
@@ -101,7 +191,7 @@ static void push_row(struct op *op, const struct batch *in, uint32_t row)
     if (takes_place && !again && same_image(value, wbuf_view(&k->held_row)))
         return;
     sink_record(op, &k->of_input, in, row, false);
-    note_change(k, key, value, takes_place ? wbuf_view(&k->held_row) : STR_NULL);
+    note_change(&k->changed, key, value, takes_place ? wbuf_view(&k->held_row) : STR_NULL);
 }
 
 void derive_push(struct op *op, struct batch *in)
@@ -131,6 +221,8 @@ void derive_marker(struct op *op)
     k->by_record_key = NULL;
     kv_scan(k->again, STR(""), again_cb, op);
     kv_clear(k->again);
+    account_add(&k->changes, k->changed.len - k->changed_counted);
+    k->changed_counted = k->changed.len;
     sink_count_state(op);
 }
 

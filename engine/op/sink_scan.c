@@ -24,6 +24,7 @@ struct sink_scan *sink_scan_open(struct op *op, struct str exact_key)
     CHECK(op->cls == &sink_topic_class);
     struct topic_sink *k = op->state;
     struct sink_scan *s = xzalloc(sizeof *s);
+    derive_catch_up(k);
     s->op = op;
     wbuf_init(&s->prefix);
     wbuf_init(&s->at);

@@ -324,7 +324,8 @@ void sink_count_state(struct op *op)
 {
     struct topic_sink *k = op->state;
     op->stats.state_rows = store_count(k->rows);
-    op->stats.state_bytes = store_bytes(k->rows) + kv_bytes(k->overlay) + store_bytes(k->expiry) + k->changed.cap;
+    op->stats.state_bytes = store_bytes(k->rows) + kv_bytes(k->overlay) + store_bytes(k->expiry) + k->changed.cap +
+                            k->changes.bytes - k->changed_counted;
 }
 
 void sink_net(struct op *op, struct changes *out)
@@ -512,6 +513,7 @@ void sink_tidy(struct op *op, size_t steps)
     struct topic_sink *k = op->state;
     if (!k->table)
         return;
+    derive_tidy(op);
     store_tidy(k->rows, steps);
     store_tidy(k->expiry, steps);
 }

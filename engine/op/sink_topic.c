@@ -232,6 +232,8 @@ static int topic_sink_open(struct op *op, struct diag *d)
     k->expiry = store_new(true, op->env->clock, op->env->memory);
     k->expired_ms = INT64_MIN;
     list_init(&k->scans);
+    list_init(&k->later);
+    k->changes.budget = op->env->memory;
     k->again = kv_new(true, op->env->memory);
     return 0;
 }
@@ -239,6 +241,7 @@ static int topic_sink_open(struct op *op, struct diag *d)
 static void topic_sink_close(struct op *op)
 {
     struct topic_sink *k = op->state;
+    derive_drop(k);
     store_free(k->rows);
     kv_free(k->overlay);
     kv_free(k->pending);

@@ -44,6 +44,9 @@ struct topic_sink {
     bool derived, held;           /* held: a row was taken back, and the next may take its place: */
     struct wbuf held_key, held_row;
     struct wbuf changed;          /* what the marker has changed, until it is committed */
+    struct list later;            /* struct derive_epoch: committed, not yet among rows; in order */
+    size_t changed_counted;       /* of `changed`, in changes */
+    struct account changes;       /* of `changed` and `later` */
     struct derive *derive;        /* NULL: not needed yet */
 };
 
@@ -70,6 +73,9 @@ void sink_count_state(struct op *op);
 void derive_push(struct op *op, struct batch *in);
 void derive_marker(struct op *op);
 void derive_committed(struct op *op);
+void derive_catch_up(struct topic_sink *k); /* all that is committed is among rows now: before somebody looks at them */
+void derive_tidy(struct op *op);            /* what the checkpoint has need not follow any more */
+void derive_drop(struct topic_sink *k);
 /* Values of the aggregate's store become rows of the table: taken one after the other, given together. */
 void derive_take(struct op *op, struct str key, struct str value);
 void derive_give(struct op *op, void (*row_cb)(void *arg, struct str key, struct str row), void *arg);
