@@ -50,7 +50,13 @@ bool kv_last(const struct kv *kv, struct str prefix, struct str *key, struct str
 struct state_clock {
     bool cold;            /* there is a checkpoint, or may be one: what is removed must be remembered */
     uint32_t epoch, clean; /* running epoch; the last one that the checkpoint holds */
+    size_t *fresh;         /* bytes that have become part of the running epoch; NULL: nobody counts them */
 };
+static inline void clock_fresh(const struct state_clock *c, size_t bytes)
+{
+    if (c->fresh)
+        *c->fresh += bytes;
+}
 static inline bool clock_dirty(const struct state_clock *c, uint32_t epoch) { return (int32_t)(epoch - c->clean) > 0; }
 
 /* Keys that were removed since the checkpoint: what it says of them is not true any more. */

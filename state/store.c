@@ -33,8 +33,10 @@ void graves_free(struct graves *g)
 
 void graves_dig(struct graves *g, struct str key)
 {
-    if (g->clock->cold)
-        kv_set(g->keys, key, STR(""))->epoch = g->clock->epoch;
+    if (!g->clock->cold)
+        return;
+    kv_set(g->keys, key, STR(""))->epoch = g->clock->epoch;
+    clock_fresh(g->clock, sizeof(struct pair) + key.len);
 }
 
 /* What was removed before the checkpoint's epoch counts no more: the file knows, also of what came after it. */
@@ -153,6 +155,8 @@ struct str store_get(struct store *s, struct str key)
 static void put(struct store *s, struct str key, struct str value, uint32_t epoch)
 {
     struct pair *p = kv_set(s->map, key, value);
+    if (p->epoch != epoch && epoch == s->clock->epoch)
+        clock_fresh(s->clock, sizeof *p + key.len + value.len);
     p->epoch = epoch;
     p->used = 1;
 }

@@ -71,6 +71,7 @@ static int aggregate_open(struct op *op, struct diag *d)
     a->now = ARENA_ARRAY(&a->arena, struct value, MAX(node->naggs, 1u));
     a->first_col = ARENA_ARRAY(&a->arena, unsigned, MAX(node->naggs, 1u));
     a->group_size = accs_init(a->accs, node, a->retract, &a->account);
+    a->old_size = sizeof(struct group *) + MAX(node->naggs, 1u) * sizeof(struct value);
     unsigned col = node->ngroup;
     for (unsigned i = 0; i < node->naggs; i++) {
         bool best = node->aggs[i].kind == AGG_MIN || node->aggs[i].kind == AGG_MAX;
@@ -167,6 +168,7 @@ static void aggregate_close(struct op *op)
     for (size_t i = 0; (p = map_next(&a->panes, &i)) != NULL; i = 0)
         agg_pane_drop(op, p);
     map_fini(&a->panes);
+    account_sub(&a->account, a->remembered);
     CHECK(a->account.bytes == 0);
     store_free(a->counts);
     graves_free(a->graves);
@@ -256,17 +258,21 @@ static void touch(struct op *op, struct pane *p, struct group *g)
         a->ngroups++; /* its old is GROUP_NEW */
     else
         remember(a, op->node, g);
-    if (op->node->phase != AGG_PARTIAL)
-        VEC_PUSH(p->dirty, p->ndirty, p->dirty_cap) = g;
+    if (op->node->phase == AGG_PARTIAL)
+        return;
+    VEC_PUSH(p->dirty, p->ndirty, p->dirty_cap) = g;
+    a->remembered += a->old_size;
 }
 
 static void find_groups(struct op *op, struct block *blk)
 {
+    struct aggregate *a = op->state;
     for (uint32_t i = 0; i < blk->n; i++)
         groups_prefetch(&blk->pane[i]->groups, blk->key[i].hash);
     for (uint32_t i = 0; i < blk->n; i++)
         groups_prefetch_group(&blk->pane[i]->groups, blk->key[i].hash);
     const struct batch *in = blk->in;
+    size_t before = a->remembered;
     for (uint32_t i = 0; i < blk->n; i++) {
         struct group *g = groups_put(&blk->pane[i]->groups, &blk->key[i]);
         if (UNLIKELY(group_settled(g) || g->ts == INT64_MIN))
@@ -276,6 +282,12 @@ static void find_groups(struct op *op, struct block *blk)
         g->rows += batch_weight(in, blk->rows[i]);
         blk->group[i] = g;
     }
+    size_t more = a->remembered - before;
+    if (!more)
+        return;
+    account_add(&a->account, more);
+    if (a->clock)
+        clock_fresh(a->clock, more + more / a->old_size * a->group_size);
 }
 
 /* MIN and MAX over rows that may go again: how often each value is there. */

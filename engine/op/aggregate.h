@@ -37,6 +37,7 @@ struct aggregate {
     bool owning;           /* accumulators that own memory */
     struct acc *accs;
     size_t group_size, ngroups;
+    size_t old_size, remembered; /* a changed group's results before and its place among dirty; of all of them */
     unsigned *first_col;   /* of each aggregate's partial columns */
     struct prog *prog;     /* computed arguments; NULL: all are columns */
     bool watched;          /* they call C functions */

@@ -277,6 +277,8 @@ void aggregate_marker(struct op *op, struct changes *out)
     close_panes(op, out);
     emitter_flush(&a->out);
     arena_reset(&a->epoch);
+    account_sub(&a->account, a->remembered);
+    a->remembered = 0;
     op->stats.state_rows = a->ngroups;
     op->stats.state_bytes = a->account.bytes + store_bytes(a->counts) + graves_bytes(a->graves);
 }

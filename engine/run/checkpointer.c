@@ -30,6 +30,7 @@ struct checkpointing {
     struct checkpoint_note work_note;
     struct fold fold;
     struct checkpoint_change *changes;
+    struct account memory; /* of fold and changes */
     struct cold_put put;
     struct wbuf note_bytes;
     int status;
@@ -39,6 +40,7 @@ struct checkpointing *checkpointing_new(struct task *t)
 {
     struct checkpointing *c = xzalloc(sizeof *c);
     c->t = t;
+    c->memory.budget = &t->memory;
     return c;
 }
 
@@ -81,6 +83,13 @@ void checkpointing_tell(const struct checkpointing *c, struct checkpointing_fact
 
 /* ---- the worker */
 
+static void count_memory(struct checkpointing *c)
+{
+    size_t bytes = fold_bytes(&c->fold) + (c->changes ? c->fold.n * sizeof *c->changes : 0);
+    if (bytes > c->memory.bytes)
+        account_add(&c->memory, bytes - c->memory.bytes);
+}
+
 static int fold_cb(void *arg, const struct record *rec)
 {
     struct checkpointing *c = arg;
@@ -89,6 +98,8 @@ static int fold_cb(void *arg, const struct record *rec)
         return E_CORRUPT;
     if (!k.commit && k.task == c->t->id)
         fold_put(&c->fold, k.store, k.key, rec->value);
+    if (c->fold.n % 1024 == 0)
+        count_memory(c);
     return 0;
 }
 
@@ -102,6 +113,7 @@ static void fold_work(struct work *w)
     fold_sort(&c->fold);
     c->changes = xalloc((c->fold.n + 1) * sizeof *c->changes);
     CHECK(fold_take(&c->fold, c->changes, c->fold.n) == c->fold.n);
+    count_memory(c);
 }
 
 /* ---- home */
@@ -120,6 +132,7 @@ static void over(struct checkpointing *c)
     fold_fini(&c->fold);
     xfree(c->changes);
     c->changes = NULL;
+    account_sub(&c->memory, c->memory.bytes);
     wbuf_fini(&c->note_bytes);
     FAULT("checkpoint.over");
     job_checkpointed(c->t->job);

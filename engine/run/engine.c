@@ -71,24 +71,40 @@ bool engine_memory_full(struct job *j)
     return memory_used(b) > all && memory_used(&j->memory) > share_of(all, &j->engine->nholders);
 }
 
-/* What is left of the memory for jobs is for what an epoch brings before anything can be dropped. */
+/* What is left of the memory for jobs is for what an epoch brings before anything can be dropped; so is an eighth of that for
+ * state, because more comes while the sweeps are under way. */
 bool engine_memory_over(struct job *j, const struct budget *task)
 {
     struct engine *e = j->engine;
-    int64_t all = MIN(broker_config(e->broker)->state_memory, e->memory.max / 4 * 3);
+    int64_t state = broker_config(e->broker)->state_memory, all = MIN(state - state / 8, e->memory.max / 4 * 3);
     if (memory_used(&e->memory) <= all)
         return false;
     int64_t share = share_of(all, &e->nkeepers);
     return memory_used(&j->memory) > share && memory_used(task) > share / MAX(1u, atomic_load(&j->nkeepers));
 }
 
+/* Nobody will soon want room. */
+static bool is_roomy(const struct engine *e)
+{
+    return memory_used(&e->memory) < broker_config(e->broker)->state_memory / 2;
+}
+
+/* A task's share of the memory for state. */
+static int64_t task_share(const struct job *j)
+{
+    int64_t all = broker_config(j->engine->broker)->state_memory;
+    return share_of(all, &j->engine->nkeepers) / MAX(1u, atomic_load(&j->nkeepers));
+}
+
 uint64_t engine_checkpoint_bytes(const struct job *j)
 {
-    const struct config *conf = broker_config(j->engine->broker);
-    if (memory_used(&j->engine->memory) < conf->state_memory / 2) /* nobody will soon want room */
-        return (uint64_t)conf->checkpoint_bytes;
-    int64_t share = share_of(conf->state_memory, &j->engine->nkeepers) / MAX(1u, atomic_load(&j->nkeepers));
-    return (uint64_t)MAX(1024, MIN(conf->checkpoint_bytes, share / 8));
+    int64_t most = broker_config(j->engine->broker)->checkpoint_bytes;
+    return (uint64_t)(is_roomy(j->engine) ? most : MAX(1024, MIN(most, task_share(j) / 8)));
+}
+
+int64_t engine_epoch_bytes(const struct job *j)
+{
+    return is_roomy(j->engine) ? INT64_MAX : MAX((int64_t)EPOCH_BYTES_MIN, task_share(j) / 8);
 }
 
 struct turns *engine_turns(struct engine *e, struct loop *loop)

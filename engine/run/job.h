@@ -88,7 +88,8 @@ struct job {
     int64_t bootstrap_epoch; /* the first epoch that holds the tables whole; INT64_MAX: not yet known */
     unsigned tables_left, sources_left, scans_left; /* tasks that have not yet reached the end they look for */
     _Atomic bool rebuild;    /* a task's file is damaged: begin anew */
-    _Atomic unsigned pressed; /* tasks whose memory is full of what no checkpoint has */
+    _Atomic unsigned pressed; /* tasks whose memory is full of what no checkpoint has, */
+    _Atomic unsigned full;    /* and those in which the epoch's changes take all they may: sources wait */
     bool dirty; /* an epoch is due at the start: keys of the output must be written again */
     struct txn *txn; /* its transactional producer; NULL: a query's */
     struct writer *commits;
@@ -205,8 +206,10 @@ void engine_note_memory(struct job *j, bool ends); /* home loop: at a commit, an
 bool engine_memory_full(struct job *j);
 /* Changelog ahead of a task's checkpoint that calls for the next: in memory it takes some four times as much, and most of a
  * task's share shall be left for what can be dropped. */
-bool engine_volatile(struct engine *e);
 uint64_t engine_checkpoint_bytes(const struct job *j);
+/* Bytes of state that may change within one epoch of a task. */
+int64_t engine_epoch_bytes(const struct job *j);
+bool engine_volatile(struct engine *e);
 /* Finds a running job: found_cb on its home loop, or missing_cb on `back`. */
 struct job_find {
     void (*found_cb)(struct job_find *f, struct job *j);

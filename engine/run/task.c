@@ -32,6 +32,8 @@ static void flush_outputs(struct task *t)
     flush_output(t, &t->letterbox);
 }
 
+enum { RECORD_BYTES = 16 }; /* of a record in its recbatch, besides key and value */
+enum { COUNTED_BYTES = 16384 };
 enum { RECORD_ROOM = 128 }; /* of a recbatch of one record, besides key and value */
 
 /* Is it written outside of the epochs' transactions? */
@@ -75,7 +77,17 @@ static void env_output(void *task, struct op *op, int32_t part, int64_t ts_ms, s
     }
     t->rows_out++;
     writer_record(o->writer, ts_ms, key, value);
-    task_output_wrote(t, o, key.len + value.len + 16, op->node->inputs[0]->mode == MODE_APPEND);
+    task_output_wrote(t, o, key.len + value.len + RECORD_BYTES, op->node->inputs[0]->mode == MODE_APPEND);
+}
+
+/* Counted in pieces: a record costs no more than an addition. */
+static void collect(struct task *t, size_t bytes)
+{
+    t->uncounted += bytes;
+    if (t->uncounted < COUNTED_BYTES)
+        return;
+    account_add(&t->writing, t->uncounted);
+    t->uncounted = 0;
 }
 
 void task_output_wrote(struct task *t, struct task_output *o, size_t bytes, bool early)
@@ -83,6 +95,7 @@ void task_output_wrote(struct task *t, struct task_output *o, size_t bytes, bool
     o->collected += bytes;
     t->collected += bytes;
     t->unflushed += bytes;
+    collect(t, bytes);
     /* A stream's rows may go out before their epoch ends; a table's come once per key at the marker. */
     if (!early)
         return;
@@ -152,6 +165,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     letters_init(t);
     park_init(t);
     budget_init(&t->memory, INT64_MAX, &job->memory);
+    t->writing.budget = &t->memory;
     timer_init(&t->press_timer, t->loop, press_cb);
     timer_init(&t->wait_timer, t->loop, wait_cb);
     t->ops = ARENA_ARRAY(a, struct op *, f->nops + 1);
@@ -180,6 +194,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
                              .context = &t->context};
     if (!job->query) {
         t->clock.cold = true;
+        t->clock.fresh = &t->fresh;
         t->cold = cold_new(t);
         t->env.clock = &t->clock;
         t->env.needs = &t->park.fetch.needs;
@@ -265,6 +280,7 @@ void task_fini(struct task *t)
     exchange_fini(t);
     park_fini(t);
     letters_fini(t);
+    account_sub(&t->writing, t->writing.bytes); /* what was collected for no epoch */
     cold_free(t->cold);
     wbuf_fini(&t->key);
     map_fini(&t->dead);
@@ -406,7 +422,9 @@ static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_o
     struct task *t = f->task;
     (void)base_offset;
     t->flushing[f->epoch & 1]--;
-    t->unflushed -= f->bytes;
+    account_sub(&t->writing, f->bytes);
+    if (f->output)
+        t->unflushed -= f->bytes;
     if (status)
         task_fail(t, status, "its %s cannot be written: %s",
                   f->output == &t->letterbox ? "topic of dead letters" : f->output ? "output" : "changelog",
@@ -429,6 +447,8 @@ static void flush(struct task *t, struct writer *w, struct task_output *o, size_
 {
     struct flush *f = xzalloc(sizeof *f);
     *f = (struct flush){t, o, t->filling, bytes};
+    account_add(&t->writing, t->uncounted);
+    t->uncounted = 0;
     t->flushing[t->filling & 1]++;
     t->wrote = true;
     if (o && is_loose(t, o))
@@ -459,6 +479,8 @@ static void put_changelog(struct task *t, struct str key, struct str value)
     }
     writer_record(t->changelog, loop_wall_ms(t->loop), key, value);
     t->changelog_bytes += key.len + value.len;
+    collect(t, key.len + value.len + RECORD_BYTES);
+    t->changelog_collected += key.len + value.len + RECORD_BYTES;
 }
 
 static void put_tombstone(struct task *t, struct str key) { put_changelog(t, key, STR_NULL); }
@@ -517,6 +539,24 @@ static bool mark_op(struct task *t, struct op *op)
     return true;
 }
 
+/* What has changed is written now: sources go on. */
+static void epoch_bounded(struct task *t)
+{
+    t->fresh = 0;
+    t->hurried = false;
+    if (t->full)
+        atomic_fetch_sub(&t->job->full, 1);
+    t->full = false;
+}
+
+/* An epoch has got on: whatever sources wait for may be there. */
+static void look_soon(struct task *t)
+{
+    timer_stop(&t->wait_timer);
+    t->wait_ms = 0;
+    task_wake(t);
+}
+
 static void mark_end(struct task *t)
 {
     int64_t epoch = t->marking;
@@ -526,7 +566,8 @@ static void mark_end(struct task *t)
     exchange_marker(t, epoch);
     dead_bury(t, put_tombstone);
     if (t->changelog_bytes)
-        flush(t, t->changelog, NULL, 0);
+        flush(t, t->changelog, NULL, t->changelog_collected);
+    t->changelog_collected = 0;
     flush_outputs(t);
     t->done.changed = t->changelog_bytes ? epoch : 0;
     t->changed = t->changelog_bytes ? epoch : t->changed;
@@ -536,6 +577,8 @@ static void mark_end(struct task *t)
     t->epoch = epoch;
     t->filling = epoch + 1;
     t->clock.epoch = (uint32_t)t->filling;
+    epoch_bounded(t);
+    look_soon(t);
     t->reporting = true;
     if (!t->job->def.at_least_once)
         tell(&t->is_cut, t, cut_cb); /* what it has to say is known, though not yet durable */
@@ -697,13 +740,32 @@ static bool shrink(struct task *t, int64_t until)
     return more;
 }
 
+/* An epoch's changes are in memory three times: as state, in the writers, and while they are folded into the checkpoint.
+ * None of it can be dropped before its commit. So when they take their part of the memory the epoch shall end. */
+static void bound_epoch(struct task *t)
+{
+    int64_t max = engine_epoch_bytes(t->job);
+    if (LIKELY((int64_t)t->fresh < max / 2))
+        return;
+    if (!t->hurried)
+        job_hurry(t->job);
+    t->hurried = true;
+    if (!t->full && (int64_t)t->fresh >= max) {
+        t->full = true;
+        atomic_fetch_add(&t->job->full, 1);
+    }
+}
+
 /* ---- rows coming in */
 
 bool task_blocked(const struct task *t) { return t->nfull > 0 || t->unflushed > ENGINE_UNFLUSHED_BYTES; }
 
 static bool sources_blocked(const struct task *t)
 {
-    return t->job->query ? query_paused(t->job->query) : atomic_load_explicit(&t->job->pressed, memory_order_relaxed) > 0;
+    struct job *j = t->job;
+    if (j->query)
+        return query_paused(j->query);
+    return atomic_load_explicit(&j->pressed, memory_order_relaxed) || atomic_load_explicit(&j->full, memory_order_relaxed);
 }
 
 void task_wake(struct task *t)
@@ -802,10 +864,13 @@ static bool take_parcel(struct task *t)
 static bool read_some(struct task *t)
 {
     if (sources_blocked(t)) {
-        if (!t->job->query && !timer_active(&t->wait_timer))
-            timer_start(&t->wait_timer, PRESSED_WAIT_MS);
+        if (!t->job->query && !timer_active(&t->wait_timer)) {
+            t->wait_ms = MIN(MAX(2 * t->wait_ms, PRESSED_WAIT_MS), PRESSED_WAIT_MAX_MS);
+            timer_start(&t->wait_timer, t->wait_ms);
+        }
         return false;
     }
+    t->wait_ms = 0;
     for (unsigned i = 0; i < t->nsources; i++) {
         struct source *s = &t->sources[t->next_source];
         t->next_source = (t->next_source + 1) % t->nsources;
@@ -844,6 +909,8 @@ bool task_turn(struct task *t)
             mark_run(t);
             continue;
         }
+        if (t->cold)
+            bound_epoch(t);
         if (t->cold && shrink(t, until))
             continue;
         if (task_blocked(t))
@@ -889,6 +956,7 @@ static void start_cb(struct msg *m)
     t->epoch = t->committed = t->heard = t->job->last.epoch;
     t->filling = t->epoch + 1;
     t->clock.epoch = (uint32_t)t->filling;
+    t->fresh = 0; /* what was restored is no epoch's */
     random_seed(&t->context.random, loop_random(t->loop));
     if (keeps_state(t))
         engine_state_counts(t->job, 1);
@@ -954,6 +1022,7 @@ static void committed_cb(struct msg *m)
     if (!sm_is(&t->sm, TASK_OPEN))
         return;
     t->heard = t->new_committed;
+    look_soon(t);
     ops_committed(t, t->heard);
     check_done(t);
 }
@@ -976,6 +1045,7 @@ static void close_cb(struct msg *m)
     sm_move(&t->sm, TASK_CLOSING);
     fair_forget(t->share, &t->run_link);
     unpress(t);
+    epoch_bounded(t);
     timer_stop(&t->wait_timer);
     if (keeps_state(t))
         engine_state_counts(t->job, -1);

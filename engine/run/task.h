@@ -114,9 +114,14 @@ struct task {
     int64_t floor;     /* memory when it was last within its share, or nothing was dirty */
     bool fed;          /* rows have come since the last marker */
     int64_t changed;   /* last epoch whose marker changed state */
+    struct account writing; /* records that are collected or on their way to the log, */
+    size_t uncounted;       /* but for these */
+    size_t fresh;      /* bytes of state that have changed since the last marker: */
+    bool hurried, full; /* half of what an epoch may bring, and the commit shall come; all of it: sources wait */
     bool pressed;      /* memory is full of what no checkpoint has: sources wait for one, */
     unsigned pressed_for; /* so many PRESSED_MS without one */
     struct timer press_timer, wait_timer;
+    int64_t wait_ms; /* how long it looks away: the longer, the longer it has waited */
     int64_t marking;   /* epoch whose marker is under way; 0: none */
     bool mark_begun, mark_first;
     unsigned mark_op;
@@ -132,6 +137,7 @@ struct task {
     struct commit_source *cut; /* by source */
     int64_t *cut_ends;         /* by output partition */
     uint64_t changelog_bytes;  /* of this epoch */
+    size_t changelog_collected; /* not yet handed to a flush, as `writing` counts them */
     int64_t changelog_end;     /* offset after its last durable change; -1: none written by this run */
     bool wrote, cut_wrote;     /* flushed something: since the last marker, for `epoch` */
     struct op *marker_op;      /* whose marker runs, for the changelog's keys */

@@ -236,15 +236,18 @@
 /* Pieces of sweeps for state to drop, per batch of input. */
 #define EVICT_STEPS 512
 /* How often sources that wait for a checkpoint that makes room ask for a commit, and how long they wait without one,
- * before they go on regardless. */
+ * before they go on regardless; how often they look whether they may, at first and in the end. */
 #define PRESSED_MS 1000
 #define PRESSED_MAX_MS 60000
 #define PRESSED_WAIT_MS 5
-/* Dirty state that is never worth a checkpoint of its own. */
+#define PRESSED_WAIT_MAX_MS 100
+/* Dirty state that is never worth a checkpoint of its own, and changes that are never worth an epoch of theirs. */
 #ifdef TINY
-#define PRESS_BYTES 4096
+#define PRESS_BYTES 8192
+#define EPOCH_BYTES_MIN 4096
 #else
 #define PRESS_BYTES 1048576
+#define EPOCH_BYTES_MIN 262144
 #endif
 
 /* Checkpoints of one job that are folded and written at once: each holds its changes in memory, and there are no more

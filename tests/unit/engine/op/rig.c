@@ -331,7 +331,7 @@ void rig_init(struct rig *rig, uint64_t seed)
     needs_init(&rig->needs);
     rig->cold = kv_new(true, NULL);
     rig->spills = random_chance(&rig->r, 0.6);
-    rig->clock = (struct state_clock){rig->spills, (uint32_t)random_next(&rig->r), 0};
+    rig->clock = (struct state_clock){.cold = rig->spills, .epoch = (uint32_t)random_next(&rig->r)};
     rig->clock.clean = rig->committed_epoch = rig->clock.epoch - 1;
     rig->env.clock = &rig->clock;
     rig->env.needs = &rig->needs;
