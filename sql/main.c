@@ -43,11 +43,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         help(stdout);
-        return 0;
+        return shell_end(0);
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
         puts("weir " VERSION);
-        return 0;
+        return shell_end(0);
     }
     unsigned n;
     const struct shell_command *commands = shell_commands(&n);
@@ -56,7 +56,7 @@ int main(int argc, char **argv)
             char name[64]; /* as getopt's own complaints begin */
             snprintf(name, sizeof name, "weir %s", commands[i].name);
             argv[1] = name;
-            return commands[i].run(argc - 1, argv + 1);
+            return shell_end(commands[i].run(argc - 1, argv + 1));
         }
     return unknown(argv[1]);
 }

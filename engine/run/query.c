@@ -21,7 +21,7 @@ struct query {
     size_t bytes, paid; /* of rows in the tasks and in ready; what of them the budget counts */
     int64_t left;       /* rows still wanted; -1: no limit */
     bool held;          /* the client is not ready for more */
-    bool ended, closed, job_over, telling, freeing;
+    bool ended, closed, job_over, telling, freeing, summed;
     unsigned scans; /* under way */
     int status;
     char why[400];
@@ -125,8 +125,9 @@ void query_close(struct query *q)
 void query_closing(struct query *q)
 {
     struct arena a;
-    if (q->ended || q->closed || !q->cls->summary)
+    if (q->ended || q->closed || q->summed || !q->cls->summary)
         return;
+    q->summed = true;
     arena_init(&a);
     q->cls->summary(q->arg, job_status_now(q->job, &a));
     arena_fini(&a);
@@ -216,6 +217,7 @@ static void tell_rows(struct query *q)
     q->telling = false;
     if (q->left == 0 && !q->closed) {
         drop_ready(q);
+        query_closing(q);
         finish(q);
         job_abort(q->job);
     } else if (!q->closed && !query_paused(q)) {

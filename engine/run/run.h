@@ -155,7 +155,7 @@ struct query_class {
     /* Rows of one committed epoch, on the query's loop; borrowed. Answer true to go on, false: wait for query_resume. */
     bool (*rows)(void *arg, struct batch *b);
     void (*progress)(void *arg, const struct job_status *st); /* about once a second while a push query runs; may be NULL */
-    void (*summary)(void *arg, const struct job_status *st);  /* once, when it has read all; may be NULL */
+    void (*summary)(void *arg, const struct job_status *st);  /* once, when it has read all or its LIMIT is reached; may be NULL */
     void (*end)(void *arg, int status, const char *why);      /* once, last; 0: all rows told */
 };
 int query_start(struct query **out, struct engine *e, struct loop *loop, const struct plan *plan,

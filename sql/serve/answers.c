@@ -116,7 +116,7 @@ size_t tell_table(struct session *s, const struct row_table *t)
     return end(s);
 }
 
-size_t tell_progress(struct session *s, const struct job_status *st, const char *why)
+size_t tell_progress(struct session *s, const struct job_status *st, const char *why, const char *left_out)
 {
     begin(s, "progress");
     put_number(s, "rows_in", (int64_t)st->rows_in);
@@ -130,6 +130,8 @@ size_t tell_progress(struct session *s, const struct job_status *st, const char 
     put_number(s, "state_bytes", (int64_t)st->state_bytes);
     put_number(s, "state_rows", (int64_t)st->state_rows);
     put(s, "why", str_of(why));
+    if (left_out)
+        put(s, "left_out", str_of(left_out));
     return end(s);
 }
 

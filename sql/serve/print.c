@@ -7,13 +7,14 @@ struct print_part {
     struct reader *reader;
     int64_t from; /* next offset to tell; -1: the reader has not found its place yet */
     int64_t end;  /* where to stop if the query ends when caught up; -1: not known yet */
+    int64_t held; /* records there were when end became known */
     bool caught_up;
 };
 struct print {
     struct session *s; /* NULL: over */
     unsigned n;
     struct print_part *parts;
-    bool full, posted;
+    bool full, posted, placed; /* placed: what was there is known and told of */
     int64_t left; /* records still wanted; -1: no limit */
     struct msg msg;
     struct compress *compress;
@@ -200,6 +201,36 @@ static int tell_batch(struct print *p, struct print_part *part, const struct rec
     return err ? err : p->left == 0 ? 0 : recbatch_iter_err(&it);
 }
 
+static void find_end(struct print_part *part)
+{
+    part->end = reader_end(part->reader);
+    part->held = part->end < 0 ? 0 : part->end - reader_start(part->reader);
+}
+
+/* Nothing may come for long: what was there at the start is told of, once it is known of all partitions. */
+static void tell_place(struct print *p)
+{
+    struct session *s = p->s;
+    int64_t held = 0;
+    for (unsigned i = 0; i < p->n; i++) {
+        if (p->parts[i].end < 0)
+            return;
+        held += p->parts[i].held;
+    }
+    p->placed = true;
+    if (held && s->p.from_beginning)
+        return;
+    struct wbuf name;
+    wbuf_init(&name);
+    ast_print_name(str_of(s->p.topic_name), &name);
+    struct str n = wbuf_view(&name);
+    tell_message(s, held ? arena_printf(&s->memory,
+                                        "reading topic %s from its end; PRINT %.*s FROM BEGINNING shows the %lld record%s from before",
+                                        s->p.topic_name, STR_ARG(n), (long long)held, held == 1 ? "" : "s")
+                         : arena_printf(&s->memory, "topic %s is empty", s->p.topic_name));
+    wbuf_fini(&name);
+}
+
 /* One piece of one partition. 1: there may be more; 0: none now. */
 static int tell_part(struct print *p, struct print_part *part)
 {
@@ -213,7 +244,7 @@ static int tell_part(struct print *p, struct print_part *part)
         return 1;
     }
     if (part->end < 0)
-        part->end = reader_end(part->reader);
+        find_end(part);
     while (rc == 1 && bytes.len && p->left != 0) {
         struct recbatch rb;
         if (recbatch_peek(&rb, bytes) != 0)
@@ -241,6 +272,8 @@ static void pump(struct print *p)
         }
         more |= rc == 1;
     }
+    if (!p->placed)
+        tell_place(p);
     if (is_over(p)) {
         print_end(s);
         session_done(s);

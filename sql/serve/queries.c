@@ -1,24 +1,11 @@
 /* SELECT: rows of the engine's query become lines; a peer that does not read makes the query wait. */
 #include "sql/serve/session.h"
 
-static void finish(struct session *s)
-{
-    s->query = NULL;
-    silence_end(s);
-    session_done(s);
-}
-
 static bool rows_cb(void *arg, struct batch *b)
 {
     struct session *s = arg;
-    uint32_t max = s->limit < 0 ? UINT32_MAX : (uint32_t)MIN(s->limit - s->rows, UINT32_MAX);
-    size_t queued = tell_rows(s, b, s->p.schema.n, max);
-    s->rows += MIN(b->nsel, max);
-    if (s->limit >= 0 && s->rows >= s->limit) {
-        query_close(s->query);
-        finish(s);
-        return false;
-    }
+    size_t queued = tell_rows(s, b, s->p.schema.n, b->nsel);
+    s->rows += b->nsel;
     s->query_full = queued > ANSWER_HIGH;
     return !s->query_full;
 }
@@ -36,10 +23,14 @@ static void progress_cb(void *arg, const struct job_status *st)
     struct session *s = arg;
     if (s->query_full) /* nobody reads it, and the next one is newer */
         return;
-    if (s->rows)
-        tell_progress(s, st, NULL);
-    else
+    if (!s->rows) {
         silence_begin(s, st, false);
+        return;
+    }
+    struct arena a; /* a query may go on for months */
+    arena_init(&a);
+    tell_progress(s, st, NULL, why_less(s->p.plan, st, &a));
+    arena_fini(&a);
 }
 
 /* What is not in the rows: kept for the end, behind the last of them. */
@@ -124,6 +115,8 @@ void query_begin(struct session *s)
 void query_run(struct session *s)
 {
     const struct plan *plan = s->p.plan;
+    if (s->limit >= 0)
+        plan->sink->limit = plan->sink->limit < 0 ? s->limit : MIN(plan->sink->limit, s->limit);
     if (query_start(&s->query, s->serve->engine, s->loop, plan, s->p.push ? &push_class : &pull_class, s, &s->diag) !=
         0)
         session_fail(s);

@@ -125,7 +125,7 @@ size_t tell_columns(struct session *s, const char *query, bool updates, bool lat
 /* The first n columns of the batch's selected rows, at most `max` of them. */
 size_t tell_rows(struct session *s, const struct batch *b, unsigned n, uint32_t max);
 size_t tell_table(struct session *s, const struct row_table *t);
-size_t tell_progress(struct session *s, const struct job_status *st, const char *why);
+size_t tell_progress(struct session *s, const struct job_status *st, const char *why, const char *left_out);
 size_t tell_set(struct session *s, const char *what, struct str name, struct str value);
 size_t tell_done(struct session *s);
 size_t tell_error(struct session *s);
@@ -150,7 +150,7 @@ const char *failed_hint(const struct image *im, struct uuid job, const char *why
 const char *gone_hint(const struct image *im, struct uuid job, struct arena *a);
 /* Rows that a job has left out of what it fills, and where they are; NULL: none. */
 const char *why_lacks(const struct job_status *st, struct arena *a);
-/* What an answer that has ended left out, a sentence a line; NULL: nothing. */
+/* What an answer has left out, a sentence a line; NULL: nothing. */
 const char *why_less(const struct plan *plan, const struct job_status *st, struct arena *a);
 /* All that is known of a job at work, as lines. plan may be NULL, and hint: what to type. */
 void job_describe(const struct job_status *st, const struct plan *plan, const char *hint, int64_t now_ms,

@@ -42,7 +42,7 @@ static void tell(struct silence *x)
                 diag_hint(&s->diag, "%s", x->why);
             session_fail(s);
         } else if (!x->ended)
-            tell_progress(s, &x->st, s->rows ? NULL : x->why);
+            tell_progress(s, &x->st, s->rows ? NULL : x->why, NULL);
         else if (x->why && (!s->p.row_if_none || x->sources))
             tell_message(s, x->why);
         if (x->ended)

@@ -17,6 +17,7 @@ static const struct member members[] = {
     {"what", M_STR, offsetof(struct answer, what)},
     {"query", M_STR, offsetof(struct answer, query)},
     {"why", M_STR, offsetof(struct answer, why)},
+    {"left_out", M_STR, offsetof(struct answer, left_out)},
     {"hint", M_STR, offsetof(struct answer, hint)},
     {"code", M_STR, offsetof(struct answer, code)},
     {"ops", M_STR, offsetof(struct answer, ops)},

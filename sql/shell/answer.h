@@ -29,7 +29,7 @@ struct answer_column {
 };
 struct answer {
     enum answer_kind kind;
-    struct str text, name, value, what, query, why, hint, code, ops;
+    struct str text, name, value, what, query, why, left_out, hint, code, ops;
     bool updates, from_latest;
     unsigned ncols;
     struct answer_column *cols;

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
 #include "log/base/clock.h"
 #include "sql/parse/parse.h"
 #include "sql/shell/live.h"
+#include "sql/shell/shell.h"
 
 static volatile sig_atomic_t interrupts; /* a signal handler can reach nothing else */
 
@@ -156,6 +158,7 @@ struct show {
     struct wbuf statement; /* at work */
     char why[1200]; /* the last reason for there being no rows */
     bool why_told;
+    char left_out[1200]; /* of a push query's rows so far */
     int64_t deadline_us;
     int exit_code;
     struct termios saved;
@@ -203,12 +206,28 @@ static void end_rows(struct show *s)
     s->why[0] = 0;
 }
 
+static void start_clock(struct show *s)
+{
+    if (s->c->for_ms >= 0 && !s->deadline_us)
+        s->deadline_us = clock_mono_us() + s->c->for_ms * 1000;
+}
+
+/* It goes on like a push query, but has no columns. */
+static bool is_print(struct str statement)
+{
+    struct token t = lex_next(statement, 0);
+    while (t.cls == LEX_BLANK || t.cls == LEX_COMMENT)
+        t = lex_next(statement, t.place.pos + t.place.len);
+    return str_eq_nocase((struct str){statement.ptr + t.place.pos, t.place.len}, STR("PRINT"));
+}
+
 static void begin_rows(struct show *s, const struct answer *an)
 {
     s->push = str_eq(an->query, STR("push"));
     s->in_rows = true;
-    if (s->push && s->c->for_ms >= 0 && !s->deadline_us)
-        s->deadline_us = clock_mono_us() + s->c->for_ms * 1000;
+    s->left_out[0] = 0;
+    if (s->push)
+        start_clock(s);
     if (s->push && s->c->live && s->c->mode == RENDER_BOX) {
         screen_resize(&s->c->screen);
         if (an->from_latest)
@@ -251,6 +270,8 @@ static void show_answer(struct show *s, const struct answer *an)
 {
     switch (an->kind) {
     case ANSWER_MESSAGE:
+        if (s->live) /* behind its rows: the frame is done with */
+            end_rows(s);
         fflush(stdout);
         if (s->c->echo_messages) /* among rows for programs there is no place for sentences */
             fprintf(s->c->mode == RENDER_BOX ? stdout : stderr, "%.*s\n", STR_ARG(an->text));
@@ -272,7 +293,10 @@ static void show_answer(struct show *s, const struct answer *an)
     case ANSWER_PROGRESS:
         if (s->live)
             live_progress(s->live, an);
-        else if (s->push && !s->render.rows)
+        copy_text(s->left_out, sizeof s->left_out, an->left_out);
+        if (s->live)
+            break;
+        if (s->push && !s->render.rows)
             keep_why(s, an->why);
         break;
     case ANSWER_RECORD:
@@ -293,6 +317,8 @@ static void show_answer(struct show *s, const struct answer *an)
     case ANSWER_STATEMENT:
         wbuf_reset(&s->statement);
         wbuf_str(&s->statement, an->text);
+        if (is_print(an->text))
+            start_clock(s);
         if (s->c->echo)
             printf("%s%.*s%s\n", paint(&s->c->screen, DIM), STR_ARG(an->text), paint(&s->c->screen, PLAIN));
         fflush(stdout);
@@ -362,7 +388,7 @@ static bool wait_for_more(struct show *s)
         int64_t left = (s->deadline_us - clock_mono_us()) / 1000 + 1;
         timeout = timeout < 0 || left < timeout ? (int)MAX(left, 0) : timeout;
     }
-    return poll(fds, 3, timeout) <= 0 || !(fds[2].revents & POLLERR);
+    return !shell_output_lost() && (poll(fds, 3, timeout) <= 0 || !(fds[2].revents & POLLERR));
 }
 
 static int lost(struct show *s, int err)
@@ -400,10 +426,35 @@ static int read_answers(struct show *s, bool *ended)
     }
 }
 
+/* JSON cannot carry anything else, so the server would not get to see it. */
+static bool is_utf8(struct client *c, struct str sql)
+{
+    struct answer an = {.line = 1, .column = 1, .length = 1, .code = STR("22021"),
+                        .hint = STR("statements are UTF-8; this text may be in another encoding")};
+    char text[80];
+    utf8proc_int32_t cp;
+    for (size_t at = 0; at < sql.len;) {
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)sql.ptr + at, (utf8proc_ssize_t)(sql.len - at), &cp);
+        if (n <= 0) {
+            snprintf(text, sizeof text, "the statement is not UTF-8: byte 0x%02x at line %lld, column %lld",
+                     (unsigned char)sql.ptr[at], (long long)an.line, (long long)an.column);
+            an.text = str_of(text);
+            client_show_error(&c->screen, sql, &an);
+            return false;
+        }
+        an.column = cp == '\n' ? 1 : an.column + n;
+        an.line += cp == '\n';
+        at += (size_t)n;
+    }
+    return true;
+}
+
 int client_run(struct client *c, struct str sql)
 {
     c->left = false;
     client_interrupted();
+    if (!is_utf8(c, sql))
+        return EXIT_STATEMENT;
     if (send_request(c, sql) != 0)
         return EXIT_CONNECTION;
     struct show s = {.c = c, .sql = sql};
@@ -414,6 +465,8 @@ int client_run(struct client *c, struct str sql)
     int code = read_answers(&s, &ended);
     c->left = ended && !(s.deadline_us && clock_mono_us() >= s.deadline_us); /* its time is over: what follows is run */
     end_rows(&s);
+    if (ended && s.left_out[0] && c->echo_messages)
+        fprintf(stderr, "%s\n", s.left_out);
     render_fini(&s.render);
     arena_fini(&s.arena);
     wbuf_fini(&s.statement);

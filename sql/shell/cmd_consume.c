@@ -3,6 +3,7 @@
 #include "sql/shell/kafka.h"
 #include "sql/shell/member.h"
 #include "sql/shell/shell.h"
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -382,6 +383,7 @@ static int loop(struct consume *c)
         else
             rc = fetch_once(c, &in);
         if (c->out.len && (fwrite(c->out.data, 1, c->out.len, stdout) < c->out.len || fflush(stdout) != 0)) {
+            shell_output_failed(errno);
             if (c->group)
                 member_leave(&c->member);
             return 0; /* who reads us has gone: what it has not seen is not committed */
@@ -414,8 +416,11 @@ static int find_start(struct consume *c)
     if (rc == 0)
         rc = kafka_offsets(c->rm, CMD, &c->t, ts, !c->uncommitted, c->next, &c->arena);
     for (uint32_t i = 0; i < n; i++) {
-        if (by_offset)
+        if (by_offset) {
             c->next[i] = offset;
+            if (rc == 0 && !c->group && offset > c->last[i] && (c->partition < 0 || c->partition == (int64_t)i))
+                fprintf(stderr, "weir consume: partition %u ends at %lld\n", i, (long long)c->last[i]);
+        }
         else if (c->next[i] < 0) /* nothing is that young */
             c->next[i] = c->last[i];
         c->first[i] = c->next[i];
@@ -435,6 +440,21 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, OPT_JSON},           {"uncommitted", no_argument, NULL, OPT_UNCOMMITTED},
     {"help", no_argument, NULL, 'h'},                {NULL, 0, NULL, 0}};
 
+static const struct shell_takes consume_takes[] = {
+    {'p', "the number of a partition, from 0 on"},
+    {'n', "a number of records, from 0 on"},
+    {'f', "%t %p %o %k %s %h %T %K %S and %% among other text"},
+    {0, NULL}};
+static const struct shell_usage consume_usage = {"weir consume", usage, consume_takes};
+
+static bool good_format(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if (*p == '%' && p[1] && !strchr("tpokshTKS%", *++p))
+            return false;
+    return true;
+}
+
 static bool parse_options(int argc, char **argv, struct consume *c, int *code)
 {
     int opt;
@@ -447,7 +467,7 @@ static bool parse_options(int argc, char **argv, struct consume *c, int *code)
         case 'p': good = str_to_i64(str_of(optarg), &c->partition) && c->partition >= 0; break;
         case 'n': good = str_to_i64(str_of(optarg), &c->count) && c->count >= 0; break;
         case 'e': c->until_end = true; break;
-        case 'f': c->format = optarg; break;
+        case 'f': c->format = optarg; good = good_format(optarg); break;
         case 'g': c->group = optarg; break;
         case OPT_JSON: c->json = true; break;
         case OPT_UNCOMMITTED: c->uncommitted = true; break;
@@ -458,7 +478,7 @@ static bool parse_options(int argc, char **argv, struct consume *c, int *code)
         default: fputs("try: weir consume --help\n", stderr); return false;
         }
         if (!good) {
-            kafka_usage(CMD, "cannot make sense of this value", optarg);
+            shell_wrong_value(&consume_usage, long_options, opt, optarg);
             return false;
         }
     }

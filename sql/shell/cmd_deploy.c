@@ -47,7 +47,8 @@ static const struct option long_options[] = {{"server", required_argument, NULL,
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
-static const struct shell_usage deploy_usage = {"weir deploy", usage};
+static const struct shell_takes deploy_takes[] = {{OPT_DEFINE, "NAME=VALUE"}, {0, NULL}};
+static const struct shell_usage deploy_usage = {"weir deploy", usage, deploy_takes};
 
 struct deploy_options {
     struct client *c;

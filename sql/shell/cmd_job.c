@@ -282,7 +282,13 @@ static const struct option long_options[] = {{"server", required_argument, NULL,
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
-static const struct shell_usage job_usage = {"weir job", usage};
+static const struct shell_takes job_takes[] = {
+    {OPT_MODE, "box, ndjson, csv, json, markdown or vertical"},
+    {OPT_FOR, "seconds, such as 10 or 0.5"},
+    {OPT_ERRORS, "dead-letter, skip or stop"},
+    {'n', "a number from 1 on"},
+    {0, NULL}};
+static const struct shell_usage job_usage = {"weir job", usage, job_takes};
 static int wrong(const char *sentence, const char *value) { return shell_wrong(&job_usage, sentence, value); }
 
 static bool is_policy(const char *value)

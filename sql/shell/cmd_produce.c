@@ -64,7 +64,7 @@ struct produce {
     unsigned inflight;
     int32_t waiting[INFLIGHT_MAX]; /* records in the batches on their way */
     unsigned first_waiting;
-    int64_t good;
+    int64_t good, bad; /* records: appended; refused, or left behind by that */
     int code;
     struct arena arena, call, line;
 };
@@ -90,10 +90,12 @@ static int receive_one(struct produce *p)
                 continue;
             }
             struct str text = po->error_message.len ? po->error_message : str_of(remote_error(po->error_code));
-            fprintf(stderr, "weir produce: %d records for partition %d: %.*s\n", n, po->index, STR_ARG(text));
+            if (!p->code)
+                fprintf(stderr, "weir produce: partition %d: %.*s\n", po->index, STR_ARG(text));
+            p->bad += n;
             p->code = EXIT_FAILED;
         }
-    return 0;
+    return p->code;
 }
 
 static int send_pile(struct produce *p, int32_t index)
@@ -136,6 +138,23 @@ static int flush(struct produce *p)
     while (p->inflight && rc == 0)
         rc = receive_one(p);
     return rc;
+}
+
+/* What was read and is not appended when a record was refused: what is on its way is waited for, what is piled up stays. */
+static void give_up(struct produce *p)
+{
+    while (p->inflight && p->code != EXIT_LOST)
+        receive_one(p);
+    for (int32_t i = 0; i < p->nparts; i++)
+        p->bad += p->piles[i].building ? p->piles[i].b.count : 0;
+}
+
+static void tell_counts(const struct produce *p)
+{
+    fprintf(stderr, "%lld record%s appended to %s", (long long)p->good, p->good == 1 ? "" : "s", p->topic);
+    if (p->bad)
+        fprintf(stderr, ", %lld record%s not; what came after was not read", (long long)p->bad, p->bad == 1 ? "" : "s");
+    fputc('\n', stderr);
 }
 
 /* ---- lines */
@@ -325,6 +344,15 @@ static const struct option long_options[] = {
     {"quiet", no_argument, NULL, OPT_QUIET},           {"help", no_argument, NULL, 'h'},
     {"json", no_argument, NULL, OPT_JSON},             {NULL, 0, NULL, 0}};
 
+static const struct shell_takes produce_takes[] = {
+    {'p', "the number of a partition, from 0 on"},
+    {'H', "KEY=VALUE"},
+    {'z', "none, gzip, snappy, lz4 or zstd"},
+    {OPT_ACKS, "0, 1 or all"},
+    {OPT_TIMESTAMP, "ms since 1970, from 0 on"},
+    {0, NULL}};
+static const struct shell_usage produce_usage = {"weir produce", usage, produce_takes};
+
 static bool set_acks(struct produce *p, const char *text)
 {
     if (strcmp(text, "all") == 0 || strcmp(text, "-1") == 0)
@@ -370,7 +398,7 @@ static bool parse_options(int argc, char **argv, struct produce *p, int *code)
         default: fputs("try: weir produce --help\n", stderr); return false;
         }
         if (!good) {
-            kafka_usage(CMD, "cannot make sense of this value", optarg);
+            shell_wrong_value(&produce_usage, long_options, opt, optarg);
             return false;
         }
     }
@@ -402,8 +430,10 @@ static int run(struct produce *p)
     p->piles = ARENA_ARRAY(&p->arena, struct pile, p->nparts);
     p->compress = compress_new();
     rc = read_all(p);
+    if (p->code == EXIT_FAILED)
+        give_up(p);
     if (!p->quiet)
-        fprintf(stderr, "%lld record%s appended to %s\n", (long long)p->good, p->good == 1 ? "" : "s", p->topic);
+        tell_counts(p);
     return rc ? rc : p->code;
 }
 

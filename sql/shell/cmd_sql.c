@@ -77,7 +77,14 @@ static const struct option long_options[] = {{"server", required_argument, NULL,
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
-static const struct shell_usage sql_usage = {"weir sql", usage};
+static const struct shell_takes sql_takes[] = {
+    {OPT_MODE, "box, ndjson, csv, json, markdown or vertical"},
+    {OPT_ROWS, "a number of rows from 0 on"},
+    {OPT_FOR, "seconds, such as 10 or 0.5"},
+    {OPT_SET, "NAME=VALUE"},
+    {OPT_DEFINE, "NAME=VALUE"},
+    {0, NULL}};
+static const struct shell_usage sql_usage = {"weir sql", usage, sql_takes};
 
 static bool take_option(void *to, int option, const char *value)
 {

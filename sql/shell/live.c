@@ -42,7 +42,7 @@ struct live {
     bool flow_header;
     int64_t started_us, painted_us, last_row_us;
     struct answer progress;
-    char why[1200];
+    char why[1200], left_out[1200];
     /* The frame on the screen, line by line. */
     struct wbuf frame, old_frame;
     int columns; /* of the screen when old_frame was painted */
@@ -245,6 +245,7 @@ void live_progress(struct live *l, const struct answer *progress)
 {
     l->progress = *progress;
     snprintf(l->why, sizeof l->why, "%.*s", STR_ARG(progress->why));
+    snprintf(l->left_out, sizeof l->left_out, "%.*s", STR_ARG(progress->left_out));
     l->dirty |= !l->paused;
 }
 
@@ -430,6 +431,8 @@ static void put_status(struct live *l, struct wbuf *w, int64_t now_us, int64_t w
         wbuf_printf(w, "/%s%s\n", l->filter, l->typing ? "_" : "");
     if (!l->told && now_us - l->started_us > SILENT_US && l->why[0])
         put_folded(l, w, str_of(l->why), YELLOW);
+    for (struct str left = str_of(l->left_out); left.len;)
+        put_folded(l, w, cut_line(&left), YELLOW);
     if (l->explain)
         put_plan(l, w);
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "sql/shell/shell.h"
 /* Rows held to find a box's widths; what comes after keeps those widths. */
 #define HELD_MAX 1000
 
@@ -33,8 +34,10 @@ bool stdout_flush(struct wbuf *w)
         }
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
+        if (n < 0) {
+            shell_output_failed(errno);
             return false;
+        }
         at += (size_t)n;
     }
     wbuf_reset(w);

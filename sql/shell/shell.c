@@ -22,6 +22,20 @@ int shell_wrong(const struct shell_usage *u, const char *sentence, const char *v
     return EXIT_USAGE;
 }
 
+int shell_wrong_value(const struct shell_usage *u, const struct option *names, int option, const char *value)
+{
+    const struct shell_takes *t = u->takes;
+    while (names->name && names->val != option)
+        names++;
+    while (t->what && t->option != option)
+        t++;
+    CHECK(t->what); /* whoever refuses a value says what it may be */
+    char letter[] = {'-', (char)option, 0}; /* of an option without a long name */
+    fprintf(stderr, "%s: %s%s takes %s, not \"%s\"\ntry: %s --help\n", u->command, names->name ? "--" : "",
+            names->name ? names->name : letter, t->what, value, u->command);
+    return EXIT_USAGE;
+}
+
 bool shell_options(int argc, char **argv, const char *letters, const struct option *names, const struct shell_usage *u,
                    struct shell_where *where, bool (*option_cb)(void *to, int option, const char *value), void *to,
                    int *code)
@@ -41,7 +55,7 @@ bool shell_options(int argc, char **argv, const char *letters, const struct opti
         if (opt == SHELL_SERVER || opt == SHELL_DATA)
             *(opt == SHELL_DATA ? &where->data : &where->server) = optarg;
         else if (!option_cb(to, opt, optarg)) {
-            *code = shell_wrong(u, "cannot make sense of this value", optarg);
+            *code = shell_wrong_value(u, names, opt, optarg);
             return false;
         }
     }
@@ -84,4 +98,31 @@ bool shell_read(const char *path, struct wbuf *out)
     if (f != stdin)
         fclose(f);
     return good;
+}
+
+static int output_error; /* errno of the first write that failed; written and read by the command's thread */
+
+void shell_output_failed(int error)
+{
+    if (!output_error)
+        output_error = error ? error : EIO;
+}
+
+bool shell_output_lost(void)
+{
+    if (ferror(stdout) && fflush(stdout) != 0) /* what could not be written waits, and says again why */
+        shell_output_failed(errno);
+    return output_error != 0;
+}
+
+int shell_end(int code)
+{
+    if (fflush(stdout) != 0)
+        shell_output_failed(errno);
+    else if (ferror(stdout))
+        shell_output_failed(EIO);
+    if (!output_error || output_error == EPIPE)
+        return code;
+    fprintf(stderr, "cannot write the output: %s\n", strerror(output_error));
+    return code ? code : EXIT_STATEMENT;
 }

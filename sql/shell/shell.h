@@ -17,10 +17,18 @@ const struct shell_command *shell_commands(unsigned *n); /* commands.def, in its
 
 /* ---- Options, of the commands that speak SQL. */
 struct option;
+/* What the value of an option may be: "a number"; for an option of any of these commands or of Kafka's side. */
+struct shell_takes {
+    int option;
+    const char *what;
+};
 struct shell_usage {
     const char *command, *text; /* "weir job", what --help shows */
+    const struct shell_takes *takes; /* of every option whose value may be refused; up to .what NULL */
 };
 int shell_wrong(const struct shell_usage *u, const char *sentence, const char *value); /* says so; gives exit code 3 */
+/* An option's value makes no sense: says which option, what it takes, what came; gives exit code 3. */
+int shell_wrong_value(const struct shell_usage *u, const struct option *names, int option, const char *value);
 struct shell_where { /* what --server and --data say, one of them at most */
     const char *server, *data;
 };
@@ -37,5 +45,11 @@ const char *shell_server(const char *flag);
 bool shell_seconds(const char *text, int64_t *ms);
 /* All of a file, or of standard input for "-", to the end of out; false: the sentence was shown. */
 bool shell_read(const char *path, struct wbuf *out);
+
+/* ---- Standard output. Whoever sees a write to it fail says so with errno; the command's last word is shell_end, which tells
+ * of it and gives the exit code. A reader that has gone (EPIPE) is no failure. */
+void shell_output_failed(int error);
+bool shell_output_lost(void); /* by a failure or a reader that has gone: there is no use in going on */
+int shell_end(int code);
 
 #endif
