@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <termios.h>
 #include <unistd.h>
-#include <utf8proc.h>
 
+#include "engine/vec/vec.h"
 #include "log/base/clock.h"
 #include "sql/parse/parse.h"
 #include "sql/shell/live.h"
@@ -432,19 +432,18 @@ static bool is_utf8(struct client *c, struct str sql)
     struct answer an = {.line = 1, .column = 1, .length = 1, .code = STR("22021"),
                         .hint = STR("statements are UTF-8; this text may be in another encoding")};
     char text[80];
-    utf8proc_int32_t cp;
-    for (size_t at = 0; at < sql.len;) {
-        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)sql.ptr + at, (utf8proc_ssize_t)(sql.len - at), &cp);
-        if (n <= 0) {
+    for (size_t at = 0, n; at < sql.len; at += n) {
+        for (n = 1; n <= 4 && !(at + n <= sql.len && utf8_valid((struct str){sql.ptr + at, n}));)
+            n++;
+        if (n > 4) {
             snprintf(text, sizeof text, "the statement is not UTF-8: byte 0x%02x at line %lld, column %lld",
                      (unsigned char)sql.ptr[at], (long long)an.line, (long long)an.column);
             an.text = str_of(text);
             client_show_error(&c->screen, sql, &an);
             return false;
         }
-        an.column = cp == '\n' ? 1 : an.column + n;
-        an.line += cp == '\n';
-        at += (size_t)n;
+        an.column = sql.ptr[at] == '\n' ? 1 : an.column + (int64_t)n;
+        an.line += sql.ptr[at] == '\n';
     }
     return true;
 }
