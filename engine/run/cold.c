@@ -201,7 +201,7 @@ static void put_done(struct cold *c)
     if (!p->status) {
         c->t->clock.clean = BUG("clean_ahead") ? INT32_MAX : (uint32_t)p->epoch;
         cold_note_sizes(c, c->now, c->nnow);
-        task_checkpointed(c->t);
+        press_checkpointed(c->t);
     }
     if (p->status == E_CORRUPT)
         task_damaged(c->t);

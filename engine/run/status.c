@@ -81,7 +81,7 @@ static void fill_op(const struct task *t, const struct op *op, struct job_node_s
 static const char *waits_for(const struct task *t)
 {
     return t->park.fetching                           ? "state on disk"
-           : t->pressed                               ? "memory"
+           : t->press.pressed                         ? "memory"
            : t->nfull                                 ? "consumers"
            : t->unflushed > ENGINE_UNFLUSHED_BYTES    ? "output"
            : t->nheld                                 ? "markers"

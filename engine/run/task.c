@@ -138,9 +138,6 @@ void task_exit(struct task *t, const struct batch *b)
 
 /* ---- making and opening */
 
-static void press_cb(struct timer *timer);
-static void wait_cb(struct timer *timer);
-
 static size_t channel_max(const struct task *t)
 {
     int64_t part = broker_config(engine_broker(t->job->engine))->state_memory / ENGINE_CHANNELS_PART;
@@ -166,8 +163,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     park_init(t);
     budget_init(&t->memory, INT64_MAX, &job->memory);
     t->writing.budget = &t->memory;
-    timer_init(&t->press_timer, t->loop, press_cb);
-    timer_init(&t->wait_timer, t->loop, wait_cb);
+    press_init(t);
     t->ops = ARENA_ARRAY(a, struct op *, f->nops + 1);
     t->foreign = ARENA_ARRAY(a, struct node_stats, nnodes);
     t->nsources = f->nsources;
@@ -194,7 +190,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
                              .context = &t->context};
     if (!job->query) {
         t->clock.cold = true;
-        t->clock.fresh = &t->fresh;
+        t->clock.fresh = &t->press.fresh;
         t->cold = cold_new(t);
         t->env.clock = &t->clock;
         t->env.needs = &t->park.fetch.needs;
@@ -337,6 +333,12 @@ void task_fail(struct task *t, int status, const char *fmt, ...)
     va_end(ap);
     t->fail_status = status;
     tell(&t->has_failed, t, failed_cb);
+}
+
+void task_damaged(struct task *t)
+{
+    t->job->rebuild = true;
+    task_fail(t, E_CORRUPT, "the file of its state is damaged; it is made anew from the changelog");
 }
 
 void task_rows(struct task *t)
@@ -539,24 +541,6 @@ static bool mark_op(struct task *t, struct op *op)
     return true;
 }
 
-/* What has changed is written now: sources go on. */
-static void epoch_bounded(struct task *t)
-{
-    t->fresh = 0;
-    t->hurried = false;
-    if (t->full)
-        atomic_fetch_sub(&t->job->full, 1);
-    t->full = false;
-}
-
-/* An epoch has got on: whatever sources wait for may be there. */
-static void look_soon(struct task *t)
-{
-    timer_stop(&t->wait_timer);
-    t->wait_ms = 0;
-    task_wake(t);
-}
-
 static void mark_end(struct task *t)
 {
     int64_t epoch = t->marking;
@@ -577,8 +561,8 @@ static void mark_end(struct task *t)
     t->epoch = epoch;
     t->filling = epoch + 1;
     t->clock.epoch = (uint32_t)t->filling;
-    epoch_bounded(t);
-    look_soon(t);
+    press_marked(t);
+    press_committed(t);
     t->reporting = true;
     if (!t->job->def.at_least_once)
         tell(&t->is_cut, t, cut_cb); /* what it has to say is known, though not yet durable */
@@ -611,162 +595,9 @@ static void mark(struct task *t, int64_t epoch)
     task_wake(t);
 }
 
-/* ---- state larger than memory */
-
-void task_damaged(struct task *t)
-{
-    t->job->rebuild = true;
-    task_fail(t, E_CORRUPT, "the file of its state is damaged; it is made anew from the changelog");
-}
-
-static void unpress(struct task *t)
-{
-    if (!t->pressed)
-        return;
-    t->pressed = false;
-    timer_stop(&t->press_timer);
-    atomic_fetch_sub(&t->job->pressed, 1);
-    task_wake(t);
-}
-
-static void wait_cb(struct timer *timer) { task_wake(container_of(timer, struct task, wait_timer)); }
-
-static int64_t memory_used(const struct task *t) { return atomic_load_explicit(&t->memory.used, memory_order_relaxed); }
-
-/* Is there state that the next checkpoints will allow to drop? */
-static bool keeps_dirty(const struct task *t) { return t->fed || (int64_t)t->clock.clean < t->changed; }
-
-/* Memory beyond which sources have to wait: a quarter on top of the share, or of what is above it for good. So there is no
- * checkpoint for less. */
-static bool outgrown(const struct task *t, int64_t from) { return memory_used(t) > from + MAX(from / 4, PRESS_BYTES); }
-
-/* What is in memory now stays there, whatever comes: it cannot be waited for. */
-static void settle(struct task *t)
-{
-    t->floor = memory_used(t);
-    unpress(t);
-}
-
-/* A checkpoint that makes room needs a commit first, and each may take its time; but not for ever. */
-static void press_cb(struct timer *timer)
-{
-    struct task *t = container_of(timer, struct task, press_timer);
-    if (t->pressed_for++ > PRESSED_MAX_MS / PRESSED_MS) {
-        settle(t);
-        return;
-    }
-    job_hurry(t->job);
-    timer_start(&t->press_timer, PRESSED_MS);
-    task_wake(t);
-}
-
-void task_checkpointed(struct task *t)
-{
-    t->sweeps = 0;
-    t->pressed_for = 0;
-    task_wake(t);
-}
-
-/* Nothing more can be dropped: sources wait until checkpoints have what is dirty and memory is within its share again. */
-static void press(struct task *t)
-{
-    if (t->pressed)
-        return;
-    t->pressed = true;
-    t->pressed_for = 0;
-    timer_start(&t->press_timer, PRESSED_MS);
-    atomic_fetch_add(&t->job->pressed, 1);
-    job_hurry(t->job);
-}
-
-/* Is there state that can be dropped? */
-static bool keeps_state(const struct task *t)
-{
-    bool keeps = false;
-    for (unsigned i = 0; t->cold && i < t->frag->nops; i++)
-        keeps |= plan_node_keeps(t->frag->ops[i]) && t->ops[i]->cls->evict;
-    return keeps;
-}
-
-/* All that could be dropped has been, and it is not enough. False: more has come since. */
-static bool judge(struct task *t)
-{
-    if (outgrown(t, t->left)) {
-        t->sweeps = 0;
-        return false;
-    }
-    if (!keeps_dirty(t))
-        settle(t);
-    else if (outgrown(t, t->floor))
-        press(t);
-    return true;
-}
-
-/* A piece of dropping state. Three sweeps in a row drop all that can be. False: there is nothing more to drop now. */
-static bool drop_some(struct task *t)
-{
-    if (t->sweeps > 2)
-        return !judge(t);
-    t->evicting %= t->frag->nops;
-    struct op *op = t->ops[t->evicting];
-    if (op->cls->evict && !op->cls->evict(op, EVICT_STEPS))
-        return true;
-    if (++t->evicting < t->frag->nops)
-        return true;
-    t->sweeps++;
-    t->left = memory_used(t);
-    return true;
-}
-
-/* Drops state if memory is full, for the rest of the turn at most. True: there is more to drop, and nothing shall come in
- * before, or what comes would outrun it. */
-static bool shrink(struct task *t, int64_t until)
-{
-    bool more = false;
-    for (unsigned i = 0; i < t->frag->nops; i++)
-        if (t->ops[i]->cls->tidy)
-            t->ops[i]->cls->tidy(t->ops[i], EVICT_STEPS);
-    if (!t->frag->nops)
-        return false;
-    do {
-        if (!engine_memory_over(t->job, &t->memory)) {
-            t->sweeps = 0;
-            t->floor = memory_used(t);
-            unpress(t);
-            return false;
-        }
-        more = drop_some(t);
-    } while (more && loop_fresh_us(t->loop) < until);
-    return more;
-}
-
-/* An epoch's changes are in memory three times: as state, in the writers, and while they are folded into the checkpoint.
- * None of it can be dropped before its commit. So when they take their part of the memory the epoch shall end. */
-static void bound_epoch(struct task *t)
-{
-    int64_t max = engine_epoch_bytes(t->job);
-    if (LIKELY((int64_t)t->fresh < max / 2))
-        return;
-    if (!t->hurried)
-        job_hurry(t->job);
-    t->hurried = true;
-    if (!t->full && (int64_t)t->fresh >= max) {
-        t->full = true;
-        atomic_fetch_add(&t->job->full, 1);
-    }
-}
-
 /* ---- rows coming in */
 
 bool task_blocked(const struct task *t) { return t->nfull > 0 || t->unflushed > ENGINE_UNFLUSHED_BYTES; }
-
-static bool sources_blocked(const struct task *t)
-{
-    struct job *j = t->job;
-    if (j->query)
-        return query_paused(j->query);
-    return atomic_load_explicit(&j->pressed, memory_order_relaxed) || atomic_load_explicit(&j->full, memory_order_relaxed);
-}
 
 void task_wake(struct task *t)
 {
@@ -863,14 +694,8 @@ static bool take_parcel(struct task *t)
 
 static bool read_some(struct task *t)
 {
-    if (sources_blocked(t)) {
-        if (!t->job->query && !timer_active(&t->wait_timer)) {
-            t->wait_ms = MIN(MAX(2 * t->wait_ms, PRESSED_WAIT_MS), PRESSED_WAIT_MAX_MS);
-            timer_start(&t->wait_timer, t->wait_ms);
-        }
+    if (t->job->query ? query_paused(t->job->query) : press_waits(t))
         return false;
-    }
-    t->wait_ms = 0;
     for (unsigned i = 0; i < t->nsources; i++) {
         struct source *s = &t->sources[t->next_source];
         t->next_source = (t->next_source + 1) % t->nsources;
@@ -909,9 +734,7 @@ bool task_turn(struct task *t)
             mark_run(t);
             continue;
         }
-        if (t->cold)
-            bound_epoch(t);
-        if (t->cold && shrink(t, until))
+        if (t->cold && press_relieve(t, until))
             continue;
         if (task_blocked(t))
             return false;
@@ -956,10 +779,8 @@ static void start_cb(struct msg *m)
     t->epoch = t->committed = t->heard = t->job->last.epoch;
     t->filling = t->epoch + 1;
     t->clock.epoch = (uint32_t)t->filling;
-    t->fresh = 0; /* what was restored is no epoch's */
     random_seed(&t->context.random, loop_random(t->loop));
-    if (keeps_state(t))
-        engine_state_counts(t->job, 1);
+    press_start(t);
     open_sources(t);
     tell(&t->is_started, t, started_cb);
 }
@@ -1022,7 +843,7 @@ static void committed_cb(struct msg *m)
     if (!sm_is(&t->sm, TASK_OPEN))
         return;
     t->heard = t->new_committed;
-    look_soon(t);
+    press_committed(t);
     ops_committed(t, t->heard);
     check_done(t);
 }
@@ -1044,11 +865,7 @@ static void close_cb(struct msg *m)
     struct task *t = TASK_OF(m, to_close);
     sm_move(&t->sm, TASK_CLOSING);
     fair_forget(t->share, &t->run_link);
-    unpress(t);
-    epoch_bounded(t);
-    timer_stop(&t->wait_timer);
-    if (keeps_state(t))
-        engine_state_counts(t->job, -1);
+    press_stop(t);
     for (struct list *l; (l = list_pop(&t->scans)) != NULL;) {
         struct task_scan *s = container_of(l, struct task_scan, link);
         s->closed_cb(s);

@@ -13,6 +13,7 @@
 #include "engine/run/exchange.h"
 #include "engine/run/graph.h"
 #include "engine/run/park.h"
+#include "engine/run/press.h"
 #include "engine/run/turns.h"
 #include "engine/run/source.h"
 #include "engine/run/watermark.h"
@@ -108,20 +109,11 @@ struct task {
     struct cold *cold; /* NULL: a query */
     struct park park;
     struct list scans; /* struct task_scan: readers of its table */
-    unsigned evicting; /* operator whose state is swept */
-    unsigned sweeps;   /* finished since memory was within its share, or the checkpoint moved */
-    int64_t left;      /* memory that the last of them left */
-    int64_t floor;     /* memory when it was last within its share, or nothing was dirty */
+    struct press press;
     bool fed;          /* rows have come since the last marker */
     int64_t changed;   /* last epoch whose marker changed state */
     struct account writing; /* records that are collected or on their way to the log, */
     size_t uncounted;       /* but for these */
-    size_t fresh;      /* bytes of state that have changed since the last marker: */
-    bool hurried, full; /* half of what an epoch may bring, and the commit shall come; all of it: sources wait */
-    bool pressed;      /* memory is full of what no checkpoint has: sources wait for one, */
-    unsigned pressed_for; /* so many PRESSED_MS without one */
-    struct timer press_timer, wait_timer;
-    int64_t wait_ms; /* how long it looks away: the longer, the longer it has waited */
     int64_t marking;   /* epoch whose marker is under way; 0: none */
     bool mark_begun, mark_first;
     unsigned mark_op;
@@ -191,7 +183,6 @@ void task_output_wrote(struct task *t, struct task_output *o, size_t bytes, bool
 PRINTF_LIKE(3, 4) void task_fail(struct task *t, int status, const char *fmt, ...);
 /* The file is damaged, and has been deleted: the job begins anew from its last commit. */
 void task_damaged(struct task *t);
-void task_checkpointed(struct task *t); /* a checkpoint has moved clock.clean */
 void task_cold_idle(struct task *t);
 void task_set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bool alone); /* nothing is parked */
 /* Readers of its table hear when the task closes, once, and must let go of the sink then. */
