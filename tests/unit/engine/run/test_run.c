@@ -1,151 +1,13 @@
 /* Jobs and queries over a real broker in the simulator. */
 #include "engine/run/job.h"
 #include "log/base/limits.h"
-#include "log/base/random.h"
-#include "log/wire/recbatch.h"
-#include "tests/lib/jobworld.h"
+#include "tests/unit/engine/run/sums.h"
 #include "tests/lib/planlib.h"
-#include "tests/lib/seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <cmocka.h>
-
-enum { PARTS = 2, TASKS = 2, KEYS = 100 };
-
-static struct jobworld W;
-static struct uuid in, out, changelog, job;
-
-static struct uuid id_of(uint8_t n) { return (struct uuid){{n, 0xaa}}; }
-
-static void create_topic(const char *name, struct uuid id, int32_t nparts)
-{
-    struct change ch;
-    change_init(&ch);
-    jw_must(change_create_topic(&ch, str_of(name), &id, nparts, NULL, 0, NULL) == 0, "topic");
-    jw_commit(&W, &ch);
-    change_fini(&ch);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    jw_init(&W, 1);
-    jw_open(&W, 2);
-    in = id_of(1), out = id_of(2), changelog = id_of(3), job = id_of(4);
-    create_topic("in", in, PARTS);
-    create_topic("out", out, PARTS);
-    create_topic("changelog", changelog, TASKS);
-    jw_start(&W);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    jw_stop(&W);
-    jw_fini(&W);
-    return 0;
-}
-
-static void again(unsigned nloops)
-{
-    jw_stop(&W);
-    jw_open(&W, nloops);
-    jw_start(&W);
-}
-
-/* ---- plans */
-
-static void put_sums(bool stopped)
-{
-    struct arena a;
-    struct planlib pl;
-    arena_init(&a);
-    planlib_init(&pl, &a, TASKS);
-    struct plan_node *n = pl_exchange(&pl, pl_source(&pl, "I", in, false), 1, (unsigned[]){0});
-    n = pl_aggregate(&pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
-    jw_put_job(&W, "sums", job, planlib_done(&pl, pl_sink_topic(&pl, n, out, 0, 1, -1, 0)), out, changelog, stopped);
-    arena_fini(&a);
-}
-
-static int last_value(void *arg, const struct record *rec)
-{
-    int64_t *values = arg;
-    values[be64(rec->key.ptr) % KEYS] = rec->value.ptr ? (int64_t)be64(rec->value.ptr) : -1;
-    return 0;
-}
-
-/* The output table's value of a key; -1: none. */
-static int64_t output_value(int64_t key)
-{
-    int64_t values[KEYS];
-    for (int i = 0; i < KEYS; i++)
-        values[i] = -1;
-    for (int32_t i = 0; i < PARTS; i++) {
-        struct part *p = jw_part(&W, out, i);
-        assert_int_equal(part_scan(p, 0, part_end(p, true), last_value, values), 0);
-    }
-    return values[key];
-}
-
-/* ---- asking */
-
-struct answer {
-    bool done;
-    int status;
-    char why[400];
-    struct job_status *st;
-};
-
-static void status_cb(void *arg, int status, struct job_status *st)
-{
-    struct answer *x = arg;
-    *x = (struct answer){.done = true, .status = status, .st = st};
-}
-
-static struct job_status *status_of(struct uuid id, struct arena *a)
-{
-    struct answer x = {.done = false};
-    engine_job_status(W.e, id, W.loops[W.nloops - 1], a, status_cb, &x);
-    jw_wait(&W, &x.done, "a status");
-    return x.status ? NULL : x.st;
-}
-
-static enum job_state state_of(struct uuid id)
-{
-    struct arena a;
-    arena_init(&a);
-    struct job_status *st = status_of(id, &a);
-    jw_must(st, "no such job");
-    enum job_state s = st->state;
-    arena_fini(&a);
-    return s;
-}
-
-static void await_cb(void *arg, int status, const char *why)
-{
-    struct answer *x = arg;
-    *x = (struct answer){.done = true, .status = status};
-    snprintf(x->why, sizeof x->why, "%s", why ? why : "");
-}
-
-static struct answer await(struct uuid id)
-{
-    struct answer x = {.done = false};
-    engine_job_await(W.e, id, W.loops[0], await_cb, &x);
-    jw_wait(&W, &x.done, "the job to be up");
-    return x;
-}
-
-static struct answer resume(struct uuid id)
-{
-    struct answer x = {.done = false};
-    engine_job_again(W.e, id, W.loops[0], await_cb, &x);
-    jw_wait(&W, &x.done, "the job to be begun anew");
-    return x;
-}
 
 struct asking {
     int64_t keys[1000], values[1000], at_us[1000];
@@ -549,20 +411,42 @@ static void test_checkpoint_lost(void **state)
     arena_fini(&a);
 }
 
-/* Damage that only a late cold read meets, while the job runs: the file is made anew from the changelog, and every value is
- * right. */
+/* ROWS rows of as many keys, most of which are no longer in memory when this returns. */
+enum { ROWS = 3000 };
+static void fill_cold(void)
+{
+    for (int i = 0; i < ROWS; i++)
+        jw_row(&W, in, i % PARTS, 0, i, 1, false);
+    jw_pass_ms(&W, 2000);
+}
+
+static void put_cold_sums(void)
+{
+    W.conf.state_memory = 20000;
+    again(2);
+    put_sums(false);
+    fill_cold();
+}
+
+/* All rows once more: now that the file has to be read, what it held is not lost. */
+static void assert_cold_twice(void)
+{
+    fill_cold();
+    jw_pass_ms(&W, 8000);
+    assert_int_equal(await(job).status, 0);
+    for (int k = 0; k < KEYS; k++)
+        assert_int_equal(output_value(k), 2);
+}
+
+/* Damage that only a late cold read meets, while the job runs: the file is made anew from the changelog, and every value
+ * is right. */
 static void test_damage_found_late(void **state)
 {
     (void)state;
     struct arena a;
     struct file *f;
     arena_init(&a);
-    W.conf.state_memory = 20000;
-    again(2);
-    put_sums(false);
-    for (int i = 0; i < 3000; i++)
-        jw_row(&W, in, i % 2, 0, i, 1, false);
-    jw_pass_ms(&W, 2000);
+    put_cold_sums();
     jw_stop(&W);
     const char *path = state_path(&a, "/0-0.db");
     assert_int_equal(disk_open(simdisk_disk(W.sd), path, FILE_READ, &f), 0);
@@ -574,12 +458,7 @@ static void test_damage_found_late(void **state)
     jw_start(&W);
     assert_int_equal(await(job).status, 0);
     assert_true(disk_exists(simdisk_disk(W.sd), path)); /* opening it did not find it */
-    for (int i = 0; i < 3000; i++)
-        jw_row(&W, in, i % 2, 0, i, 1, false);
-    jw_pass_ms(&W, 10000);
-    assert_int_equal(await(job).status, 0);
-    for (int k = 0; k < KEYS; k++)
-        assert_int_equal(output_value(k), 2);
+    assert_cold_twice();
     arena_fini(&a);
 }
 
@@ -589,21 +468,11 @@ static void test_file_vanishes(void **state)
     (void)state;
     struct arena a;
     arena_init(&a);
-    W.conf.state_memory = 20000;
-    again(2);
-    put_sums(false);
-    for (int i = 0; i < 3000; i++)
-        jw_row(&W, in, i % 2, 0, i, 1, false);
-    jw_pass_ms(&W, 2000);
+    put_cold_sums();
     again(2);
     assert_int_equal(await(job).status, 0);
     assert_int_equal(disk_unlink(simdisk_disk(W.sd), state_path(&a, "/0-0.db")), 0);
-    for (int i = 0; i < 3000; i++)
-        jw_row(&W, in, i % 2, 0, i, 1, false);
-    jw_pass_ms(&W, 10000);
-    assert_int_equal(await(job).status, 0);
-    for (int k = 0; k < KEYS; k++)
-        assert_int_equal(output_value(k), 2);
+    assert_cold_twice();
     arena_fini(&a);
 }
 
@@ -696,201 +565,6 @@ static void test_idle_partition(void **state)
     jw_pass_ms(&W, 3000);
     assert_int_equal(output_value(5), 42);
     arena_fini(&a);
-}
-
-/* State that outgrows its memory goes to the checkpoint file, and the job goes on. */
-static void test_memory(void **state)
-{
-    (void)state;
-    W.conf.state_memory = 20000;
-    again(2);
-    put_sums(false);
-    assert_int_equal(await(job).status, 0);
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < 400; i++)
-            jw_row(&W, in, 0, 0, i, 1, false);
-        jw_pass_ms(&W, 10000);
-        assert_int_equal(await(job).status, 0);
-        assert_int_equal(output_value(KEYS - 1), round + 1);
-    }
-}
-
-static void many_flushed(void *arg, int status, int64_t base, int64_t end)
-{
-    (void)base, (void)end;
-    assert_int_equal(status, 0);
-    *(bool *)arg = true;
-}
-
-#ifdef TINY
-enum { MANY = 3000, LEAST = 0 }; /* in batches of four rows */
-#else
-enum { MANY = 150000, LEAST = 1 << 20 };
-#endif
-
-static void many_rows(int32_t index)
-{
-    struct writer *wr;
-    bool done = false;
-    jw_must(writer_open(&wr, broker_store(W.b), jw_part(&W, in, index), W.loops[0]) == 0, "writer");
-    for (int64_t i = 0; i < MANY; i++) {
-        uint8_t key[8], value[8] = {[7] = 1};
-        put_be64(key, (uint64_t)i);
-        writer_record(wr, 5, (struct str){(char *)key, 8}, (struct str){(char *)value, 8});
-        if ((i + 1) % (MANY / 30))
-            continue;
-        done = false;
-        writer_flush(wr, many_flushed, &done);
-        jw_wait(&W, &done, "rows to be written");
-    }
-    writer_close(wr);
-}
-
-/* State that takes 28 MB where it may lies within 4.5 MB when its budget is 1 MiB, writers and checkpoints included: that and a
- * quarter, PRESS_BYTES for each task, and what becomes of the rows in flight. Nothing is lost. */
-static void test_memory_bound(void **state)
-{
-    (void)state;
-    int64_t most = 0;
-    bool over = false;
-    W.conf.state_memory = 1 << 20;
-    again(2);
-    put_sums(true);
-    for (int32_t p = 0; p < PARTS; p++)
-        many_rows(p);
-    put_sums(false);
-    for (int i = 0; i < 20000 && !over; i++) {
-        struct arena a;
-        arena_init(&a);
-        jw_pass_ms(&W, 5);
-        struct job_status *st = status_of(job, &a);
-        most = MAX(most, st->memory_bytes);
-        over = st->rows_in >= (uint64_t)MANY * PARTS && st->lag == 0;
-        arena_fini(&a);
-    }
-    assert_true(over);
-    jw_pass_ms(&W, 1000); /* a commit is told before its markers are written */
-    assert_in_range(most, LEAST, (1 << 20) / 4 * 5 + (TASKS + 1) * (1 << 20));
-    for (int k = 0; k < 3; k++)
-        assert_int_equal(output_value(k), PARTS);
-}
-
-/* ---- ten times the memory */
-
-#ifdef TINY
-enum { HELD = 4000, HELD_MEMORY = 16384, HELD_MORE = 1 << 20 };
-#else
-enum { HELD = 220000, HELD_MEMORY = 1 << 20, HELD_MORE = 4 * PRESS_BYTES };
-#endif
-enum { CHANGES = HELD / 2 };
-static int64_t held[HELD]; /* what the table must have; -1: no such row */
-static int64_t most_memory, held_bytes;
-
-/* A table of all keys, its sums by key: two keepers of rows that may go again, and the table they fill. */
-static void put_table_sums(bool stopped)
-{
-    struct arena a;
-    struct planlib pl;
-    arena_init(&a);
-    planlib_init(&pl, &a, TASKS);
-    struct plan_node *n = pl_normalize(&pl, pl_exchange(&pl, pl_source(&pl, "I", in, true), 1, (unsigned[]){0}));
-    n = pl_aggregate(&pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
-    jw_put_job(&W, "sums", job, planlib_done(&pl, pl_sink_topic(&pl, n, out, 0, 1, -1, 0)), out, changelog, stopped);
-    arena_fini(&a);
-}
-
-/* One change: of key k if all come in order, else of any. */
-static int64_t changed_key(struct random *dice, bool all, int64_t k)
-{
-    int64_t key = all ? k : (int64_t)random_below(dice, HELD);
-    held[key] = !all && random_below(dice, 4) == 0 ? -1 : (int64_t)random_below(dice, 1000000);
-    return key;
-}
-
-static void write_changes(struct random *dice, bool all, int64_t n)
-{
-    struct writer *wr[PARTS];
-    for (int32_t p = 0; p < PARTS; p++)
-        jw_must(writer_open(&wr[p], broker_store(W.b), jw_part(&W, in, p), W.loops[0]) == 0, "writer");
-    for (int64_t i = 0; i < n; i++) {
-        uint8_t key[8], value[8];
-        int64_t k = changed_key(dice, all, i);
-        put_be64(key, (uint64_t)k);
-        put_be64(value, (uint64_t)held[k]);
-        writer_record(wr[k % PARTS], 5, (struct str){(char *)key, 8}, held[k] < 0 ? STR_NULL : (struct str){(char *)value, 8});
-        for (int32_t p = 0; p < PARTS && ((i + 1) % (HELD / 80) == 0 || i + 1 == n); p++) {
-            bool done = false;
-            writer_flush(wr[p], many_flushed, &done);
-            jw_wait(&W, &done, "rows to be written");
-        }
-    }
-    for (int32_t p = 0; p < PARTS; p++)
-        writer_close(wr[p]);
-}
-
-static bool came_to(uint64_t rows)
-{
-    struct arena a;
-    arena_init(&a);
-    struct job_status *st = status_of(job, &a);
-    most_memory = MAX(most_memory, st->memory_bytes);
-    held_bytes = 0;
-    for (unsigned i = 0; i < st->ntasks; i++)
-        for (unsigned k = 0; k < st->nnodes; k++)
-            held_bytes += st->tasks[i].nodes[k].cold_bytes;
-    bool come = st->rows_in >= rows && (rows > 1 || st->lag == 0);
-    arena_fini(&a);
-    return come;
-}
-
-static void work_until(uint64_t rows)
-{
-    bool come = false;
-    for (int i = 0; i < 100000 && !come; i++) {
-        jw_pass_ms(&W, 5);
-        come = came_to(rows);
-    }
-    assert_true(come);
-}
-
-static int check_held(void *arg, const struct record *rec)
-{
-    int64_t *got = arg;
-    got[be64(rec->key.ptr)] = rec->value.ptr ? (int64_t)be64(rec->value.ptr) : -1;
-    return 0;
-}
-
-/* State ten times as large as its memory: rows come, change and go at random, the server is stopped in the middle, and in the
- * end the table is what it must be. Memory keeps its budget, a quarter, and a little for each task. */
-static void test_ten_times(void **state)
-{
-    (void)state;
-    struct random dice;
-    random_seed(&dice, test_seed());
-    W.conf.state_memory = HELD_MEMORY;
-    W.conf.commit_interval_ms = 100;
-    again(2);
-    put_table_sums(true);
-    write_changes(&dice, true, HELD);
-    put_table_sums(false);
-    work_until(HELD);
-    write_changes(&dice, false, CHANGES);
-    work_until(HELD + CHANGES / 2);
-    again(2);
-    write_changes(&dice, false, CHANGES);
-    work_until(1);
-    jw_pass_ms(&W, 60000);
-    (void)came_to(1);
-    int64_t *got = xalloc(sizeof held);
-    memset(got, -1, sizeof held);
-    for (int32_t p = 0; p < PARTS; p++)
-        assert_int_equal(part_scan(jw_part(&W, out, p), 0, jw_stable(jw_part(&W, out, p)), check_held, got), 0);
-    for (int64_t k = 0; k < HELD; k++)
-        assert_int_equal(got[k], held[k]);
-    xfree(got);
-    print_message("state %" PRId64 " bytes, memory %" PRId64 "\n", held_bytes, most_memory);
-    assert_in_range(held_bytes, 10 * HELD_MEMORY, INT64_MAX);
-    assert_in_range(most_memory, 0, HELD_MEMORY / 4 * 5 + HELD_MORE);
 }
 
 /* ---- bad records */
@@ -1005,12 +679,8 @@ static void test_output_too_large(void **state)
     jw_commit(&W, &ch);
     change_fini(&ch);
     struct arena a;
-    struct planlib pl;
     arena_init(&a);
-    planlib_init(&pl, &a, TASKS);
-    struct plan_node *n = pl_exchange(&pl, pl_source(&pl, "I", in, false), 1, (unsigned[]){0});
-    n = pl_aggregate(&pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
-    jw_put_job(&W, "sums", job, planlib_done(&pl, pl_sink_topic(&pl, n, small, 0, 1, -1, 0)), small, changelog, false);
+    put_sums_to(small, false);
     assert_int_equal(await(job).status, 0);
     jw_row(&W, in, 0, 0, 3, 30, false);
     jw_pass_ms(&W, 2000);
@@ -1049,14 +719,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_stops_on_a_broken_disk),
-        T(test_push_query_is_quick), T(test_limit),           T(test_pull_stream), T(test_held_query),
-        T(test_scan_refused),        T(test_stop_and_start),  T(test_status),      T(test_topic_deleted),
-        T(test_damaged_plan),        T(test_checkpoint_lost), T(test_drop),        T(test_topic_grows),
-        T(test_idle_partition),      T(test_memory), T(test_memory_bound), T(test_ten_times),          T(test_udf_missing), T(test_checkpoint_refused),
-        T(test_letters_deleted),     T(test_letters_impossible), T(test_output_too_large),
-        T(test_full_disk_passes),    T(test_failed_job_again), T(test_full_disk_stays), T(test_damage_found_late),
-        T(test_file_vanishes),
+        T(test_stops_on_a_broken_disk), T(test_push_query_is_quick), T(test_limit), T(test_pull_stream),
+        T(test_held_query), T(test_scan_refused), T(test_stop_and_start), T(test_status), T(test_topic_deleted),
+        T(test_damaged_plan), T(test_checkpoint_lost), T(test_drop), T(test_topic_grows), T(test_idle_partition),
+        T(test_udf_missing), T(test_checkpoint_refused), T(test_letters_deleted), T(test_letters_impossible),
+        T(test_output_too_large), T(test_full_disk_passes), T(test_failed_job_again), T(test_full_disk_stays),
+        T(test_damage_found_late), T(test_file_vanishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
