@@ -7,6 +7,7 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 #include "log/base/err.h"
+#include "sql/bench/nexmark.h" /* events, for `weir datagen` too */
 
 struct bench_conf {
     const char *program; /* the weir to start as server */
