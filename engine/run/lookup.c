@@ -6,7 +6,7 @@
 static const struct plan_node *down(const struct plan_node *n, unsigned *cols, unsigned ncols)
 {
     const struct plan_node *in = n->ninputs ? n->inputs[0] : NULL;
-    unsigned left = in && n->ninputs == 2 ? in->out.n : 0;
+    unsigned left = in && n->ninputs == 2 && n->kind != PLAN_UNION ? in->out.n : 0;
     bool right = false;
     for (unsigned k = 0; k < ncols && left; k++)
         right |= cols[k] != UINT32_MAX && cols[k] >= left;
@@ -20,7 +20,7 @@ static const struct plan_node *down(const struct plan_node *n, unsigned *cols, u
             cols[k] = c < n->ngroup ? n->group_cols[c] : UINT32_MAX;
         else if (left) /* of a join one side; what is of the other is not known there */
             cols[k] = !right ? c : c >= left ? c - left : UINT32_MAX;
-        else if (n->kind != PLAN_FILTER && n->kind != PLAN_NORMALIZE)
+        else if (n->kind != PLAN_FILTER && n->kind != PLAN_NORMALIZE && n->kind != PLAN_UNION)
             cols[k] = UINT32_MAX;
     }
     return right ? n->inputs[1] : in;

@@ -6,7 +6,8 @@
 #include "engine/run/plan.h"
 #include "log/base/limits.h"
 
-#define PLAN_VERSION 3 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time; 2 no derived sinks */
+#define PLAN_VERSION 4 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time; 2 no derived sinks;
+                        * 3 no kinds behind SORT */
 
 /* ---- numbers */
 
@@ -186,7 +187,10 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         put_sort(w, n);
         break;
     case PLAN_NORMALIZE:
+    case PLAN_UNION:
         pack_array(w, 0);
+        break;
+    case PLAN_KINDS_:
         break;
     }
 }
@@ -503,7 +507,10 @@ static void get_body(struct reading *rd, struct plan_node *n)
         get_sort(rd, n);
         break;
     case PLAN_NORMALIZE:
+    case PLAN_UNION:
         get_fields(rd, 0);
+        break;
+    case PLAN_KINDS_:
         break;
     }
 }
@@ -516,7 +523,7 @@ static struct plan_node *get_node(struct reading *rd)
     if (!good(rd))
         return n;
     get_fields(rd, rd->version > 1 ? 10 : 7);
-    n->kind = get_uint(rd, PLAN_SORT);
+    n->kind = get_uint(rd, rd->version > 3 ? PLAN_KINDS_ - 1 : PLAN_SORT);
     n->id = get_uint(rd, PLAN_NODES);
     if (rd->version > 1) {
         n->store = get_uint(rd, PLAN_STORES - 1);

@@ -28,7 +28,9 @@ enum plan_kind {
     PLAN_SINK_TOPIC, /* append -> stream topic; upsert/retract -> table topic, netted per key and epoch, materialised */
     PLAN_SINK_QUERY, /* any -> the rows of a push or pull query, per epoch, netted if retract/upsert */
     PLAN_SCAN,       /* pull: the materialised rows of a job's table at its last committed epoch -> append */
-    PLAN_SORT        /* append -> append; pull only: ORDER BY keys, LIMIT/OFFSET; gives all at the end of input */
+    PLAN_SORT,       /* append -> append; pull only: ORDER BY keys, LIMIT/OFFSET; gives all at the end of input */
+    PLAN_UNION,      /* append or retract, twice: the rows of both inputs; append if both are, else retract */
+    PLAN_KINDS_
 };
 
 enum agg_kind { AGG_COUNT_STAR, AGG_COUNT, AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX };

@@ -12,8 +12,9 @@ static const struct kind_info {
     [PLAN_WINDOW] = {"WINDOW", 1},       [PLAN_NORMALIZE] = {"NORMALIZE", 1},     [PLAN_EXCHANGE] = {"EXCHANGE", 1},
     [PLAN_AGGREGATE] = {"AGGREGATE", 1}, [PLAN_JOIN_LOOKUP] = {"LOOKUP JOIN", 2}, [PLAN_JOIN_TABLE] = {"TABLE JOIN", 2},
     [PLAN_SINK_TOPIC] = {"SINK", 1},     [PLAN_SINK_QUERY] = {"RESULT", 1},       [PLAN_SCAN] = {"SCAN", 0},
-    [PLAN_SORT] = {"SORT", 1},
+    [PLAN_SORT] = {"SORT", 1},           [PLAN_UNION] = {"UNION", 2},
 };
+static_assert(ARRAY_LEN(kinds) == PLAN_KINDS_, "every kind has a name");
 
 const char *plan_kind_name(enum plan_kind k) { return kinds[k].name; }
 
@@ -263,6 +264,20 @@ static int check_scan(struct checking *ck, const struct plan_node *n)
     return 0;
 }
 
+static int check_union(struct checking *ck, const struct plan_node *n)
+{
+    bool append = true, upsert = false;
+    for (unsigned i = 0; i < n->ninputs; i++) {
+        if (!schemas_equal(&n->out, &n->inputs[i]->out))
+            return REFUSE(ck, n, "its inputs differ in columns");
+        append &= n->inputs[i]->mode == MODE_APPEND;
+        upsert |= n->inputs[i]->mode == MODE_UPSERT;
+    }
+    if (upsert || n->mode != (append ? MODE_APPEND : MODE_RETRACT))
+        return REFUSE(ck, n, "it cannot give %s", edge_mode_name(n->mode));
+    return 0;
+}
+
 static int check_kind(struct checking *ck, const struct plan_node *n)
 {
     const struct plan_node *in = n->ninputs ? n->inputs[0] : NULL;
@@ -294,6 +309,10 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         return check_scan(ck, n);
     case PLAN_SORT:
         return check_sort(ck, n, in);
+    case PLAN_UNION:
+        return check_union(ck, n);
+    case PLAN_KINDS_:
+        break;
     }
     return REFUSE(ck, n, "unknown kind");
 }

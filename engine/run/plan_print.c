@@ -159,6 +159,11 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
     case PLAN_SORT:
         put_sort(w, n);
         break;
+    case PLAN_UNION:
+        wbuf_str(w, STR("UNION ALL"));
+        break;
+    case PLAN_KINDS_:
+        break;
     }
 }
 

@@ -111,6 +111,16 @@ struct plan_node *pl_normalize(struct planlib *pl, struct plan_node *in)
     return n;
 }
 
+struct plan_node *pl_union(struct planlib *pl, struct plan_node *x, struct plan_node *y)
+{
+    struct plan_node *n = node(pl, PLAN_UNION, x);
+    n->mode = x->mode == MODE_APPEND && y->mode == MODE_APPEND ? MODE_APPEND : MODE_RETRACT;
+    n->nkey = 0;
+    n->inputs[1] = y;
+    n->ninputs = 2;
+    return n;
+}
+
 static const struct expr *column(struct planlib *pl, const struct schema *sc, unsigned col)
 {
     struct expr *e = ARENA_NEW(pl->a, struct expr);

@@ -16,6 +16,7 @@ struct plan_node *pl_source(struct planlib *pl, const char *name, struct uuid to
 struct plan_node *pl_window(struct planlib *pl, struct plan_node *in, int64_t size_ms, int64_t grace_ms);
 struct plan_node *pl_exchange(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *cols);
 struct plan_node *pl_normalize(struct planlib *pl, struct plan_node *in);
+struct plan_node *pl_union(struct planlib *pl, struct plan_node *x, struct plan_node *y);
 /* One aggregate over column arg (COUNT(*): any); groups are columns of in, the key of the result. */
 struct plan_node *pl_aggregate(struct planlib *pl, struct plan_node *in, unsigned ngroup, const unsigned *groups,
                                enum agg_kind kind, unsigned arg, int64_t window_ms, int64_t grace_ms);

@@ -37,6 +37,10 @@ const struct shape_facts shape_facts[SHAPES] = {
     [LEFT_LOOKUP] = {.name = "left_lookup",
                      .query = "SELECT i.k, 0, COUNT(t.v) FROM i LEFT JOIN t ON i.k = t.k GROUP BY i.k",
                      .lookup = true},
+    [UNITED] = {.name = "united",
+                .query = "SELECT k, 0, SUM(v) FROM (SELECT k, v FROM t UNION ALL SELECT k, v FROM u) WHERE v NOT NULL GROUP BY k",
+                .tables = true,
+                .joined = true},
 };
 
 static struct plan_node *by_key(struct planlib *pl, struct plan_node *n, unsigned col)
@@ -120,6 +124,9 @@ static struct plan_node *result(struct planlib *pl, enum shape s, struct plan_no
         return group(pl, pl_pick(pl, join(pl, JOIN_INNER, t, u), 2, values), 0, AGG_MAX, 1);
     case LEFT_TABLES:
         return group(pl, pl_pick(pl, join(pl, JOIN_LEFT, t, u), 2, values), 0, AGG_COUNT, 1);
+    case UNITED:
+        n = pl_union(pl, pl_normalize(pl, by_key(pl, t, 0)), pl_normalize(pl, by_key(pl, u, 0)));
+        return pl_aggregate(pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
     case GROUPED:
         return group(pl, pl_normalize(pl, t), 1, AGG_COUNT_STAR, 0);
     case COPY:

@@ -20,6 +20,7 @@ enum shape {
     MAXIMA,      /* two tables joined, the greatest value of one by the value of the other: it is taken back, too */
     LEFT_TABLES, /* the same LEFT join, counted */
     LEFT_LOOKUP, /* LOOKUP where some keys have no row of the table */
+    UNITED,      /* rows of two tables together, summed per key */
     SHAPES
 };
 struct shape_facts {
