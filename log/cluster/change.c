@@ -1,8 +1,9 @@
 /* Building a change: a list of records, checked as far as that goes without knowing what exists. */
 #include "log/cluster/command.h"
 #include "log/base/limits.h"
-#include "log/cluster/config.h"
+#include "log/base/loop.h"
 #include "log/base/random.h"
+#include "log/cluster/config.h"
 
 void change_init(struct change *ch)
 {
@@ -36,6 +37,19 @@ static bool name_ok(struct str s)
     return s.len > 0 && s.len <= 249 && !str_eq(s, STR(".")) && !str_eq(s, STR(".."));
 }
 
+/* By the loop's chance, where there is one: the same history must give the same ids in every run of the simulator, because
+ * they decide who owns a partition. */
+static void id_new(struct uuid *id)
+{
+    struct loop *loop = loop_current();
+    if (!loop) {
+        random_system(id->b, sizeof id->b);
+        return;
+    }
+    put_be64(id->b, loop_random(loop));
+    put_be64(id->b + 8, loop_random(loop));
+}
+
 int change_create_topic(struct change *ch, struct str name, struct uuid *id, int32_t nparts,
                         const struct topic_config *configs, unsigned nconfigs, struct diag *d)
 {
@@ -53,7 +67,7 @@ int change_create_topic(struct change *ch, struct str name, struct uuid *id, int
             return rc;
     }
     while (uuid_is_zero(*id))
-        random_system(id->b, sizeof id->b);
+        id_new(id);
     add(ch, &(struct command){.type = CMD_TOPIC, .id = *id, .name = name, .nparts = nparts}, configs, nconfigs);
     return 0;
 }

@@ -141,12 +141,14 @@ static int window_cut(struct window *w, struct scan *s, int64_t from, int64_t li
         err = window_seek(w, FLOOR_OFFSET, upto - 1, &other);
         if (!err && other.pos < walk.pos)
             walk = other;
+        else
+            walk.buf_len = 0; /* the scans share a buffer, and the last has filled it */
     }
     if (err)
         return err;
     if (walk.pos < from) {
         walk = *s;
-        walk.buf_len = 0; /* the two scans share a buffer, and where there are holes they may have read different bytes */
+        walk.buf_len = 0;
     }
     *end = walk.pos;
     struct recbatch rb;

@@ -131,6 +131,38 @@ static void test_read_bounds(void **state)
     part_release(p);
 }
 
+/* Wherever a read begins and whatever bounds it, by offset or by size, it gives whole batches and tells where they end, also
+ * where batches are of all sizes and far more than a scan's buffer holds. */
+static void test_read_whole(void **state)
+{
+    (void)state;
+    enum { N = 150 };
+    struct part *p = world_part(W, 0, 0);
+    uint32_t size[N];
+    for (int i = 0; i < N; i++)
+        must_append(p, &(struct spec){.n = 1, .bytes = (size_t)(i * 37 % (i % 10 ? 150 : 900))}, i);
+    struct view *v = world_view(W, p);
+    struct slice s;
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(view_read(v, i, i + 1, 1, true, true, &s), 0);
+        size[i] = s.len;
+        slice_release(&s);
+    }
+    for (int from = 0; from < N; from += 7)
+        for (int upto = from + 1; upto <= N; upto++)
+            for (uint32_t max = 100; max < 30000; max += max) {
+                assert_int_equal(view_read(v, from, upto, max, true, true, &s), 0);
+                uint32_t len = 0;
+                for (int64_t i = from; i < s.end_offset; i++)
+                    len += size[i];
+                assert_true(s.first_offset == from && s.end_offset > from && s.end_offset <= upto);
+                assert_int_equal(s.len, len);
+                slice_release(&s);
+            }
+    counted_release(&v->c);
+    part_release(p);
+}
+
 /* A view shows what it showed when it was taken, whatever is appended since (KAFKA-9835). */
 static void test_old_view(void **state)
 {
@@ -691,7 +723,7 @@ const char *__asan_default_options(void) { return "detect_leaks=0"; }
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_append_read),   T(test_roll_reopen),    T(test_crash_keeps), T(test_read_bounds), T(test_old_view), T(test_idempotence),
+        T(test_append_read),   T(test_roll_reopen),    T(test_crash_keeps), T(test_read_bounds), T(test_read_whole), T(test_old_view), T(test_idempotence),
         T(test_sequence_wraps), T(test_duplicate_in_flight), T(test_full_disk), T(test_failed_sync), T(test_sizes),
         T(test_append_time),   T(test_times),          T(test_retention),   T(test_trim),        T(test_watches),
         T(test_delete),        T(test_many),           T(test_epochs),      T(test_refused_folders), T(test_rot),
