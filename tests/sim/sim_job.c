@@ -15,11 +15,13 @@
 #include "tests/lib/planlib.h"
 #include "tests/lib/seed.h"
 #include "tests/sim/job_shapes.h"
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -832,6 +834,7 @@ static void run_seed(uint64_t seed)
     fault_taken_cb = fault_point;
 #endif
     random_seed(&W.dice, seed);
+    sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)(seed & INT_MAX) | 1, NULL); /* of its journals' checksums */
     W.shape = (enum shape)roll(SHAPES);
     if (getenv("WEIR_SHAPE"))
         W.shape = (enum shape)atoi(getenv("WEIR_SHAPE"));
@@ -856,22 +859,43 @@ static void run_seed(uint64_t seed)
     stop_broken();
 }
 
+/* What the seed decided: the turns, what files were asked, what the test itself chose. */
+static uint64_t digest(void)
+{
+    struct simdisk_counts c = simdisk_counts(W.w.sd);
+    return hash_bytes(&c, sizeof c, sim_digest(W.w.sim) ^ random_next(&W.dice));
+}
+
+/* A process a seed: its digest, or 0 if it failed. */
+static uint64_t run_apart(uint64_t seed, uint64_t *shared)
+{
+    *shared = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        run_seed(seed);
+        *shared = digest() | 1;
+        _exit(0);
+    }
+    int status = 0;
+    MUST(waitpid(pid, &status, 0) == pid, "fork");
+    return status ? 0 : *shared;
+}
+
 int main(void)
 {
+    enum { EACH = 16 }; /* one seed in so many runs twice: a history that nobody can repeat is worth little */
     trace_level = getenv("WEIR_TRACE") ? DEBUG : ERROR;
-    uint64_t seed = test_seed();
+    uint64_t *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(shared != MAP_FAILED, "mmap");
+    uint64_t first = test_seed();
     int64_t rounds = test_seeds(200);
     for (int64_t i = 0; i < rounds; i++) {
-        fflush(NULL);
-        pid_t pid = fork();
-        if (pid == 0) {
-            run_seed(seed + (uint64_t)i);
-            _exit(0);
-        }
-        int status = 0;
-        MUST(waitpid(pid, &status, 0) == pid, "fork");
-        if (status != 0) {
-            fprintf(stderr, "failed: repeat with WEIR_SEED=%" PRIu64 " build/sim_job\n", seed + (uint64_t)i);
+        uint64_t seed = first + (uint64_t)i, d = run_apart(seed, shared);
+        bool same = d && (i % EACH || run_apart(seed, shared) == d);
+        if (!same) {
+            fprintf(stderr, "%s: repeat with WEIR_SEED=%" PRIu64 " build/sim_job\n",
+                    d ? "it went another way the second time" : "failed", seed);
             return 1;
         }
     }
