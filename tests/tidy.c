@@ -55,7 +55,7 @@ static const struct {
     {"librdkafka/", {"log/client/"}},
     {"histedit.h", {"sql/shell/"}},
     {"editline/", {"sql/shell/"}},
-    {"pcre2", {"engine/expr/"}},
+    {"pcre2", {"log/base/pattern.c"}},
     {"utf8proc", {"engine/expr/", "sql/shell/screen.c"}},
 };
 

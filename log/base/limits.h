@@ -11,11 +11,13 @@
 /* Nesting of a msgpack value. Deeper ones come only from an attacker: reading recurses once a level. */
 #define PACK_DEPTH 64
 
-/* A regular expression of a client: bytes, groups in groups (parsing recurses), and steps of its program, which is what a
- * character of a name may cost. */
+/* A regular expression of a client: bytes, and steps that a name may cost (a request has one pattern, and a server may
+ * have many names). SQL's may cost a row more: 10 ms or so. Then what a match that goes back and back may hold. */
 #define PATTERN_BYTES 1024
-#define PATTERN_DEPTH 50
-#define PATTERN_STEPS 1000
+#define PATTERN_NAME_STEPS 20000
+#define PATTERN_ROW_STEPS 1000000
+#define PATTERN_DEPTH 1000
+#define PATTERN_HEAP_KIB 20000
 
 /* Arena chunks: small enough that a thousand idle connections cost little, large enough that malloc is rarely asked.
  * A chunk above the largest size is given back at reset, so that one giant request is not remembered for ever. */

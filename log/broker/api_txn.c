@@ -441,6 +441,7 @@ struct list_txns {
     struct coord_txn_list list;
     struct req *r;
     struct pattern *pattern; /* of the ids that are asked for; NULL: all */
+    bool costly;             /* it is more than can be asked for */
 };
 
 static bool is_state(struct str s)
@@ -453,7 +454,14 @@ static bool is_state(struct str s)
     return false;
 }
 
-static bool is_wanted(const struct list_txns *l, const struct coord_listed_txn *t)
+static bool is_named(struct list_txns *l, struct str txn_id)
+{
+    enum pattern_found found = l->pattern ? pattern_match(l->pattern, txn_id, 0) : PATTERN_YES;
+    l->costly |= found == PATTERN_COSTLY;
+    return found == PATTERN_YES;
+}
+
+static bool is_wanted(struct list_txns *l, const struct coord_listed_txn *t)
 {
     const struct list_transactions_request *in = l->r->own;
     bool state = in->state_filters_n == 0, producer = in->producer_id_filters_n == 0;
@@ -461,7 +469,15 @@ static bool is_wanted(const struct list_txns *l, const struct coord_listed_txn *
         state = str_eq(in->state_filters[i], str_of(t->state));
     for (uint32_t i = 0; i < in->producer_id_filters_n && !producer; i++)
         producer = in->producer_id_filters[i] == t->producer_id;
-    return state && producer && (!l->pattern || pattern_match(l->pattern, t->txn_id));
+    return state && producer && is_named(l, t->txn_id);
+}
+
+static void refuse_pattern(struct req *r)
+{
+    struct list_transactions_response out;
+    list_transactions_response_init(&out);
+    out.error_code = K_INVALID_PATTERN;
+    req_reply(r, &out);
 }
 
 static void listed(struct coord_txn_list *list)
@@ -477,11 +493,15 @@ static void listed(struct coord_txn_list *list)
         if (!is_state(in->state_filters[i]))
             out.unknown_state_filters[out.unknown_state_filters_n++] = in->state_filters[i];
     out.transaction_states = REQ_ARRAY(r, struct list_transactions_response_state, list->ntxns);
-    for (unsigned i = 0; i < list->ntxns && !list->error; i++)
+    for (unsigned i = 0; i < list->ntxns && !list->error && !l->costly; i++)
         if (is_wanted(l, &list->txns[i]))
             out.transaction_states[out.transaction_states_n++] = (struct list_transactions_response_state){
                 list->txns[i].txn_id, list->txns[i].producer_id, str_of(list->txns[i].state)};
-    req_reply(r, &out);
+    pattern_free(l->pattern);
+    if (l->costly)
+        refuse_pattern(r);
+    else
+        req_reply(r, &out);
 }
 
 void api_list_transactions(struct req *r)
@@ -492,12 +512,9 @@ void api_list_transactions(struct req *r)
     struct list_txns *l = REQ_NEW(r, struct list_txns);
     l->r = r;
     if (in->transactional_id_pattern.len) {
-        l->pattern = pattern_new(in->transactional_id_pattern, &r->arena, NULL);
+        l->pattern = pattern_new(in->transactional_id_pattern, PATTERN_NAMES, NULL);
         if (!l->pattern) {
-            struct list_transactions_response out;
-            list_transactions_response_init(&out);
-            out.error_code = K_INVALID_PATTERN;
-            req_reply(r, &out);
+            refuse_pattern(r);
             return;
         }
     }

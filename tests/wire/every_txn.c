@@ -146,6 +146,10 @@ void do_list_transactions(int version)
     in.transactional_id_pattern = STR("(");
     out = every_call(66, version, &in);
     assert_int_equal(out->error_code, K_INVALID_PATTERN);
+    in.transactional_id_pattern = STR("(?:.?){99}[xy]"); /* in too many ways */
+    out = every_call(66, version, &in);
+    assert_int_equal(out->error_code, K_INVALID_PATTERN);
+    assert_int_equal(out->transaction_states_n, 0);
 }
 
 static int16_t txn_commit(int version, const struct init_producer_id_response *p, const char *group, int64_t offset)
