@@ -7,7 +7,7 @@
 #include "log/base/limits.h"
 
 #define PLAN_VERSION 4 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time; 2 no derived sinks;
-                        * 3 no kinds behind SORT */
+                        * 3 no kinds behind SORT, and of joins no conditions but equalities */
 
 /* ---- numbers */
 
@@ -90,6 +90,14 @@ static void put_source(struct wbuf *w, const struct plan_node *n)
     pack_bool(w, n->until_end);
 }
 
+static void put_expr(struct wbuf *w, const struct expr *e)
+{
+    if (e)
+        expr_pack(e, w);
+    else
+        pack_nil(w);
+}
+
 static void put_aggregate(struct wbuf *w, const struct plan_node *n)
 {
     pack_array(w, 7);
@@ -100,15 +108,21 @@ static void put_aggregate(struct wbuf *w, const struct plan_node *n)
         pack_array(w, 3);
         pack_uint(w, n->aggs[i].kind);
         put_type(w, n->aggs[i].type);
-        if (n->aggs[i].arg)
-            expr_pack(n->aggs[i].arg, w);
-        else
-            pack_nil(w);
+        put_expr(w, n->aggs[i].arg);
     }
     pack_bool(w, n->emit_final);
     pack_int(w, n->window_size_ms);
     pack_int(w, n->grace_ms);
     pack_int(w, n->retention_ms);
+}
+
+static void put_join(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, 4);
+    pack_uint(w, n->join);
+    put_uints(w, n->left_cols, n->njoin);
+    put_uints(w, n->right_cols, n->njoin);
+    put_expr(w, n->residual);
 }
 
 static void put_sort(struct wbuf *w, const struct plan_node *n)
@@ -156,10 +170,7 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         break;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
-        pack_array(w, 3);
-        pack_uint(w, n->join);
-        put_uints(w, n->left_cols, n->njoin);
-        put_uints(w, n->right_cols, n->njoin);
+        put_join(w, n);
         break;
     case PLAN_SINK_TOPIC:
         pack_array(w, 9);
@@ -451,12 +462,14 @@ static void get_sort(struct reading *rd, struct plan_node *n)
 static void get_join(struct reading *rd, struct plan_node *n)
 {
     unsigned right;
-    get_fields(rd, 3);
-    n->join = get_uint(rd, JOIN_FULL);
+    get_fields(rd, rd->version > 3 ? 4 : 3);
+    n->join = get_uint(rd, JOIN_ANTI);
     n->left_cols = get_uints(rd, &n->njoin);
     n->right_cols = get_uints(rd, &right);
     if (right != n->njoin)
         bad(rd);
+    if (rd->version > 3)
+        n->residual = unpack_nil(&rd->u) ? NULL : get_expr(rd);
 }
 
 static void get_body(struct reading *rd, struct plan_node *n)

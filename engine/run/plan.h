@@ -24,7 +24,8 @@ enum plan_kind {
                       * (counted) if drop_null_key */
     PLAN_AGGREGATE,  /* append or retract -> retract, once per epoch per changed group; AGG_PARTIAL: append -> append */
     PLAN_JOIN_LOOKUP,/* stream-table: input 0 append, input 1 upsert -> append; arrival order; ts of the stream row */
-    PLAN_JOIN_TABLE, /* table-table: both retract -> retract; equality keys, inner/left/right/full */
+    PLAN_JOIN_TABLE, /* both sides are kept: append or retract -> retract; both append and INNER or SEMI: append, too.
+                      * Equality keys (none: one task), residual condition; all kinds; SEMI and ANTI give left columns */
     PLAN_SINK_TOPIC, /* append -> stream topic; upsert/retract -> table topic, netted per key and epoch, materialised */
     PLAN_SINK_QUERY, /* any -> the rows of a push or pull query, per epoch, netted if retract/upsert */
     PLAN_SCAN,       /* pull: the materialised rows of a job's table at its last committed epoch -> append */
@@ -40,7 +41,7 @@ struct agg {
     const struct expr *arg; /* over the input; NULL for COUNT(*); in AGG_FINAL the partial's columns follow in order */
     struct type type;       /* of the result */
 };
-enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL };
+enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };
 struct sort_key {
     unsigned column;
     bool descending;
@@ -94,6 +95,7 @@ struct plan_node {
     enum join_kind join;
     unsigned njoin;
     unsigned *left_cols, *right_cols;
+    const struct expr *residual; /* JOIN_TABLE: over left columns ++ right ones, must be true besides; NULL: nothing */
     /* SINK_TOPIC: which input column is the format's i-th key, then value column; windowed: window_start column */
     unsigned *sink_cols;
     int window_start_col; /* -1 */
@@ -130,6 +132,8 @@ int plan_key_owner(const struct plan *p, struct str key);
 /* The source whose records' values this sink writes with all their columns and nothing else, in the same format: what
  * decoder_keep_text keeps may be written as it stands. NULL: there is none. */
 const struct plan_node *plan_verbatim(const struct plan_node *sink);
+/* What a join's residual is over: left columns, then right ones; in a. */
+struct schema plan_join_columns(const struct plan_node *n, struct arena *a);
 const char *plan_kind_name(enum plan_kind k); /* FILTER */
 bool plan_node_keeps(const struct plan_node *n); /* has it a store? */
 /* The aggregate whose groups, one for one, are the rows of a table's sink, so that these need not be kept: same key in the

@@ -204,23 +204,40 @@ static int check_aggregate(struct checking *ck, const struct plan_node *n, const
     return 0;
 }
 
+static bool join_columns_fit(const struct plan_node *n)
+{
+    struct arena a;
+    arena_init(&a);
+    struct schema both = plan_join_columns(n, &a);
+    bool half = n->join == JOIN_SEMI || n->join == JOIN_ANTI;
+    bool fits = schemas_equal(&n->out, half ? &n->inputs[0]->out : &both) &&
+                (!n->residual || (expr_fits(n->residual, &both, 0) && n->residual->type.id == T_BOOLEAN));
+    arena_fini(&a);
+    return fits;
+}
+
+static bool join_modes_fit(const struct plan_node *n)
+{
+    enum edge_mode l = n->inputs[0]->mode, r = n->inputs[1]->mode;
+    if (n->kind == PLAN_JOIN_LOOKUP)
+        return l == MODE_APPEND && r == MODE_UPSERT && n->mode == MODE_APPEND && n->join <= JOIN_LEFT;
+    bool append = l == MODE_APPEND && r == MODE_APPEND && (n->join == JOIN_INNER || n->join == JOIN_SEMI);
+    return l != MODE_UPSERT && r != MODE_UPSERT && (n->mode == MODE_RETRACT || (n->mode == MODE_APPEND && append));
+}
+
 static int check_join(struct checking *ck, const struct plan_node *n)
 {
     const struct plan_node *l = n->inputs[0], *r = n->inputs[1];
-    if (!columns_fit(n->left_cols, n->njoin, &l->out) || !columns_fit(n->right_cols, n->njoin, &r->out) || !n->njoin)
+    if (!columns_fit(n->left_cols, n->njoin, &l->out) || !columns_fit(n->right_cols, n->njoin, &r->out))
         return REFUSE(ck, n, "a join column is out of range");
     for (unsigned i = 0; i < n->njoin; i++)
         if (!type_eq(l->out.cols[n->left_cols[i]].type, r->out.cols[n->right_cols[i]].type))
             return REFUSE(ck, n, "join columns %u differ in type", i);
-    bool fits = n->out.n == l->out.n + r->out.n;
-    for (unsigned i = 0; fits && i < n->out.n; i++)
-        fits = type_eq(n->out.cols[i].type, i < l->out.n ? l->out.cols[i].type : r->out.cols[i - l->out.n].type);
-    if (!fits)
+    if (n->kind == PLAN_JOIN_LOOKUP && (!n->njoin || n->residual))
+        return REFUSE(ck, n, "a lookup is by equal columns");
+    if (!join_columns_fit(n))
         return REFUSE(ck, n, "its columns are not left's and right's");
-    bool modes = n->kind == PLAN_JOIN_LOOKUP
-                     ? l->mode == MODE_APPEND && r->mode == MODE_UPSERT && n->mode == MODE_APPEND
-                     : l->mode == MODE_RETRACT && r->mode == MODE_RETRACT && n->mode == MODE_RETRACT;
-    if (!modes || (n->kind == PLAN_JOIN_LOOKUP && n->join > JOIN_LEFT))
+    if (!join_modes_fit(n))
         return REFUSE(ck, n, "it cannot join %s with %s", edge_mode_name(l->mode), edge_mode_name(r->mode));
     return 0;
 }

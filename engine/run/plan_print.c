@@ -51,14 +51,28 @@ static void put_aggregate(struct wbuf *w, const struct plan_node *n)
         wbuf_str(w, STR(", when the window closes"));
 }
 
+static void put_residual(struct wbuf *w, const struct plan_node *n)
+{
+    struct arena a;
+    arena_init(&a);
+    struct schema both = plan_join_columns(n, &a);
+    expr_print(n->residual, &both, w);
+    arena_fini(&a);
+}
+
 static void put_join(struct wbuf *w, const struct plan_node *n)
 {
-    static const char *const names[] = {"", "LEFT ", "RIGHT ", "FULL "};
-    wbuf_printf(w, "%sJOIN %s on ", names[n->join],
-                n->kind == PLAN_JOIN_LOOKUP ? "stream with table" : "table with table");
+    static const char *const names[] = {"", "LEFT ", "RIGHT ", "FULL ", "SEMI ", "ANTI "};
+    const char *left = n->inputs[0]->mode == MODE_APPEND ? "stream" : "table";
+    const char *right = n->kind == PLAN_JOIN_TABLE && n->inputs[1]->mode == MODE_APPEND ? "stream" : "table";
+    wbuf_printf(w, "%sJOIN %s with %s", names[n->join], left, right);
     for (unsigned i = 0; i < n->njoin; i++)
-        wbuf_printf(w, "%s%s = %s", i ? " and " : "", n->inputs[0]->out.cols[n->left_cols[i]].name,
+        wbuf_printf(w, "%s%s = %s", i ? " and " : " on ", n->inputs[0]->out.cols[n->left_cols[i]].name,
                     n->inputs[1]->out.cols[n->right_cols[i]].name);
+    if (n->residual) {
+        wbuf_str(w, n->njoin ? STR(" and ") : STR(" on "));
+        put_residual(w, n);
+    }
 }
 
 static void put_source(struct wbuf *w, const struct plan_node *n)

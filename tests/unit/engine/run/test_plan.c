@@ -24,6 +24,7 @@ static struct plan *big(struct arena *a)
     n = pl_pick(&pl, n, 4, cols);
     struct plan_node *u = pl_normalize(&pl, pl_exchange(&pl, pl_source(&pl, "U", id_of(3), true), 1, (unsigned[]){0}));
     n = pl_join(&pl, PLAN_JOIN_TABLE, JOIN_FULL, pl_exchange(&pl, n, 1, (unsigned[]){0}), u, 0, 0);
+    n->residual = pl_at_least(&pl, n, n->inputs[0]->out.n + 1, 5)->predicate;
     return planlib_done(&pl, pl_sink_topic(&pl, n, id_of(9), 0, 3, 1, 60000));
 }
 
@@ -115,6 +116,12 @@ static void test_check(void **state)
     p = big(&a);
     p->sink->inputs[0]->mode = MODE_APPEND;
     refused(p, "cannot join");
+    p = big(&a);
+    p->sink->inputs[0]->join = JOIN_SEMI;
+    refused(p, "its columns");
+    p = big(&a);
+    ((struct expr *)p->sink->inputs[0]->residual->args[0])->column = 77;
+    refused(p, "its columns");
     p = big(&a);
     p->sink->inputs[0]->id = 0;
     refused(p, "numbered twice");

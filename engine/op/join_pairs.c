@@ -1,0 +1,88 @@
+#include "engine/op/join.h"
+
+/* The residual condition of a join: what is left of ON when equalities have become keys. */
+
+int pairs_open(struct pairs *p, struct op *op, struct diag *d)
+{
+    *p = (struct pairs){.op = op};
+    arena_init(&p->names);
+    arena_init(&p->arena);
+    p->schema = plan_join_columns(op->node, &p->names);
+    if (!op->node->residual)
+        return 0;
+    int err = prog_compile(&p->prog, &op->node->residual, 1, &p->schema, d);
+    if (err) {
+        arena_fini(&p->names);
+        return err;
+    }
+    if (op->env->context)
+        prog_set_context(p->prog, op->env->context);
+    return 0;
+}
+
+void pairs_fini(struct pairs *p)
+{
+    prog_free(p->prog);
+    arena_fini(&p->arena);
+    arena_fini(&p->names);
+}
+
+void join_set_side(const struct op *op, struct batch *b, unsigned s, struct str columns, uint32_t row, uint32_t cap)
+{
+    unsigned first = s ? op_input(op, 0)->n : 0, n = op_input(op, s)->n;
+    if (columns.ptr) {
+        int err = row_decode(columns, op_input(op, s), b, first, row, cap);
+        CHECK(err == 0);
+        return;
+    }
+    for (unsigned c = 0; c < n; c++)
+        vec_set_null(&b->cols[first + c], b->arena, row, cap);
+}
+
+bool pairs_full(const struct pairs *p) { return p->b && p->b->n == PAIRS_MAX; }
+
+void pairs_add(struct pairs *p, unsigned s, struct str of_s, struct str of_other, struct candidate c)
+{
+    if (!p->b) {
+        p->b = batch_new(&p->arena, &p->schema, PAIRS_MAX);
+        p->b->n = p->b->nsel = 0;
+        p->of = arena_alloc(&p->arena, sizeof *p->of * PAIRS_MAX);
+    }
+    CHECK(p->b->n < PAIRS_MAX);
+    uint32_t row = p->b->n++;
+    p->b->nsel = p->b->n;
+    p->b->ts[row] = c.ts;
+    p->of[row] = c;
+    join_set_side(p->op, p->b, s, of_s, row, PAIRS_MAX);
+    join_set_side(p->op, p->b, !s, of_other, row, PAIRS_MAX);
+}
+
+static uint32_t judge(struct pairs *p, struct batch *b, uint32_t **sel)
+{
+    struct expr_errors errors = {0};
+    uint32_t n = prog_filter(p->prog, b, sel, &errors);
+    op_errors(p->op, &errors);
+    return n;
+}
+
+uint32_t pairs_judge(struct pairs *p, const uint32_t **selected)
+{
+    uint32_t *sel = NULL, n = p->b ? judge(p, p->b, &sel) : 0;
+    *selected = sel;
+    return n;
+}
+
+void pairs_clear(struct pairs *p)
+{
+    p->b = NULL;
+    arena_reset(&p->arena);
+}
+
+void pairs_emit(struct pairs *p, struct batch *b)
+{
+    struct batch out = *b;
+    uint32_t *sel = NULL;
+    out.nsel = judge(p, &out, &sel);
+    out.sel = sel;
+    op_emit(p->op, &out);
+}
