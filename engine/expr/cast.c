@@ -6,7 +6,8 @@
  *   to VARCHAR       from everything, as value_format writes it (BYTES: refused, FROM_BYTES says in which encoding)
  *   from VARCHAR     to everything but BYTES: numbers as people write them, true/false/yes/no/t/f/y/n, ISO 8601
  *   between numbers  a DOUBLE or DECIMAL to a whole number is cut towards zero; to DECIMAL is rounded half up
- *   BOOLEAN          to and from VARCHAR only
+ *   BOOLEAN, INTERVAL  to and from VARCHAR only
+ *   ARRAY, MAP, STRUCT  to and from JSON in a VARCHAR; to their like, part by part (cast_nested.c)
  *   DATE, TIME, TIMESTAMP  TIMESTAMP to either of its parts, DATE to TIMESTAMP at midnight; BIGINT as ms to TIMESTAMP
  *                    and back, INT as days to DATE, as ms to TIME, and back */
 
@@ -15,10 +16,12 @@ static bool is_number(uint8_t id) { return id == T_INT || id == T_BIGINT || id =
 bool type_can_cast(struct type from, struct type to)
 {
     uint8_t f = from.id, t = to.id;
-    if (f == t || f == T_NULL)
+    if (f == T_NULL || type_eq(from, to) || (f == t && f != T_INTERVAL && !type_is_nested(from)))
         return true;
-    if (f == T_BYTES || t == T_BYTES || t == T_NULL)
+    if (f == T_BYTES || t == T_BYTES || t == T_NULL || f == T_LAMBDA || t == T_LAMBDA)
         return false;
+    if (type_is_nested(from) && type_is_nested(to))
+        return nested_can_cast(from, to);
     if (f == T_VARCHAR || t == T_VARCHAR || (is_number(f) && is_number(t)))
         return true;
     static const uint8_t times[][2] = {{T_DATE, T_TIMESTAMP}, {T_TIMESTAMP, T_DATE}, {T_TIMESTAMP, T_TIME},
@@ -91,7 +94,7 @@ static bool parse_whole(struct str s, int64_t *out)
         s = (struct str){s.ptr + 1, s.len - 1};
     if (str_to_i64(s, out))
         return true;
-    struct value v = {.type = {T_DECIMAL, 38, 18}}; /* "1.5" is cut towards zero, as the number 1.5 would be */
+    struct value v = {.type = {.id = T_DECIMAL, .precision = 38, .scale = 18}}; /* "1.5" is cut towards zero, as the number 1.5 would be */
     return decimal_parse(s, v.type, true, &v.d) && whole_of(&v, out);
 }
 
@@ -112,6 +115,8 @@ static bool from_text(struct str s, struct type to, struct value *out)
         return decimal_parse(s, to, true, &out->d);
     case T_TIMESTAMP:
         return timestamp_parse(s, &out->i);
+    case T_INTERVAL:
+        return interval_parse(s, to, &out->i);
     case T_DATE:
     case T_TIME:
         ok = to.id == T_DATE ? date_parse(s, &small) : time_parse(s, &small);
@@ -154,6 +159,8 @@ bool value_cast(const struct value *v, struct type to, struct value *out, struct
         wbuf_fini(&w);
         return true;
     }
+    if (type_is_nested(to) && !type_eq(v->type, to))
+        return nested_cast(v, to, out, a);
     if (v->type.id == T_VARCHAR && to.id != T_VARCHAR)
         return from_text(v->s, to, out);
     switch (to.id) {

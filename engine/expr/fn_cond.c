@@ -43,6 +43,7 @@ static bool text_equal(const struct batch *b, const struct vec *va, uint32_t ra,
             break;                                                                                                     \
         case T_BIGINT:                                                                                                 \
         case T_TIMESTAMP:                                                                                              \
+        case T_INTERVAL:                                                                                               \
             BINARY_LOOP(c, int64_t, i64, int64_t, i64, uint8_t, b, o[r] = x REL y);                                    \
             break;                                                                                                     \
         case T_DOUBLE:                                                                                                 \
@@ -53,6 +54,9 @@ static bool text_equal(const struct batch *b, const struct vec *va, uint32_t ra,
             break;                                                                                                     \
         case T_VARCHAR:                                                                                                \
         case T_BYTES:                                                                                                  \
+        case T_ARRAY: /* their bytes have the order of their parts */                                                  \
+        case T_MAP:                                                                                                    \
+        case T_STRUCT:                                                                                                 \
             ROWS_VALID (c, r) {                                                                                        \
                 uint32_t ra = r & c->mask[0], rb = r & c->mask[1];                                                     \
                 c->out->b[r] = TEXT;                                                                                   \
@@ -89,6 +93,9 @@ static int order(const struct call *c, unsigned i, unsigned j, uint32_t r)
         return ORDER(a->i128[ra], b->i128[rb]);
     case T_VARCHAR:
     case T_BYTES:
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
         return text_order(c->b, a, ra, b, rb);
     default:
         return ORDER(a->i64[ra], b->i64[rb]);

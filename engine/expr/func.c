@@ -66,10 +66,43 @@ static unsigned number_rank(struct type t)
 static struct type as_decimal(struct type t)
 {
     if (t.id == T_INT)
-        return (struct type){T_DECIMAL, 10, 0};
+        return TYPE_DECIMAL(10, 0);
     if (t.id == T_BIGINT)
-        return (struct type){T_DECIMAL, 19, 0};
+        return TYPE_DECIMAL(19, 0);
     return t;
+}
+
+/* A STRUCT with the fields of both, those of a first. */
+static bool struct_common(struct type a, struct type b, struct type *out)
+{
+    struct type_field *fields = xalloc((a.of->n + b.of->n) * sizeof *fields);
+    unsigned n = a.of->n;
+    bool ok = true;
+    memcpy(fields, a.of->fields, n * sizeof *fields);
+    for (unsigned i = 0; i < b.of->n && ok; i++) {
+        const struct type_field *f = &b.of->fields[i];
+        int at = type_field_find(a, str_of(f->name));
+        if (at < 0)
+            fields[n++] = *f;
+        else
+            ok = type_common(fields[at].type, f->type, &fields[at].type);
+    }
+    ok = ok && type_struct_names(fields, n);
+    if (ok)
+        *out = type_struct(fields, n);
+    xfree(fields);
+    return ok;
+}
+
+static bool nested_common(struct type a, struct type b, struct type *out)
+{
+    struct type element;
+    if (a.id == T_STRUCT)
+        return struct_common(a, b, out);
+    if (!type_common(type_element(a), type_element(b), &element))
+        return false;
+    *out = a.id == T_ARRAY ? type_array(element) : type_map(element);
+    return true;
 }
 
 bool type_common(struct type a, struct type b, struct type *out)
@@ -90,10 +123,12 @@ bool type_common(struct type a, struct type b, struct type *out)
             b = as_decimal(b);
             unsigned scale = MAX(a.scale, b.scale);
             unsigned whole = MAX(a.precision - a.scale, b.precision - b.scale);
-            *out = (struct type){T_DECIMAL, (uint8_t)MIN(whole + scale, 38u), (uint8_t)scale};
+            *out = TYPE_DECIMAL(MIN(whole + scale, 38u), scale);
         }
         return true;
     }
+    if (a.id == b.id && type_is_nested(a))
+        return nested_common(a, b, out);
     if ((a.id == T_DATE && b.id == T_TIMESTAMP) || (a.id == T_TIMESTAMP && b.id == T_DATE)) {
         *out = TYPE(T_TIMESTAMP);
         return true;
@@ -139,7 +174,7 @@ static void read_type(struct reader *rd)
         return;
     rd->kind = PARAM_TYPE;
     if (str_eq(word, STR("DECIMAL"))) {
-        rd->type = (struct type){T_DECIMAL, 38, 0};
+        rd->type = TYPE_DECIMAL(38, 0);
         return;
     }
     CHECK(type_parse(word, &rd->type));
@@ -200,7 +235,7 @@ static unsigned fit(const struct func *f, const struct type *args, unsigned narg
 static struct type decimal_of(int precision, int scale)
 {
     scale = MAX(0, MIN(scale, 38));
-    return (struct type){T_DECIMAL, (uint8_t)MAX(1, MIN(precision, 38)), (uint8_t)scale};
+    return TYPE_DECIMAL(MAX(1, MIN(precision, 38)), scale);
 }
 
 /* ksqlDB's rules, held to 38 digits: sums and products keep their scale (a result that is too large is an error of its

@@ -148,6 +148,8 @@ bool func_by_signature(struct str signature, unsigned *func);
 bool func_fits(unsigned func, const struct type *args, unsigned nargs, struct type result);
 
 /* ---- casts (cast.c) */
+bool nested_can_cast(struct type from, struct type to);
+bool nested_cast(const struct value *v, struct type to, struct value *out, struct arena *a);
 kernel_fn cast_kernel(struct type from, struct type to);
 
 /* ---- decimals (decimal.c): false = does not fit 38 digits. All round half up. */

@@ -44,9 +44,7 @@ void expr_pack(const struct expr *e, struct wbuf *out)
 {
     pack_array(out, 6);
     pack_uint(out, (uint8_t)kind_codes[e->kind]);
-    pack_uint(out, e->type.id);
-    pack_uint(out, e->type.precision);
-    pack_uint(out, e->type.scale);
+    type_pack(e->type, out);
     pack_payload(e, out);
     pack_array(out, e->nargs);
     for (unsigned i = 0; i < e->nargs; i++)
@@ -72,15 +70,6 @@ static bool unpack_kind(uint64_t code, enum expr_kind *out)
     return false;
 }
 
-static bool unpack_type(struct unpack *u, struct type *out)
-{
-    uint64_t id = unpack_uint(u), precision = unpack_uint(u), scale = unpack_uint(u);
-    if (id >= T_COUNT_ || precision > 38 || scale > precision || (id == T_DECIMAL) != (precision > 0))
-        return false;
-    *out = (struct type){(uint8_t)id, (uint8_t)precision, (uint8_t)scale};
-    return true;
-}
-
 static bool unpack_const(struct unpack *u, struct expr *e, struct arena *a)
 {
     struct str key = unpack_str(u);
@@ -89,7 +78,8 @@ static bool unpack_const(struct unpack *u, struct expr *e, struct arena *a)
         e->value = (struct value){.type = e->type, .f = -0.0};
         return true;
     }
-    return key.ptr && key_decode(&key, e->type, &e->value, a) == 0 && key.len == 0;
+    bool ok = key.ptr && key_decode(&key, e->type, &e->value, a) == 0 && key.len == 0;
+    return ok && (e->value.null || !type_is_nested(e->type) || nested_check(e->type, e->value.s));
 }
 
 static const char *unpack_name(struct unpack *u, struct arena *a)
@@ -179,7 +169,7 @@ static const struct expr *unpack(struct unpack *u, struct arena *a, unsigned dep
 {
     struct expr *e = ARENA_NEW(a, struct expr);
     if (depth >= EXPR_DEPTH || unpack_array(u) != 6 || !unpack_kind(unpack_uint(u), &e->kind) ||
-        !unpack_type(u, &e->type) || !unpack_payload(u, e, a))
+        !type_unpack(u, &e->type) || !unpack_payload(u, e, a))
         return malformed(u);
     uint32_t n = unpack_array(u); /* at most the bytes that are left */
     const struct expr **args = ARENA_ARRAY(a, const struct expr *, MAX(n, 1u));

@@ -8,9 +8,11 @@
 #define IO_CODEC_H
 #include "engine/io/io.h"
 
+struct nest;
 struct field {
     struct str name;
     struct type type;
+    struct nest *nest;       /* JSON, of a nested type: what it consists of (json_nested.c) */
     int out;                 /* batch column, -1: nobody wants it */
     uint64_t seen;           /* number of the record that last had it */
     bool exact;              /* and under exactly this name */
@@ -72,6 +74,10 @@ static inline void field_null(struct vec *v, uint32_t row)
 bool field_from_text(const struct field *f, struct vec *v, struct str s, struct target *t);
 /* A number for a TIMESTAMP, DATE or TIME column, or an INT. */
 bool field_from_i64(const struct field *f, struct vec *v, int64_t n, struct target *t);
+
+/* json_nested.c: reads values of a nested type. */
+struct nest *nest_new(const struct field *f);
+void nest_free(struct nest *n);
 
 struct json_shape *json_shape_new(const struct fieldset *fs);
 void json_shape_free(struct json_shape *s);

@@ -127,7 +127,7 @@ void csv_encode(const struct side *s, const struct batch *b, const unsigned *col
             csv_put(out, v.s, s->format.delimiter);
             continue;
         }
-        if (v.type.id == T_DATE || v.type.id == T_TIME || v.type.id == T_TIMESTAMP)
+        if (v.type.id == T_DATE || v.type.id == T_TIME || v.type.id == T_TIMESTAMP || v.type.id == T_INTERVAL)
             v.type = TYPE(T_BIGINT);
         if (v.type.id == T_BYTES)
             base64_encode(v.s, out);

@@ -23,12 +23,21 @@ int fieldset_open(struct fieldset *fs, const struct format *f, bool is_key, unsi
     fs->fields = ARENA_ARRAY(a, struct field, MAX(n, 1u));
     for (unsigned i = 0; i < n; i++)
         fs->fields[i] = (struct field){.name = arena_dup(a, str_of(cols[i].name)), .type = cols[i].type, .out = -1};
-    if (f->kind == FORMAT_JSON)
-        fs->shape = json_shape_new(fs);
+    if (f->kind != FORMAT_JSON)
+        return 0;
+    fs->shape = json_shape_new(fs);
+    for (unsigned i = 0; i < n; i++)
+        if (type_is_nested(cols[i].type))
+            fs->fields[i].nest = nest_new(&fs->fields[i]);
     return 0;
 }
 
-void fieldset_close(struct fieldset *fs) { json_shape_free(fs->shape); }
+void fieldset_close(struct fieldset *fs)
+{
+    for (unsigned i = 0; i < fs->n; i++)
+        nest_free(fs->fields[i].nest);
+    json_shape_free(fs->shape);
+}
 
 static bool does_not_fit(const struct field *f, struct target *t)
 {
@@ -42,6 +51,7 @@ bool field_from_i64(const struct field *f, struct vec *v, int64_t n, struct targ
     switch (f->type.id) {
     case T_BIGINT:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         v->i64[t->row] = n;
         return true;
     case T_INT:
@@ -97,6 +107,7 @@ bool field_from_text(const struct field *f, struct vec *v, struct str s, struct 
         ok = f->type.id == T_TIMESTAMP ? timestamp_parse(s, &v->i64[t->row])
              : f->type.id == T_DATE    ? date_parse(s, &v->i32[t->row])
              : f->type.id == T_TIME    ? time_parse(s, &v->i32[t->row])
+             : f->type.id == T_INTERVAL ? interval_parse(s, f->type, &v->i64[t->row])
                                        : false;
     }
     return ok || does_not_fit(f, t);

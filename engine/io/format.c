@@ -38,12 +38,21 @@ static int check_kafka(const struct column *cols, unsigned n, const char *side, 
         return E_SQL;
     }
     uint8_t id = n ? cols[0].type.id : T_INT;
-    if (id == T_INT || id == T_BIGINT || id == T_DOUBLE || type_is_text(TYPE(id)))
+    if (id == T_INT || id == T_BIGINT || id == T_DOUBLE || id == T_VARCHAR || id == T_BYTES)
         return 0;
     char type[TYPE_TEXT];
     type_format(cols[0].type, type);
     diag_set(d, E_SQL, "format KAFKA cannot hold %s (column %s)", type, cols[0].name);
     diag_hint(d, "it holds INT, BIGINT, DOUBLE, VARCHAR and BYTES; JSON holds all types");
+    return E_SQL;
+}
+
+static int check_flat(const struct column *col, const char *sentence, struct diag *d)
+{
+    char type[TYPE_TEXT];
+    type_format(col->type, type);
+    diag_set(d, E_SQL, "%s (column %s is %s)", sentence, col->name, type);
+    diag_hint(d, "%s", sentence[0] == 'a' ? "use its fields or elements as key columns, or CAST it to VARCHAR" : "use JSON");
     return E_SQL;
 }
 
@@ -58,10 +67,16 @@ int format_check(const struct format *f, const struct column *cols, unsigned n, 
     case FORMAT_KAFKA:
         return check_kafka(cols, n, side, d);
     case FORMAT_DELIMITED:
+        for (unsigned i = 0; i < n; i++)
+            if (type_is_nested(cols[i].type))
+                return check_flat(&cols[i], "format DELIMITED has no room for nested values", d);
         if (f->delimiter == '"' || f->delimiter == '\n' || f->delimiter == '\r')
             return diag_set(d, E_SQL, "a quote or a line end cannot be the delimiter");
         return 0;
     case FORMAT_JSON:
+        for (unsigned i = 0; i < n && is_key; i++)
+            if (type_is_nested(cols[i].type))
+                return check_flat(&cols[i], "a key holds no nested values", d);
         if (!is_key && !f->wrapped && n != 1)
             return diag_set(d, E_SQL, "a JSON value without an object holds one column, and there are %u", n);
         return 0;
@@ -84,11 +99,13 @@ static void pack_columns(const struct column *cols, unsigned n, struct wbuf *out
 {
     pack_array(out, n);
     for (unsigned i = 0; i < n; i++) {
-        char type[TYPE_TEXT];
-        type_format(cols[i].type, type);
+        struct wbuf type;
+        wbuf_init(&type);
+        type_put(cols[i].type, &type);
         pack_array(out, 2);
         pack_str(out, str_of(cols[i].name));
-        pack_str(out, str_of(type));
+        pack_str(out, wbuf_view(&type));
+        wbuf_fini(&type);
     }
 }
 

@@ -207,6 +207,19 @@ const char *json_pass_value(const struct scan *sc, const char *p)
     return digits ? p + digits : pass_value(sc, p, 1);
 }
 
+const char *json_pass_deep(const struct scan *sc, const char *p, int outer) { return pass_value(sc, p, outer); }
+
+const char *json_scan_key(const struct scan *sc, const char *p, struct str *key)
+{
+    struct text text;
+    p = p < sc->end && *p == '"' ? scan_text(p + 1, sc->end, sc->limit, &text) : NULL;
+    if (!p)
+        return NULL;
+    *key = text.escaped ? unescape(sc->shape, text.s) : text.s;
+    p = skip_blanks(p, sc->end);
+    return key->ptr && p < sc->end && *p == ':' ? skip_blanks(p + 1, sc->end) : NULL;
+}
+
 /* ---- values of wanted fields */
 
 static bool malformed(struct target *t, const char *p, const char *start, const char *what)
@@ -261,6 +274,7 @@ static const char *number_value(const struct scan *sc, const struct field *f, st
     case T_DATE:
     case T_TIME:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         p = scan_int(p, sc, &i);
         if (!p) {
             wrong_type(f, t, "a number that does not fit");
@@ -354,6 +368,8 @@ static const char *word_value(const struct scan *sc, const struct field *f, stru
 static const char *nested_value(const struct scan *sc, const struct field *f, struct vec *v, const char *p, int outer,
                                 struct target *t)
 {
+    if (f->nest)
+        return json_nested(sc, f, p, outer, t);
     const char *after = pass_nested(sc, p, outer);
     if (!after) {
         decode_fail(t, "JSON: malformed value at column %.*s", STR_ARG(f->name));

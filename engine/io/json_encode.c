@@ -80,6 +80,37 @@ static void put_double(struct wbuf *out, double f)
     put_quoted(out, (struct str){text, double_format(f, text)}, false);
 }
 
+/* A part of a nested value. */
+static void put_part(struct wbuf *out, const struct value *v)
+{
+    if (v->null) {
+        wbuf_str(out, STR("null"));
+        return;
+    }
+    switch (v->type.id) {
+    case T_DOUBLE:
+        put_double(out, v->f);
+        break;
+    case T_DATE:
+    case T_TIME:
+    case T_TIMESTAMP:
+    case T_INTERVAL:
+        out->len += i64_format(v->i, (char *)wbuf_room(out, I64_TEXT));
+        break;
+    default:
+        json_put_value(out, v);
+    }
+}
+
+static void put_nested(struct wbuf *out, struct type t, struct str bytes)
+{
+    struct value v = {.type = t, .s = bytes};
+    struct arena a;
+    arena_init(&a);
+    json_put_nested(out, &v, &a, put_part);
+    arena_fini(&a);
+}
+
 static void put_value(struct wbuf *out, const struct batch *b, const struct vec *v, uint32_t row)
 {
     if (!vec_valid(v, row)) {
@@ -97,6 +128,7 @@ static void put_value(struct wbuf *out, const struct batch *b, const struct vec 
         break;
     case T_BIGINT:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         out->len += i64_format(v->i64[row], (char *)wbuf_room(out, I64_TEXT));
         break;
     case T_DOUBLE:
@@ -107,6 +139,11 @@ static void put_value(struct wbuf *out, const struct batch *b, const struct vec 
         break;
     case T_VARCHAR:
         json_put_str(out, batch_str(b, v, row));
+        break;
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
+        put_nested(out, v->type, batch_str(b, v, row));
         break;
     default:
         put_quoted(out, batch_str(b, v, row), true);

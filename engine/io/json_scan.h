@@ -140,6 +140,12 @@ static inline unsigned scan_few_digits(const char *p, const struct scan *sc, uin
 const char *json_field_value(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t);
 /* Over a value that nobody wants; NULL: it is malformed. */
 const char *json_pass_value(const struct scan *sc, const char *p);
+const char *json_pass_deep(const struct scan *sc, const char *p, int outer); /* so many levels deep */
+/* The key at p, without escapes until the next of them is read; gives the place of its value, or NULL. */
+const char *json_scan_key(const struct scan *sc, const char *p, struct str *key);
+
+/* json_nested.c. The object or array at p, `outer` levels deep, into the column of f; NULL with t->error. */
+const char *json_nested(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t);
 
 /* json_steps.c. Reads an object as far as it is as foreseen. NULL: to its end, and t->verbatim tells whether the encoder
  * would write it so. Else *taken values were, and what is given lies behind the last of them (the record's first byte if

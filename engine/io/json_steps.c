@@ -65,6 +65,7 @@ static bool is_own_value(struct type type, const char *p, const char *after)
     case T_DATE:
     case T_TIME:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         return is_own_number(p, after);
     default:
         return false;
@@ -153,6 +154,7 @@ static enum step_kind kind_of(const struct fieldset *fs, int field)
     switch (fs->fields[field].type.id) {
     case T_BIGINT:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         return STEP_LONG;
     case T_INT:
     case T_DATE:

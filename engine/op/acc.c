@@ -37,6 +37,9 @@ static enum acc_class class_of(struct type t)
         return ACC_DOUBLE;
     case T_VARCHAR:
     case T_BYTES:
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
         return ACC_TEXT;
     default:
         return ACC_WHOLE;

@@ -24,6 +24,9 @@ static void choose_key(struct aggregate *a, const struct op *op)
     switch (node->out.cols[0].type.id) {
     case T_VARCHAR:
     case T_BYTES:
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
         a->how = KEY_TEXT;
         break;
     case T_DOUBLE:

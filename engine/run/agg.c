@@ -17,10 +17,10 @@ bool agg_result(enum agg_kind k, struct type arg, struct type *out)
     case AGG_MIN:
     case AGG_MAX:
         *out = arg;
-        return arg.id != T_NULL && arg.id != T_BOOLEAN;
+        return arg.id != T_NULL && arg.id != T_BOOLEAN && arg.id != T_MAP && arg.id != T_STRUCT;
     case AGG_SUM:
         *out = arg.id == T_INT || arg.id == T_BIGINT ? TYPE(T_BIGINT)
-               : arg.id == T_DECIMAL                 ? (struct type){T_DECIMAL, 38, arg.scale}
+               : arg.id == T_DECIMAL                 ? TYPE_DECIMAL(38, arg.scale)
                                                      : TYPE(T_DOUBLE);
         break;
     case AGG_AVG:
@@ -41,7 +41,7 @@ static unsigned sum_partial(struct type in, struct type out[4])
     if (in.id == T_DOUBLE)
         out[n++] = TYPE(T_BYTES);
     else
-        out[n++] = (struct type){T_DECIMAL, 38, in.id == T_DECIMAL ? in.scale : 0};
+        out[n++] = TYPE_DECIMAL(38, in.id == T_DECIMAL ? in.scale : 0);
     if (in.id == T_DECIMAL)
         out[n++] = TYPE(T_BIGINT);
     out[n++] = TYPE(T_BIGINT);

@@ -45,9 +45,7 @@ static void put_columns(struct wbuf *w, const struct column *cols, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         pack_array(w, 4);
         pack_str(w, str_of(cols[i].name));
-        pack_uint(w, cols[i].type.id);
-        pack_uint(w, cols[i].type.precision);
-        pack_uint(w, cols[i].type.scale);
+        type_pack(cols[i].type, w);
     }
 }
 
@@ -61,9 +59,7 @@ static void put_uints(struct wbuf *w, const unsigned *v, unsigned n)
 static void put_type(struct wbuf *w, struct type t)
 {
     pack_array(w, 3);
-    pack_uint(w, t.id);
-    pack_uint(w, t.precision);
-    pack_uint(w, t.scale);
+    type_pack(t, w);
 }
 
 static void put_topic(struct wbuf *w, const struct plan_node *n)
@@ -338,10 +334,9 @@ static void get_scan(struct reading *rd, struct plan_node *n)
 
 static struct type get_type_fields(struct reading *rd)
 {
-    struct type t;
-    t.id = (uint8_t)get_uint(rd, T_COUNT_ - 1);
-    t.precision = (uint8_t)get_uint(rd, 38);
-    t.scale = (uint8_t)get_uint(rd, 38);
+    struct type t = TYPE(T_NULL);
+    if (!type_unpack(&rd->u, &t) && !rd->u.r.err)
+        rd->u.r.err = E_SYNTAX;
     return t;
 }
 

@@ -34,7 +34,7 @@ void json_put_str(struct wbuf *out, struct str s)
     wbuf_u8(out, '"');
 }
 
-void json_put_value(struct wbuf *out, const struct value *v)
+static void put_scalar(struct wbuf *out, const struct value *v)
 {
     bool number = v->type.id == T_INT || v->type.id == T_BIGINT || v->type.id == T_DECIMAL ||
                   (v->type.id == T_DOUBLE && v->f - v->f == 0);
@@ -50,6 +50,45 @@ void json_put_value(struct wbuf *out, const struct value *v)
             value_format(v, out);
         wbuf_u8(out, '"');
     }
+}
+
+void json_put_nested(struct wbuf *out, const struct value *v, struct arena *a,
+                     void (*scalar_cb)(struct wbuf *out, const struct value *v))
+{
+    if (v->null || !type_is_nested(v->type)) {
+        scalar_cb(out, v);
+        return;
+    }
+    struct nested n = nested_of(v->type, v->s);
+    struct value part;
+    bool array = v->type.id == T_ARRAY;
+    wbuf_u8(out, array ? '[' : '{');
+    for (unsigned i = 0; nested_next(&n, &part, a); i++) {
+        if (i)
+            wbuf_u8(out, ',');
+        if (v->type.id == T_STRUCT)
+            json_put_str(out, str_of(v->type.of->fields[i].name));
+        if (v->type.id == T_MAP) {
+            json_put_str(out, part.s);
+            part.null = !nested_next(&n, &part, a) || part.null;
+        }
+        if (!array)
+            wbuf_u8(out, ':');
+        json_put_nested(out, &part, a, scalar_cb);
+    }
+    wbuf_u8(out, array ? ']' : '}');
+}
+
+void json_put_value(struct wbuf *out, const struct value *v)
+{
+    if (v->null || !type_is_nested(v->type)) {
+        put_scalar(out, v);
+        return;
+    }
+    struct arena a;
+    arena_init(&a);
+    json_put_nested(out, v, &a, put_scalar);
+    arena_fini(&a);
 }
 
 /* ---- strings */

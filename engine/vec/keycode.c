@@ -7,11 +7,12 @@
  *   NULL            01
  *   BOOLEAN         02, 00 or 01
  *   INT DATE TIME   02, 4 bytes big-endian, sign bit flipped
- *   BIGINT TIMESTAMP  02, 8 bytes, the same
+ *   BIGINT TIMESTAMP INTERVAL  02, 8 bytes, the same
  *   DECIMAL         02, 16 bytes, the same, of the unscaled value
  *   DOUBLE          02, 8 bytes big-endian: negative ones inverted, others with the sign bit set; -0.0 as 0.0, any NaN as
  *                   the one quiet NaN, above infinity
  *   VARCHAR BYTES   02, the bytes with 00 as 00 ff, then 00 01
+ *   ARRAY MAP STRUCT  as BYTES, of the value's own bytes: the keys of its parts one after the other (nested.c)
  *
  * No encoding is a prefix of another of its type, so columns follow one another without separators. */
 
@@ -97,6 +98,7 @@ void key_encode(const struct batch *b, const unsigned *cols, unsigned ncols, uin
             break;
         case T_BIGINT:
         case T_TIMESTAMP:
+        case T_INTERVAL:
             put_8((uint64_t)v->i64[row] ^ SIGN64, out);
             break;
         case T_DOUBLE:
@@ -107,6 +109,9 @@ void key_encode(const struct batch *b, const unsigned *cols, unsigned ncols, uin
             break;
         case T_VARCHAR:
         case T_BYTES:
+        case T_ARRAY:
+        case T_MAP:
+        case T_STRUCT:
             wbuf_u8(out, KEY_VALUE);
             put_text(batch_str(b, v, row), out);
             break;
@@ -135,6 +140,7 @@ void key_encode_value(const struct value *v, struct wbuf *out)
         break;
     case T_BIGINT:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         put_8((uint64_t)v->i ^ SIGN64, out);
         break;
     case T_DOUBLE:
@@ -145,6 +151,9 @@ void key_encode_value(const struct value *v, struct wbuf *out)
         break;
     case T_VARCHAR:
     case T_BYTES:
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
         wbuf_u8(out, KEY_VALUE);
         put_text(v->s, out);
         break;
@@ -155,26 +164,38 @@ void key_encode_value(const struct value *v, struct wbuf *out)
 
 /* ---- back */
 
-static bool get_text(struct rbuf *r, struct value *out, struct arena *a)
+/* Passes over a text and its end; *zeros of its bytes stand for 00. Gives the bytes as they lie, or null. */
+static struct str scan_text(struct rbuf *r, size_t *zeros)
 {
     const char *start = (const char *)r->ptr;
-    size_t zeros = 0;
+    *zeros = 0;
     for (;;) {
         const uint8_t *zero = rbuf_left(r) ? memchr(r->ptr, 0, rbuf_left(r)) : NULL;
         if (!zero || r->end - zero < 2 || (zero[1] != 0xff && zero[1] != 0x01))
-            return false;
+            return STR_NULL;
         r->ptr = zero + 2;
         if (zero[1] == 0x01)
-            break;
-        zeros++;
+            return (struct str){start, (size_t)((const char *)zero - start)};
+        ++*zeros;
     }
-    size_t raw = (size_t)((const char *)r->ptr - start) - 2;
-    char *text = arena_alloc(a, raw - zeros + 1), *at = text;
-    for (size_t i = 0; i < raw; i++) {
-        *at++ = start[i];
-        i += start[i] == 0; /* its ff */
+}
+
+/* borrow: a text without zeros may stay where it is. */
+static bool get_text(struct rbuf *r, struct value *out, struct arena *a, bool borrow)
+{
+    size_t zeros;
+    struct str raw = scan_text(r, &zeros);
+    if (!raw.ptr)
+        return false;
+    out->s = raw;
+    if (borrow && !zeros)
+        return true;
+    char *text = arena_alloc(a, raw.len - zeros + 1), *at = text;
+    for (size_t i = 0; i < raw.len; i++) {
+        *at++ = raw.ptr[i];
+        i += raw.ptr[i] == 0; /* its ff */
     }
-    out->s = (struct str){text, raw - zeros};
+    out->s = (struct str){text, raw.len - zeros};
     return true;
 }
 
@@ -193,6 +214,7 @@ static bool get_fixed(struct rbuf *r, struct value *out)
         return true;
     case T_BIGINT:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         out->i = (int64_t)(rbuf_be64(r) ^ SIGN64);
         return true;
     case T_DOUBLE:
@@ -208,15 +230,33 @@ static bool get_fixed(struct rbuf *r, struct value *out)
     }
 }
 
+static bool get(struct rbuf *r, struct type t, struct value *out, struct arena *a, bool borrow)
+{
+    *out = (struct value){.type = t};
+    uint8_t tag = rbuf_u8(r);
+    out->null = tag == KEY_NULL;
+    bool ok = out->null || (tag == KEY_VALUE && (type_is_text(t) ? get_text(r, out, a, borrow) : get_fixed(r, out)));
+    return ok && !r->err;
+}
+
 int key_decode(struct str *bytes, struct type t, struct value *out, struct arena *a)
 {
     struct rbuf r = rbuf_of(bytes->ptr, bytes->len);
-    *out = (struct value){.type = t};
-    uint8_t tag = rbuf_u8(&r);
-    out->null = tag == KEY_NULL;
-    bool ok = out->null || (tag == KEY_VALUE && (type_is_text(t) ? get_text(&r, out, a) : get_fixed(&r, out)));
-    if (!ok || r.err)
+    if (!get(&r, t, out, a, false))
         return E_CORRUPT;
     *bytes = (struct str){(const char *)r.ptr, rbuf_left(&r)};
     return 0;
+}
+
+bool key_view(struct rbuf *r, struct type t, struct value *out, struct arena *a) { return get(r, t, out, a, true); }
+
+bool key_skip(struct rbuf *r, struct type t)
+{
+    uint8_t tag = rbuf_u8(r);
+    size_t zeros;
+    if (tag != KEY_VALUE)
+        return tag == KEY_NULL && !r->err;
+    if (type_is_text(t))
+        return scan_text(r, &zeros).ptr != NULL;
+    return rbuf_take(r, type_width(t)) != NULL; /* of a scalar a key has as many bytes as a column */
 }

@@ -3,7 +3,8 @@
 #include "log/base/pack.h"
 
 /* Rows as msgpack arrays, one element a column: nil, bool, int, float 64, str, bin; a DECIMAL is its unscaled value, as
- * an int if that fits 64 bits, else as 16 big-endian bytes (bin). Kept for ever: changelogs hold them. */
+ * an int if that fits 64 bits, else as 16 big-endian bytes (bin); a nested value its bytes (bin). Kept for ever: changelogs
+ * hold them. */
 
 static void pack_i128(i128 v, struct wbuf *out)
 {
@@ -37,6 +38,7 @@ void row_encode(const struct batch *b, const unsigned *cols, unsigned ncols, uin
             break;
         case T_BIGINT:
         case T_TIMESTAMP:
+        case T_INTERVAL:
             pack_int(out, v->i64[row]);
             break;
         case T_DOUBLE:
@@ -49,6 +51,9 @@ void row_encode(const struct batch *b, const unsigned *cols, unsigned ncols, uin
             pack_str(out, batch_str(b, v, row));
             break;
         case T_BYTES:
+        case T_ARRAY:
+        case T_MAP:
+        case T_STRUCT:
             pack_bin(out, batch_str(b, v, row));
             break;
         default:
@@ -93,6 +98,7 @@ static bool unpack_column(struct unpack *u, struct batch *b, struct vec *v, uint
         return unpack_i32(u, &v->i32[row]);
     case T_BIGINT:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         v->i64[row] = unpack_int(u);
         return true;
     case T_DOUBLE:
@@ -101,7 +107,10 @@ static bool unpack_column(struct unpack *u, struct batch *b, struct vec *v, uint
     case T_DECIMAL:
         return unpack_i128(u, &v->i128[row]);
     case T_VARCHAR:
-    case T_BYTES: {
+    case T_BYTES:
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT: {
         struct str s = unpack_str(u);
         if (u->r.err)
             return false;

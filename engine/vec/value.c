@@ -20,6 +20,7 @@ struct value batch_value(const struct batch *b, unsigned col, uint32_t row)
         break;
     case T_BIGINT:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         out.i = v->i64[row];
         break;
     case T_DOUBLE:
@@ -30,6 +31,9 @@ struct value batch_value(const struct batch *b, unsigned col, uint32_t row)
         break;
     case T_VARCHAR:
     case T_BYTES:
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
         out.s = batch_str(b, v, row);
         break;
     default:
@@ -58,6 +62,7 @@ void batch_set_value(struct batch *b, unsigned col, uint32_t row, const struct v
         break;
     case T_BIGINT:
     case T_TIMESTAMP:
+    case T_INTERVAL:
         to->i64[row] = v->i;
         break;
     case T_DOUBLE:
@@ -68,6 +73,9 @@ void batch_set_value(struct batch *b, unsigned col, uint32_t row, const struct v
         break;
     case T_VARCHAR:
     case T_BYTES:
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
         batch_set_str(b, to, row, v->s);
         break;
     default:
@@ -113,6 +121,9 @@ int value_cmp(const struct value *a, const struct value *b)
         return decimal_cmp(a, b);
     case T_VARCHAR:
     case T_BYTES:
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
         return str_cmp(a->s, b->s);
     default:
         return THREE_WAY(a->i, b->i);
@@ -156,6 +167,14 @@ void value_format(const struct value *v, struct wbuf *out)
         break;
     case T_TIMESTAMP:
         out->len += timestamp_format(v->i, room);
+        break;
+    case T_INTERVAL:
+        out->len += interval_format(v->type, v->i, room);
+        break;
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
+        json_put_value(out, v);
         break;
     default:
         CHECK(false);

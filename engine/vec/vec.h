@@ -10,6 +10,7 @@
 #include "log/base/buf.h"
 #include "log/base/limits.h"
 struct diag;
+struct unpack;
 
 enum type_id {
     T_NULL, /* the type of a bare NULL; never of a column */
@@ -23,22 +24,58 @@ enum type_id {
     T_DATE,      /* int32 days since 1970 */
     T_TIME,      /* int32 ms of the day */
     T_TIMESTAMP, /* int64 ms since 1970, UTC */
+    T_INTERVAL,  /* int64; precision 0: DAY TO SECOND, in ms; 1: YEAR TO MONTH, in months */
+    T_ARRAY,     /* nested values are bytes: "Nested values" below */
+    T_MAP,
+    T_STRUCT,
+    T_LAMBDA,    /* the type of x => x + 1, an argument of TRANSFORM and its like; never of a column */
     T_COUNT_
 };
+struct type_shape;
 struct type {
     uint8_t id, precision, scale;
+    const struct type_shape *of; /* what a nested type consists of; equal ones are one object, which is never freed */
 };
-#define TYPE(id) ((struct type){(id), 0, 0})
+struct type_field {
+    const char *name; /* of a STRUCT's field; else empty */
+    struct type type;
+};
+/* ARRAY: the element. MAP: key (VARCHAR) and value. STRUCT: its fields. LAMBDA: its parameters, then the result. */
+struct type_shape {
+    unsigned n;
+    struct type_field fields[];
+};
+#define TYPE(i) ((struct type){.id = (i)})
+#define TYPE_DECIMAL(p, s) ((struct type){.id = T_DECIMAL, .precision = (uint8_t)(p), .scale = (uint8_t)(s)})
+#define INTERVAL_MS ((struct type){.id = T_INTERVAL})
+#define INTERVAL_MONTHS ((struct type){.id = T_INTERVAL, .precision = 1})
+#define TYPE_DEPTH 16 /* of nesting; and that many levels a walk over a type or a value may recurse */
 static inline bool type_eq(struct type a, struct type b)
 {
-    return a.id == b.id && a.precision == b.precision && a.scale == b.scale;
+    return a.id == b.id && a.precision == b.precision && a.scale == b.scale && a.of == b.of;
 }
-size_t type_width(struct type t); /* bytes of one value in a column */
-static inline bool type_is_text(struct type t) { return t.id == T_VARCHAR || t.id == T_BYTES; }
-/* "DECIMAL(10,2)"; at most TYPE_TEXT bytes. Parsing takes ksqlDB's names and aliases, any case. */
-#define TYPE_TEXT 24
-void type_format(struct type t, char out[TYPE_TEXT]);
+static inline bool type_is_nested(struct type t) { return t.id == T_ARRAY || t.id == T_MAP || t.id == T_STRUCT; }
+struct type type_array(struct type element); /* any thread; names are copied */
+struct type type_map(struct type value);
+struct type type_struct(const struct type_field *fields, unsigned n);
+bool type_struct_names(const struct type_field *fields, unsigned n); /* do they differ? They must in a STRUCT */
+struct type type_lambda(const struct type *params, unsigned n, struct type result);
+static inline struct type type_element(struct type t) { return t.of->fields[t.of->n - 1].type; } /* of ARRAY and MAP */
+/* The field of this name, an exact match before one without regard to case; -1: there is none. */
+int type_field_find(struct type t, struct str name);
+unsigned type_depth(struct type t); /* 0: not nested */
+size_t type_width(struct type t);   /* bytes of one value in a column */
+/* Is a value of it an sview? */
+static inline bool type_is_text(struct type t) { return t.id == T_VARCHAR || t.id == T_BYTES || type_is_nested(t); }
+/* "DECIMAL(10,2)", "STRUCT<A INT, B ARRAY<DATE>>". Parsing takes ksqlDB's names and aliases, any case. */
+void type_put(struct type t, struct wbuf *out);
 bool type_parse(struct str text, struct type *out);
+const char *type_text(struct type t, struct arena *a);
+/* Three msgpack values, as plans keep types; reading refuses what no column can have. */
+void type_pack(struct type t, struct wbuf *out);
+bool type_unpack(struct unpack *u, struct type *out);
+#define TYPE_TEXT 64
+void type_format(struct type t, char out[TYPE_TEXT]); /* for sentences: a long one ends in "..." */
 
 struct column {
     const char *name;
@@ -69,10 +106,10 @@ struct vec {
         void *data;
         uint8_t *b;      /* BOOLEAN, a byte a row */
         int32_t *i32;    /* INT DATE TIME */
-        int64_t *i64;    /* BIGINT TIMESTAMP */
+        int64_t *i64;    /* BIGINT TIMESTAMP INTERVAL */
         double *f64;
         i128 *i128;      /* DECIMAL */
-        struct sview *s; /* VARCHAR BYTES */
+        struct sview *s; /* VARCHAR BYTES, nested */
     };
 };
 static inline bool vec_valid(const struct vec *v, uint32_t row)
@@ -160,10 +197,10 @@ struct value {
     bool null;
     union {
         bool b;
-        int64_t i; /* BOOLEAN INT BIGINT DATE TIME TIMESTAMP */
+        int64_t i; /* BOOLEAN INT BIGINT DATE TIME TIMESTAMP INTERVAL */
         double f;
         i128 d;
-        struct str s;
+        struct str s; /* VARCHAR BYTES, nested */
     };
 };
 struct value batch_value(const struct batch *b, unsigned col, uint32_t row); /* strings borrowed from b */
@@ -171,7 +208,7 @@ void batch_set_value(struct batch *b, unsigned col, uint32_t row, const struct v
 /* Same type (decimals: any scale); NULL last; NaN equals itself and is above all numbers; -0.0 = 0.0. */
 int value_cmp(const struct value *a, const struct value *b);
 static inline struct value value_null(struct type t) { return (struct value){.type = t, .null = true}; }
-/* As text for people and CSV: DOUBLE shortest form that reads back, TIMESTAMP ISO 8601 with ms, BYTES hex. */
+/* As text for people and CSV: DOUBLE shortest form that reads back, TIMESTAMP ISO 8601 with ms, BYTES hex, nested as JSON. */
 void value_format(const struct value *v, struct wbuf *out);
 void i128_format(i128 v, unsigned scale, struct wbuf *out);
 
@@ -180,10 +217,39 @@ void i128_format(i128 v, unsigned scale, struct wbuf *out);
 void key_encode(const struct batch *b, const unsigned *cols, unsigned ncols, uint32_t row, struct wbuf *out);
 void key_encode_value(const struct value *v, struct wbuf *out);
 int key_decode(struct str *bytes, struct type t, struct value *out, struct arena *a); /* advances bytes */
+/* As key_decode, and texts are borrowed from the bytes where they lie there as they are. False: damaged. */
+bool key_view(struct rbuf *r, struct type t, struct value *out, struct arena *a);
+bool key_skip(struct rbuf *r, struct type t);
 void row_encode(const struct batch *b, const unsigned *cols, unsigned ncols, uint32_t row, struct wbuf *out);
 int row_decode(struct str bytes, const struct schema *sc, struct batch *out, unsigned first_col, uint32_t row, uint32_t cap);
 uint64_t key_hash(struct str encoded_key); /* stable for ever; & 127 is the key group */
 #define KEY_GROUPS 128
+
+/* ---- Nested values. The bytes of an ARRAY, MAP or STRUCT are the key bytes of its parts one after the other; a MAP's are key,
+ * value, key, value by ascending key, each key once. So equal values have equal bytes, and bytes are compared. */
+struct nested { /* a walk */
+    struct rbuf r;
+    struct type type;
+    unsigned at; /* parts that were passed */
+};
+static inline struct nested nested_of(struct type t, struct str bytes)
+{
+    return (struct nested){.r = rbuf_of(bytes.ptr, bytes.len), .type = t};
+}
+/* The next part; false: there is none, or the bytes are damaged. Texts are borrowed from the bytes where they can be, else
+ * they lie in a. Of a MAP a key comes first, then its value. */
+bool nested_next(struct nested *n, struct value *out, struct arena *a);
+bool nested_skip(struct nested *n);
+/* The key bytes of the next part as they lie. */
+bool nested_raw(struct nested *n, struct str *out);
+unsigned nested_count(struct type t, struct str bytes); /* elements, entries or fields */
+bool nested_check(struct type t, struct str bytes);     /* well-formed, to the end and all the way down */
+/* Builds a MAP's bytes: entries in any order; of equal keys the last counts. */
+struct map_entry {
+    struct str key, value; /* key as it is, value as key bytes */
+    unsigned order;        /* nested_put_map's own */
+};
+void nested_put_map(struct map_entry *entries, unsigned n, struct wbuf *out); /* sorts entries */
 
 /* ---- Numbers as text. */
 #define I64_TEXT 20
@@ -239,6 +305,12 @@ bool time_parse(struct str s, int32_t *ms);
 size_t timestamp_format(int64_t ms, char *out); /* 2001-01-01T00:01:00.000; at most TIMESTAMP_TEXT bytes */
 size_t date_format(int32_t days, char *out);
 size_t time_format(int32_t ms, char *out);
+/* As standard SQL writes them: DAY TO SECOND '-3 04:05:06.789', YEAR TO MONTH '1-2'. */
+size_t interval_format(struct type t, int64_t v, char *out);
+/* The same, parts at the end may be missing ('3', '3 04:05'), or as people say it: '1 day 2 hours'. */
+bool interval_parse(struct str s, struct type t, int64_t *out);
+/* "DAYS", "month": which kind of interval, and how much of its unit. */
+bool interval_unit(struct str name, struct type *t, int64_t *unit);
 
 /* Time zones: "UTC", "+02:00", "Europe/Paris" (from the system's zone files, read once by zone_open). */
 struct zone;
@@ -258,8 +330,11 @@ void time_pattern_format(const struct time_pattern *p, int64_t ms, const struct 
 
 /* ---- JSON for everybody: a writer and a pull reader (sessions, shell, configuration of jobs, SQL functions). */
 void json_put_str(struct wbuf *out, struct str s); /* quoted and escaped */
-/* null, true, a number, text in quotes; BYTES in Base64, times as ISO 8601, NaN and infinities as text. */
+/* null, true, a number, text in quotes; BYTES in Base64, times as ISO 8601, NaN and infinities as text; nested all the way. */
 void json_put_value(struct wbuf *out, const struct value *v);
+/* The same, whose scalars somebody else writes; a holds texts meanwhile. */
+void json_put_nested(struct wbuf *out, const struct value *v, struct arena *a,
+                     void (*scalar_cb)(struct wbuf *out, const struct value *v));
 /* Text between quotes into out, which has room for as much: gives its length, or SIZE_MAX for a wrong escape, a control
  * character or a lone surrogate. UTF-8 is not looked at. */
 size_t json_unescape(struct str raw, char *out);

@@ -7,9 +7,11 @@
 
 static void put_type(struct wbuf *w, struct type t)
 {
-    char text[TYPE_TEXT];
-    type_format(t, text);
-    pack_str(w, str_of(text));
+    struct wbuf text;
+    wbuf_init(&text);
+    type_put(t, &text);
+    pack_str(w, wbuf_view(&text));
+    wbuf_fini(&text);
 }
 
 static struct type get_type(struct unpack *u)

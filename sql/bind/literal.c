@@ -128,7 +128,7 @@ static int number_literal(const struct binding *b, const struct ast_expr *e, str
     if (whole + scale > 38)
         return bind_error(b, e->place, "22003",
                           "a number has at most 38 digits; write it with an exponent for a DOUBLE");
-    v->type = (struct type){T_DECIMAL, (uint8_t)MAX(whole + scale, (size_t)1), (uint8_t)scale};
+    v->type = TYPE_DECIMAL(MAX(whole + scale, (size_t)1), scale);
     return decimal_parse(digits, v->type, false, &v->d) ? 0 : bad_literal(b, e, "a number");
 }
 

@@ -41,11 +41,10 @@ static int refuse(struct stmt *st, const struct relation *old, const char *fmt, 
 static const char *columns_text(struct stmt *st, const struct column *cols, unsigned n)
 {
     struct wbuf w;
-    char type[TYPE_TEXT];
     wbuf_init(&w);
     for (unsigned i = 0; i < n; i++) {
-        type_format(cols[i].type, type);
-        wbuf_printf(&w, "%s%s %s", i ? ", " : "", cols[i].name, type);
+        wbuf_printf(&w, "%s%s ", i ? ", " : "", cols[i].name);
+        type_put(cols[i].type, &w);
     }
     const char *text = n ? arena_dup(st->arena, wbuf_view(&w)).ptr : "none";
     wbuf_fini(&w);

@@ -140,15 +140,14 @@ static void show_jobs(struct stmt *st)
 static const char *signature(struct stmt *st, const struct function *f)
 {
     struct wbuf w;
-    char type[TYPE_TEXT];
     wbuf_init(&w);
     wbuf_printf(&w, "%s(", f->name);
     for (unsigned i = 0; i < f->nargs; i++) {
-        type_format(f->args[i], type);
-        wbuf_printf(&w, "%s%s", i ? ", " : "", type);
+        wbuf_str(&w, i ? STR(", ") : STR(""));
+        type_put(f->args[i], &w);
     }
-    type_format(f->result, type);
-    wbuf_printf(&w, ") -> %s", type);
+    wbuf_str(&w, STR(") -> "));
+    type_put(f->result, &w);
     const char *text = arena_dup(st->arena, wbuf_view(&w)).ptr;
     wbuf_fini(&w);
     return text;
@@ -264,8 +263,7 @@ static void describe_columns(struct stmt *st, const struct relation *rel)
     static const char *const columns[] = {"column", "type", "key"};
     rows_columns(st, columns, ARRAY_LEN(columns));
     for (unsigned i = 0; i < rel->ncols; i++) {
-        char type[TYPE_TEXT];
-        type_format(rel->cols[i].type, type);
+        const char *type = type_text(rel->cols[i].type, st->arena);
         const char *cells[] = {rel->cols[i].name, type, !rel->cols[i].key ? NULL : rel->table ? "PRIMARY KEY" : "KEY"};
         rows_add(st, cells, no_job);
     }
@@ -289,8 +287,7 @@ static void describe_extended(struct stmt *st, const struct relation *rel)
     add_line(st, "name", rel->name);
     add_line(st, "kind", rel->windowed ? "windowed table" : rel->table ? "table" : "stream");
     for (unsigned i = 0; i < rel->ncols; i++) {
-        char type[TYPE_TEXT];
-        type_format(rel->cols[i].type, type);
+        const char *type = type_text(rel->cols[i].type, st->arena);
         add_line(st, i ? "" : "columns",
                  arena_printf(st->arena, "%s %s%s", rel->cols[i].name, type,
                               !rel->cols[i].key ? ""
@@ -319,8 +316,7 @@ static void describe_sys(struct stmt *st, const struct sys_table *t)
     static const char *const columns[] = {"column", "type", "description"};
     rows_columns(st, columns, ARRAY_LEN(columns));
     for (unsigned i = 0; i < t->ncols; i++) {
-        char type[TYPE_TEXT];
-        type_format(t->cols[i].type, type);
+        const char *type = type_text(t->cols[i].type, st->arena);
         const char *cells[] = {t->cols[i].name, type, t->cols[i].doc};
         rows_add(st, cells, no_job);
     }

@@ -63,11 +63,15 @@ size_t tell_columns(struct session *s, const char *query, bool updates, bool lat
     begin(s, "columns");
     wbuf_str(&s->out, STR(",\"columns\":["));
     for (unsigned i = 0; i < sc->n; i++) {
-        char type[TYPE_TEXT + 1] = "";
-        type_format(sc->cols[i].type, type);
         wbuf_str(&s->out, i ? STR(",{\"name\":") : STR("{\"name\":"));
         json_put_str(&s->out, str_of(sc->cols[i].name));
-        wbuf_printf(&s->out, ",\"type\":\"%s\",\"key\":%s}", type, keys && keys[i] ? "true" : "false");
+        wbuf_str(&s->out, STR(",\"type\":"));
+        struct wbuf type;
+        wbuf_init(&type);
+        type_put(sc->cols[i].type, &type);
+        json_put_str(&s->out, wbuf_view(&type));
+        wbuf_fini(&type);
+        wbuf_printf(&s->out, ",\"key\":%s}", keys && keys[i] ? "true" : "false");
     }
     wbuf_printf(&s->out, "],\"query\":\"%s\",\"updates\":%s,\"from\":\"%s\"", query, updates ? "true" : "false",
                 latest ? "latest" : "earliest");

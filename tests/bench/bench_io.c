@@ -35,8 +35,8 @@ static void make_records(struct wbuf *out)
 }
 
 static struct column columns[] = {
-    {"id", {T_INT, 0, 0}},       {"amount", {T_INT, 0, 0}},   {"price", {T_DOUBLE, 0, 0}},
-    {"name", {T_VARCHAR, 0, 0}}, {"note", {T_VARCHAR, 0, 0}},
+    {"id", {.id = T_INT}},       {"amount", {.id = T_INT}},   {"price", {.id = T_DOUBLE}},
+    {"name", {.id = T_VARCHAR}}, {"note", {.id = T_VARCHAR}},
 };
 static const struct row_format format = {
     .key = {.kind = FORMAT_NONE}, .value = {.kind = FORMAT_JSON, .wrapped = true}, .nvalue = 5, .value_cols = columns, .ts_column = -1};
@@ -127,9 +127,9 @@ static void filter_cb(void *arg, struct batch *b)
 
 static struct prog *filter_of(unsigned column, int64_t limit)
 {
-    static struct expr col = {.kind = EX_COLUMN, .type = {T_INT, 0, 0}}, k = {.kind = EX_CONST, .type = {T_INT, 0, 0}};
+    static struct expr col = {.kind = EX_COLUMN, .type = {.id = T_INT}}, k = {.kind = EX_CONST, .type = {.id = T_INT}};
     static const struct expr *args[] = {&col, &k};
-    static struct expr call = {.kind = EX_CALL, .type = {T_BOOLEAN, 0, 0}, .nargs = 2, .args = args};
+    static struct expr call = {.kind = EX_CALL, .type = {.id = T_BOOLEAN}, .nargs = 2, .args = args};
     struct type types[2] = {col.type, k.type}, casts[2], result;
     struct diag d;
     struct schema sc = {5, columns};

@@ -219,11 +219,11 @@ static struct row_format json_format(struct column *cols, unsigned nkey, unsigne
 
 static struct plan_node *source(struct arena *a, const unsigned *fields, unsigned n)
 {
-    static const struct column all[] = {{"id", {T_BIGINT, 0, 0}},
-                                        {"user", {T_VARCHAR, 0, 0}},
-                                        {"amount", {T_BIGINT, 0, 0}},
-                                        {"kind", {T_VARCHAR, 0, 0}},
-                                        {"note", {T_VARCHAR, 0, 0}}};
+    static const struct column all[] = {{"id", {.id = T_BIGINT}},
+                                        {"user", {.id = T_VARCHAR}},
+                                        {"amount", {.id = T_BIGINT}},
+                                        {"kind", {.id = T_VARCHAR}},
+                                        {"note", {.id = T_VARCHAR}}};
     struct plan_node *s = node(a, PLAN_SOURCE, NULL);
     struct column *cols = ARENA_ARRAY(a, struct column, 5);
     memcpy(cols, all, sizeof all);

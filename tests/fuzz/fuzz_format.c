@@ -5,10 +5,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct column columns[] = {{"i", {T_INT, 0, 0}},     {"l", {T_BIGINT, 0, 0}}, {"d", {T_DOUBLE, 0, 0}},
-                                  {"s", {T_VARCHAR, 0, 0}}, {"b", {T_BOOLEAN, 0, 0}}, {"n", {T_DECIMAL, 20, 4}},
-                                  {"y", {T_BYTES, 0, 0}},   {"dt", {T_DATE, 0, 0}},   {"tm", {T_TIME, 0, 0}},
-                                  {"ts", {T_TIMESTAMP, 0, 0}}};
+static struct column columns[] = {{"i", {.id = T_INT}},     {"l", {.id = T_BIGINT}}, {"d", {.id = T_DOUBLE}},
+                                  {"s", {.id = T_VARCHAR}}, {"b", {.id = T_BOOLEAN}}, {"n", {.id = T_DECIMAL, .precision = 20, .scale = 4}},
+                                  {"y", {.id = T_BYTES}},   {"dt", {.id = T_DATE}},   {"tm", {.id = T_TIME}},
+                                  {"ts", {.id = T_TIMESTAMP}}};
 #define NCOLUMNS ARRAY_LEN(columns)
 
 struct codec_pair {

@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct column text[] = {{"a", {T_VARCHAR, 0, 0}}, {"b", {T_VARCHAR, 0, 0}}};
+static struct column text[] = {{"a", {.id = T_VARCHAR}}, {"b", {.id = T_VARCHAR}}};
 static const struct want both[] = {{WANT_VALUE, 0}, {WANT_VALUE, 1}};
 
 static struct row_format format_of(bool wrapped)

@@ -101,7 +101,7 @@ static int as_truth(struct value v) { return v.null ? 2 : v.b; }
 /* A column of the nine pairs of truth values, through one program. */
 static void truth_table(enum expr_kind kind, const int want[3][3])
 {
-    struct column cols[] = {{"a", {T_BOOLEAN, 0, 0}}, {"b", {T_BOOLEAN, 0, 0}}};
+    struct column cols[] = {{"a", {.id = T_BOOLEAN}}, {"b", {.id = T_BOOLEAN}}};
     struct schema sc = {2, cols};
     const struct expr *e = KIND(kind, T_BOOLEAN, column(0, cols[0].type), column(1, cols[1].type));
     struct prog *p;
@@ -152,7 +152,7 @@ static void logic_is_three_valued(void **state)
 static void branches_are_guarded(void **state)
 {
     (void)state;
-    struct column cols[] = {{"x", {T_INT, 0, 0}}};
+    struct column cols[] = {{"x", {.id = T_INT}}};
     struct schema sc = {1, cols};
     const struct expr *x = column(0, cols[0].type), *quotient = CALL("/", integer(10), x);
     const struct expr *roots[] = {
@@ -192,8 +192,8 @@ static void branches_are_guarded(void **state)
 
 /* ---- random trees */
 
-static struct column random_cols[] = {{"i", {T_INT, 0, 0}},  {"l", {T_BIGINT, 0, 0}}, {"d", {T_DOUBLE, 0, 0}},
-                                      {"s", {T_VARCHAR, 0, 0}}, {"b", {T_BOOLEAN, 0, 0}}, {"n", {T_DECIMAL, 9, 2}}};
+static struct column random_cols[] = {{"i", {.id = T_INT}},  {"l", {.id = T_BIGINT}}, {"d", {.id = T_DOUBLE}},
+                                      {"s", {.id = T_VARCHAR}}, {"b", {.id = T_BOOLEAN}}, {"n", {.id = T_DECIMAL, .precision = 9, .scale = 2}}};
 
 static struct value random_leaf(struct random *r, struct type t)
 {
@@ -406,7 +406,7 @@ static void texts_move(void **state)
 static void volatile_functions_draw_once(void **state)
 {
     (void)state;
-    struct column cols[] = {{"x", {T_INT, 0, 0}}};
+    struct column cols[] = {{"x", {.id = T_INT}}};
     struct schema sc = {1, cols};
     const struct expr *roots[] = {call("NOW", 0, NULL), call("RANDOM", 0, NULL), call("RANDOM", 0, NULL), call("UUID", 0, NULL)};
     struct prog *p;

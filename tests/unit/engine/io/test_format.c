@@ -98,8 +98,8 @@ static const char *decoded(const struct row_format *f, struct str key, struct st
     return errors ? "refused" : text;
 }
 
-static struct column csv_columns[] = {{"i", {T_INT, 0, 0}},  {"s", {T_VARCHAR, 0, 0}},   {"d", {T_DOUBLE, 0, 0}},
-                                      {"b", {T_BOOLEAN, 0, 0}}, {"t", {T_TIMESTAMP, 0, 0}}, {"y", {T_BYTES, 0, 0}}};
+static struct column csv_columns[] = {{"i", {.id = T_INT}},  {"s", {.id = T_VARCHAR}},   {"d", {.id = T_DOUBLE}},
+                                      {"b", {.id = T_BOOLEAN}}, {"t", {.id = T_TIMESTAMP}}, {"y", {.id = T_BYTES}}};
 static struct row_format csv = {.key = {.kind = FORMAT_NONE},
                                 .value = {.kind = FORMAT_DELIMITED, .delimiter = ','},
                                 .nvalue = 6,
@@ -169,7 +169,7 @@ static void delimited_comes_back(void **state)
 static void kafka_is(struct type t, struct str bytes, const char *want)
 {
     struct arena a;
-    struct column col = {"k", t}, v = {"v", {T_INT, 0, 0}};
+    struct column col = {"k", t}, v = {"v", {.id = T_INT}};
     struct row_format f = {.key = {.kind = FORMAT_KAFKA}, .nkey = 1, .key_cols = &col, .value = {.kind = FORMAT_KAFKA},
                            .nvalue = 1, .value_cols = &v, .ts_column = -1};
     arena_init(&a);
@@ -218,7 +218,7 @@ static void kafka_is_read(void **state)
     kafka_is(TYPE(T_INT), STR_NULL, "null 5 7;");
 }
 
-static struct column kv[] = {{"k", {T_VARCHAR, 0, 0}}, {"v", {T_BIGINT, 0, 0}}, {"at", {T_VARCHAR, 0, 0}}};
+static struct column kv[] = {{"k", {.id = T_VARCHAR}}, {"v", {.id = T_BIGINT}}, {"at", {.id = T_VARCHAR}}};
 static const struct row_format keyed = {.key = {.kind = FORMAT_KAFKA}, .nkey = 1, .key_cols = kv,
                                         .value = {.kind = FORMAT_JSON, .wrapped = true}, .nvalue = 2, .value_cols = kv + 1, .ts_column = -1};
 
@@ -257,7 +257,7 @@ static void nulls_windows_and_times(void **state)
     record_is(&f, false, STR("a"), STR("{\"at\":\"soon\"}"), "refused");
     f.ts_pattern = "dd.MM.yyyy";
     record_is(&f, false, STR("a"), STR("{\"at\":\"02.01.1970\"}"), "\"a\" null \"02.01.1970\" 86400000;");
-    struct column two[] = {{"a", {T_INT, 0, 0}}, {"b", {T_VARCHAR, 0, 0}}};
+    struct column two[] = {{"a", {.id = T_INT}}, {"b", {.id = T_VARCHAR}}};
     f = keyed;
     f.key.kind = FORMAT_JSON;
     f.nkey = 2;
@@ -516,7 +516,7 @@ static void tell(void *arg, const struct decode_error *e)
 static void records_are_found(void **state)
 {
     (void)state;
-    static struct column col = {"v", {T_BIGINT, 0, 0}};
+    static struct column col = {"v", {.id = T_BIGINT}};
     struct row_format f = {.key = {.kind = FORMAT_NONE}, .value = {.kind = FORMAT_KAFKA}, .nvalue = 1, .value_cols = &col,
                            .ts_column = -1};
     struct want want = {WANT_VALUE, 0};

@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 static struct column columns[] = {
-    {"i", {T_INT, 0, 0}},     {"l", {T_BIGINT, 0, 0}}, {"d", {T_DOUBLE, 0, 0}}, {"s", {T_VARCHAR, 0, 0}},
-    {"b", {T_BOOLEAN, 0, 0}}, {"n", {T_DECIMAL, 6, 2}}, {"y", {T_BYTES, 0, 0}},  {"dt", {T_DATE, 0, 0}},
-    {"tm", {T_TIME, 0, 0}},   {"ts", {T_TIMESTAMP, 0, 0}}};
+    {"i", {.id = T_INT}},     {"l", {.id = T_BIGINT}}, {"d", {.id = T_DOUBLE}}, {"s", {.id = T_VARCHAR}},
+    {"b", {.id = T_BOOLEAN}}, {"n", {.id = T_DECIMAL, .precision = 6, .scale = 2}}, {"y", {.id = T_BYTES}},  {"dt", {.id = T_DATE}},
+    {"tm", {.id = T_TIME}},   {"ts", {.id = T_TIMESTAMP}}};
 static struct row_format format = {.key = {.kind = FORMAT_NONE},
                                    .value = {.kind = FORMAT_JSON, .wrapped = true},
                                    .nvalue = ARRAY_LEN(columns),
@@ -111,7 +111,7 @@ static const char *const wrong[] = {
 static void corpus_is_judged(void **state)
 {
     (void)state;
-    struct column wanted[] = {{"zz", {T_INT, 0, 0}}, {"a", {T_VARCHAR, 0, 0}}};
+    struct column wanted[] = {{"zz", {.id = T_INT}}, {"a", {.id = T_VARCHAR}}};
     struct row_format f = format;
     f.nvalue = 2;
     f.value_cols = wanted;
@@ -213,7 +213,7 @@ static void names_are_matched(void **state)
     row_is("{\"I\":1,\"i\":null}", "null null null null null null null null null null");
     row_is("{\"ii\":1}", "null null null null null null null null null null");
     /* two columns that differ in case only */
-    struct column two[] = {{"id", {T_INT, 0, 0}}, {"ID", {T_INT, 0, 0}}};
+    struct column two[] = {{"id", {.id = T_INT}}, {"ID", {.id = T_INT}}};
     struct row_format f = format;
     struct arena a;
     f.nvalue = 2;
@@ -270,7 +270,7 @@ static void readers_agree(void **state)
     (void)state;
     struct random r;
     static const struct want none = {WANT_VALUE, 0};
-    struct column zz[] = {{"no such field", {T_INT, 0, 0}}};
+    struct column zz[] = {{"no such field", {.id = T_INT}}};
     struct row_format f = format;
     f.nvalue = 1;
     f.value_cols = zz;
@@ -487,7 +487,7 @@ static void put_member(struct random *r, const struct column *col, struct wbuf *
 /* The columns in order, mostly; sometimes one is missing, comes twice or is strange, or a byte is another. */
 static void put_columns(struct random *r, const struct row_format *f, struct wbuf *out)
 {
-    static const struct column strange = {"zz", {T_VARCHAR, 0, 0}};
+    static const struct column strange = {"zz", {.id = T_VARCHAR}};
     size_t start = out->len;
     bool any = false;
     wbuf_str(out, random_below(r, 40) ? STR("{") : STR(" {"));

@@ -67,7 +67,7 @@ static struct plan_node *window_group(struct rig *rig, enum agg_phase phase, str
                                    "K BIGINT,WS BIGINT,WE BIGINT,N BIGINT,S BIGINT,M INT", in, NULL);
     n->phase = phase;
     if (phase == AGG_PARTIAL) {
-        n->out.cols[4] = (struct column){"S", {T_DECIMAL, 38, 0}};
+        n->out.cols[4] = (struct column){"S", {.id = T_DECIMAL, .precision = 38, .scale = 0}};
         n->out.cols[5] = (struct column){"SN", TYPE(T_BIGINT)};
         n->out.cols[6] = (struct column){"M", TYPE(T_INT)};
         n->out.n = 7;
@@ -174,7 +174,7 @@ static void test_closed_window_leaves_nothing(void **state)
     struct rig rig;
     rig_init(&rig, 1);
     struct plan_node *src = rig_node(&rig, PLAN_SOURCE, MODE_RETRACT, "K BIGINT,WS BIGINT,WE BIGINT,D BIGINT", NULL, NULL);
-    src->out.cols[3].type = (struct type){T_DECIMAL, 38, 0};
+    src->out.cols[3].type = TYPE_DECIMAL(38, 0);
     struct plan_node *n = rig_node(&rig, PLAN_AGGREGATE, MODE_RETRACT, "K BIGINT,WS BIGINT,WE BIGINT,S BIGINT,M BIGINT", src, NULL);
     n->ngroup = 3;
     n->group_cols = rig_cols(&rig, 3, (unsigned[]){0, 1, 2});

@@ -14,7 +14,7 @@ static void test_partial_is_exact(void **state)
     assert_int_equal(out[0].id, T_DECIMAL);
     assert_int_equal(out[0].scale, 0);
     assert_int_equal(out[1].id, T_BIGINT);
-    assert_int_equal(agg_partial_columns(&a, (struct type){T_DECIMAL, 10, 2}, out), 3);
+    assert_int_equal(agg_partial_columns(&a, TYPE_DECIMAL(10, 2), out), 3);
     assert_int_equal(out[0].scale, 2);
     assert_int_equal(agg_partial_columns(&a, TYPE(T_DOUBLE), out), 2);
     assert_int_equal(out[0].id, T_BYTES);
@@ -31,7 +31,7 @@ static void test_results(void **state)
     (void)state;
     struct type t;
     assert_true(agg_result(AGG_SUM, TYPE(T_INT), &t) && t.id == T_BIGINT);
-    assert_true(agg_result(AGG_SUM, (struct type){T_DECIMAL, 10, 2}, &t) && t.precision == 38 && t.scale == 2);
+    assert_true(agg_result(AGG_SUM, TYPE_DECIMAL(10, 2), &t) && t.precision == 38 && t.scale == 2);
     assert_true(agg_result(AGG_AVG, TYPE(T_BIGINT), &t) && t.id == T_DOUBLE);
     assert_false(agg_result(AGG_SUM, TYPE(T_VARCHAR), &t));
     assert_true(agg_result(AGG_MIN, TYPE(T_VARCHAR), &t) && t.id == T_VARCHAR);

@@ -190,7 +190,7 @@ static const struct expr *column_of(struct arena *a, const struct plan_node *n, 
 /* A stream of three columns, filtered, in this order, by a projection or none, into a topic with `names`. */
 static struct plan_node *copying(struct arena *a, const unsigned *order, bool project, const char *const names[3])
 {
-    static struct column cols[] = {{"a", {T_BIGINT, 0, 0}}, {"b", {T_BIGINT, 0, 0}}, {"c", {T_BIGINT, 0, 0}}};
+    static struct column cols[] = {{"a", {.id = T_BIGINT}}, {"b", {.id = T_BIGINT}}, {"c", {.id = T_BIGINT}}};
     static struct want wants[] = {{WANT_VALUE, 0}, {WANT_VALUE, 1}, {WANT_VALUE, 2}};
     struct row_format json = {
         .value = {.kind = FORMAT_JSON, .wrapped = true}, .nvalue = 3, .value_cols = cols, .ts_column = -1};

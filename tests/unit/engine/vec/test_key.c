@@ -1,6 +1,7 @@
 /* Keys, hashes, rows and batches: the bytes that lie on disk. */
 #include "engine/vec/vec.h"
 #include "log/base/err.h"
+#include "log/base/pack.h"
 #include "log/base/random.h"
 #include "tests/lib/seed.h"
 #include <math.h>
@@ -10,10 +11,48 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static const struct type types[] = {{T_BOOLEAN, 0, 0}, {T_INT, 0, 0},   {T_BIGINT, 0, 0}, {T_DOUBLE, 0, 0},
-                                    {T_DECIMAL, 38, 3}, {T_VARCHAR, 0, 0}, {T_BYTES, 0, 0},  {T_DATE, 0, 0},
-                                    {T_TIME, 0, 0},    {T_TIMESTAMP, 0, 0}};
-#define NTYPES ARRAY_LEN(types)
+static const char *const type_names[] = {
+    "BOOLEAN", "INT", "BIGINT", "DOUBLE", "DECIMAL(38,3)", "VARCHAR", "BYTES", "DATE", "TIME", "TIMESTAMP",
+    "INTERVAL DAY TO SECOND", "INTERVAL YEAR TO MONTH", "ARRAY<INT>", "ARRAY<ARRAY<VARCHAR>>", "MAP<VARCHAR, DOUBLE>",
+    "STRUCT<A INT, \"b c\" ARRAY<DATE>, D STRUCT<E BYTES>>", "MAP<VARCHAR, MAP<VARCHAR, BOOLEAN>>"};
+#define NTYPES ARRAY_LEN(type_names)
+static struct type types[NTYPES];
+
+static int read_types(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < NTYPES; i++)
+        assert_true(type_parse(str_of(type_names[i]), &types[i]));
+    return 0;
+}
+
+static struct value random_value(struct random *r, struct type t, struct arena *a);
+
+/* Few parts, so that many values are alike. */
+static struct str random_parts(struct random *r, struct type t, struct arena *a)
+{
+    struct map_entry entries[3];
+    struct wbuf w;
+    wbuf_init(&w);
+    unsigned n = t.id == T_STRUCT ? t.of->n : (unsigned)random_below(r, 4);
+    for (unsigned i = 0; i < n; i++) {
+        struct value v = random_value(r, t.id == T_STRUCT ? t.of->fields[i].type : type_element(t), a);
+        struct wbuf part;
+        wbuf_init(&part);
+        key_encode_value(&v, &part);
+        if (t.id == T_MAP)
+            entries[i] = (struct map_entry){.key = {"ab\0" + random_below(r, 3), 1}, .value = arena_dup(a, wbuf_view(&part))};
+        else
+            wbuf_str(&w, wbuf_view(&part));
+        wbuf_fini(&part);
+    }
+    if (t.id == T_MAP)
+        nested_put_map(entries, n, &w);
+    assert_true(nested_check(t, wbuf_view(&w)));
+    struct str s = arena_dup(a, w.len ? wbuf_view(&w) : STR(""));
+    wbuf_fini(&w);
+    return s;
+}
 
 /* Values that are often alike, so that ties and prefixes come up. */
 static struct value random_value(struct random *r, struct type t, struct arena *a)
@@ -54,6 +93,11 @@ static struct value random_value(struct random *r, struct type t, struct arena *
         v.s = (struct str){text, n};
         break;
     }
+    case T_ARRAY:
+    case T_MAP:
+    case T_STRUCT:
+        v.s = random_parts(r, t, a);
+        break;
     default:
         v.i = (int64_t)bits;
     }
@@ -140,8 +184,90 @@ static void key_bytes_are_fixed(void **state)
     key_is((struct value){.type = TYPE(T_BIGINT), .i = 1}, "028000000000000001", UINT64_C(0x3acf2e0e41df771b));
     key_is((struct value){.type = TYPE(T_DOUBLE), .f = 1.5}, "02BFF8000000000000", UINT64_C(0xddfea1975f681076));
     key_is((struct value){.type = TYPE(T_DOUBLE), .f = -0.0}, "028000000000000000", UINT64_C(0xed5f81fe300261fb));
-    key_is((struct value){.type = {T_DECIMAL, 10, 2}, .d = -150}, "027FFFFFFFFFFFFFFFFFFFFFFFFFFFFF6A", UINT64_C(0xa6d555e3b6177090));
+    key_is((struct value){.type = {.id = T_DECIMAL, .precision = 10, .scale = 2}, .d = -150}, "027FFFFFFFFFFFFFFFFFFFFFFFFFFFFF6A", UINT64_C(0xa6d555e3b6177090));
     key_is((struct value){.type = TYPE(T_VARCHAR), .s = {"a\0b", 3}}, "026100FF620001", UINT64_C(0x90be2c09e6c574b0));
+    key_is((struct value){.type = INTERVAL_MS, .i = 1}, "028000000000000001", UINT64_C(0x3acf2e0e41df771b));
+    struct type ints = type_array(TYPE(T_INT));
+    key_is((struct value){.type = ints, .s = STR("")}, "020001", UINT64_C(0x302871f25f545589));
+    key_is((struct value){.type = ints, .s = {"\2\x80\0\0\1\1", 6}}, "02028000FF00FF01010001", UINT64_C(0x7fb928153a2db388));
+    key_is((struct value){.type = type_map(TYPE(T_BOOLEAN)), .s = {"\2a\0\1\2\1", 6}}, "02026100FF0102010001", UINT64_C(0xcc45e5f1ecde6093));
+    key_is((struct value){.type = type_array(ints), .s = {"\2\2\x80\0\xff\0\xff\1\0\1", 10}},
+           "0202028000FFFF00FFFF0100FF010001", UINT64_C(0xc7edf5d852eeb412));
+}
+
+/* What an ARRAY, MAP or STRUCT consists of is found by walking its bytes; damaged ones end the walk and are no value. */
+static void nested_values_are_walked(void **state)
+{
+    (void)state;
+    struct type t;
+    struct value v;
+    struct str raw;
+    struct arena a;
+    struct wbuf w;
+    arena_init(&a);
+    wbuf_init(&w);
+    assert_true(type_parse(STR("STRUCT<A INT, B MAP<STRING, BIGINT>, C STRING>"), &t));
+    struct map_entry entries[] = {{.key = STR("y"), .value = {"\1", 1}}, {.key = STR("x"), .value = {"\2\x80\0\0\0\0\0\0\5", 9}},
+                                  {.key = STR("y"), .value = {"\2\x80\0\0\0\0\0\0\6", 9}}};
+    struct wbuf map;
+    wbuf_init(&map);
+    nested_put_map(entries, 3, &map);
+    struct value parts[] = {{.type = TYPE(T_INT), .i = 7}, {.type = t.of->fields[1].type, .s = wbuf_view(&map)},
+                            {.type = TYPE(T_VARCHAR), .s = {"a\0b", 3}}};
+    for (unsigned i = 0; i < 3; i++)
+        key_encode_value(&parts[i], &w);
+    assert_int_equal(nested_count(parts[1].type, wbuf_view(&map)), 2);
+    struct nested n = nested_of(t, wbuf_view(&w));
+    assert_true(nested_next(&n, &v, &a) && v.i == 7);
+    assert_true(nested_raw(&n, &raw) && nested_next(&n, &v, &a) && v.s.len == 3 && !nested_next(&n, &v, &a));
+    assert_true(key_decode(&raw, parts[1].type, &v, &a) == 0 && str_eq(v.s, wbuf_view(&map)));
+    struct wbuf text;
+    wbuf_init(&text);
+    v = (struct value){.type = t, .s = wbuf_view(&w)};
+    json_put_value(&text, &v);
+    assert_true(str_eq(wbuf_view(&text), STR("{\"A\":7,\"B\":{\"x\":5,\"y\":6},\"C\":\"a\\u0000b\"}")));
+    for (size_t cut = 0; cut < w.len; cut++) {
+        assert_false(nested_check(t, (struct str){(const char *)w.data, cut}));
+        n = nested_of(t, (struct str){(const char *)w.data, cut});
+        while (nested_next(&n, &v, &a))
+            ;
+    }
+    assert_false(nested_check(parts[1].type, (struct str){"\2b\0\1\1\2a\0\1\1", 10})); /* keys in the wrong order */
+    assert_false(nested_check(parts[1].type, (struct str){"\2b\0\1\1\2b\0\1\1", 10})); /* the same twice */
+    wbuf_fini(&text);
+    wbuf_fini(&map);
+    wbuf_fini(&w);
+    arena_fini(&a);
+}
+
+static void interval_is(struct type t, const char *in, const char *want)
+{
+    int64_t v;
+    char text[64];
+    bool ok = interval_parse(str_of(in), t, &v);
+    size_t n = ok ? interval_format(t, v, text) : 0;
+    if (ok != (want != NULL) || (ok && !str_eq((struct str){text, n}, str_of(want))))
+        fail_msg("%s: %.*s", in, (int)n, text);
+}
+
+/* Intervals are written as standard SQL does, and read so and as people say them. */
+static void intervals_are_texts(void **state)
+{
+    (void)state;
+    static const char *const days[][2] = {
+        {"3 04:05:06.789", "3 04:05:06.789"}, {"-3 04:05:06", "-3 04:05:06"}, {"5", "5 00:00:00"}, {"0 23", "0 23:00:00"},
+        {"25:00", "1 01:00:00"}, {"00:00:00.0004", "0 00:00:00"}, {"1 day 2 hours", "1 02:00:00"}, {"2 weeks -1 day", "13 00:00:00"},
+        {"90 minutes", "0 01:30:00"}, {"1 24:00", NULL}, {"1 2:60", NULL}, {"", NULL}, {"1 month", NULL}, {"1-2", NULL},
+        {"1 day 2", NULL}, {"99999999999999999 days", NULL}, {"x", NULL}, {"1.5", NULL}, {"1 :", NULL}};
+    static const char *const months[][2] = {{"1-2", "1-2"}, {"-1-11", "-1-11"}, {"3", "3-0"}, {"14 months", "1-2"},
+                                            {"1 year 2 months", "1-2"}, {"2 quarters", "0-6"}, {"1-12", NULL}, {"1 day", NULL}};
+    for (size_t i = 0; i < ARRAY_LEN(days); i++)
+        interval_is(INTERVAL_MS, days[i][0], days[i][1]);
+    for (size_t i = 0; i < ARRAY_LEN(months); i++)
+        interval_is(INTERVAL_MONTHS, months[i][0], months[i][1]);
+    char text[64];
+    assert_true(interval_format(INTERVAL_MS, INT64_MIN, text) < sizeof text);
+    assert_true(interval_format(INTERVAL_MONTHS, INT64_MIN, text) < sizeof text);
 }
 
 static void fill(struct random *r, struct batch *b, const struct schema *sc, uint32_t n, struct arena *a)
@@ -220,7 +346,7 @@ static void rubbish_is_no_row(void **state)
 {
     (void)state;
     struct random r;
-    struct column cols[] = {{"a", {T_VARCHAR, 0, 0}}, {"b", {T_DECIMAL, 38, 0}}, {"c", {T_INT, 0, 0}}};
+    struct column cols[] = {{"a", {.id = T_VARCHAR}}, {"b", {.id = T_DECIMAL, .precision = 38, .scale = 0}}, {"c", {.id = T_INT}}};
     struct schema sc = {3, cols};
     random_seed(&r, test_seed());
     for (int64_t i = test_rounds(20000); i; i--) {
@@ -245,14 +371,34 @@ static void types_have_names(void **state)
     (void)state;
     struct type t;
     char text[TYPE_TEXT];
+    struct arena a;
+    arena_init(&a);
     for (unsigned i = 0; i < NTYPES; i++) {
-        type_format(types[i], text);
-        assert_true(type_parse(str_of(text), &t) && type_eq(t, types[i]));
+        assert_string_equal(type_text(types[i], &a), type_names[i]);
+        assert_true(type_parse(str_of(type_names[i]), &t) && type_eq(t, types[i]));
+        struct wbuf w;
+        wbuf_init(&w);
+        type_pack(types[i], &w);
+        struct unpack u = unpack_of(wbuf_view(&w));
+        assert_true(type_unpack(&u, &t) && type_eq(t, types[i]) && rbuf_left(&u.r) == 0);
+        wbuf_fini(&w);
     }
+    arena_fini(&a);
+    assert_true(type_parse(STR("STRUCT<ABCDEFGHIJKLMNOPQRSTUVWXYZ INT, ABCDEFGHIJKLMNOPQRSTUVWXY\xc3\xbc INT>"), &t) == false);
+    assert_true(type_parse(STR("STRUCT<ABCDEFGHIJKLMNOPQRSTUVWXYZ INT, `BCDEFGHIJKLMNOPQRSTUVW\xc3\xbc\xc3\xbc` INT>"), &t));
+    type_format(t, text);
+    assert_true(utf8_valid(str_of(text)) && str_eq((struct str){text + strlen(text) - 3, 3}, STR("...")));
+    assert_true(type_parse(STR("map<string,array<struct<x decimal( 3,1 )>>>"), &t) && type_depth(t) == 3);
+    assert_int_equal(type_field_find(types[15], STR("B C")), 1);
+    assert_int_equal(type_field_find(types[15], STR("e")), -1);
     assert_true(type_parse(STR(" decimal( 10 , 2 ) "), &t) && t.precision == 10 && t.scale == 2);
     assert_true(type_parse(STR("Integer"), &t) && t.id == T_INT);
     assert_true(type_parse(STR("string"), &t) && t.id == T_VARCHAR);
-    static const char *const wrong[] = {"", "NULL", "DECIMAL", "DECIMAL(0)", "DECIMAL(39,0)", "DECIMAL(3,4)", "DECIMAL(3", "INT(3)", "TEXTY"};
+    static const char *const wrong[] = {"", "NULL", "DECIMAL", "DECIMAL(0)", "DECIMAL(39,0)", "DECIMAL(3,4)", "DECIMAL(3", "INT(3)", "TEXTY",
+                                        "ARRAY", "ARRAY<>", "ARRAY<INT", "ARRAY<INT>>", "MAP<INT>", "MAP<INT, INT>", "STRUCT<>", "STRUCT<A>",
+                                        "STRUCT<A INT, A INT>", "STRUCT<`A INT>", "INTERVAL DAY", "INTERVAL MONTH TO YEAR", "LAMBDA<INT>",
+                                        "ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<ARRAY<"
+                                        "ARRAY<INT>>>>>>>>>>>>>>>>>"};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
         assert_false(type_parse(str_of(wrong[i]), &t));
 }
@@ -262,6 +408,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_keep_the_order), cmocka_unit_test(key_bytes_are_fixed), cmocka_unit_test(batches_come_back),
         cmocka_unit_test(rubbish_is_no_row),   cmocka_unit_test(types_have_names),
+        cmocka_unit_test(nested_values_are_walked), cmocka_unit_test(intervals_are_texts),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, read_types, NULL);
 }

@@ -175,7 +175,7 @@ static void scanning_knows_the_grammar(void **state)
 
 static void decimal_case(const char *text, unsigned p, unsigned s, bool round, const char *want)
 {
-    struct type t = {T_DECIMAL, (uint8_t)p, (uint8_t)s};
+    struct type t = TYPE_DECIMAL(p, s);
     i128 v;
     bool ok = decimal_parse(str_of(text), t, round, &v);
     if (ok != (want != NULL))

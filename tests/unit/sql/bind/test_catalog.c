@@ -40,7 +40,7 @@ static void relations_come_back(void **state)
     assert_string_equal(s->topic_name, "other");
     assert_int_equal(s->ncols, 4);
     assert_true(s->cols[0].key && !s->cols[1].key);
-    assert_true(type_eq(s->cols[2].type, (struct type){T_DECIMAL, 10, 2}));
+    assert_true(type_eq(s->cols[2].type, TYPE_DECIMAL(10, 2)));
     assert_int_equal(s->format.value.kind, FORMAT_DELIMITED);
     assert_int_equal(s->format.value.delimiter, ';');
     assert_int_equal(s->format.ts_column, 3);
