@@ -7,32 +7,9 @@
 #include <string.h>
 
 static struct server server;
+static const char *const KEEP[] = {"retention.ms", "-1", NULL}; /* records of long ago, too */
 
 /* ---- admin */
-
-static rd_kafka_event_t *await(rd_kafka_queue_t *q)
-{
-    rd_kafka_event_t *ev = rd_kafka_queue_poll(q, 10000);
-    assert_non_null(ev);
-    assert_int_equal(rd_kafka_event_error(ev), 0);
-    return ev;
-}
-
-static int create(rd_kafka_t *rk, rd_kafka_queue_t *q, const char *name, int parts)
-{
-    char err[256];
-    rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(name, parts, -1, err, sizeof err);
-    assert_non_null(t);
-    assert_int_equal(rd_kafka_NewTopic_set_config(t, "retention.ms", strcmp(name, "made") == 0 ? "123456" : "-1"), 0);
-    rd_kafka_CreateTopics(rk, &t, 1, NULL, q);
-    rd_kafka_event_t *ev = await(q);
-    size_t n;
-    const rd_kafka_topic_result_t **res = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(ev), &n);
-    int code = rd_kafka_topic_result_error(res[0]);
-    rd_kafka_event_destroy(ev);
-    rd_kafka_NewTopic_destroy(t);
-    return code;
-}
 
 static int partitions_of(rd_kafka_t *rk, const char *name)
 {
@@ -51,40 +28,29 @@ static int partitions_of(rd_kafka_t *rk, const char *name)
 static void test_admin(void **state)
 {
     (void)state;
-    char err[256];
+    static const char *const settings[] = {"retention.ms", "123456", NULL};
+    char err[256], value[64];
+    bool is_default = true;
     rd_kafka_t *rk = rdclient(&server, RD_KAFKA_PRODUCER, NULL);
     rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
-    assert_int_equal(create(rk, q, "made", 3), 0);
-    assert_int_equal(create(rk, q, "made", 3), RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
-    assert_int_equal(create(rk, q, "no good name", 3), RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
+    assert_int_equal(rdclient_create(&server, "made", 3, settings), 0);
+    assert_int_equal(rdclient_create(&server, "made", 3, NULL), RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
+    assert_int_equal(rdclient_create(&server, "no good name", 3, NULL), RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
     assert_int_equal(partitions_of(rk, "made"), 3);
 
     rd_kafka_NewPartitions_t *np = rd_kafka_NewPartitions_new("made", 6, err, sizeof err);
     rd_kafka_CreatePartitions(rk, &np, 1, NULL, q);
-    rd_kafka_event_destroy(await(q));
+    rd_kafka_event_destroy(rdclient_result(q, RD_KAFKA_EVENT_CREATEPARTITIONS_RESULT));
     rd_kafka_NewPartitions_destroy(np);
     assert_int_equal(partitions_of(rk, "made"), 6);
 
-    rd_kafka_ConfigResource_t *cr = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, "made");
-    rd_kafka_DescribeConfigs(rk, &cr, 1, NULL, q);
-    rd_kafka_event_t *ev = await(q);
-    size_t n, nconf;
-    const rd_kafka_ConfigResource_t **res =
-        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ev), &n);
-    assert_int_equal(n, 1);
-    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(res[0], &nconf);
-    bool found = false;
-    for (size_t i = 0; i < nconf; i++)
-        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "retention.ms") == 0)
-            found = strcmp(rd_kafka_ConfigEntry_value(entries[i]), "123456") == 0 &&
-                    !rd_kafka_ConfigEntry_is_default(entries[i]);
-    assert_true(found);
-    rd_kafka_event_destroy(ev);
-    rd_kafka_ConfigResource_destroy(cr);
+    rdclient_setting(&server, "made", "retention.ms", value, sizeof value, &is_default);
+    assert_string_equal(value, "123456");
+    assert_false(is_default);
 
     rd_kafka_DeleteTopic_t *del = rd_kafka_DeleteTopic_new("made");
     rd_kafka_DeleteTopics(rk, &del, 1, NULL, q);
-    rd_kafka_event_destroy(await(q));
+    rd_kafka_event_destroy(rdclient_result(q, RD_KAFKA_EVENT_DELETETOPICS_RESULT));
     rd_kafka_DeleteTopic_destroy(del);
     assert_int_equal(partitions_of(rk, "made"), -1);
     rd_kafka_queue_destroy(q);
@@ -205,9 +171,7 @@ static void test_produce(void **state)
         rd_kafka_conf_set_dr_msg_cb(with, on_delivery);
         rd_kafka_conf_set_opaque(with, &d);
         rd_kafka_t *rk = rdclient_new(RD_KAFKA_PRODUCER, with);
-        rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
-        assert_int_equal(create(rk, q, topic, PARTS), 0);
-        rd_kafka_queue_destroy(q);
+        assert_int_equal(rdclient_create(&server, topic, PARTS, KEEP), 0);
         for (int i = 0; i < MESSAGES; i++)
             produce_one(rk, topic, i);
         assert_int_equal(rd_kafka_flush(rk, 20000), 0);
@@ -299,9 +263,7 @@ static void test_transactions(void **state)
     const char *const conf[] = {"transactional.id", "tx", "batch.num.messages", "20", NULL};
     int letters[26];
     rd_kafka_t *rk = rdclient(&server, RD_KAFKA_PRODUCER, conf), *next;
-    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
-    assert_int_equal(create(rk, q, "txn", PARTS), 0);
-    rd_kafka_queue_destroy(q);
+    assert_int_equal(rdclient_create(&server, "txn", PARTS, KEEP), 0);
     rdclient_good(rd_kafka_init_transactions(rk, 20000));
     static const char *const values[] = {"a", "b", "c", "d"};
     for (int i = 0; i < 4; i++) {

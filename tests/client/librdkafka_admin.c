@@ -11,31 +11,6 @@ static struct server server;
 static rd_kafka_t *rk;
 static rd_kafka_queue_t *queue;
 
-/* The result of the one request under way, which must be of this kind. */
-static rd_kafka_event_t *result(rd_kafka_event_type_t type)
-{
-    rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, WAIT_MS);
-    assert_non_null(ev);
-    assert_int_equal(rd_kafka_event_type(ev), type);
-    if (rd_kafka_event_error(ev))
-        fail_msg("%s", rd_kafka_event_error_string(ev));
-    return ev;
-}
-
-static void create(const char *name, int parts)
-{
-    char why[200];
-    rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(name, parts, -1, why, sizeof why);
-    rd_kafka_CreateTopics(rk, &t, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_CREATETOPICS_RESULT);
-    size_t n;
-    const rd_kafka_topic_result_t **r = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(ev), &n);
-    assert_int_equal(n, 1);
-    assert_int_equal(rd_kafka_topic_result_error(r[0]), 0);
-    rd_kafka_event_destroy(ev);
-    rd_kafka_NewTopic_destroy(t);
-}
-
 static void produce(const char *topic, int n)
 {
     rd_kafka_t *to = rdclient(&server, RD_KAFKA_PRODUCER, NULL);
@@ -46,6 +21,14 @@ static void produce(const char *topic, int n)
     rd_kafka_destroy(to);
 }
 
+/* A list of the topic's partition 0. */
+static rd_kafka_topic_partition_list_t *first_part(const char *topic, int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = offset;
+    return list;
+}
+
 /* ---- settings */
 
 static rd_kafka_resp_err_t alter(const char *topic, const char *key, const char *value)
@@ -54,7 +37,7 @@ static rd_kafka_resp_err_t alter(const char *topic, const char *key, const char 
     if (key)
         rd_kafka_ConfigResource_set_config(res, key, value);
     rd_kafka_AlterConfigs(rk, &res, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_ALTERCONFIGS_RESULT);
+    rd_kafka_event_t *ev = rdclient_result(queue, RD_KAFKA_EVENT_ALTERCONFIGS_RESULT);
     size_t n;
     const rd_kafka_ConfigResource_t **r =
         rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(ev), &n);
@@ -65,44 +48,22 @@ static rd_kafka_resp_err_t alter(const char *topic, const char *key, const char 
     return err;
 }
 
-/* The value of a setting; *is_default. */
-static void setting(const char *topic, const char *key, char *value, size_t cap, int *is_default)
-{
-    rd_kafka_ConfigResource_t *res = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_DescribeConfigs(rk, &res, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT);
-    size_t n, entries;
-    const rd_kafka_ConfigResource_t **r =
-        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ev), &n);
-    assert_int_equal(n, 1);
-    assert_int_equal(rd_kafka_ConfigResource_error(r[0]), 0);
-    const rd_kafka_ConfigEntry_t **e = rd_kafka_ConfigResource_configs(r[0], &entries);
-    *value = 0;
-    for (size_t i = 0; i < entries; i++)
-        if (strcmp(rd_kafka_ConfigEntry_name(e[i]), key) == 0) {
-            snprintf(value, cap, "%s", rd_kafka_ConfigEntry_value(e[i]));
-            *is_default = rd_kafka_ConfigEntry_is_default(e[i]);
-        }
-    rd_kafka_event_destroy(ev);
-    rd_kafka_ConfigResource_destroy(res);
-}
-
 /* AlterConfigs sets what it names and sets all else back; what it cannot take changes nothing. */
 static void test_settings(void **state)
 {
     (void)state;
     char value[64];
-    int is_default = 0;
-    create("settings", 1);
+    bool is_default = true;
+    assert_int_equal(rdclient_create(&server, "settings", 1, NULL), 0);
     assert_int_equal(alter("settings", "retention.ms", "123456"), 0);
-    setting("settings", "retention.ms", value, sizeof value, &is_default);
+    rdclient_setting(&server, "settings", "retention.ms", value, sizeof value, &is_default);
     assert_string_equal(value, "123456");
     assert_false(is_default);
     assert_int_equal(alter("settings", "retention.ms", "soon"), RD_KAFKA_RESP_ERR_INVALID_CONFIG);
     assert_int_equal(alter("settings", "no.such.setting", "1"), RD_KAFKA_RESP_ERR_INVALID_CONFIG);
     assert_int_equal(alter("nowhere", "retention.ms", "1"), RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     assert_int_equal(alter("settings", "max.message.bytes", "5000"), 0);
-    setting("settings", "retention.ms", value, sizeof value, &is_default);
+    rdclient_setting(&server, "settings", "retention.ms", value, sizeof value, &is_default);
     assert_true(is_default);
 }
 
@@ -110,11 +71,10 @@ static void test_settings(void **state)
 
 static rd_kafka_resp_err_t trim(const char *topic, int64_t before, int64_t *low)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = before;
+    rd_kafka_topic_partition_list_t *list = first_part(topic, before);
     rd_kafka_DeleteRecords_t *del = rd_kafka_DeleteRecords_new(list);
     rd_kafka_DeleteRecords(rk, &del, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_DELETERECORDS_RESULT);
+    rd_kafka_event_t *ev = rdclient_result(queue, RD_KAFKA_EVENT_DELETERECORDS_RESULT);
     const rd_kafka_topic_partition_list_t *got =
         rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(ev));
     assert_int_equal(got->cnt, 1);
@@ -131,7 +91,7 @@ static void test_delete_records(void **state)
 {
     (void)state;
     int64_t low, begin, end;
-    create("records", 1);
+    assert_int_equal(rdclient_create(&server, "records", 1, NULL), 0);
     produce("records", 10);
     assert_int_equal(trim("records", 4, &low), 0);
     assert_int_equal(low, 4);
@@ -151,11 +111,7 @@ static rd_kafka_t *member(const char *group, const char *topic, int n)
 {
     const char *conf[] = {"group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", "false", NULL};
     rd_kafka_t *c = rdclient(&server, RD_KAFKA_CONSUMER, conf);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_poll_set_consumer(c);
-    rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
-    assert_int_equal(rd_kafka_subscribe(c, list), 0);
-    rd_kafka_topic_partition_list_destroy(list);
+    rdclient_subscribe(c, topic);
     for (int tries = 0; n > 0 && tries < WAIT_MS / 20; tries++) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(c, 20);
         if (m && !m->err) {
@@ -172,7 +128,7 @@ static rd_kafka_t *member(const char *group, const char *topic, int n)
 static rd_kafka_consumer_group_state_t state_of(const char *group, size_t *members)
 {
     rd_kafka_DescribeConsumerGroups(rk, &group, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT);
+    rd_kafka_event_t *ev = rdclient_result(queue, RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT);
     size_t n;
     const rd_kafka_ConsumerGroupDescription_t **g =
         rd_kafka_DescribeConsumerGroups_result_groups(rd_kafka_event_DescribeConsumerGroups_result(ev), &n);
@@ -186,7 +142,7 @@ static rd_kafka_consumer_group_state_t state_of(const char *group, size_t *membe
 static size_t listed(void)
 {
     rd_kafka_ListConsumerGroups(rk, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_LISTCONSUMERGROUPS_RESULT);
+    rd_kafka_event_t *ev = rdclient_result(queue, RD_KAFKA_EVENT_LISTCONSUMERGROUPS_RESULT);
     size_t n;
     rd_kafka_ListConsumerGroups_result_valid(rd_kafka_event_ListConsumerGroups_result(ev), &n);
     rd_kafka_event_destroy(ev);
@@ -206,7 +162,7 @@ static rd_kafka_resp_err_t delete_group(const char *group)
 {
     rd_kafka_DeleteGroup_t *del = rd_kafka_DeleteGroup_new(group);
     rd_kafka_DeleteGroups(rk, &del, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_DELETEGROUPS_RESULT);
+    rd_kafka_event_t *ev = rdclient_result(queue, RD_KAFKA_EVENT_DELETEGROUPS_RESULT);
     size_t n;
     rd_kafka_DeleteGroup_destroy(del);
     return group_error(ev, rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(ev), &n));
@@ -214,11 +170,10 @@ static rd_kafka_resp_err_t delete_group(const char *group)
 
 static rd_kafka_resp_err_t delete_offset(const char *group, const char *topic)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, 0);
+    rd_kafka_topic_partition_list_t *list = first_part(topic, RD_KAFKA_OFFSET_INVALID);
     rd_kafka_DeleteConsumerGroupOffsets_t *del = rd_kafka_DeleteConsumerGroupOffsets_new(group, list);
     rd_kafka_DeleteConsumerGroupOffsets(rk, &del, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_DELETECONSUMERGROUPOFFSETS_RESULT);
+    rd_kafka_event_t *ev = rdclient_result(queue, RD_KAFKA_EVENT_DELETECONSUMERGROUPOFFSETS_RESULT);
     size_t n;
     rd_kafka_DeleteConsumerGroupOffsets_destroy(del);
     rd_kafka_topic_partition_list_destroy(list);
@@ -228,11 +183,10 @@ static rd_kafka_resp_err_t delete_offset(const char *group, const char *topic)
 
 static rd_kafka_resp_err_t alter_offset(const char *group, const char *topic, int64_t offset)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = offset;
+    rd_kafka_topic_partition_list_t *list = first_part(topic, offset);
     rd_kafka_AlterConsumerGroupOffsets_t *alt = rd_kafka_AlterConsumerGroupOffsets_new(group, list);
     rd_kafka_AlterConsumerGroupOffsets(rk, &alt, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT);
+    rd_kafka_event_t *ev = rdclient_result(queue, RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT);
     size_t n;
     rd_kafka_AlterConsumerGroupOffsets_destroy(alt);
     rd_kafka_topic_partition_list_destroy(list);
@@ -242,11 +196,10 @@ static rd_kafka_resp_err_t alter_offset(const char *group, const char *topic, in
 
 static int64_t offset_of(const char *group, const char *topic)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, 0);
+    rd_kafka_topic_partition_list_t *list = first_part(topic, RD_KAFKA_OFFSET_INVALID);
     rd_kafka_ListConsumerGroupOffsets_t *ask = rd_kafka_ListConsumerGroupOffsets_new(group, list);
     rd_kafka_ListConsumerGroupOffsets(rk, &ask, 1, NULL, queue);
-    rd_kafka_event_t *ev = result(RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT);
+    rd_kafka_event_t *ev = rdclient_result(queue, RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT);
     size_t n;
     const rd_kafka_group_result_t **r =
         rd_kafka_ListConsumerGroupOffsets_result_groups(rd_kafka_event_ListConsumerGroupOffsets_result(ev), &n);
@@ -262,7 +215,7 @@ static void test_groups(void **state)
 {
     (void)state;
     size_t members;
-    create("read", 1);
+    assert_int_equal(rdclient_create(&server, "read", 1, NULL), 0);
     produce("read", 5);
     rd_kafka_t *c = member("g", "read", 5);
     assert_int_equal(state_of("g", &members), RD_KAFKA_CONSUMER_GROUP_STATE_STABLE);

@@ -19,11 +19,7 @@ static rd_kafka_t *member(const char *group, const char *topic, const char *stra
                           "session.timeout.ms", "6000", "heartbeat.interval.ms", "300", "topic.metadata.refresh.interval.ms", "500",
                           instance ? "group.instance.id" : NULL, instance, NULL};
     rd_kafka_t *rk = rdclient(&server, RD_KAFKA_CONSUMER, conf);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_poll_set_consumer(rk);
-    rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
-    assert_int_equal(rd_kafka_subscribe(rk, list), 0);
-    rd_kafka_topic_partition_list_destroy(list);
+    rdclient_subscribe(rk, topic);
     return rk;
 }
 

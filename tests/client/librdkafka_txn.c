@@ -18,21 +18,6 @@ static rd_kafka_t *producer(const char *id, const char *timeout_ms)
     return rdclient(&server, RD_KAFKA_PRODUCER, conf);
 }
 
-static void create(const char *name)
-{
-    char err[256];
-    rd_kafka_t *rk = rdclient(&server, RD_KAFKA_PRODUCER, NULL);
-    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
-    rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(name, PARTS, -1, err, sizeof err);
-    rd_kafka_CreateTopics(rk, &t, 1, NULL, q);
-    rd_kafka_event_t *ev = rd_kafka_queue_poll(q, WAIT_MS);
-    assert_non_null(ev);
-    rd_kafka_event_destroy(ev);
-    rd_kafka_NewTopic_destroy(t);
-    rd_kafka_queue_destroy(q);
-    rd_kafka_destroy(rk);
-}
-
 static void send_one(rd_kafka_t *rk, const char *topic, int32_t part, int number)
 {
     char value[16];
@@ -79,7 +64,7 @@ static void test_commit_abort(void **state)
     (void)state;
     enum { TXNS = 30 };
     int seen[TXNS];
-    create("commits");
+    assert_int_equal(rdclient_create(&server, "commits", PARTS, NULL), 0);
     rd_kafka_t *rk = producer("worker", "60000");
     rdclient_good(rd_kafka_init_transactions(rk, WAIT_MS));
     for (int i = 0; i < TXNS; i++) {
@@ -109,7 +94,7 @@ static void test_fencing(void **state)
 {
     (void)state;
     int seen[3];
-    create("fenced");
+    assert_int_equal(rdclient_create(&server, "fenced", PARTS, NULL), 0);
     rd_kafka_t *first = producer("twin", "60000"), *second = producer("twin", "60000");
     rdclient_good(rd_kafka_init_transactions(first, WAIT_MS));
     rdclient_good(rd_kafka_begin_transaction(first));
@@ -135,7 +120,7 @@ static void test_timeout(void **state)
 {
     (void)state;
     int seen[8];
-    create("left");
+    assert_int_equal(rdclient_create(&server, "left", PARTS, NULL), 0);
     rd_kafka_t *gone = producer("gone", "5000"), *other = producer("other", "60000");
     rdclient_good(rd_kafka_init_transactions(gone, WAIT_MS));
     rdclient_good(rd_kafka_init_transactions(other, WAIT_MS));

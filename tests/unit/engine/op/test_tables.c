@@ -379,6 +379,14 @@ static int shown_cb(void *arg, struct batch *b)
     return 0;
 }
 
+/* A scan of the operator gives so many rows, all of them as the topic has them. */
+static void expect_scan(struct rig *rig, unsigned at, struct kv *topic, size_t rows)
+{
+    struct table_shown s = {rig, topic, 0};
+    assert_int_equal(rig_scan(rig, rig->ops[at], STR(""), shown_cb, &s), 0);
+    assert_int_equal(s.rows, rows);
+}
+
 static struct plan_node *sink_node(struct rig *rig, struct plan_node *in, unsigned nkey, unsigned nvalue, const unsigned *cols)
 {
     struct plan_node *n = rig_node(rig, PLAN_SINK_TOPIC, in->mode, "", in, NULL);
@@ -425,9 +433,7 @@ static void run_sink(uint64_t seed)
         committed = pos;
         apply_records(&rig, topic, seen, true);
         seen = rig.committed_records;
-        struct table_shown s = {&rig, topic, 0};
-        assert_int_equal(rig_scan(&rig, rig.ops[at], STR(""), shown_cb, &s), 0);
-        assert_int_equal(s.rows, kv_count(topic));
+        expect_scan(&rig, at, topic, kv_count(topic));
         arena_reset(&rig.turn);
     }
     /* The end: what the rows say, key by key. */
@@ -572,9 +578,7 @@ static void run_derived(uint64_t seed)
         apply_records(&rig, topic, seen, true);
         seen = rig.committed_records;
         expect_topic(&rig, topic, sql);
-        struct table_shown s = {&rig, topic, 0};
-        assert_int_equal(rig_scan(&rig, rig.ops[at], STR(""), shown_cb, &s), 0);
-        assert_int_equal(s.rows, kv_count(topic));
+        expect_scan(&rig, at, topic, kv_count(topic));
         arena_reset(&rig.turn);
     }
     assert_int_equal(rig_live(&rig, sink, 0), 0);
@@ -610,9 +614,7 @@ static void test_sink_overlay_and_dirty(void **state)
     rig_push(&rig, rows, 1);
     rig_marker(&rig);
     struct kv *topic = kv_new(true, NULL);
-    struct table_shown s = {&rig, topic, 0};
-    assert_int_equal(rig_scan(&rig, rig.ops[0], STR(""), shown_cb, &s), 0);
-    assert_int_equal(s.rows, 0);
+    expect_scan(&rig, 0, topic, 0);
     rig_commit(&rig);
     rig_crash(&rig);
     rig_load_all(&rig, rig.nodes[0], 0);
