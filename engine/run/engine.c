@@ -64,6 +64,12 @@ void engine_note_memory(struct job *j, bool ends)
     j->holds = holds;
 }
 
+int64_t engine_memory_share(const struct job *j)
+{
+    const struct engine *e = j->engine;
+    return atomic_load(&j->nkeepers) ? share_of(broker_config(e->broker)->state_memory, &e->nkeepers) : -1;
+}
+
 bool engine_memory_full(struct job *j)
 {
     const struct budget *b = &j->engine->memory;
@@ -254,6 +260,8 @@ static struct job *make_job(struct engine *e, const struct object *o)
     struct str body = arena_dup(&j->arena, o->body);
     if (job_def_unpack(&j->def, body, &j->arena) != 0)
         j->def = (struct job_def){.name = arena_dup(&j->arena, str_of(o->name)).ptr, .sql = "", .plan = STR("")};
+    for (unsigned i = 0; j->def.cpu_share && i < engine_nloops(e); i++)
+        share_weigh(&j->shares[i], j->def.cpu_share);
     map_put(&e->jobs, id_str(&o->id), j);
     return j;
 }

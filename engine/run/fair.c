@@ -12,9 +12,15 @@ void fair_init(struct fair *f)
 
 void share_init(struct share *s)
 {
-    *s = (struct share){.credit_us = 0};
+    *s = (struct share){.quantum_us = ENGINE_TURN_US};
     list_init(&s->link);
     list_init(&s->ready);
+}
+
+void share_weigh(struct share *s, unsigned weight)
+{
+    CHECK(weight >= 1 && weight <= ENGINE_SHARE_MAX);
+    s->quantum_us = (int64_t)ENGINE_TURN_US * weight / ENGINE_SHARE;
 }
 
 static bool is_listed(const struct share *s) { return !list_empty(&s->link); }
@@ -24,7 +30,7 @@ void fair_ready(struct fair *f, struct share *s, struct list *task)
     list_add_tail(&s->ready, task);
     if (is_listed(s))
         return;
-    s->credit_us = ENGINE_TURN_US;
+    s->credit_us = MIN(s->quantum_us, (int64_t)ENGINE_TURN_US); /* a head start is one turn, however great the share */
     list_add_tail(&f->fresh, &s->link);
 }
 
@@ -34,7 +40,8 @@ static struct share *first(struct fair *f)
     return list_empty(from) ? NULL : container_of(from->next, struct share, link);
 }
 
-/* Each step takes a share out of fresh, out of busy, or gives it credit; debts are as long as the longest turn. */
+/* Each step takes a share out of fresh, out of busy, or gives it credit; debts are as long as the longest turn, some thousand
+ * steps where that was long and the share small. */
 struct list *fair_next(struct fair *f, struct share **out)
 {
     for (struct share *s; (s = first(f)) != NULL;) {
@@ -45,7 +52,7 @@ struct list *fair_next(struct fair *f, struct share **out)
         }
         list_remove(&s->link);
         if (s->credit_us <= 0)
-            s->credit_us += ENGINE_TURN_US;
+            s->credit_us += s->quantum_us;
         else if (!fresh) /* a round has passed without work */
             continue;
         list_add_tail(&f->busy, &s->link);

@@ -1,4 +1,5 @@
-/* Who is next on a loop: jobs share its time evenly, whatever the number of their tasks and the length of their turns.
+/* Who is next on a loop: jobs share its time evenly, or as their weights say, whatever the number of their tasks and the length
+ * of their turns.
  *
  * Deficit round robin by measured time, with a head start for who was idle (as FQ-CoDel, RFC 8290, treats sparse flows): a
  * job that wakes up has a quantum and goes before those that have been busy, so that a light job waits for one turn, not
@@ -14,11 +15,12 @@ struct fair {
 struct share { /* of one job on one loop */
     struct list link;  /* fresh or busy; by itself: the job was idle for a round */
     struct list ready; /* its tasks that have work, in the order in which they woke */
-    int64_t credit_us;
+    int64_t credit_us, quantum_us; /* what it may still use in this round; what a round brings */
     uint64_t used_us; /* ever */
 };
 void fair_init(struct fair *f);
 void share_init(struct share *s);
+void share_weigh(struct share *s, unsigned weight); /* 1 .. ENGINE_SHARE_MAX; from share_init on it is ENGINE_SHARE */
 /* A task of this job has work: its link, in no list. */
 void fair_ready(struct fair *f, struct share *s, struct list *task);
 /* The link of the next task, no longer ready, and whose it is; NULL: nobody has work. */

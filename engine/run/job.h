@@ -202,6 +202,7 @@ unsigned engine_nloops(const struct engine *e);
 bool engine_memory_over(struct job *j, const struct budget *task);
 void engine_state_counts(struct job *j, int by); /* a task with state begins (+1), ends (-1); any thread */
 void engine_note_memory(struct job *j, bool ends); /* home loop: at a commit, and when it is freed */
+int64_t engine_memory_share(const struct job *j); /* -1: it keeps none */
 /* State takes all of it, or nearly (what is over is not counted there), and this job more than its share of that. */
 bool engine_memory_full(struct job *j);
 /* Changelog ahead of a task's checkpoint that calls for the next: in memory it takes some four times as much, and most of a

@@ -49,6 +49,7 @@ struct job_def {
     enum tolerance tolerance; /* what becomes of bad records */
     const char *dead_topic;  /* where they go; "": NAME_dlq */
     unsigned revision;       /* grows when one of these is changed: the job is begun anew */
+    unsigned cpu_share;      /* its weight where others want the same loop's time, 1 .. ENGINE_SHARE_MAX; 0: ENGINE_SHARE */
     unsigned nskips;         /* records that are tolerated although others stop the job */
     struct job_skip *skips;
     struct uuid beside;      /* relation that it is the next version of, beside the job that fills it; zero: none */
@@ -117,8 +118,10 @@ struct job_status {
     int64_t watermark_ms;
     unsigned nsources;
     struct job_source_status *sources;
+    unsigned cpu_share;         /* its weight, */
     uint64_t busy_us;           /* of all loops, since it was started here */
-    int64_t memory_bytes;       /* of its state */
+    int64_t memory_bytes;       /* of its state, */
+    int64_t memory_share;       /* and what of it stays when all jobs' state is short of memory; -1: it keeps none */
     unsigned ntasks;
     struct job_task_status *tasks;
     unsigned nnodes;

@@ -244,6 +244,8 @@ static struct job_status *facts(struct job *j, struct arena *a)
     }
     st->watermark_ms = WATERMARK_NONE;
     st->tolerance = j->def.tolerance;
+    st->cpu_share = j->def.cpu_share ? j->def.cpu_share : ENGINE_SHARE;
+    st->memory_share = -1;
     st->dead_topic = j->def.name ? job_dead_topic(&j->def, a) : "";
     st->began_ms = j->began_ms;
     return st;
@@ -267,6 +269,7 @@ static struct gathering *prepare(struct job *j, struct arena *a)
     g->asks = ARENA_ARRAY(a, struct ask, j->ntasks);
     g->st->ntasks = j->ntasks;
     g->st->tasks = ARENA_ARRAY(a, struct job_task_status, j->ntasks + 1);
+    g->st->memory_share = engine_memory_share(j);
     g->st->memory_bytes = atomic_load_explicit(&j->memory.used, memory_order_relaxed);
     for (unsigned i = 0; i < j->ntasks; i++)
         g->st->nsources += j->tasks[i].nsources;

@@ -318,6 +318,10 @@
 
 /* Longest turn of a task, in microseconds: broker events get the loop between two turns. */
 #define ENGINE_TURN_US 250
+/* A job's share of a loop's time beside that of others (job.cpu.share): what it has if nobody says, and the greatest. With the
+ * smallest it gets a tenth of a turn's time a round, which must be worth a turn. */
+#define ENGINE_SHARE 10
+#define ENGINE_SHARE_MAX 100
 /* Time that a batch of a source shall take at most, so that costly expressions do not make turns long. */
 #define ENGINE_BATCH_US (2 * ENGINE_TURN_US)
 /* Bytes in flight of one exchange channel: some batches, so that neither side waits for the other's every turn. */

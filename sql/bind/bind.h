@@ -24,8 +24,9 @@ void settings_put(struct settings *s, struct str name, struct str value); /* nul
 /* The session properties there are: name, values, default. i from 0; NULL past the end. */
 struct property {
     const char *name, *dflt, *doc;
-    const char *const *values; /* NULL-terminated list of what is allowed (NULL: a topic's name), */
+    const char *const *values; /* NULL-terminated list of what is allowed (NULL: a number or a topic's name), */
     bool time;                 /* and 'timestamp:' with ms or ISO 8601 */
+    int64_t most;              /* a number from 1 to this */
 };
 /* The value as it is kept; null: not allowed. */
 struct str property_value(const struct property *p, struct str value);

@@ -1,5 +1,6 @@
 /* Session properties (SET) and variables (DEFINE): a short list by name. */
 #include "sql/bind/bind.h"
+#include "log/base/limits.h"
 #include <stdio.h>
 
 void settings_init(struct settings *s) { *s = (struct settings){0}; }
@@ -50,13 +51,15 @@ static const char *const modes[] = {"in_place", "beside", NULL};
 static const char *const guarantees[] = {"exactly_once", "at_least_once", NULL};
 static const char *const tolerances[] = {"dead-letter", "skip", "stop", NULL};
 static const struct property properties[] = {
-    {"auto.offset.reset", "earliest", "where queries begin to read streams", resets, true},
-    {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats, false},
-    {"ksql.persistence.default.format.value", "", "VALUE_FORMAT of relations that do not say", value_formats, false},
-    {"replace.mode", "in_place", "where CREATE OR REPLACE runs the new version", modes, false},
-    {"processing.guarantee", "", "of jobs made from now on; else the server's", guarantees, false},
-    {"errors.tolerance", "dead-letter", "what jobs made from now on do with bad records", tolerances, false},
-    {"errors.deadletterqueue.topic.name", "", "where they go; else the job's name with _dlq behind", NULL, false},
+    {"auto.offset.reset", "earliest", "where queries begin to read streams", resets, true, 0},
+    {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats, false, 0},
+    {"ksql.persistence.default.format.value", "", "VALUE_FORMAT of relations that do not say", value_formats, false, 0},
+    {"replace.mode", "in_place", "where CREATE OR REPLACE runs the new version", modes, false, 0},
+    {"processing.guarantee", "", "of jobs made from now on; else the server's", guarantees, false, 0},
+    {"errors.tolerance", "dead-letter", "what jobs made from now on do with bad records", tolerances, false, 0},
+    {"errors.deadletterqueue.topic.name", "", "where they go; else the job's name with _dlq behind", NULL, false, 0},
+    {"job.cpu.share", "10", "weight of jobs made from now on where others want the same CPU time", NULL, false,
+     ENGINE_SHARE_MAX},
 };
 
 const struct property *property_at(unsigned i) { return i < ARRAY_LEN(properties) ? &properties[i] : NULL; }
@@ -90,7 +93,9 @@ static bool is_topic_name(struct str s)
 
 struct str property_value(const struct property *p, struct str value)
 {
-    int64_t ms;
+    int64_t ms, n;
+    if (p->most)
+        return str_to_i64(value, &n) && n >= 1 && n <= p->most ? value : STR_NULL;
     if (!p->values)
         return is_topic_name(value) ? value : STR_NULL;
     for (unsigned i = 0; p->values[i]; i++)
@@ -103,7 +108,9 @@ void property_list(const struct property *p, char *out, size_t cap)
 {
     size_t len = 0;
     out[0] = 0;
-    if (!p->values)
+    if (p->most)
+        snprintf(out, cap, "a number from 1 to %" PRId64, p->most);
+    else if (!p->values)
         snprintf(out, cap, "a topic's name: letters, digits, dots, dashes and underscores");
     for (unsigned i = 0; p->values && p->values[i]; i++) {
         snprintf(out + len, cap - len, "%s'%s'", i ? ", " : "", p->values[i]);

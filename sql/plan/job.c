@@ -177,6 +177,7 @@ static void take_policy(void *arg, const struct object *o, const struct job_def 
     if (!uuid_is_zero(old->relation) && uuid_eq(j->relation, old->relation)) {
         old->to->tolerance = j->tolerance;
         old->to->dead_topic = j->dead_topic;
+        old->to->cpu_share = j->cpu_share;
     }
 }
 

@@ -1,5 +1,7 @@
-/* What becomes of a job's bad records: said by the session when it is made, changed by RESUME ... WITH; SHOW ERRORS. */
+/* What becomes of a job's bad records, and its share of the CPU: said by the session when it is made, changed by
+ * RESUME ... WITH; SHOW ERRORS. */
 #include "sql/plan/statement.h"
+#include "log/base/limits.h"
 
 static int find_tolerance(struct str s)
 {
@@ -43,6 +45,13 @@ static int check_topic(struct stmt *st, const struct job_def *j, const struct qu
     return E_SQL;
 }
 
+/* 0: it is none. */
+static unsigned parse_share(struct str s)
+{
+    int64_t n;
+    return str_to_i64(s, &n) && n >= 1 && n <= ENGINE_SHARE_MAX ? (unsigned)n : 0;
+}
+
 int policy_of_session(struct stmt *st, struct job_def *j, const struct query *q, const char *out)
 {
     struct str tolerance = settings_get(st->env->props, STR("errors.tolerance"));
@@ -51,6 +60,9 @@ int policy_of_session(struct stmt *st, struct job_def *j, const struct query *q,
         j->tolerance = (enum tolerance)find_tolerance(tolerance);
     if (topic.ptr)
         j->dead_topic = arena_dup(st->arena, topic).ptr;
+    struct str share = settings_get(st->env->props, STR("job.cpu.share"));
+    if (share.ptr)
+        j->cpu_share = parse_share(share);
     return check_topic(st, j, q, out);
 }
 
@@ -88,7 +100,8 @@ int policy_change(struct stmt *st, struct job_def *j)
     const struct ast_properties *with = &st->ast->with;
     for (unsigned i = 0; i < with->n; i++) {
         const struct ast_property *p = &with->items[i];
-        struct str text = p->value->kind == AST_STRING ? p->value->text : STR("");
+        bool said = p->value->kind == AST_STRING || p->value->kind == AST_INTEGER;
+        struct str text = said ? p->value->text : STR("");
         int tolerance = find_tolerance(text);
         struct job_skip skip;
         if (str_eq_nocase(p->name.text, STR("ERRORS_TOLERANCE"))) {
@@ -100,10 +113,15 @@ int policy_change(struct stmt *st, struct job_def *j)
             if (!parse_skip(st, text, &skip))
                 return bind_error(&st->b, p->value->place, "22023", "SKIP takes 'topic/partition/offset' of a record");
             add_skip(st, j, &skip);
+        } else if (str_eq_nocase(p->name.text, STR("JOB_CPU_SHARE"))) {
+            if (!parse_share(text))
+                return bind_error(&st->b, p->value->place, "22023", "JOB_CPU_SHARE is a number from 1 to %d",
+                                  ENGINE_SHARE_MAX);
+            j->cpu_share = parse_share(text);
         } else {
             bind_error(&st->b, p->name.place, "42601", "there is no property \"%.*s\" of a job",
                        STR_ARG(p->name.text));
-            diag_hint(st->b.diag, "there are ERRORS_TOLERANCE and SKIP");
+            diag_hint(st->b.diag, "there are ERRORS_TOLERANCE, SKIP and JOB_CPU_SHARE");
             return E_SQL;
         }
     }

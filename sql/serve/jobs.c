@@ -166,6 +166,11 @@ void job_describe(const struct job_status *st, const struct plan *plan, const ch
     if (st->committed_ms > 0)
         wbuf_printf(out, ", committed %.1f s ago", (double)MAX(now_ms - st->committed_ms, 0) / 1000);
     wbuf_u8(out, '\n');
+    wbuf_printf(out, "CPU %.1f s, share %u; memory %.1f MB", (double)st->busy_us / 1e6, st->cpu_share,
+                (double)st->memory_bytes / 1e6);
+    if (st->memory_share >= 0)
+        wbuf_printf(out, ", share %.1f MB", (double)st->memory_share / 1e6);
+    wbuf_u8(out, '\n');
     const char *words = errors_words(st, now_ms, &a);
     if (words)
         wbuf_printf(out, "%s\nthe last one: %s (SHOW ERRORS %s lists more)\n", words, st->notes[0].text, st->name);

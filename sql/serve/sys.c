@@ -154,6 +154,7 @@ static void fill_jobs(struct rows *r, const struct sys_job *j)
     put_number(r, SYS_JOBS_VERSION, j->def.version);
     put_time(r, SYS_JOBS_CREATED, j->def.created_ms);
     put_text(r, SYS_JOBS_STATEMENT, j->def.sql);
+    put_number(r, SYS_JOBS_CPU_SHARE, j->def.cpu_share);
     if (!st)
         return;
     if (job_cell(st, "state", r->arena, &v))
@@ -171,6 +172,8 @@ static void fill_jobs(struct rows *r, const struct sys_job *j)
     put_count(r, SYS_JOBS_LATE, st->late_rows);
     put_count(r, SYS_JOBS_CPU_MS, st->busy_us / 1000);
     put_number(r, SYS_JOBS_MEMORY_BYTES, st->memory_bytes);
+    if (st->memory_share >= 0)
+        put_number(r, SYS_JOBS_MEMORY_SHARE, st->memory_share);
     put_count(r, SYS_JOBS_STATE_ROWS, st->state_rows);
     put_number(r, SYS_JOBS_EPOCH, st->epoch);
     put_time(r, SYS_JOBS_COMMITTED, st->committed_ms);

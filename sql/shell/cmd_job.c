@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "log/base/clock.h"
+#include "log/base/limits.h"
 #include "sql/parse/parse.h"
 #include "sql/shell/client.h"
 #include "sql/shell/shell.h"
@@ -25,7 +26,7 @@ static const char usage[] =
     "  list       every job: state, lag, rates, rows\n"
     "  describe   one job: sources, event time, state, errors, plan with its counters\n"
     "  pause      let it commit and let go of all it holds; it stays paused over restarts (also: stop)\n"
-    "  resume     let it go on where it paused (also: start); with --errors under another policy\n"
+    "  resume     let it go on where it paused (also: start); with --errors or --cpu-share changes that\n"
     "  errors     the bad records that it met since it began to run, newest first, and how many of each kind\n"
     "  skip       leave out the record that it has stopped at (policy 'stop'), and go on\n"
     "  terminate  end it for good, with its state; what it filled stays (also: drop)\n"
@@ -42,6 +43,7 @@ static const char usage[] =
     "  --mode MODE          how the list is shown: box, ndjson, csv, json, markdown, vertical\n"
     "  -n N                 errors: at most so many of a job (default 20)\n"
     "  --errors POLICY      resume: what bad records do: dead-letter, skip or stop\n"
+    "  --cpu-share N        resume: CPU time beside that of other jobs, 1 to 100 (10 if nothing is said)\n"
     "  --for SECONDS        how long to wait at most (default 60)\n"
     "\n"
     "examples\n"
@@ -56,7 +58,7 @@ static const char usage[] =
 struct job_options {
     struct client *c;
     struct shell_where where;
-    const char *errors;
+    const char *errors, *cpu_share;
     const char *as, *from;
     int64_t wait_ms, n;
     bool all;
@@ -137,10 +139,12 @@ static int pause_job(struct client *c, struct str name, const struct job_options
 
 static int resume(struct client *c, struct str name, const struct job_options *o)
 {
-    char with[80];
-    if (!o->errors)
+    char with[120];
+    if (!o->errors && !o->cpu_share)
         return run_on(c, "RESUME ", name);
-    snprintf(with, sizeof with, " WITH (ERRORS_TOLERANCE = '%s')", o->errors);
+    snprintf(with, sizeof with, " WITH (%s%s%s%s%s%s)", o->errors ? "ERRORS_TOLERANCE = '" : "", o->errors ? o->errors : "",
+             o->errors ? "'" : "", o->errors && o->cpu_share ? ", " : "", o->cpu_share ? "JOB_CPU_SHARE = " : "",
+             o->cpu_share ? o->cpu_share : "");
     return run_with(c, "RESUME ", name, with);
 }
 
@@ -270,7 +274,7 @@ static const struct verb verbs[] = {
     {"errors", NAME_MAYBE, errors},  {"skip", NAME_ONE, skip},
     {"stop", NAME_OR_ALL, pause_job}, {"start", NAME_OR_ALL, resume},       {"drop", NAME_OR_ALL, terminate}};
 
-enum { OPT_MODE = SHELL_OWN, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM, OPT_ERRORS };
+enum { OPT_MODE = SHELL_OWN, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM, OPT_ERRORS, OPT_SHARE };
 static const struct option long_options[] = {{"server", required_argument, NULL, SHELL_SERVER},
                                              {"data", required_argument, NULL, SHELL_DATA},
                                              {"mode", required_argument, NULL, OPT_MODE},
@@ -279,6 +283,7 @@ static const struct option long_options[] = {{"server", required_argument, NULL,
                                              {"as", required_argument, NULL, OPT_AS},
                                              {"from", required_argument, NULL, OPT_FROM},
                                              {"errors", required_argument, NULL, OPT_ERRORS},
+                                             {"cpu-share", required_argument, NULL, OPT_SHARE},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
@@ -286,6 +291,7 @@ static const struct shell_takes job_takes[] = {
     {OPT_MODE, "box, ndjson, csv, json, markdown or vertical"},
     {OPT_FOR, "seconds, such as 10 or 0.5"},
     {OPT_ERRORS, "dead-letter, skip or stop"},
+    {OPT_SHARE, "a number from 1 to 100"},
     {'n', "a number from 1 on"},
     {0, NULL}};
 static const struct shell_usage job_usage = {"weir job", usage, job_takes};
@@ -295,6 +301,12 @@ static bool is_policy(const char *value)
 {
     return str_eq_nocase(str_of(value), STR("dead-letter")) || str_eq_nocase(str_of(value), STR("skip")) ||
            str_eq_nocase(str_of(value), STR("stop"));
+}
+
+static bool is_share(const char *value)
+{
+    int64_t n;
+    return str_to_i64(str_of(value), &n) && n >= 1 && n <= ENGINE_SHARE_MAX;
 }
 
 static bool take_option(void *to, int option, const char *value)
@@ -314,6 +326,9 @@ static bool take_option(void *to, int option, const char *value)
     case OPT_ERRORS:
         o->errors = value;
         return is_policy(value);
+    case OPT_SHARE:
+        o->cpu_share = value;
+        return is_share(value);
     case 'n':
         return str_to_i64(str_of(value), &o->n) && o->n > 0;
     default:

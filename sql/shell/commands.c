@@ -124,7 +124,7 @@ static const struct {
     {"EXPLAIN", "EXPLAIN statement;   EXPLAIN CREATE OR REPLACE ...;   EXPLAIN job;"},
     {"PRINT", "PRINT topic [FROM BEGINNING] [LIMIT n];"},
     {"PAUSE", "PAUSE job|ALL;"},
-    {"RESUME", "RESUME job|ALL;   RESUME job WITH (ERRORS_TOLERANCE='dead-letter'|'skip'|'stop' [, SKIP='topic/partition/offset']);"},
+    {"RESUME", "RESUME job|ALL;   RESUME job WITH (ERRORS_TOLERANCE='dead-letter'|'skip'|'stop', SKIP='topic/partition/offset', JOB_CPU_SHARE=n);"},
     {"TERMINATE", "TERMINATE job|ALL;"},
     {"PROMOTE", "PROMOTE name;   DISCARD name;   of the next version that SET 'replace.mode' = 'beside'; made "
                 "CREATE OR REPLACE start"},

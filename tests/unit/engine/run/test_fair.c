@@ -80,6 +80,53 @@ static void test_busy_jobs_get_equal_time(void **state)
     assert_true(most - least <= 2 * 40 * ENGINE_TURN_US);
 }
 
+/* Busy jobs get time as their shares say: 1, 3, 10 and 100 of 114, whatever the number of their tasks and the length of
+ * their turns. */
+static void test_shares_divide_the_time(void **state)
+{
+    (void)state;
+    static const unsigned weights[] = {1, 3, 10, 100};
+    enum { N = 4, SUM = 114, LONGEST = 4 * ENGINE_TURN_US };
+    struct random r;
+    random_seed(&r, test_seed());
+    struct world w;
+    world_init(&w);
+    for (unsigned j = 0; j < N; j++) {
+        share_weigh(&w.shares[j], weights[j]);
+        for (unsigned t = 0; t <= (N - j) % TASKS; t++)
+            wake(&w, j, t);
+    }
+    while (w.now_us < 20000000)
+        assert_true(turn(&w, 20 + (int64_t)random_below(&r, LONGEST - 20), true) >= 0);
+    for (unsigned j = 0; j < N; j++) {
+        int64_t want = w.now_us * weights[j] / SUM, off = (int64_t)w.shares[j].used_us - want;
+        assert_in_range(off + 2 * LONGEST * 10, 0, 4 * LONGEST * 10); /* a turn, and a round of the greatest */
+    }
+}
+
+/* Of two busy jobs that wait for nothing but time, with shares of 1 and 3, the second gets three times as much, also while light
+ * jobs wake up between them, which do not wait for more than a turn however small their share. */
+static void test_light_jobs_beside_shares(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    share_weigh(&w.shares[1], 3 * ENGINE_SHARE);
+    share_weigh(&w.shares[2], 1);
+    wake(&w, 0, 0);
+    wake(&w, 1, 0);
+    for (unsigned i = 0; i < 40000; i++) {
+        int job = turn(&w, ENGINE_TURN_US, true);
+        if (i % 100 == 50) {
+            wake(&w, 2, 0);
+            assert_int_equal(turn(&w, 20, false), 2);
+        }
+        assert_true(job == 0 || job == 1);
+    }
+    double ratio = (double)w.shares[1].used_us / (double)w.shares[0].used_us;
+    assert_true(ratio > 2.98 && ratio < 3.02);
+}
+
 /* The tasks of a job take turns. */
 static void test_tasks_of_a_job_take_turns(void **state)
 {
@@ -176,7 +223,8 @@ static void test_costly_rows_come_in_small_batches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_busy_jobs_get_equal_time),
+        cmocka_unit_test(test_busy_jobs_get_equal_time), cmocka_unit_test(test_shares_divide_the_time),
+        cmocka_unit_test(test_light_jobs_beside_shares),
         cmocka_unit_test(test_costly_rows_come_in_small_batches), cmocka_unit_test(test_tasks_of_a_job_take_turns),
         cmocka_unit_test(test_who_wakes_up_goes_first), cmocka_unit_test(test_waking_up_often_gains_nothing),
         cmocka_unit_test(test_a_job_that_closes_is_forgotten),
