@@ -115,8 +115,12 @@ void function_each(const struct image *im, struct arena *a, void (*each_cb)(void
                    void *arg);
 
 /* ---- Binding. Errors carry SQLSTATE, sentence, place in text and mostly a hint. */
+struct columns;
+struct tree;
+struct tree_window;
 struct binding {
     struct str text; /* of the statement, for places */
+    struct columns *columns; /* of the SELECT that is bound; NULL: none is */
     const struct image *image;
     struct arena *arena;
     struct diag *diag;
@@ -142,57 +146,28 @@ struct with {
 };
 int bind_with(const struct binding *b, const struct ast_properties *props, struct with *out);
 
-/* ---- A bound SELECT. Expressions refer to columns of one of two rows:
- * the source row: the columns of all sources side by side, each source's declared columns followed by ROWTIME,
- * ROWPARTITION, ROWOFFSET and, if it is windowed, WINDOWSTART and WINDOWEND;
- * the group row: group expressions, WINDOWSTART and WINDOWEND if there is a WINDOW, aggregates. */
-struct query_source {
+/* ---- A bound SELECT: a tree (tree.h) and what of it is shown. */
+struct query_read { /* a relation that is read */
     const struct relation *rel;
-    const char *alias;
     struct place place;
-    unsigned first, ncols; /* its columns in the source row */
-    enum ast_join_kind join;
-    unsigned njoin;                    /* equalities with what stands to the left */
-    const struct expr **left, **right; /* both over the source row, of equal types */
-};
-struct query_column { /* of the source row */
-    const char *name;
-    struct type type;
-    unsigned source;
-    struct want want; /* where it comes from */
-    bool key, pseudo;
 };
 struct query_item {
-    const struct expr *expr; /* over the group row if the query aggregates, else over the source row */
     const char *name;
-    bool hidden; /* only for ORDER BY */
+    struct type type;
+    unsigned id; /* column of the tree */
 };
 struct query {
-    unsigned nsources;
-    struct query_source *sources;
-    unsigned ncols;
-    struct query_column *cols;
-    const struct expr *where; /* NULL: none */
-    bool windowed;            /* has WINDOW */
-    int64_t size_ms, grace_ms, retention_ms;
-    bool aggregates;
-    unsigned ngroup;
-    const struct expr **group; /* over the source row */
-    const char **group_names;
-    unsigned naggs;
-    struct agg *aggs;          /* arguments over the source row */
-    const struct expr *having; /* over the group row */
+    struct columns *columns;
+    struct tree *tree;
+    unsigned nreads;
+    struct query_read *reads; /* in the order of FROM; the first one's formats and partitions are the result's */
     unsigned nitems;
-    struct query_item *items;
-    /* The key of the result in a topic: which items; persistent queries only. */
-    unsigned nkey;
-    unsigned *key;
-    bool table;       /* the result is a table */
-    bool repartition; /* PARTITION BY */
-    enum ast_emit emit;
-    unsigned nsort;
-    struct sort_key *sort; /* columns: items */
-    int64_t limit, offset; /* limit -1: none */
+    struct query_item *items; /* what is shown; a persistent query's key first */
+    unsigned nkey;            /* so many are the key of the result in a topic */
+    bool table;               /* the result is a table */
+    const struct tree_window *window; /* the result is a windowed table; NULL: it is not */
+    unsigned window_start;    /* column with the window's start, of such */
+    int64_t limit;            /* of a push query; -1: none */
 };
 enum query_use { QUERY_PULL, QUERY_PUSH, QUERY_PERSISTENT };
 /* as_table: CREATE TABLE AS (true) or CREATE STREAM AS; read for QUERY_PERSISTENT only. */

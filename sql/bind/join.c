@@ -3,31 +3,50 @@
 
 /* ---- Relations and their columns */
 
-static void add_column(struct query *q, const char *name, struct type type, struct want want, bool key, bool pseudo)
+static void add_column(struct scope *sc, struct tree *t, struct tree_column c, struct want want, bool key, bool pseudo)
 {
-    q->cols[q->ncols++] = (struct query_column){name, type, q->nsources, want, key, pseudo};
+    struct block *q = sc->q;
+    c.source = q->sources[q->nsources].alias;
+    unsigned id = column_add(sc->b->columns, c);
+    t->wants[t->out.n] = want;
+    t->out.id[t->out.n++] = id;
+    bool star = !pseudo || want.from >= WANT_WINDOWSTART;
+    q->cols[q->ncols++] = (struct block_column){c.name, c.type, q->nsources, id, key, pseudo, star};
 }
 
-static void add_columns(struct query *q, struct query_source *s)
+static void add_pseudo(struct scope *sc, struct tree *t, const char *name, uint8_t type, enum want_from from)
+{
+    add_column(sc, t, (struct tree_column){name, NULL, TYPE(type), type == T_BIGINT}, (struct want){from, 0},
+               from == WANT_WINDOWSTART, true);
+}
+
+/* The relation's declared columns, then ROWTIME, ROWPARTITION, ROWOFFSET and, if it is windowed, the window's bounds. */
+static struct tree *read_relation(struct scope *sc, struct block_source *s)
 {
     const struct relation *rel = s->rel;
-    s->first = q->ncols;
+    struct arena *a = sc->b->arena;
+    struct tree *t = tree_new(a, TREE_SOURCE, NULL, NULL);
+    t->rel = rel;
+    t->place = s->place;
+    t->wants = ARENA_ARRAY(a, struct want, rel->ncols + 5);
+    t->out.id = ARENA_ARRAY(a, unsigned, rel->ncols + 5);
+    s->first = sc->q->ncols;
     for (unsigned i = 0; i < rel->ncols; i++)
-        add_column(q, rel->cols[i].name, rel->cols[i].type,
-                   (struct want){rel->cols[i].key ? WANT_KEY : WANT_VALUE, rel->cols[i].index}, rel->cols[i].key,
-                   false);
-    if (rel->sys) {
-        s->ncols = q->ncols - s->first;
-        return;
+        add_column(sc, t, (struct tree_column){rel->cols[i].name, NULL, rel->cols[i].type, false},
+                   (struct want){rel->cols[i].key ? WANT_KEY : WANT_VALUE, rel->cols[i].index}, rel->cols[i].key, false);
+    if (!rel->sys) {
+        add_pseudo(sc, t, "ROWTIME", T_BIGINT, WANT_ROWTIME);
+        add_pseudo(sc, t, "ROWPARTITION", T_INT, WANT_ROWPARTITION);
+        add_pseudo(sc, t, "ROWOFFSET", T_BIGINT, WANT_ROWOFFSET);
     }
-    add_column(q, "ROWTIME", TYPE(T_BIGINT), (struct want){WANT_ROWTIME, 0}, false, true);
-    add_column(q, "ROWPARTITION", TYPE(T_INT), (struct want){WANT_ROWPARTITION, 0}, false, true);
-    add_column(q, "ROWOFFSET", TYPE(T_BIGINT), (struct want){WANT_ROWOFFSET, 0}, false, true);
-    if (rel->windowed) {
-        add_column(q, "WINDOWSTART", TYPE(T_BIGINT), (struct want){WANT_WINDOWSTART, 0}, true, true);
-        add_column(q, "WINDOWEND", TYPE(T_BIGINT), (struct want){WANT_WINDOWEND, 0}, false, true);
+    if (!rel->sys && rel->windowed) {
+        add_pseudo(sc, t, "WINDOWSTART", T_BIGINT, WANT_WINDOWSTART);
+        add_pseudo(sc, t, "WINDOWEND", T_BIGINT, WANT_WINDOWEND);
     }
-    s->ncols = q->ncols - s->first;
+    s->ncols = sc->q->ncols - s->first;
+    t->scan = sc->use == QUERY_PULL && rel->table && (rel->sys || !uuid_is_zero(rel->job));
+    tree_derive(t, a);
+    return t;
 }
 
 struct relation *bind_relation(const struct binding *b, const struct ast_name *name)
@@ -47,28 +66,28 @@ struct relation *bind_relation(const struct binding *b, const struct ast_name *n
     return NULL;
 }
 
+static void add_read(struct scope *sc, const struct relation *rel, struct place place)
+{
+    struct query *r = sc->result;
+    struct query_read *more = ARENA_ARRAY(sc->b->arena, struct query_read, r->nreads + 1);
+    if (r->nreads)
+        memcpy(more, r->reads, r->nreads * sizeof *more);
+    more[r->nreads++] = (struct query_read){rel, place};
+    r->reads = more;
+}
+
 /* ---- ON */
 
 struct on {
     struct scope *sc;
-    struct query *q;
-    struct query_source *right; /* the one being joined */
-    const struct expr *rest;    /* conditions that are no equality between the sides */
-    struct place rest_place;
+    struct block_source *right; /* the one being joined */
+    struct tree *tree;          /* of it */
+    const struct expr *all;     /* the whole condition */
+    const struct expr *rest;    /* the last of it that is no equality between the sides */
 };
 
-/* Which sides an expression reads: bit 0 what stands to the left, bit 1 the relation being joined. */
-static unsigned sides_of(const struct on *on, const struct expr *e)
-{
-    if (e->kind == EX_COLUMN)
-        return e->column >= on->right->first ? 2 : 1;
-    unsigned sides = 0;
-    for (unsigned i = 0; i < e->nargs; i++)
-        sides |= sides_of(on, e->args[i]);
-    return sides;
-}
-
-static int add_equality(struct on *on, const struct ast_expr *e, const struct expr *left, const struct expr *right)
+static int add_equality(struct on *on, const struct ast_expr *e, const struct expr *left, const struct expr *right,
+                        const struct expr **out)
 {
     const struct binding *b = on->sc->b;
     struct type common;
@@ -81,14 +100,20 @@ static int add_equality(struct on *on, const struct ast_expr *e, const struct ex
         diag_hint(b->diag, "CAST the left side to %s", rt);
         return E_SQL;
     }
-    on->right->left[on->right->njoin] = expr_cast(b, left, common);
-    on->right->right[on->right->njoin++] = expr_cast(b, right, common);
-    return 0;
+    unsigned n = on->right->njoin++;
+    on->right->left[n] = expr_cast(b, left, common);
+    on->right->right[n] = expr_cast(b, right, common);
+    return resolve_compare(on->sc, STR("="), on->right->left[n], on->right->right[n], e, out);
+}
+
+static bool is_of(const struct expr *e, const struct tree *t)
+{
+    return expr_reads_any(e, &t->out) && expr_reads_only(e, &t->out);
 }
 
 static int add_condition(struct on *on, const struct ast_expr *e)
 {
-    const struct expr *whole, *left, *right;
+    const struct expr *one = NULL, *left, *right;
     int err;
     if (e->kind == AST_AND) {
         for (unsigned i = 0; i < e->nargs; i++)
@@ -100,45 +125,47 @@ static int add_condition(struct on *on, const struct ast_expr *e)
         if ((err = resolve_expr(on->sc, e->args[0], &left)) != 0 ||
             (err = resolve_expr(on->sc, e->args[1], &right)) != 0)
             return err;
-        unsigned l = sides_of(on, left), r = sides_of(on, right);
-        if ((l | r) == 3 && l != 3 && r != 3 && l && r)
-            return l == 1 ? add_equality(on, e, left, right) : add_equality(on, e, right, left);
+        if (is_of(left, on->sc->q->tree) && is_of(right, on->tree))
+            err = add_equality(on, e, left, right, &one);
+        else if (is_of(right, on->sc->q->tree) && is_of(left, on->tree))
+            err = add_equality(on, e, right, left, &one);
+        if (err)
+            return err;
     }
-    if ((err = resolve_condition(on->sc, e, "ON", &whole)) != 0)
-        return err;
-    on->rest = expr_and(on->sc->b, on->rest, whole);
-    on->rest_place = e->place;
-    return 0;
+    if (!one && (err = resolve_condition(on->sc, e, "ON", &one)) == 0)
+        on->rest = one;
+    on->all = expr_and(on->sc->b, on->all, one);
+    return err;
 }
 
 /* ---- Which joins there are */
 
 /* Do the right sides of the equalities cover the whole key of the relation being joined? */
-static bool covers_key(const struct query *q, const struct query_source *s)
+static bool covers_key(const struct block *q, const struct block_source *s)
 {
     for (unsigned c = s->first; c < s->first + s->ncols; c++) {
         bool found = !q->cols[c].key;
         for (unsigned i = 0; i < s->njoin && !found; i++)
-            found = s->right[i]->kind == EX_COLUMN && s->right[i]->column == c;
+            found = s->right[i]->kind == EX_COLUMN && s->right[i]->column == q->cols[c].id;
         if (!found)
             return false;
     }
     return true;
 }
 
-static bool covers_left_key(const struct query *q, const struct query_source *s)
+static bool covers_left_key(const struct block *q, const struct block_source *s)
 {
     for (unsigned c = 0; c < s->first; c++) {
         bool found = !q->cols[c].key || q->cols[c].source != 0;
         for (unsigned i = 0; i < s->njoin && !found; i++)
-            found = s->left[i]->kind == EX_COLUMN && s->left[i]->column == c;
+            found = s->left[i]->kind == EX_COLUMN && s->left[i]->column == q->cols[c].id;
         if (!found)
             return false;
     }
     return true;
 }
 
-static int check_join(const struct binding *b, const struct query *q, const struct query_source *s, const struct on *on)
+static int check_join(const struct binding *b, const struct block *q, const struct block_source *s, const struct on *on)
 {
     const struct relation *left = q->sources[0].rel;
     if (s->rel->windowed || left->windowed)
@@ -151,7 +178,7 @@ static int check_join(const struct binding *b, const struct query *q, const stru
     if (!s->rel->table)
         return bind_error(b, s->place, "0A000", "joins of two streams are not supported; join the stream to a table");
     if (s->njoin == 0)
-        return bind_error(b, on->rest ? on->rest_place : s->place, "42601",
+        return bind_error(b, on->rest ? place_of(on->rest) : s->place, "42601",
                           "ON needs an equality between \"%s\" and what stands left of it", s->alias);
     if (s->rel->sys && !left->table) {
         bind_error(b, s->place, "0A000", "a stream cannot be joined with %s", s->rel->name);
@@ -174,32 +201,44 @@ static int check_join(const struct binding *b, const struct query *q, const stru
         return bind_error(b, s->place, "0A000",
                           "RIGHT and FULL JOIN need the whole primary key of both tables, and no third table");
     if (on->rest && s->join != AST_JOIN_INNER)
-        return bind_error(b, on->rest_place, "0A000",
+        return bind_error(b, place_of(on->rest), "0A000",
                           "ON of an outer join can hold equalities between the two sides only");
     return 0;
 }
 
-static int join(struct scope *sc, struct query *q, struct query_source *s, const struct ast_source *from, struct on *on)
+static int join(struct scope *sc, struct block_source *s, struct tree *right, const struct ast_source *from)
 {
+    static const enum join_kind kinds[] = {JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL};
+    struct block *q = sc->q;
     unsigned most = from->on->kind == AST_AND ? from->on->nargs : 1;
     for (unsigned i = 0; from->on->kind == AST_AND && i < from->on->nargs; i++)
         most += from->on->args[i]->nargs;
     s->left = ARENA_ARRAY(sc->b->arena, const struct expr *, most);
     s->right = ARENA_ARRAY(sc->b->arena, const struct expr *, most);
-    *on = (struct on){.sc = sc, .q = q, .right = s};
-    int err = add_condition(on, from->on);
-    return err ? err : check_join(sc->b, q, s, on);
+    struct on on = {.sc = sc, .right = s, .tree = right};
+    sc->no_aggregates = "ON";
+    int err = add_condition(&on, from->on);
+    if (!err)
+        err = check_join(sc->b, q, s, &on);
+    if (err)
+        return err;
+    struct tree *t = tree_join(sc->b->arena, kinds[s->join], q->tree, right, on.all);
+    t->place = s->place;
+    t->meet = q->tree->stream && s->rel->table && sc->use != QUERY_PULL ? MEET_LOOKUP : MEET_STATE;
+    tree_derive(t, sc->b->arena);
+    q->tree = t;
+    return 0;
 }
 
-int bind_from(struct scope *sc, const struct ast_select *s, const struct expr **conditions)
+int bind_from(struct scope *sc, const struct ast_select *s)
 {
     const struct binding *b = sc->b;
-    struct query *q = sc->q;
+    struct block *q = sc->q;
     unsigned room = 0;
     if (s->from.n > SQL_SOURCES)
         return bind_error(b, s->from.items[SQL_SOURCES].place, "54000", "a query joins at most %d relations",
                           SQL_SOURCES);
-    q->sources = ARENA_ARRAY(b->arena, struct query_source, s->from.n);
+    q->sources = ARENA_ARRAY(b->arena, struct block_source, s->from.n);
     struct relation **rels = ARENA_ARRAY(b->arena, struct relation *, s->from.n);
     for (unsigned i = 0; i < s->from.n; i++) {
         rels[i] = bind_relation(b, &s->from.items[i].name);
@@ -207,25 +246,27 @@ int bind_from(struct scope *sc, const struct ast_select *s, const struct expr **
             return E_SQL;
         room += rels[i]->ncols + 5;
     }
-    q->cols = ARENA_ARRAY(b->arena, struct query_column, room);
+    q->cols = ARENA_ARRAY(b->arena, struct block_column, room);
     for (unsigned i = 0; i < s->from.n; i++) {
         const struct ast_source *from = &s->from.items[i];
         const struct ast_name *alias = from->alias.text.ptr ? &from->alias : &from->name;
-        struct query_source *src = &q->sources[i];
-        struct on on;
+        struct block_source *src = &q->sources[i];
         for (unsigned k = 0; k < i; k++)
             if (str_eq_nocase(str_of(q->sources[k].alias), alias->text))
                 return bind_error(b, alias->place, "42712",
                                   "\"%.*s\" stands in FROM twice; give one another name with AS", STR_ARG(alias->text));
-        *src = (struct query_source){.rel = rels[i], .join = from->join, .place = i ? from->place : from->name.place};
-        src->alias = from->alias.text.ptr ? arena_dup(b->arena, from->alias.text).ptr : rels[i]->sys ? rels[i]->sys->name : rels[i]->name;
-        add_columns(q, src);
+        *src = (struct block_source){.rel = rels[i], .join = from->join, .place = i ? from->place : from->name.place};
+        src->alias = from->alias.text.ptr ? arena_dup(b->arena, from->alias.text).ptr
+                     : rels[i]->sys       ? rels[i]->sys->name
+                                          : rels[i]->name;
+        struct tree *t = read_relation(sc, src);
+        add_read(sc, rels[i], from->name.place);
         q->nsources = i + 1;
-        int err = i ? join(sc, q, src, from, &on) : 0;
+        int err = i ? join(sc, src, t, from) : 0;
         if (err)
             return err;
-        if (i)
-            *conditions = expr_and(b, *conditions, on.rest);
+        if (!i)
+            q->tree = t;
     }
     return 0;
 }

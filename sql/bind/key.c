@@ -31,11 +31,6 @@ static bool has_part(const struct key_parts *ks, const struct expr *e)
     return false;
 }
 
-static const char *column_name(const struct query *q, const struct expr *e)
-{
-    return e->kind == EX_COLUMN && e->column < q->ncols ? q->cols[e->column].name : NULL;
-}
-
 /* Of a FULL join a row may have either side only: the key is whichever is there. */
 static const struct expr *either(const struct binding *b, const struct expr *left, const struct expr *right)
 {
@@ -51,18 +46,18 @@ static const struct expr *either(const struct binding *b, const struct expr *lef
 
 static void source_key(const struct scope *sc, struct key_parts *ks)
 {
-    const struct query *q = sc->q;
+    const struct block *q = sc->q;
     for (unsigned c = q->sources[0].first; c < q->sources[0].first + q->sources[0].ncols; c++)
         if (q->cols[c].key && !q->cols[c].pseudo)
-            add_part(ks, expr_column(sc->b, c, q->cols[c].type, q->sources[0].place), NULL, q->cols[c].name);
+            add_part(ks, expr_column(sc->b, q->cols[c].id, q->cols[c].type, q->sources[0].place), NULL, q->cols[c].name);
 }
 
 /* Stream-table: the values the stream looked up last. Table-table: the left table's key, except where only the right
  * side is sure to be there. */
 static void join_key(const struct scope *sc, struct key_parts *ks)
 {
-    const struct query *q = sc->q;
-    const struct query_source *s = &q->sources[q->nsources - 1];
+    const struct block *q = sc->q;
+    const struct block_source *s = &q->sources[q->nsources - 1];
     bool by_left_key = q->sources[0].rel->table && s->join != AST_JOIN_RIGHT && s->join != AST_JOIN_FULL;
     if (by_left_key) {
         source_key(sc, ks);
@@ -75,7 +70,7 @@ static void join_key(const struct scope *sc, struct key_parts *ks)
     }
     for (unsigned i = 0; i < s->njoin; i++) {
         const struct expr *l = s->left[i], *r = s->right[i];
-        const char *left = column_name(q, l), *right = column_name(q, r);
+        const char *left = block_column_name(q, l), *right = block_column_name(q, r);
         if (s->join == AST_JOIN_RIGHT)
             add_part(ks, r, NULL, right);
         else if (s->join == AST_JOIN_FULL)
@@ -90,13 +85,13 @@ static void join_key(const struct scope *sc, struct key_parts *ks)
 
 static void group_key(const struct scope *sc, struct key_parts *ks)
 {
-    const struct query *q = sc->q;
+    const struct block *q = sc->q;
     for (unsigned i = 0; i < q->ngroup; i++)
-        add_part(ks, expr_column(sc->b, i, q->group[i]->type, place_of(q->group[i])), NULL, q->group_names[i]);
+        add_part(ks, expr_column(sc->b, q->group_ids[i], q->group[i]->type, place_of(q->group[i])), NULL, q->group_names[i]);
 }
 
 /* An item that shows the key, in order of preference: the same expression, else the equal side of an inner join. */
-static int find_item(const struct query *q, const struct key_part *part, const bool *taken)
+static int find_item(const struct block *q, const struct key_part *part, const bool *taken)
 {
     for (unsigned pass = 0; pass < 2; pass++)
         for (unsigned i = 0; i < q->nitems; i++) {
@@ -108,12 +103,12 @@ static int find_item(const struct query *q, const struct key_part *part, const b
 }
 
 /* A windowed table has its bounds beside the key; repeating them without a new name would hide them. */
-static void drop_window_bounds(struct query *q)
+static void drop_window_bounds(struct block *q)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < q->nitems; i++) {
         const struct expr *e = q->items[i].expr;
-        bool bound = q->windowed && e->kind == EX_COLUMN && e->column >= q->ngroup && e->column < q->ngroup + 2;
+        bool bound = q->window && e->kind == EX_COLUMN && (e->column == q->window_ids[0] || e->column == q->window_ids[1]);
         bool named = !str_eq_nocase(str_of(q->items[i].name), STR("WINDOWSTART")) &&
                      !str_eq_nocase(str_of(q->items[i].name), STR("WINDOWEND"));
         if (!bound || named)
@@ -125,7 +120,7 @@ static void drop_window_bounds(struct query *q)
 static int check_names(const struct scope *sc, const struct ast_select *s)
 {
     static const char *const pseudo[] = {"ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"};
-    const struct query *q = sc->q;
+    const struct block *q = sc->q;
     for (unsigned i = 0; i < q->nitems; i++) {
         struct str name = str_of(q->items[i].name);
         struct place place = place_of(q->items[i].expr);
@@ -151,14 +146,14 @@ static int check_names(const struct scope *sc, const struct ast_select *s)
 
 int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *const *partition, unsigned npartition)
 {
-    struct query *q = sc->q;
+    struct block *q = sc->q;
     struct key_parts ks = {ARENA_ARRAY(sc->b->arena, struct key_part, q->ncols + npartition + q->ngroup + 1), 0};
     drop_window_bounds(q);
     if (q->aggregates)
         group_key(sc, &ks);
     else if (npartition)
         for (unsigned i = 0; i < npartition; i++)
-            add_part(&ks, partition[i], NULL, column_name(q, partition[i]));
+            add_part(&ks, partition[i], NULL, block_column_name(q, partition[i]));
     else if (q->nsources > 1)
         join_key(sc, &ks);
     else
@@ -166,10 +161,9 @@ int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *co
     if (q->sources[0].rel->windowed && !q->aggregates)
         return bind_error(sc->b, q->sources[0].place, "0A000", "a windowed table can only be grouped anew, or queried");
     bool *taken = ARENA_ARRAY(sc->b->arena, bool, q->nitems + ks.n + 1);
-    q->key = ARENA_ARRAY(sc->b->arena, unsigned, ks.n + 1);
     for (unsigned k = 0; k < ks.n; k++) { /* moves items so that the key stands first, in its own order */
         int at = find_item(q, &ks.items[k], taken);
-        struct query_item item = {ks.items[k].expr, ks.items[k].name, false};
+        struct block_item item = {ks.items[k].expr, ks.items[k].name, false};
         if (at >= 0) {
             item = q->items[at];
             memmove(&q->items[k + 1], &q->items[k], ((unsigned)at - k) * sizeof item);
@@ -177,10 +171,10 @@ int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *co
         } else {
             if (!item.name)
                 item.name = arena_printf(sc->b->arena, ks.n == 1 ? "KEY" : "KEY_%u", k);
-            query_add_item(sc->b, q, k, item);
+            block_add_item(sc->b, q, k, item);
         }
         taken[k] = true;
-        q->key[q->nkey++] = k;
+        q->nkey++;
     }
     return check_names(sc, s);
 }

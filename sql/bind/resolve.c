@@ -13,7 +13,7 @@ static bool name_matches(const struct ast_name *wanted, const char *have, bool e
     return exact || wanted->quoted ? str_eq(wanted->text, str_of(have)) : str_eq_nocase(wanted->text, str_of(have));
 }
 
-static bool in_source(const struct scope *sc, const struct query_column *c, const struct ast_name *qualifier)
+static bool in_source(const struct scope *sc, const struct block_column *c, const struct ast_name *qualifier)
 {
     return !qualifier->text.ptr || name_matches(qualifier, sc->q->sources[c->source].alias, false);
 }
@@ -45,7 +45,7 @@ static const char *joined_name(const struct scope *sc, struct str before, struct
         if (is_joined_name(sc->q->cols[i].name, before, k))
             return sc->q->cols[i].name;
     for (unsigned s = 0; !before.ptr && s < sc->q->nsources; s++) {
-        const struct query_source *from = &sc->q->sources[s];
+        const struct block_source *from = &sc->q->sources[s];
         for (unsigned i = from->first; i < from->first + from->ncols; i++) {
             const char *both = arena_printf(sc->b->arena, "%s_%s", from->alias, sc->q->cols[i].name);
             if (str_eq_nocase(str_of(both), k))
@@ -75,7 +75,7 @@ static int no_source(const struct scope *sc, const struct ast_name *qualifier, c
 static int no_column(const struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name)
 {
     struct nearest near = nearest_of(name->text);
-    const struct query_source *only = NULL;
+    const struct block_source *only = NULL;
     for (unsigned i = 0; i < sc->q->nsources; i++)
         if (!qualifier->text.ptr ? sc->q->nsources == 1 : name_matches(qualifier, sc->q->sources[i].alias, false))
             only = &sc->q->sources[i];
@@ -118,7 +118,7 @@ int resolve_column(struct scope *sc, const struct ast_name *qualifier, const str
         return 0;
     if (n == 0)
         return no_column(sc, qualifier, name);
-    const struct query_column *one = &sc->q->cols[found[0]], *two = &sc->q->cols[found[1]];
+    const struct block_column *one = &sc->q->cols[found[0]], *two = &sc->q->cols[found[1]];
     bind_error(sc->b, place, "42702", "column \"%.*s\" is in both \"%s\" and \"%s\"", STR_ARG(name->text),
                sc->q->sources[one->source].alias, sc->q->sources[two->source].alias);
     diag_hint(sc->b->diag, "write %s.%.*s or %s.%.*s", sc->q->sources[one->source].alias, STR_ARG(name->text),
@@ -147,7 +147,7 @@ static int column(struct scope *sc, const struct ast_expr *e, const struct expr 
             if (str_eq_nocase(e->name.text, i ? STR("WINDOWEND") : STR("WINDOWSTART"))) {
                 if (sc->in_aggregate)
                     return bind_error(sc->b, e->place, "42803", "bounds of the window cannot be aggregated");
-                *out = expr_column(sc->b, COLUMN_WINDOW + i, TYPE(T_BIGINT), e->place);
+                *out = expr_column(sc->b, sc->q->window_ids[i], TYPE(T_BIGINT), e->place);
                 return 0;
             }
     const struct ast_item *alias = e->qualifier.text.ptr ? NULL : find_alias(sc, &e->name);
@@ -158,7 +158,7 @@ static int column(struct scope *sc, const struct ast_expr *e, const struct expr 
     }
     int err = resolve_column(sc, &e->qualifier, &e->name, e->place, &col);
     if (!err)
-        *out = expr_column(sc->b, col, sc->q->cols[col].type, e->place);
+        *out = expr_column(sc->b, sc->q->cols[col].id, sc->q->cols[col].type, e->place);
     return err;
 }
 
@@ -209,9 +209,7 @@ static int meet_literal(struct scope *sc, const struct expr *other, const struct
     if (l->kind != EX_CONST || l->value.null || other->kind == EX_CONST)
         return 0;
     struct value v = value_null(other->type);
-    bool pseudo = other->kind == EX_COLUMN && other->type.id == T_BIGINT &&
-                  (other->column >= COLUMN_WINDOW ||
-                   (sc->q && other->column < sc->q->ncols && sc->q->cols[other->column].pseudo));
+    bool pseudo = other->kind == EX_COLUMN && sc->b->columns->items[other->column].time;
     if (pseudo && (l->type.id == T_TIMESTAMP || (l->type.id == T_VARCHAR && timestamp_parse(l->value.s, &v.i)))) {
         v.null = false;
         v.i = l->type.id == T_TIMESTAMP ? l->value.i : v.i;
@@ -228,8 +226,8 @@ static int meet_literal(struct scope *sc, const struct expr *other, const struct
     return 0;
 }
 
-static int compare(struct scope *sc, struct str op, const struct expr *left, const struct expr *right,
-                   const struct ast_expr *e, const struct expr **out)
+int resolve_compare(struct scope *sc, struct str op, const struct expr *left, const struct expr *right,
+                    const struct ast_expr *e, const struct expr **out)
 {
     const struct expr *args[2] = {left, right};
     int err = meet_literal(sc, left, &args[1]);
@@ -254,7 +252,7 @@ static int binary(struct scope *sc, const struct ast_expr *e, const struct expr 
             diag_hint(sc->b->diag, "write IS %sNULL", str_eq(e->text, STR("<>")) ? "NOT " : "");
             return E_SQL;
         }
-    return compare(sc, e->text, args[0], args[1], e, out);
+    return resolve_compare(sc, e->text, args[0], args[1], e, out);
 }
 
 static struct expr *negate(const struct scope *sc, const struct expr *e)
@@ -275,9 +273,9 @@ static int between(struct scope *sc, const struct ast_expr *e, const struct expr
     const struct expr **args, *low, *high;
     int err = resolve_args(sc, e, &args);
     if (!err)
-        err = compare(sc, STR(">="), args[0], args[1], e, &low);
+        err = resolve_compare(sc, STR(">="), args[0], args[1], e, &low);
     if (!err)
-        err = compare(sc, STR("<="), args[0], args[2], e, &high);
+        err = resolve_compare(sc, STR("<="), args[0], args[2], e, &high);
     if (err)
         return err;
     *out = expr_and(sc->b, low, high);
@@ -342,7 +340,7 @@ static int case_when(struct scope *sc, const struct ast_expr *e, const struct ex
     for (unsigned i = 0; i < pairs && !err; i++) {
         to[2 * i] = args[first + 2 * i];
         if (e->has_operand)
-            err = compare(sc, STR("="), args[0], args[first + 2 * i], e->args[first + 2 * i], &to[2 * i]);
+            err = resolve_compare(sc, STR("="), args[0], args[first + 2 * i], e->args[first + 2 * i], &to[2 * i]);
         if (!err && to[2 * i]->type.id != T_BOOLEAN)
             err = bind_error(sc->b, e->args[first + 2 * i]->place, "42804", "WHEN needs a condition");
         to[2 * i + 1] = expr_cast(sc->b, args[first + 2 * i + 1], common);
@@ -415,7 +413,7 @@ static int is_distinct(struct scope *sc, const struct ast_expr *e, const struct 
     const struct expr **args;
     int err = resolve_args(sc, e, &args);
     return err ? err
-               : compare(sc, e->negated ? STR("IS NOT DISTINCT FROM") : STR("IS DISTINCT FROM"), args[0], args[1], e,
+               : resolve_compare(sc, e->negated ? STR("IS NOT DISTINCT FROM") : STR("IS DISTINCT FROM"), args[0], args[1], e,
                          out);
 }
 
@@ -432,20 +430,23 @@ static const char *const no_aggregates[] = {
     "COLLECT_LIST", "COLLECT_SET",   "COUNT_DISTINCT", "EARLIEST_BY_OFFSET", "LATEST_BY_OFFSET", "TOPK",
     "TOPKDISTINCT", "COLLECT_MAP"};
 
+/* Gives the aggregate's column. */
 static unsigned add_aggregate(struct scope *sc, struct agg a)
 {
-    struct query *q = sc->q;
-    for (unsigned i = 0; i < q->naggs; i++)
-        if (q->aggs[i].kind == a.kind && !q->aggs[i].arg == !a.arg && (!a.arg || expr_same(q->aggs[i].arg, a.arg)))
-            return i;
+    struct block *q = sc->q;
+    for (unsigned i = 0; i < q->naggs; i++) {
+        const struct agg *have = &q->aggs[i].agg;
+        if (have->kind == a.kind && !have->arg == !a.arg && (!a.arg || expr_same(have->arg, a.arg)))
+            return q->aggs[i].id;
+    }
     if ((q->naggs & (q->naggs - 1)) == 0) {
-        struct agg *more = ARENA_ARRAY(sc->b->arena, struct agg, q->naggs ? q->naggs * 2 : 1);
+        struct tree_agg *more = ARENA_ARRAY(sc->b->arena, struct tree_agg, q->naggs ? q->naggs * 2 : 1);
         if (q->naggs)
             memcpy(more, q->aggs, q->naggs * sizeof *more);
         q->aggs = more;
     }
-    q->aggs[q->naggs] = a;
-    return q->naggs++;
+    q->aggs[q->naggs] = (struct tree_agg){column_add(sc->b->columns, (struct tree_column){NULL, NULL, a.type, false}), a};
+    return q->aggs[q->naggs++].id;
 }
 
 static int aggregate(struct scope *sc, const struct ast_expr *e, enum agg_kind kind, const struct expr **out)
@@ -471,7 +472,7 @@ static int aggregate(struct scope *sc, const struct ast_expr *e, enum agg_kind k
         if (a.arg->type.id == T_NULL || !agg_result(kind, a.arg->type, &a.type))
             return bind_error(sc->b, e->args[0]->place, "42883", "%.*s cannot take %s", STR_ARG(e->name.text), type);
     }
-    *out = expr_column(sc->b, COLUMN_AGG + add_aggregate(sc, a), a.type, e->place);
+    *out = expr_column(sc->b, add_aggregate(sc, a), a.type, e->place);
     return 0;
 }
 

@@ -2,11 +2,7 @@
 #ifndef BIND_RESOLVE_H
 #define BIND_RESOLVE_H
 #include "log/base/limits.h"
-#include "sql/bind/bind.h"
-
-/* While a SELECT is bound, window bounds and aggregates are columns beyond all real ones of the source row. */
-#define COLUMN_WINDOW 0x10000000u /* + 0 WINDOWSTART, + 1 WINDOWEND */
-#define COLUMN_AGG 0x20000000u    /* + number of the aggregate */
+#include "sql/bind/tree.h"
 
 /* Every expression made here knows its place: errors found later still point. */
 struct placed {
@@ -15,10 +11,57 @@ struct placed {
 };
 static inline struct place place_of(const struct expr *e) { return container_of(e, struct placed, e)->place; }
 
+/* ---- One SELECT while it is bound: what its names may mean. Its expressions are over the columns of FROM, of its window
+ * and of its aggregates, all by id. */
+struct block_source {
+    const char *alias;
+    const struct relation *rel;
+    struct place place;
+    unsigned first, ncols; /* its columns among the block's */
+    enum ast_join_kind join;
+    unsigned njoin; /* equalities with what stands to the left */
+    const struct expr **left, **right;
+};
+struct block_column {
+    const char *name;
+    struct type type;
+    unsigned source, id;
+    bool key, pseudo, star; /* pseudo: not declared; star: `*` shows it */
+};
+struct block_item {
+    const struct expr *expr;
+    const char *name;
+    bool hidden; /* only for ORDER BY */
+};
+struct block {
+    unsigned nsources;
+    struct block_source *sources;
+    unsigned ncols;
+    struct block_column *cols;
+    struct tree *tree; /* as far as it is made */
+    struct tree_window *window; /* of WINDOW; NULL: none */
+    unsigned window_ids[2];
+    bool aggregates;
+    unsigned ngroup;
+    const struct expr **group; /* over FROM; then group_ids stand for them */
+    const char **group_names;
+    unsigned *group_ids;
+    unsigned naggs;
+    struct tree_agg *aggs;
+    const struct expr *having;
+    unsigned nitems;
+    struct block_item *items;
+    unsigned nsort;
+    struct tree_sort *sort;
+    unsigned nkey; /* a persistent query's items begin with so many that are its key */
+};
+
 /* Names that are visible, and what may stand in an expression. */
 struct scope {
     const struct binding *b;
-    struct query *q;               /* its cols and sources are filled as far as they are visible; NULL: no columns */
+    struct query *result; /* the whole statement's; NULL: none is bound */
+    enum query_use use;
+    struct block *q;               /* its cols and sources are filled as far as they are visible; NULL: no columns */
     const struct ast_items *items; /* whose aliases may stand for their expressions; NULL: none */
     const char *no_aggregates;     /* the clause, for the sentence; NULL: aggregates may stand here */
     bool window;                   /* WINDOWSTART and WINDOWEND of the query's own window may stand here */
@@ -33,7 +76,10 @@ const struct expr *expr_cast(const struct binding *b, const struct expr *e, stru
 const struct expr *expr_column(const struct binding *b, unsigned column, struct type t, struct place place);
 /* AND of two, either may be NULL. */
 const struct expr *expr_and(const struct binding *b, const struct expr *left, const struct expr *right);
-/* Column of the source row; E_SQL if there is none or more than one. */
+/* A comparison of these two, which stands at e. */
+int resolve_compare(struct scope *sc, struct str op, const struct expr *left, const struct expr *right, const struct ast_expr *e,
+                    const struct expr **out);
+/* Number of a column of the block; E_SQL if there is none or more than one. */
 int resolve_column(struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name, struct place place,
                    unsigned *out);
 struct expr *expr_make(const struct binding *b, enum expr_kind kind, struct type t, struct place place, unsigned nargs);

@@ -127,10 +127,10 @@ struct tree {
     enum join_kind join;
     enum tree_meet meet;
     bool dependent;        /* right reads columns of left: until decorrelate.c */
-    const struct expr *on; /* any condition over both sides; NULL: always. What follows is found in it by rule_join_keys: */
-    unsigned njoin;        /* left_keys[i] = right_keys[i], of equal types, over one side each; */
+    const struct expr *on; /* any condition over both sides; NULL: always. rule_join_keys makes of it: */
+    unsigned njoin;        /* left_keys[i] = right_keys[i], of equal types, over one side each (rule_key_columns: columns) */
     const struct expr **left_keys, **right_keys;
-    const struct expr *residual; /* and what is left of it, or NULL */
+    const struct expr *residual; /* and what is left of it, or NULL; then `on` is NULL */
     int64_t before_ms, after_ms, grace_ms; /* INTERVAL */
     const struct expr *left_time, *right_time; /* INTERVAL: of which columns the difference is bounded; NULL: event time */
     const struct expr *as_of; /* TEMPORAL: over left */
@@ -147,7 +147,7 @@ struct tree {
     bool *in_set;
     unsigned set_id;
     /* WINDOW: out = input's columns, then window_ids[0] start, [1] end, [2] time (NO_COLUMN: not wanted) */
-    const struct tree_window *window;
+    struct tree_window *window;
     unsigned window_ids[3];
     /* OVER, TOPN: order within a partition */
     unsigned nsort;
@@ -205,6 +205,7 @@ void expr_columns(const struct expr *e, struct ids *out, struct arena *a); /* ad
 const struct expr *expr_rewrite(const struct expr *e, const struct expr *(*by_cb)(void *arg, unsigned id), void *arg,
                                 struct arena *a);
 bool expr_is_volatile(const struct expr *e);
+bool expr_is_equality(const struct expr *e); /* x = y */
 const struct expr *expr_both(const struct expr *x, const struct expr *y, struct arena *a); /* AND; either may be NULL */
 
 #endif

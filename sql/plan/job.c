@@ -69,14 +69,14 @@ static void relation_of_query(struct stmt *st, const struct query *q, struct dra
     f->key_cols = ARENA_ARRAY(st->arena, struct column, q->nitems);
     f->value_cols = ARENA_ARRAY(st->arena, struct column, q->nitems);
     for (unsigned i = 0; i < q->nitems; i++) {
-        struct column c = {q->items[i].name, q->items[i].expr->type};
+        struct column c = {q->items[i].name, q->items[i].type};
         bool key = i < q->nkey; /* bind_key put the key first */
         unsigned index = key ? f->nkey++ : f->nvalue++;
         *(key ? &f->key_cols[index] : &f->value_cols[index]) = c;
         rel->cols[rel->ncols++] = (struct relation_column){c.name, c.type, key, index};
     }
-    f->window_size_ms = q->windowed ? q->size_ms : 0;
-    rel->windowed = q->windowed;
+    f->window_size_ms = q->window ? q->window->size_ms : 0;
+    rel->windowed = q->window != NULL;
 }
 
 int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr)
@@ -88,29 +88,38 @@ int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr)
         err = bind_query(&st->b, ast->select, QUERY_PERSISTENT, ast->table, q);
     if (err)
         return err;
-    const struct relation *first = q->sources[0].rel;
+    const struct relation *first = q->reads[0].rel;
     const struct topic *t = image_topic_by_id(st->b.image, first->topic);
     dr->partitions_like = t ? t->nparts : st->env->default_partitions;
     dr->key_like = (int)first->format.key.kind;
     dr->value_like = (int)first->format.value.kind;
-    dr->windowed = q->windowed;
-    dr->window_retention_ms = q->retention_ms;
+    dr->windowed = q->window != NULL;
+    dr->window_retention_ms = q->window ? q->window->retention_ms : -1;
     dr->rel.name = arena_dup(st->arena, ast->name.text).ptr;
     dr->rel.table = ast->table;
     relation_of_query(st, q, dr);
     return 0;
 }
 
+static unsigned place_of_column(const unsigned *ids, unsigned n, unsigned id)
+{
+    unsigned i = 0;
+    while (i < n && ids[i] != id)
+        i++;
+    CHECK(i < n);
+    return i;
+}
+
 int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions,
              struct plan **out)
 {
-    int window_start;
     struct plan_node *input;
-    struct logical *tree = rules_apply(logical_build(q, QUERY_PERSISTENT, st->arena, &window_start), st->arena);
-    struct lowering lo = {.arena = st->arena, .diag = st->b.diag, .drop_null_groups = true,
+    unsigned *ids;
+    struct tree *tree = rules_apply(q->tree, q->columns);
+    struct lowering lo = {.arena = st->arena, .columns = q->columns, .diag = st->b.diag, .drop_null_groups = true,
                           .nkey = dr->rel.table ? q->nkey : 0};
     lowering_start(&lo, st->env->props);
-    int err = logical_lower(&lo, tree, &input);
+    int err = tree_lower(&lo, tree, &input, &ids);
     if (err)
         return err;
     struct plan_node *sink = physical_node(st->arena, PLAN_SINK_TOPIC, input);
@@ -120,10 +129,10 @@ int job_plan(struct stmt *st, const struct query *q, const struct draft_relation
     sink->format = dr->rel.format;
     sink->sink_cols = ARENA_ARRAY(st->arena, unsigned, q->nitems);
     for (unsigned i = 0; i < q->nitems; i++)
-        sink->sink_cols[i] = i;
-    sink->window_start_col = window_start;
-    sink->window_size_ms = q->windowed ? q->size_ms : 0;
-    sink->retention_ms = q->windowed ? q->retention_ms : -1;
+        sink->sink_cols[i] = place_of_column(ids, input->out.n, q->items[i].id);
+    sink->window_start_col = q->window ? (int)place_of_column(ids, input->out.n, q->window_start) : -1;
+    sink->window_size_ms = q->window ? q->window->size_ms : 0;
+    sink->retention_ms = q->window ? q->window->retention_ms : -1;
     return plan_finish(sink, plan_parallelism(partitions), st->arena, out, st->b.diag);
 }
 
@@ -131,8 +140,8 @@ int job_check_output(struct stmt *st, const struct query *q, const struct relati
 {
     struct writers w = {rel->topic, but, NULL};
     struct place place = stmt_create(st)->name.place;
-    for (unsigned i = 0; i < q->nsources; i++)
-        if (uuid_eq(q->sources[i].rel->topic, rel->topic))
+    for (unsigned i = 0; i < q->nreads; i++)
+        if (uuid_eq(q->reads[i].rel->topic, rel->topic))
             return bind_error(&st->b, place, "42P07",
                               "the result would be written to topic \"%s\", which the query reads", rel->topic_name);
     job_each(st->b.image, st->arena, find_writer, &w);
@@ -146,9 +155,9 @@ void job_put(struct stmt *st, struct job_def *j, const struct query *q, const st
 {
     struct wbuf packed, body;
     j->nreads = 0;
-    j->reads = ARENA_ARRAY(st->arena, struct uuid, q->nsources);
-    for (unsigned i = 0; i < q->nsources; i++)
-        j->reads[j->nreads++] = q->sources[i].rel->id;
+    j->reads = ARENA_ARRAY(st->arena, struct uuid, q->nreads);
+    for (unsigned i = 0; i < q->nreads; i++)
+        j->reads[j->nreads++] = q->reads[i].rel->id;
     wbuf_init(&packed);
     wbuf_init(&body);
     plan_pack(plan, &packed);

@@ -2,7 +2,7 @@
  * walking over all of them. The condition stays above the lookup, so what is found here may be too much, never too little. */
 #include <stdlib.h>
 
-#include "sql/plan/logical.h"
+#include "sql/plan/lower.h"
 
 struct values { /* that a column may have */
     unsigned n, cap;
@@ -106,31 +106,34 @@ static void combine(struct plan_node *scan, const struct values *sets, unsigned 
     scan->nkeys = n;
 }
 
-static int column_wanting(const struct logical *source, enum want_from from, unsigned index)
+/* NO_COLUMN: the source does not show it. */
+static unsigned column_wanting(const struct tree *source, enum want_from from, unsigned index)
 {
     for (unsigned i = 0; i < source->out.n; i++)
         if (source->wants[i].from == from && (from != WANT_KEY || source->wants[i].index == index))
-            return (int)i;
-    return -1;
+            return source->out.id[i];
+    return NO_COLUMN;
 }
 
-void lookup_keys(const struct expr *condition, const struct logical *source, struct plan_node *scan, struct arena *a)
+void lookup_keys(const struct expr *condition, const struct tree *source, struct plan_node *scan,
+                 const struct columns *cs)
 {
+    struct arena *a = cs->arena;
     unsigned nkey = source->rel->format.nkey;
     struct values *sets = ARENA_ARRAY(a, struct values, nkey + 1);
     uint64_t count = 1;
     if (uuid_is_zero(scan->job) || !nkey)
         return;
     for (unsigned k = 0; k < nkey; k++) {
-        int c = column_wanting(source, WANT_KEY, k);
-        if (c < 0 || !values_of(condition, (unsigned)c, source->out.cols[c].type, &sets[k], a))
+        unsigned c = column_wanting(source, WANT_KEY, k);
+        if (c == NO_COLUMN || !values_of(condition, c, cs->items[c].type, &sets[k], a))
             return;
         count *= sets[k].n;
         if (count > PLAN_LOOKUP_KEYS)
             return;
     }
-    int window = column_wanting(source, WANT_WINDOWSTART, 0);
-    bool one = window >= 0 && values_of(condition, (unsigned)window, TYPE(T_BIGINT), &sets[nkey], a) &&
+    unsigned window = column_wanting(source, WANT_WINDOWSTART, 0);
+    bool one = window != NO_COLUMN && values_of(condition, window, TYPE(T_BIGINT), &sets[nkey], a) &&
                count * sets[nkey].n <= PLAN_LOOKUP_KEYS;
     combine(scan, sets, nkey + one, one ? count * sets[nkey].n : count, a);
 }

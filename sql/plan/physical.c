@@ -1,17 +1,18 @@
-/* Lowering: which of the engine's operators compute a logical tree, over edges of which mode, and where rows must
+/* Lowering: which of the engine's operators compute a tree, over edges of which mode, and where rows must
  * change tasks.
  *
  * Modes: a stream is append, a table upsert. What needs to know the row that goes (aggregates, table joins, sorting,
  * projections that lose the key) takes retract: NORMALIZE makes it of upsert. Exchange: keyed operators need all rows
  * of a key in one task; `spread` remembers what rows are already spread by, so that none is moved twice. Aggregates
  * over append are folded before their rows move. */
-#include "sql/plan/logical.h"
+#include "sql/plan/lower.h"
 
 #define SPREAD_COLUMNS 16
 
 /* A node under construction and how its rows are spread over tasks. */
 struct lowered {
     struct plan_node *node;
+    unsigned *ids; /* the tree's column that its i-th is */
     bool spread; /* by the hash of cols; false: as the topic's partitions are, or by what is no longer a column */
     unsigned n, cols[SPREAD_COLUMNS];
     bool split;  /* the row of a unique key may go in one task and come in another */
@@ -34,7 +35,62 @@ struct plan_node *physical_node(struct arena *a, enum plan_kind kind, struct pla
     return n;
 }
 
-static int lower(struct lowering *lo, const struct logical *n, struct lowered *out);
+static int lower(struct lowering *lo, const struct tree *t, struct lowered *out);
+
+/* ---- Columns to places */
+
+static unsigned place_of_id(const struct lowered *l, unsigned id)
+{
+    unsigned i = 0;
+    while (i < l->node->out.n && l->ids[i] != id)
+        i++;
+    CHECK(i < l->node->out.n);
+    return i;
+}
+
+static unsigned *places_of(struct lowering *lo, const struct lowered *l, const struct ids *ids)
+{
+    unsigned *places = ARENA_ARRAY(lo->arena, unsigned, ids->n + 1);
+    for (unsigned i = 0; i < ids->n; i++)
+        places[i] = place_of_id(l, ids->id[i]);
+    return places;
+}
+
+static const struct expr *expr_of_place(unsigned place, struct type t, struct arena *a)
+{
+    struct expr *e = ARENA_NEW(a, struct expr);
+    e->kind = EX_COLUMN;
+    e->type = t;
+    e->column = place;
+    return e;
+}
+
+struct placing {
+    struct lowering *lo;
+    const struct lowered *l;
+};
+
+static const struct expr *place_column(void *arg, unsigned id)
+{
+    const struct placing *p = arg;
+    unsigned place = place_of_id(p->l, id);
+    return expr_of_place(place, p->l->node->out.cols[place].type, p->lo->arena);
+}
+
+/* An expression of the tree as one over the places of what is lowered so far. */
+static const struct expr *placed(struct lowering *lo, const struct lowered *l, const struct expr *e)
+{
+    struct placing p = {lo, l};
+    return expr_rewrite(e, place_column, &p, lo->arena);
+}
+
+static struct schema named(struct lowering *lo, const struct ids *ids)
+{
+    struct schema sc = {ids->n, ARENA_ARRAY(lo->arena, struct column, ids->n + 1)};
+    for (unsigned i = 0; i < ids->n; i++)
+        sc.cols[i] = (struct column){lo->columns->items[ids->id[i]].name, lo->columns->items[ids->id[i]].type};
+    return sc;
+}
 
 /* ---- Helpers between operators */
 
@@ -144,56 +200,56 @@ static struct plan_node *scan(struct lowering *lo, const struct relation *rel)
 }
 
 /* A scan gives all columns; a projection takes those that are read. */
-static int lower_scan(struct lowering *lo, const struct logical *n, struct lowered *out)
+static int lower_scan(struct lowering *lo, const struct tree *t, struct lowered *out)
 {
-    struct plan_node *s = scan(lo, n->rel);
-    const struct expr **exprs = ARENA_ARRAY(lo->arena, const struct expr *, n->out.n);
-    bool all = n->out.n == s->out.n;
+    struct plan_node *s = scan(lo, t->rel);
+    const struct expr **exprs = ARENA_ARRAY(lo->arena, const struct expr *, t->out.n);
+    struct schema shown = named(lo, &t->out);
+    bool all = t->out.n == s->out.n;
     out->node = s;
-    for (unsigned i = 0; i < n->out.n; i++) {
+    for (unsigned i = 0; i < t->out.n; i++) {
         unsigned at;
-        if (scan_column(n->rel, n->wants[i], &at) != 0) {
-            diag_set(lo->diag, E_SQL, "%s is not kept with the rows of table \"%s\"", n->out.cols[i].name,
-                     n->rel->name);
+        if (scan_column(t->rel, t->wants[i], &at) != 0) {
+            diag_set(lo->diag, E_SQL, "%s is not kept with the rows of table \"%s\"", shown.cols[i].name, t->rel->name);
             if (lo->diag)
                 memcpy(lo->diag->code, "0A000", 6);
             diag_hint(lo->diag, "with EMIT CHANGES the table's changes are read from its topic, where it is known");
             return E_SQL;
         }
-        exprs[i] = expr_of_column(at, n->out.cols[i].type, lo->arena);
+        exprs[i] = expr_of_place(at, shown.cols[i].type, lo->arena);
         all &= at == i;
     }
     if (all)
         return 0;
     struct plan_node *p = physical_node(lo->arena, PLAN_PROJECT, s);
-    p->out = n->out;
+    p->out = shown;
     p->exprs = exprs;
     out->node = p;
     return 0;
 }
 
-static int lower_source(struct lowering *lo, const struct logical *n, struct lowered *out)
+static int lower_source(struct lowering *lo, const struct tree *t, struct lowered *out)
 {
-    *out = (struct lowered){0};
-    if (n->scan)
-        return lower_scan(lo, n, out);
+    *out = (struct lowered){.ids = t->out.id};
+    if (t->scan)
+        return lower_scan(lo, t, out);
     struct plan_node *s = physical_node(lo->arena, PLAN_SOURCE, NULL);
-    const struct relation *rel = n->rel;
-    s->out = n->out;
+    const struct relation *rel = t->rel;
+    s->out = named(lo, &t->out);
     s->relation = rel->name;
     s->topic = rel->topic;
     s->topic_name = rel->topic_name;
     s->format = rel->format;
-    s->nwants = n->out.n;
-    s->wants = n->wants;
+    s->nwants = t->out.n;
+    s->wants = t->wants;
     s->table = rel->table;
     s->mode = rel->table ? MODE_UPSERT : MODE_APPEND;
     s->until_end = lo->until_end;
     s->from_latest = lo->from_latest && !rel->table; /* a table is all its rows, not only the newest */
     s->from_ms = rel->table ? 0 : lo->from_ms;
-    unsigned *key = ARENA_ARRAY(lo->arena, unsigned, n->out.n), nkey = 0;
-    for (unsigned i = 0; rel->table && i < n->out.n; i++)
-        if (n->wants[i].from == WANT_KEY || n->wants[i].from == WANT_WINDOWSTART)
+    unsigned *key = ARENA_ARRAY(lo->arena, unsigned, t->out.n), nkey = 0;
+    for (unsigned i = 0; rel->table && i < t->out.n; i++)
+        if (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART)
             key[nkey++] = i;
     set_key(lo, s, key, nkey);
     out->node = s;
@@ -202,50 +258,90 @@ static int lower_source(struct lowering *lo, const struct logical *n, struct low
 
 /* ---- One input */
 
-/* Column of the projection that shows input column c as it is; false: none. */
-static bool shown_at(const struct logical *n, unsigned c, unsigned *at)
+static void filter(struct lowering *lo, const struct expr *predicate, struct lowered *l)
 {
-    for (*at = 0; *at < n->out.n; (*at)++)
-        if (n->exprs[*at]->kind == EX_COLUMN && n->exprs[*at]->column == c)
+    struct plan_node *f = physical_node(lo->arena, PLAN_FILTER, l->node);
+    f->predicate = placed(lo, l, predicate);
+    l->node = f;
+}
+
+/* Column of the projection that shows input column c as it is; false: none. */
+static bool shown_at(const struct plan_node *p, unsigned c, unsigned *at)
+{
+    for (*at = 0; *at < p->out.n; (*at)++)
+        if (p->exprs[*at]->kind == EX_COLUMN && p->exprs[*at]->column == c)
             return true;
     return false;
 }
 
-static unsigned shown_all(const struct logical *n, const unsigned *cols, unsigned count, unsigned *at)
+static unsigned shown_all(const struct plan_node *p, const unsigned *cols, unsigned count, unsigned *at)
 {
     for (unsigned i = 0; i < count; i++)
-        if (!shown_at(n, cols[i], &at[i]))
+        if (!shown_at(p, cols[i], &at[i]))
             return 0;
     return count;
 }
 
-static void project(struct lowering *lo, const struct logical *n, struct lowered *l)
+/* The columns of an aggregate or a projection have the names that they are given; those of a source are the relation's. */
+static bool rename_columns(struct plan_node *n, const struct schema *names)
 {
+    bool same = true, passes = n->kind == PLAN_FILTER || n->kind == PLAN_SORT;
+    for (unsigned i = 0; i < names->n && same; i++)
+        same = strcmp(n->out.cols[i].name, names->cols[i].name) == 0;
+    if (same)
+        return true;
+    if (n->kind != PLAN_AGGREGATE && n->kind != PLAN_PROJECT && !(passes && rename_columns(n->inputs[0], names)))
+        return false;
+    n->out.cols = names->cols;
+    return true;
+}
+
+/* A projection that changes nothing goes; one that only renames goes if the names can be given below. */
+static void project(struct lowering *lo, const struct tree *t, struct lowered *l)
+{
+    const struct expr **exprs = ARENA_ARRAY(lo->arena, const struct expr *, t->out.n + 1);
+    struct schema out = named(lo, &t->out);
+    bool nothing = out.n == l->node->out.n;
+    for (unsigned i = 0; i < t->out.n; i++) {
+        exprs[i] = placed(lo, l, t->exprs[i]);
+        nothing &= exprs[i]->kind == EX_COLUMN && exprs[i]->column == i;
+    }
+    l->ids = t->out.id;
+    if (nothing && rename_columns(l->node, &out))
+        return;
+    struct plan_node *p = physical_node(lo->arena, PLAN_PROJECT, l->node);
     unsigned *at = ARENA_ARRAY(lo->arena, unsigned, MAX(l->node->nkey, (unsigned)SPREAD_COLUMNS) + 1);
-    unsigned nkey = shown_all(n, l->node->key, l->node->nkey, at);
+    p->out = out;
+    p->exprs = exprs;
+    unsigned nkey = shown_all(p, l->node->key, l->node->nkey, at);
     if (l->node->mode == MODE_UPSERT && !nkey)
         to_retract(lo, l);
-    struct plan_node *p = physical_node(lo->arena, PLAN_PROJECT, l->node);
-    p->out = n->out;
-    p->exprs = n->exprs;
+    p->inputs[0] = l->node;
+    p->mode = l->node->mode;
     set_key(lo, p, at, nkey);
     l->node = p;
-    l->spread = l->spread && shown_all(n, l->cols, l->n, at) == l->n;
+    l->spread = l->spread && shown_all(p, l->cols, l->n, at) == l->n;
     if (l->spread)
         memcpy(l->cols, at, l->n * sizeof *at);
 }
 
-static void window(struct lowering *lo, const struct logical *n, struct lowered *l)
+static void window(struct lowering *lo, const struct tree *t, struct lowered *l)
 {
     struct plan_node *w = physical_node(lo->arena, PLAN_WINDOW, l->node);
-    w->out = n->out;
-    w->window_size_ms = n->size_ms;
-    w->grace_ms = n->grace_ms;
-    w->retention_ms = n->retention_ms;
+    struct ids bounds = {2, (unsigned *)t->window_ids};
+    struct schema added = named(lo, &bounds);
+    unsigned n = l->node->out.n;
+    w->out = (struct schema){n + 2, ARENA_ARRAY(lo->arena, struct column, n + 2)};
+    memcpy(w->out.cols, l->node->out.cols, n * sizeof *w->out.cols);
+    memcpy(w->out.cols + n, added.cols, 2 * sizeof *w->out.cols);
+    w->window_size_ms = t->window->size_ms;
+    w->grace_ms = t->window->grace_ms;
+    w->retention_ms = t->window->retention_ms;
+    l->ids = ids_join(lo->arena, (struct ids){n, l->ids}, bounds).id;
     l->node = w;
 }
 
-static void sort(struct lowering *lo, const struct logical *n, struct lowered *l)
+static void sort(struct lowering *lo, const struct tree *t, struct lowered *l)
 {
     if (l->node->mode == MODE_UPSERT)
         to_retract(lo, l);
@@ -253,98 +349,121 @@ static void sort(struct lowering *lo, const struct logical *n, struct lowered *l
     struct plan_node *s = physical_node(lo->arena, PLAN_SORT, l->node);
     s->mode = MODE_APPEND;
     s->nkey = 0;
-    s->nsort = n->nsort;
-    s->sort = n->sort;
-    s->limit = n->limit;
-    s->offset = n->offset;
+    s->nsort = t->nsort;
+    s->sort = ARENA_ARRAY(lo->arena, struct sort_key, t->nsort);
+    for (unsigned i = 0; i < t->nsort; i++)
+        s->sort[i] = (struct sort_key){place_of_id(l, t->sort[i].id), t->sort[i].descending};
+    s->limit = t->limit;
+    s->offset = t->offset;
     l->node = s;
 }
 
 /* ---- Aggregates */
 
-static struct plan_node *aggregate_node(struct lowering *lo, const struct logical *n, struct plan_node *input,
+/* An aggregate of the tree over places. */
+struct places {
+    const struct tree *tree;
+    struct schema out;
+    bool closes; /* the last two groups are a window's bounds */
+    unsigned by; /* groups that decide about the task: windows of a key stay together */
+    unsigned *groups;
+    struct agg *aggs;
+};
+
+static struct plan_node *aggregate_node(struct lowering *lo, const struct places *pl, struct plan_node *input,
                                         enum agg_phase phase, const unsigned *group_cols)
 {
     struct plan_node *g = physical_node(lo->arena, PLAN_AGGREGATE, input);
+    const struct tree *t = pl->tree;
+    const struct tree_window *w = pl->closes ? t->bounds : NULL;
     g->phase = phase;
-    g->ngroup = n->ngroup;
-    g->group_cols = copy_columns(lo, group_cols, n->ngroup);
-    g->naggs = n->naggs;
-    g->aggs = n->aggs;
-    g->window_size_ms = n->size_ms;
-    g->grace_ms = n->grace_ms;
-    g->retention_ms = n->retention_ms;
-    g->emit_final = n->emit_final;
-    g->out = n->out;
-    unsigned *key = ARENA_ARRAY(lo->arena, unsigned, n->ngroup);
-    for (unsigned i = 0; i < n->ngroup; i++)
+    g->ngroup = t->groups.n;
+    g->group_cols = copy_columns(lo, group_cols, t->groups.n);
+    g->naggs = t->naggs;
+    g->aggs = pl->aggs;
+    g->window_size_ms = w ? w->size_ms : 0;
+    g->grace_ms = w ? w->grace_ms : 0;
+    g->retention_ms = w ? w->retention_ms : -1;
+    g->emit_final = t->emit_final;
+    g->out = pl->out;
+    unsigned *key = ARENA_ARRAY(lo->arena, unsigned, t->groups.n);
+    for (unsigned i = 0; i < t->groups.n; i++)
         key[i] = i;
-    set_key(lo, g, key, phase == AGG_PARTIAL ? 0 : n->ngroup);
+    set_key(lo, g, key, phase == AGG_PARTIAL ? 0 : t->groups.n);
     g->mode = phase == AGG_PARTIAL ? MODE_APPEND : MODE_RETRACT;
     return g;
 }
 
 /* Groups, then the columns in which each aggregate's partial result travels. */
-static struct schema partial_schema(struct lowering *lo, const struct logical *n)
+static struct schema partial_schema(struct lowering *lo, const struct places *pl)
 {
-    struct schema sc = {0, ARENA_ARRAY(lo->arena, struct column, n->ngroup + n->naggs * 4)};
-    for (; sc.n < n->ngroup; sc.n++)
-        sc.cols[sc.n] = n->out.cols[sc.n];
-    for (unsigned i = 0; i < n->naggs; i++) {
+    const struct tree *t = pl->tree;
+    struct schema sc = {0, ARENA_ARRAY(lo->arena, struct column, t->groups.n + t->naggs * 4)};
+    for (; sc.n < t->groups.n; sc.n++)
+        sc.cols[sc.n] = pl->out.cols[sc.n];
+    for (unsigned i = 0; i < t->naggs; i++) {
         struct type types[4];
         unsigned count =
-            agg_partial_columns(&n->aggs[i], n->aggs[i].arg ? n->aggs[i].arg->type : TYPE(T_BIGINT), types);
+            agg_partial_columns(&pl->aggs[i], pl->aggs[i].arg ? pl->aggs[i].arg->type : TYPE(T_BIGINT), types);
         for (unsigned k = 0; k < count; k++)
             sc.cols[sc.n++] = (struct column){arena_printf(lo->arena, "partial_%u_%u", i, k), types[k]};
     }
     return sc;
 }
 
-static void aggregate(struct lowering *lo, const struct logical *n, struct lowered *l)
+static void aggregate(struct lowering *lo, const struct tree *t, struct lowered *l)
 {
-    unsigned by = n->ngroup - (n->size_ms > 0 ? 2 : 0); /* windows of a key stay together */
-    unsigned *groups = ARENA_ARRAY(lo->arena, unsigned, n->ngroup);
-    for (unsigned i = 0; i < n->ngroup; i++)
+    bool closes = t->bounds && t->inputs[0]->stream;
+    struct places pl = {t, named(lo, &t->out), closes, t->groups.n - (closes ? 2 : 0), places_of(lo, l, &t->groups),
+                        ARENA_ARRAY(lo->arena, struct agg, t->naggs)};
+    unsigned *groups = ARENA_ARRAY(lo->arena, unsigned, t->groups.n);
+    for (unsigned i = 0; i < t->groups.n; i++)
         groups[i] = i;
+    for (unsigned i = 0; i < t->naggs; i++) {
+        pl.aggs[i] = t->aggs[i].agg;
+        if (pl.aggs[i].arg)
+            pl.aggs[i].arg = placed(lo, l, pl.aggs[i].arg);
+    }
     if (l->node->mode == MODE_UPSERT)
         to_retract(lo, l);
     bool drop = lo->drop_null_groups;
-    if (l->node->mode == MODE_APPEND && (drop || !is_spread_by(l, n->group_cols, by))) {
-        l->node = aggregate_node(lo, n, l->node, AGG_PARTIAL, n->group_cols);
+    if (l->node->mode == MODE_APPEND && (drop || !is_spread_by(l, pl.groups, pl.by))) {
+        l->node = aggregate_node(lo, &pl, l->node, AGG_PARTIAL, pl.groups);
         l->node->emit_final = false;
-        l->node->out = partial_schema(lo, n);
+        l->node->out = partial_schema(lo, &pl);
         l->spread = false;
-        exchange(lo, l, groups, by, drop);
-        l->node = aggregate_node(lo, n, l->node, AGG_FINAL, groups);
+        exchange(lo, l, groups, pl.by, drop);
+        l->node = aggregate_node(lo, &pl, l->node, AGG_FINAL, groups);
     } else {
-        exchange(lo, l, n->group_cols, by, drop);
-        l->node = aggregate_node(lo, n, l->node, AGG_FULL, n->group_cols);
+        exchange(lo, l, pl.groups, pl.by, drop);
+        l->node = aggregate_node(lo, &pl, l->node, AGG_FULL, pl.groups);
     }
-    set_spread(l, groups, by);
+    l->ids = t->out.id;
+    set_spread(l, groups, pl.by);
     l->split = false;
 }
 
 /* ---- Joins */
 
-static void key_of_join(struct lowering *lo, const struct logical *n, struct plan_node *j)
+static void key_of_join(struct lowering *lo, struct plan_node *j)
 {
     const struct plan_node *l = j->inputs[0], *r = j->inputs[1];
     unsigned *key = ARENA_ARRAY(lo->arena, unsigned, MAX(l->nkey, r->nkey));
     j->nkey = 0;
-    if (n->join == JOIN_FULL || n->lookup)
+    if (j->join == JOIN_FULL || j->kind == PLAN_JOIN_LOOKUP)
         return;
-    const struct plan_node *from = n->join == JOIN_RIGHT ? r : l;
+    const struct plan_node *from = j->join == JOIN_RIGHT ? r : l;
     for (unsigned i = 0; i < from->nkey; i++)
         key[i] = from->key[i] + (from == r ? l->out.n : 0);
     set_key(lo, j, key, from->nkey);
 }
 
 /* Is an equality on something else than the key? A row whose value there changes moves from one task to another. */
-static bool joined_beside_key(const struct logical *n, const struct plan_node *left, const struct plan_node *right)
+static bool joined_beside_key(const struct plan_node *j)
 {
-    const struct plan_node *kept = n->join == JOIN_RIGHT ? right : left;
-    const unsigned *cols = n->join == JOIN_RIGHT ? n->right_cols : n->left_cols;
-    for (unsigned i = 0; i < n->njoin; i++) {
+    const struct plan_node *kept = j->inputs[j->join == JOIN_RIGHT];
+    const unsigned *cols = j->join == JOIN_RIGHT ? j->right_cols : j->left_cols;
+    for (unsigned i = 0; i < j->njoin; i++) {
         bool key = false;
         for (unsigned k = 0; k < kept->nkey && !key; k++)
             key = kept->key[k] == cols[i];
@@ -354,67 +473,98 @@ static bool joined_beside_key(const struct logical *n, const struct plan_node *l
     return false;
 }
 
-static int join(struct lowering *lo, const struct logical *n, struct lowered *out)
+static unsigned *key_places(struct lowering *lo, const struct lowered *l, const struct expr *const *keys, unsigned n)
+{
+    unsigned *at = ARENA_ARRAY(lo->arena, unsigned, n + 1);
+    for (unsigned i = 0; i < n; i++)
+        at[i] = place_of_id(l, keys[i]->column);
+    return at;
+}
+
+/* Columns of the same name on both sides are shown with their relation's in front. */
+static void tell_apart(struct lowering *lo, struct schema *out, const unsigned *ids, unsigned nl)
+{
+    const struct tree_column *cs = lo->columns->items;
+    for (unsigned r = nl; r < out->n; r++)
+        for (unsigned l = 0; l < nl; l++) {
+            if (strcmp(out->cols[l].name, out->cols[r].name) != 0)
+                continue;
+            if (cs[ids[l]].source)
+                out->cols[l].name = arena_printf(lo->arena, "%s.%s", cs[ids[l]].source, out->cols[l].name);
+            if (cs[ids[r]].source)
+                out->cols[r].name = arena_printf(lo->arena, "%s.%s", cs[ids[r]].source, out->cols[r].name);
+            break;
+        }
+}
+
+static int join(struct lowering *lo, const struct tree *t, struct lowered *out)
 {
     struct lowered left, right;
-    int err = lower(lo, n->inputs[0], &left);
+    bool lookup = t->meet == MEET_LOOKUP;
+    int err = lower(lo, t->inputs[0], &left);
     if (!err)
-        err = lower(lo, n->inputs[1], &right);
+        err = lower(lo, t->inputs[1], &right);
     if (err)
         return err;
-    if (!n->lookup) {
+    unsigned *left_cols = key_places(lo, &left, t->left_keys, t->njoin);
+    unsigned *right_cols = key_places(lo, &right, t->right_keys, t->njoin);
+    if (!lookup) {
         to_retract(lo, &left);
         to_retract(lo, &right);
     }
     /* A NULL equals nothing: such rows can only be of use to the side that an outer join keeps. */
-    exchange(lo, &left, n->left_cols, n->njoin, n->join == JOIN_INNER || n->join == JOIN_RIGHT);
-    exchange(lo, &right, n->right_cols, n->njoin, n->join == JOIN_INNER || n->join == JOIN_LEFT);
-    struct plan_node *j = physical_node(lo->arena, n->lookup ? PLAN_JOIN_LOOKUP : PLAN_JOIN_TABLE, left.node);
+    exchange(lo, &left, left_cols, t->njoin, t->join == JOIN_INNER || t->join == JOIN_RIGHT);
+    exchange(lo, &right, right_cols, t->njoin, t->join == JOIN_INNER || t->join == JOIN_LEFT);
+    struct plan_node *j = physical_node(lo->arena, lookup ? PLAN_JOIN_LOOKUP : PLAN_JOIN_TABLE, left.node);
+    unsigned nl = left.node->out.n, nr = right.node->out.n;
+    *out = left;
+    out->ids = ids_join(lo->arena, (struct ids){nl, left.ids}, (struct ids){nr, right.ids}).id;
     j->ninputs = 2;
     j->inputs[1] = right.node;
-    j->out = n->out;
-    j->mode = n->lookup ? MODE_APPEND : MODE_RETRACT;
-    j->join = n->join;
-    j->njoin = n->njoin;
-    j->left_cols = n->left_cols;
-    j->right_cols = n->right_cols;
-    key_of_join(lo, n, j);
-    *out = left;
+    j->out = (struct schema){nl + nr, ARENA_ARRAY(lo->arena, struct column, nl + nr + 1)};
+    memcpy(j->out.cols, left.node->out.cols, nl * sizeof *j->out.cols);
+    memcpy(j->out.cols + nl, right.node->out.cols, nr * sizeof *j->out.cols);
+    tell_apart(lo, &j->out, out->ids, nl);
+    j->mode = lookup ? MODE_APPEND : MODE_RETRACT;
+    j->join = t->join;
+    j->njoin = t->njoin;
+    j->left_cols = left_cols;
+    j->right_cols = right_cols;
+    key_of_join(lo, j);
     out->node = j;
-    out->split = !n->lookup && joined_beside_key(n, left.node, right.node);
-    out->spread = left.spread && n->join != JOIN_RIGHT && n->join != JOIN_FULL;
+    out->split = !lookup && joined_beside_key(j);
+    out->spread = left.spread && t->join != JOIN_RIGHT && t->join != JOIN_FULL;
     return 0;
 }
 
 /* ---- The switch */
 
-static int lower(struct lowering *lo, const struct logical *n, struct lowered *out)
+static int lower(struct lowering *lo, const struct tree *t, struct lowered *out)
 {
-    if (n->kind == L_SOURCE)
-        return lower_source(lo, n, out);
-    if (n->kind == L_JOIN)
-        return join(lo, n, out);
-    int err = lower(lo, n->inputs[0], out);
+    if (t->kind == TREE_SOURCE)
+        return lower_source(lo, t, out);
+    if (t->kind == TREE_JOIN)
+        return join(lo, t, out);
+    int err = lower(lo, t->inputs[0], out);
     if (err)
         return err;
-    switch (n->kind) {
-    case L_FILTER:
-        if (n->inputs[0]->kind == L_SOURCE && n->inputs[0]->scan)
-            lookup_keys(n->predicate, n->inputs[0], out->node->ninputs ? out->node->inputs[0] : out->node, lo->arena);
-        out->node = physical_node(lo->arena, PLAN_FILTER, out->node);
-        out->node->predicate = n->predicate;
+    switch (t->kind) {
+    case TREE_FILTER:
+        if (t->inputs[0]->kind == TREE_SOURCE && t->inputs[0]->scan)
+            lookup_keys(t->predicate, t->inputs[0], out->node->ninputs ? out->node->inputs[0] : out->node, lo->columns);
+        filter(lo, t->predicate, out);
         break;
-    case L_PROJECT:
-        project(lo, n, out);
+    case TREE_PROJECT:
+        project(lo, t, out);
         break;
-    case L_WINDOW:
-        window(lo, n, out);
+    case TREE_WINDOW:
+        window(lo, t, out);
         break;
-    case L_AGGREGATE:
-        aggregate(lo, n, out);
+    case TREE_AGGREGATE:
+        aggregate(lo, t, out);
         break;
     default:
-        sort(lo, n, out);
+        sort(lo, t, out);
     }
     return 0;
 }
@@ -438,15 +588,16 @@ void lowering_start(struct lowering *lo, const struct settings *props)
         lo->from_ms = 0;
 }
 
-int logical_lower(struct lowering *lo, const struct logical *n, struct plan_node **out)
+int tree_lower(struct lowering *lo, const struct tree *t, struct plan_node **out, unsigned **ids)
 {
     struct lowered l;
-    int err = lower(lo, n, &l);
+    int err = lower(lo, t, &l);
     if (!err && lo->result && l.node->mode == MODE_UPSERT)
         to_retract(lo, &l);
     if (!err && l.split && l.node->mode == MODE_RETRACT)
         gather_keys(lo, &l);
     *out = err ? NULL : l.node;
+    *ids = err ? NULL : l.ids;
     return err;
 }
 

@@ -32,8 +32,8 @@ static int check_topic(struct stmt *st, const struct job_def *j, const struct qu
     struct place place = stmt_create(st)->name.place;
     bool reads = false;
     job_each(st->b.image, st->arena, find_clash, &c);
-    for (unsigned i = 0; c.found && i < q->nsources; i++)
-        reads |= uuid_eq(q->sources[i].rel->topic, c.found->id);
+    for (unsigned i = 0; c.found && i < q->nreads; i++)
+        reads |= uuid_eq(q->reads[i].rel->topic, c.found->id);
     if (reads)
         bind_error(&st->b, place, "42P07", "bad records would go to topic \"%s\", which the query reads", name);
     else if (c.job || strcmp(out, name) == 0)

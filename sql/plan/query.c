@@ -6,7 +6,7 @@
 /* Arrival order decides what a stream-table join gives; over topics read to their end there is none. */
 static int check_pull(struct stmt *st, const struct ast_select *s, const struct query *q)
 {
-    if (q->nsources > 1 && !q->sources[0].rel->table) {
+    if (q->nreads > 1 && !q->reads[0].rel->table) {
         bind_error(&st->b, s->from.items[1].place, "0A000", "a stream is joined as its rows arrive: that has no end");
         diag_hint(st->b.diag, "add EMIT CHANGES");
         return E_SQL;
@@ -19,66 +19,102 @@ static bool is_pull(const struct ast_select *s) { return s->emit == AST_EMIT_NON
 int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, struct plan **out)
 {
     enum query_use use = is_pull(s) ? QUERY_PULL : QUERY_PUSH;
-    int window_start, err = bind_query(&st->b, s, use, false, q);
+    int err = bind_query(&st->b, s, use, false, q);
     if (!err && use == QUERY_PULL)
         err = check_pull(st, s, q);
     if (err)
         return err;
     struct plan_node *input;
-    struct logical *tree = rules_apply(logical_build(q, use, st->arena, &window_start), st->arena);
-    struct lowering lo = {.arena = st->arena, .diag = st->b.diag, .until_end = use == QUERY_PULL,
-                          .result = true};
+    unsigned *ids;
+    q->tree = rules_apply(q->tree, q->columns);
+    struct lowering lo = {.arena = st->arena, .columns = q->columns, .diag = st->b.diag,
+                          .until_end = use == QUERY_PULL, .result = true};
     if (use == QUERY_PUSH)
         lowering_start(&lo, st->env->props);
-    if ((err = logical_lower(&lo, tree, &input)) != 0)
+    if ((err = tree_lower(&lo, q->tree, &input, &ids)) != 0)
         return diag_place(st->b.diag, err, st->b.text, s->place);
     struct plan_node *sink = physical_node(st->arena, PLAN_SINK_QUERY, input);
     sink->limit = use == QUERY_PUSH ? q->limit : -1;
-    const struct topic *t = image_topic_by_id(st->b.image, q->sources[0].rel->topic);
+    const struct topic *t = image_topic_by_id(st->b.image, q->reads[0].rel->topic);
     return plan_finish(sink, plan_parallelism(t ? t->nparts : 1), st->arena, out, st->b.diag);
 }
 
 /* Topics may have been deleted under a relation. */
-static int check_topics(struct stmt *st, const struct ast_select *s, const struct query *q)
+static int check_topics(struct stmt *st, const struct query *q)
 {
-    for (unsigned i = 0; i < q->nsources; i++)
-        if (!q->sources[i].rel->sys && !image_topic_by_id(st->b.image, q->sources[i].rel->topic)) {
-            bind_error(&st->b, s->from.items[i].name.place, "42P01", "topic \"%s\" of \"%s\" does not exist any more",
-                       q->sources[i].rel->topic_name, q->sources[i].rel->name);
-            diag_hint(st->b.diag, "DROP %s %s; and create it again", q->sources[i].rel->table ? "TABLE" : "STREAM",
-                      q->sources[i].rel->name);
-            return E_SQL;
-        }
+    for (unsigned i = 0; i < q->nreads; i++) {
+        const struct relation *rel = q->reads[i].rel;
+        if (rel->sys || image_topic_by_id(st->b.image, rel->topic))
+            continue;
+        bind_error(&st->b, q->reads[i].place, "42P01", "topic \"%s\" of \"%s\" does not exist any more",
+                   rel->topic_name, rel->name);
+        diag_hint(st->b.diag, "DROP %s %s; and create it again", rel->table ? "TABLE" : "STREAM", rel->name);
+        return E_SQL;
+    }
     return 0;
 }
 
-/* A total over no rows is a row: COUNT 0, all else NULL. The engine knows groups by their rows, so this one is made
- * here. NULL: the query has groups, or even this row does not pass. */
+/* ---- A total over no rows is a row: COUNT 0, all else NULL. The engine knows groups by their rows, so this one is made
+ * here, by walking up from the total. */
+
+struct nothing {
+    struct stmt *st;
+    const struct expr **by; /* column id -> its constant; NULL: not known */
+};
+
+static const struct expr *constant_of(void *arg, unsigned id) { return ((struct nothing *)arg)->by[id]; }
+
+static struct value value_of_nothing(struct nothing *no, const struct expr *e)
+{
+    struct diag ignored;
+    struct value v;
+    if (expr_const(expr_rewrite(e, constant_of, no, no->st->arena), &v, no->st->arena, &ignored) != 0)
+        v = value_null(e->type);
+    return v;
+}
+
+static void set_constant(struct nothing *no, unsigned id, struct value v)
+{
+    struct expr *e = ARENA_NEW(no->st->arena, struct expr);
+    *e = (struct expr){.kind = EX_CONST, .type = v.type, .value = v};
+    no->by[id] = e;
+}
+
+/* Is there a row? Then all its columns are set. */
+static bool total_of_nothing(struct nothing *no, const struct tree *t)
+{
+    struct value v;
+    if (t->kind == TREE_AGGREGATE && t->groups.n == 0) {
+        for (unsigned i = 0; i < t->naggs; i++) {
+            v = value_null(t->aggs[i].agg.type);
+            v.null = t->aggs[i].agg.kind != AGG_COUNT && t->aggs[i].agg.kind != AGG_COUNT_STAR;
+            set_constant(no, t->aggs[i].id, v);
+        }
+        return true;
+    }
+    if ((t->kind != TREE_FILTER && t->kind != TREE_PROJECT && t->kind != TREE_TOPN) ||
+        !total_of_nothing(no, t->inputs[0]))
+        return false;
+    if (t->kind == TREE_FILTER) {
+        v = value_of_nothing(no, t->predicate);
+        return !v.null && v.i;
+    }
+    for (unsigned i = 0; t->kind == TREE_PROJECT && i < t->out.n; i++)
+        set_constant(no, t->out.id[i], value_of_nothing(no, t->exprs[i]));
+    return t->kind == TREE_PROJECT || (t->limit != 0 && t->offset == 0);
+}
+
+/* NULL: the query has groups, or even this row does not pass. */
 static struct batch *row_of_nothing(struct stmt *st, const struct query *q, const struct schema *shown)
 {
-    if (!q->aggregates || q->ngroup || q->limit == 0 || q->offset > 0)
+    struct nothing no = {st, ARENA_ARRAY(st->arena, const struct expr *, q->columns->n + 1)};
+    if (!total_of_nothing(&no, q->tree))
         return NULL;
-    const struct expr **by = (const struct expr **)ARENA_ARRAY(st->arena, const struct expr *, q->naggs);
     struct batch *row = batch_new(st->arena, shown, 1);
-    struct value v;
     row->n = row->nsel = 1;
     row->ts[0] = st->env->now_ms;
-    for (unsigned i = 0; i < q->naggs; i++) {
-        bool count = q->aggs[i].kind == AGG_COUNT || q->aggs[i].kind == AGG_COUNT_STAR;
-        struct expr *e = ARENA_NEW(st->arena, struct expr);
-        *e = (struct expr){.kind = EX_CONST, .type = q->aggs[i].type, .value = value_null(q->aggs[i].type)};
-        e->value.null = !count;
-        by[i] = e;
-    }
-    struct diag ignored;
-    if (q->having &&
-        (expr_const(expr_replace(q->having, by, st->arena), &v, st->arena, &ignored) != 0 || v.null || !v.i))
-        return NULL;
-    for (unsigned i = 0; i < shown->n; i++) {
-        if (expr_const(expr_replace(q->items[i].expr, by, st->arena), &v, st->arena, &ignored) != 0)
-            v = value_null(shown->cols[i].type);
-        batch_set_value(row, i, 0, &v, 1);
-    }
+    for (unsigned i = 0; i < shown->n; i++)
+        batch_set_value(row, i, 0, &no.by[q->items[i].id]->value, 1);
     return row;
 }
 
@@ -88,7 +124,7 @@ int prepare_select(struct stmt *st)
     struct plan *plan;
     int err = query_plan(st, st->ast->select, &q, &plan);
     if (!err)
-        err = check_topics(st, st->ast->select, &q);
+        err = check_topics(st, &q);
     if (err)
         return err;
     st->out->kind = PREPARED_QUERY;

@@ -1,13 +1,13 @@
-/* Rewriting the logical tree, one rule a function. A rule keeps the meaning and the output columns of the tree's root.
- * To add one: write it, name it in logical.h, put it into rules_apply, and give it a case in tests/sql. */
-#include "sql/plan/logical.h"
+/* Rewriting the tree, one rule a function. A rule keeps the meaning and the columns of the tree's root.
+ * To add one: write it, name it in lower.h, put it into rules_apply, and give it a case in tests/sql. */
+#include "sql/plan/lower.h"
 
-typedef struct logical *(*rule)(struct logical *n, struct arena *a);
+typedef struct tree *(*rule)(struct tree *t, struct columns *cs);
 
-static void apply_below(struct logical *n, rule r, struct arena *a)
+static void apply_below(struct tree *t, rule r, struct columns *cs)
 {
-    for (unsigned i = 0; i < n->ninputs; i++)
-        n->inputs[i] = r(n->inputs[i], a);
+    for (unsigned i = 0; i < t->ninputs; i++)
+        t->inputs[i] = r(t->inputs[i], cs);
 }
 
 /* ---- Constants are computed once, here. What cannot be computed stays, so that it is counted when it runs. */
@@ -36,365 +36,290 @@ static const struct expr *fold(const struct expr *e, struct arena *a)
     return same ? e : copy;
 }
 
-struct logical *rule_fold_constants(struct logical *n, struct arena *a)
+static const struct expr *fold_one(void *arg, const struct expr *e) { return fold(e, arg); }
+
+struct tree *rule_fold_constants(struct tree *t, struct columns *cs)
 {
-    apply_below(n, rule_fold_constants, a);
-    if (n->predicate)
-        n->predicate = fold(n->predicate, a);
-    for (unsigned i = 0; n->kind == L_PROJECT && i < n->out.n; i++)
-        n->exprs[i] = fold(n->exprs[i], a);
+    apply_below(t, rule_fold_constants, cs);
+    tree_each_expr(t, fold_one, cs->arena);
     bool always =
-        n->kind == L_FILTER && n->predicate->kind == EX_CONST && !n->predicate->value.null && n->predicate->value.i;
-    return always ? n->inputs[0] : n;
+        t->kind == TREE_FILTER && t->predicate->kind == EX_CONST && !t->predicate->value.null && t->predicate->value.i;
+    return always ? t->inputs[0] : t;
+}
+
+/* ---- What a join's condition says: which expressions of both sides are equal, and what else must hold. */
+
+static void add_join_key(struct tree *t, const struct expr *left, const struct expr *right, struct arena *a)
+{
+    const struct expr **keys[2] = {ARENA_ARRAY(a, const struct expr *, t->njoin + 1),
+                                   ARENA_ARRAY(a, const struct expr *, t->njoin + 1)};
+    for (unsigned i = 0; i < t->njoin; i++) {
+        keys[0][i] = t->left_keys[i];
+        keys[1][i] = t->right_keys[i];
+    }
+    keys[0][t->njoin] = left;
+    keys[1][t->njoin++] = right;
+    t->left_keys = keys[0];
+    t->right_keys = keys[1];
+}
+
+static bool is_of(const struct expr *e, const struct tree *t)
+{
+    return expr_reads_any(e, &t->out) && expr_reads_only(e, &t->out) && !expr_is_volatile(e);
+}
+
+static void split_on(struct tree *t, const struct expr *e, struct arena *a)
+{
+    if (e->kind == EX_AND) {
+        for (unsigned i = 0; i < e->nargs; i++)
+            split_on(t, e->args[i], a);
+        return;
+    }
+    const struct tree *l = t->inputs[0], *r = t->inputs[1];
+    if (expr_is_equality(e) && type_eq(e->args[0]->type, e->args[1]->type)) {
+        if (is_of(e->args[0], l) && is_of(e->args[1], r)) {
+            add_join_key(t, e->args[0], e->args[1], a);
+            return;
+        }
+        if (is_of(e->args[1], l) && is_of(e->args[0], r)) {
+            add_join_key(t, e->args[1], e->args[0], a);
+            return;
+        }
+    }
+    t->residual = expr_both(t->residual, e, a);
+}
+
+/* What is left of an inner join's condition may be asked of its result. */
+struct tree *rule_join_keys(struct tree *t, struct columns *cs)
+{
+    apply_below(t, rule_join_keys, cs);
+    if (t->kind != TREE_JOIN || !t->on)
+        return t;
+    split_on(t, t->on, cs->arena);
+    t->on = NULL;
+    if (!t->residual || t->join != JOIN_INNER)
+        return t;
+    const struct expr *residual = t->residual;
+    t->residual = NULL;
+    return tree_filter(cs->arena, t, residual);
 }
 
 /* ---- Conditions go down to where their columns come from: fewer rows are joined, moved and decoded. */
 
-static unsigned conjuncts(const struct expr *e) { return e->kind == EX_AND ? e->nargs : 1; }
+static struct tree *push(struct tree *t, const struct expr *predicate, struct columns *cs);
 
-static const struct expr *both(const struct expr *x, const struct expr *y, struct arena *a)
+static const struct expr *shown_as(void *arg, unsigned id)
 {
-    struct expr *e = ARENA_NEW(a, struct expr);
-    unsigned n = conjuncts(x), m = conjuncts(y);
-    const struct expr **args = (const struct expr **)ARENA_ARRAY(a, const struct expr *, n + m);
-    for (unsigned i = 0; i < n + m; i++) {
-        const struct expr *from = i < n ? x : y;
-        args[i] = from->kind == EX_AND ? from->args[i < n ? i : i - n] : from;
-    }
-    *e = (struct expr){.kind = EX_AND, .type = TYPE(T_BOOLEAN), .nargs = n + m, .args = args};
-    return e;
+    const struct tree *t = arg;
+    for (unsigned i = 0; i < t->out.n; i++)
+        if (t->out.id[i] == id)
+            return t->exprs[i];
+    return NULL;
 }
 
-static struct logical *filtered(struct logical *n, const struct expr *predicate, struct arena *a)
+static struct tree *push_project(struct tree *t, const struct expr *predicate, struct columns *cs)
 {
-    struct logical *f = ARENA_NEW(a, struct logical);
-    *f = (struct logical){.kind = L_FILTER,
-                          .out = n->out,
-                          .ninputs = 1,
-                          .inputs = {n},
-                          .predicate = predicate,
-                          .limit = -1,
-                          .retention_ms = -1};
-    return f;
-}
-
-/* Lowest and highest column read; false: none. */
-static bool column_range(const struct expr *e, unsigned ncols, unsigned *low, unsigned *high, struct arena *a)
-{
-    bool *used = ARENA_ARRAY(a, bool, ncols + 1);
-    expr_mark_columns(e, used);
-    *low = ncols;
-    *high = 0;
-    for (unsigned i = 0; i < ncols; i++)
-        if (used[i]) {
-            *low = MIN(*low, i);
-            *high = i;
-        }
-    return *low < ncols;
-}
-
-static struct logical *push(struct logical *n, const struct expr *predicate, struct arena *a);
-
-static struct logical *push_project(struct logical *n, const struct expr *predicate, struct arena *a)
-{
-    bool *used = ARENA_ARRAY(a, bool, n->out.n + 1);
-    expr_mark_columns(predicate, used);
-    for (unsigned i = 0; i < n->out.n; i++)
-        if (used[i] && expr_is_volatile(n->exprs[i]))
-            return filtered(n, predicate, a);
-    n->inputs[0] = push(n->inputs[0], expr_replace(predicate, n->exprs, a), a);
-    return n;
+    for (unsigned i = 0; i < t->out.n; i++)
+        if (expr_is_volatile(t->exprs[i]) && expr_reads(predicate, t->out.id[i]))
+            return tree_filter(cs->arena, t, predicate);
+    t->inputs[0] = push(t->inputs[0], expr_rewrite(predicate, shown_as, t, cs->arena), cs);
+    return t;
 }
 
 /* A side may be filtered before the join unless the join makes rows of NULLs in place of those it lacks. */
-static struct logical *push_join(struct logical *n, const struct expr *predicate, struct arena *a)
+static struct tree *push_join(struct tree *t, const struct expr *predicate, struct columns *cs)
 {
-    unsigned low, high, nl = n->inputs[0]->out.n;
-    bool any = column_range(predicate, n->out.n, &low, &high, a);
-    if (any && high < nl && (n->join == JOIN_INNER || n->join == JOIN_LEFT)) {
-        n->inputs[0] = push(n->inputs[0], predicate, a);
-        return n;
-    }
-    if (any && low >= nl && (n->join == JOIN_INNER || n->join == JOIN_RIGHT)) {
-        const struct expr **by = ARENA_ARRAY(a, const struct expr *, n->out.n);
-        for (unsigned i = nl; i < n->out.n; i++)
-            by[i] = expr_of_column(i - nl, n->out.cols[i].type, a);
-        n->inputs[1] = push(n->inputs[1], expr_replace(predicate, by, a), a);
-        return n;
-    }
-    return filtered(n, predicate, a);
+    bool left = is_of(predicate, t->inputs[0]) && t->join != JOIN_RIGHT && t->join != JOIN_FULL;
+    bool right = is_of(predicate, t->inputs[1]) && t->join != JOIN_LEFT && t->join != JOIN_FULL;
+    if (!left && !right)
+        return tree_filter(cs->arena, t, predicate);
+    t->inputs[!left] = push(t->inputs[!left], predicate, cs);
+    return t;
+}
+
+/* Below what lets these columns through as they are. */
+static struct tree *push_through(struct tree *t, const struct expr *predicate, const struct ids *ids,
+                                 struct columns *cs)
+{
+    if (!is_of(predicate, t->inputs[0]) || !expr_reads_only(predicate, ids))
+        return tree_filter(cs->arena, t, predicate);
+    t->inputs[0] = push(t->inputs[0], predicate, cs);
+    return t;
 }
 
 /* Conditions on group columns hold for all rows of a group or for none. The window's bounds are known only above it. */
-static struct logical *push_aggregate(struct logical *n, const struct expr *predicate, struct arena *a)
+static struct tree *push_aggregate(struct tree *t, const struct expr *predicate, struct columns *cs)
 {
-    unsigned low, high, groups = n->ngroup - (n->size_ms > 0 ? 2 : 0);
-    if (!column_range(predicate, n->out.n, &low, &high, a) || high >= groups)
-        return filtered(n, predicate, a);
-    const struct expr **by = ARENA_ARRAY(a, const struct expr *, n->out.n);
-    for (unsigned i = 0; i < groups; i++)
-        by[i] = expr_of_column(n->group_cols[i], n->out.cols[i].type, a);
-    n->inputs[0] = push(n->inputs[0], expr_replace(predicate, by, a), a);
-    return n;
+    struct ids bounds = {2, (unsigned[]){t->start, t->end}};
+    if (expr_reads_any(predicate, &bounds))
+        return tree_filter(cs->arena, t, predicate);
+    return push_through(t, predicate, &t->groups, cs);
 }
 
-static struct logical *push_window(struct logical *n, const struct expr *predicate, struct arena *a)
-{
-    unsigned low, high;
-    if (!column_range(predicate, n->out.n, &low, &high, a) || high >= n->inputs[0]->out.n)
-        return filtered(n, predicate, a);
-    n->inputs[0] = push(n->inputs[0], predicate, a);
-    return n;
-}
-
-static struct logical *push(struct logical *n, const struct expr *predicate, struct arena *a)
+static struct tree *push(struct tree *t, const struct expr *predicate, struct columns *cs)
 {
     if (predicate->kind == EX_AND) {
         for (unsigned i = 0; i < predicate->nargs; i++)
-            n = push(n, predicate->args[i], a);
-        return n;
+            t = push(t, predicate->args[i], cs);
+        return t;
     }
     if (expr_is_volatile(predicate))
-        return filtered(n, predicate, a);
-    switch (n->kind) {
-    case L_FILTER: /* below it if it goes further down, else beside it, in the order written */
-        n->inputs[0] = push(n->inputs[0], predicate, a);
-        if (n->inputs[0]->kind != L_FILTER)
-            return n;
-        n->predicate = both(n->predicate, n->inputs[0]->predicate, a);
-        n->inputs[0] = n->inputs[0]->inputs[0];
-        return n;
-    case L_PROJECT:
-        return push_project(n, predicate, a);
-    case L_WINDOW:
-        return push_window(n, predicate, a);
-    case L_JOIN:
-        return push_join(n, predicate, a);
-    case L_AGGREGATE:
-        return push_aggregate(n, predicate, a);
+        return tree_filter(cs->arena, t, predicate);
+    switch (t->kind) {
+    case TREE_FILTER: /* below it if it goes further down, else beside it, in the order written */
+        t->inputs[0] = push(t->inputs[0], predicate, cs);
+        if (t->inputs[0]->kind != TREE_FILTER)
+            return t;
+        t->predicate = expr_both(t->predicate, t->inputs[0]->predicate, cs->arena);
+        t->inputs[0] = t->inputs[0]->inputs[0];
+        return t;
+    case TREE_PROJECT:
+        return push_project(t, predicate, cs);
+    case TREE_WINDOW:
+        return push_through(t, predicate, &t->inputs[0]->out, cs);
+    case TREE_JOIN:
+        return push_join(t, predicate, cs);
+    case TREE_AGGREGATE:
+        return push_aggregate(t, predicate, cs);
     default:
-        return filtered(n, predicate, a);
+        return tree_filter(cs->arena, t, predicate);
     }
 }
 
-struct logical *rule_push_filters(struct logical *n, struct arena *a)
+struct tree *rule_push_filters(struct tree *t, struct columns *cs)
 {
-    apply_below(n, rule_push_filters, a);
-    return n->kind == L_FILTER ? push(n->inputs[0], n->predicate, a) : n;
+    apply_below(t, rule_push_filters, cs);
+    return t->kind == TREE_FILTER ? push(t->inputs[0], t->predicate, cs) : t;
+}
+
+/* ---- What joins equate is made columns, by a projection below. */
+
+static void key_columns(struct tree **in, const struct expr **keys, unsigned n, struct columns *cs)
+{
+    unsigned have = (*in)->out.n;
+    struct ids ids = {have, ARENA_ARRAY(cs->arena, unsigned, have + n + 1)};
+    const struct expr **exprs = ARENA_ARRAY(cs->arena, const struct expr *, have + n + 1);
+    for (unsigned i = 0; i < have; i++) {
+        ids.id[i] = (*in)->out.id[i];
+        exprs[i] = expr_of_id(cs, ids.id[i]);
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (keys[i]->kind != EX_COLUMN) {
+            exprs[ids.n] = keys[i];
+            ids.id[ids.n] = column_add(
+                cs, (struct tree_column){arena_printf(cs->arena, "join_%u", i), NULL, keys[i]->type, false});
+            keys[i] = expr_of_id(cs, ids.id[ids.n++]);
+        }
+    if (ids.n > have)
+        *in = tree_project(cs->arena, *in, ids, exprs);
+}
+
+struct tree *rule_key_columns(struct tree *t, struct columns *cs)
+{
+    apply_below(t, rule_key_columns, cs);
+    if (t->kind != TREE_JOIN)
+        return t;
+    key_columns(&t->inputs[0], t->left_keys, t->njoin, cs);
+    key_columns(&t->inputs[1], t->right_keys, t->njoin, cs);
+    return t;
 }
 
 /* ---- Columns that nobody reads are not decoded, moved or kept. */
 
-/* prune() gives for each old output column its new place; UNUSED: it is gone. */
-#define UNUSED UINT32_MAX
+struct pruning {
+    struct arena *a;
+    bool *needed; /* by id */
+};
 
-static unsigned *prune(struct logical *n, const bool *needed, struct arena *a);
-
-static const struct expr **places(const struct schema *old, const unsigned *map, struct arena *a)
+static const struct expr *need(void *arg, const struct expr *e)
 {
-    const struct expr **by = ARENA_ARRAY(a, const struct expr *, old->n + 1);
-    for (unsigned i = 0; i < old->n; i++)
-        by[i] = map[i] == UNUSED ? NULL : expr_of_column(map[i], old->cols[i].type, a);
-    return by;
+    struct pruning *p = arg;
+    if (e->kind == EX_COLUMN)
+        p->needed[e->column] = true;
+    for (unsigned i = 0; i < e->nargs; i++)
+        need(arg, e->args[i]);
+    return e;
 }
 
-static void keep(struct logical *n, const bool *needed, unsigned *map, struct arena *a)
+static void need_ids(struct pruning *p, const struct ids *ids)
 {
-    struct column *cols = ARENA_ARRAY(a, struct column, n->out.n + 1);
-    unsigned k = 0;
-    for (unsigned i = 0; i < n->out.n; i++) {
-        map[i] = needed[i] ? k : UNUSED;
-        if (needed[i])
-            cols[k++] = n->out.cols[i];
-    }
-    n->out = (struct schema){k, cols};
+    for (unsigned i = 0; i < ids->n; i++)
+        p->needed[ids->id[i]] = true;
 }
 
 /* A table's key stays: it is the identity of its rows. So does one column of a stream: rows are counted by it. */
-static void prune_source(struct logical *n, const bool *needed, unsigned *map, struct arena *a)
+static void prune_source(struct tree *t, const struct pruning *p)
 {
-    unsigned old = n->out.n, k = 0;
-    bool *use = ARENA_ARRAY(a, bool, old + 1), any = false;
+    unsigned old = t->out.n, k = 0;
+    bool *use = ARENA_ARRAY(p->a, bool, old + 1), any = false;
+    struct ids out = {0, ARENA_ARRAY(p->a, unsigned, old + 1)};
     for (unsigned i = 0; i < old; i++) {
-        use[i] = needed[i] ||
-                 (n->rel->table && !n->scan && (n->wants[i].from == WANT_KEY || n->wants[i].from == WANT_WINDOWSTART));
+        use[i] = p->needed[t->out.id[i]] ||
+                 (t->rel->table && !t->scan && (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART));
         any |= use[i];
     }
     for (unsigned i = 0; i < old && !any; i++)
-        any = use[i] = n->scan ? n->wants[i].from <= WANT_VALUE : n->wants[i].from == WANT_ROWPARTITION;
+        any = use[i] = t->scan ? t->wants[i].from <= WANT_VALUE : t->wants[i].from == WANT_ROWPARTITION;
     for (unsigned i = 0; i < old; i++)
-        if (use[i])
-            n->wants[k++] = n->wants[i];
-    keep(n, use, map, a);
+        if (use[i]) {
+            t->wants[k++] = t->wants[i];
+            out.id[out.n++] = t->out.id[i];
+        }
+    t->out = out;
 }
 
-static void prune_project(struct logical *n, const bool *needed, unsigned *map, struct arena *a)
+static void prune_project(struct tree *t, struct pruning *p)
 {
-    struct logical *in = n->inputs[0];
-    struct schema old = in->out;
-    bool *below = ARENA_ARRAY(a, bool, old.n + 1);
-    unsigned k = 0, count = n->out.n;
-    for (unsigned i = 0; i < count; i++)
-        if (needed[i])
-            expr_mark_columns(n->exprs[i], below);
-    const struct expr **by = places(&old, prune(in, below, a), a);
-    for (unsigned i = 0; i < count; i++)
-        if (needed[i])
-            n->exprs[k++] = expr_replace(n->exprs[i], by, a);
-    keep(n, needed, map, a);
-}
-
-static void prune_join(struct logical *n, const bool *needed, unsigned *map, struct arena *a)
-{
-    unsigned nl = n->inputs[0]->out.n, total = n->out.n;
-    bool *use = ARENA_ARRAY(a, bool, total + 1);
-    memcpy(use, needed, total * sizeof *use);
-    for (unsigned i = 0; i < n->njoin; i++)
-        use[n->left_cols[i]] = use[nl + n->right_cols[i]] = true;
-    unsigned *left = prune(n->inputs[0], use, a), *right = prune(n->inputs[1], use + nl, a);
-    for (unsigned i = 0; i < n->njoin; i++) {
-        n->left_cols[i] = left[n->left_cols[i]];
-        n->right_cols[i] = right[n->right_cols[i]];
-    }
-    const struct schema *l = &n->inputs[0]->out, *r = &n->inputs[1]->out;
-    for (unsigned i = 0; i < total; i++)
-        map[i] = i < nl ? left[i] : right[i - nl] == UNUSED ? UNUSED : l->n + right[i - nl];
-    struct schema shown = n->out; /* whose names tell columns of both sides apart */
-    n->out = (struct schema){l->n + r->n, ARENA_ARRAY(a, struct column, l->n + r->n + 1)};
-    for (unsigned i = 0; i < total; i++)
-        if (map[i] != UNUSED)
-            n->out.cols[map[i]] = shown.cols[i];
+    struct ids out = {0, ARENA_ARRAY(p->a, unsigned, t->out.n + 1)};
+    for (unsigned i = 0; i < t->out.n; i++)
+        if (p->needed[t->out.id[i]]) {
+            t->exprs[out.n] = t->exprs[i];
+            out.id[out.n++] = t->out.id[i];
+        }
+    t->out = out;
 }
 
 /* Groups are all needed; aggregates that nobody reads are not computed, save one. */
-static void prune_aggregate(struct logical *n, const bool *needed, unsigned *map, struct arena *a)
+static void prune_aggregate(struct tree *t, struct pruning *p)
 {
-    struct logical *in = n->inputs[0];
-    struct schema old = in->out;
-    bool *below = ARENA_ARRAY(a, bool, old.n + 1), *use = ARENA_ARRAY(a, bool, n->out.n + 1), any = false;
-    unsigned k = 0, count = n->out.n;
-    for (unsigned i = 0; i < count; i++) {
-        use[i] = i < n->ngroup || needed[i] || (i + 1 == count && !any);
-        any |= i >= n->ngroup && use[i];
-    }
-    for (unsigned i = 0; i < n->ngroup; i++)
-        below[n->group_cols[i]] = true;
-    for (unsigned i = 0; i < n->naggs; i++)
-        if (use[n->ngroup + i] && n->aggs[i].arg)
-            expr_mark_columns(n->aggs[i].arg, below);
-    unsigned *places_below = prune(in, below, a);
-    const struct expr **by = places(&old, places_below, a);
-    for (unsigned i = 0; i < n->ngroup; i++)
-        n->group_cols[i] = places_below[n->group_cols[i]];
-    for (unsigned i = 0; i < n->naggs; i++)
-        if (use[n->ngroup + i]) {
-            n->aggs[k] = n->aggs[i];
-            if (n->aggs[k].arg)
-                n->aggs[k].arg = expr_replace(n->aggs[k].arg, by, a);
-            k++;
-        }
-    n->naggs = k;
-    keep(n, use, map, a);
+    unsigned k = 0;
+    for (unsigned i = 0; i < t->naggs; i++)
+        if (p->needed[t->aggs[i].id] || (i + 1 == t->naggs && !k))
+            t->aggs[k++] = t->aggs[i];
+    t->naggs = k;
+    need_ids(p, &t->groups);
 }
 
-/* FILTER, WINDOW and SORT give their input's columns; the window adds its two. */
-static void prune_through(struct logical *n, const bool *needed, unsigned *map, struct arena *a)
+/* From the root down: what is needed of a node is known before its inputs are asked. */
+static void prune(struct tree *t, struct pruning *p)
 {
-    struct logical *in = n->inputs[0];
-    struct schema old = in->out;
-    bool *below = ARENA_ARRAY(a, bool, old.n + 1);
-    memcpy(below, needed, old.n * sizeof *below);
-    if (n->predicate)
-        expr_mark_columns(n->predicate, below);
-    for (unsigned i = 0; i < n->nsort; i++)
-        below[n->sort[i].column] = true;
-    unsigned *places_below = prune(in, below, a), extra = n->out.n - old.n;
-    if (n->predicate)
-        n->predicate = expr_replace(n->predicate, places(&old, places_below, a), a);
-    struct sort_key *sort = ARENA_ARRAY(a, struct sort_key, n->nsort);
-    for (unsigned i = 0; i < n->nsort; i++)
-        sort[i] = (struct sort_key){places_below[n->sort[i].column], n->sort[i].descending};
-    n->sort = sort;
-    struct column *cols = ARENA_ARRAY(a, struct column, in->out.n + extra + 1);
-    memcpy(cols, in->out.cols, in->out.n * sizeof *cols);
-    for (unsigned i = 0; i < old.n + extra; i++) {
-        map[i] = i < old.n ? places_below[i] : in->out.n + i - old.n;
-        if (i >= old.n)
-            cols[map[i]] = n->out.cols[i];
-    }
-    n->out = (struct schema){in->out.n + extra, cols};
+    if (t->kind == TREE_SOURCE)
+        prune_source(t, p);
+    else if (t->kind == TREE_PROJECT)
+        prune_project(t, p);
+    else if (t->kind == TREE_AGGREGATE)
+        prune_aggregate(t, p);
+    tree_each_expr(t, need, p);
+    for (unsigned i = 0; i < t->nsort; i++)
+        p->needed[t->sort[i].id] = true;
+    for (unsigned i = 0; i < t->ninputs; i++)
+        prune(t->inputs[i], p);
+    tree_derive(t, p->a);
 }
 
-static unsigned *prune(struct logical *n, const bool *needed, struct arena *a)
+struct tree *rule_prune_columns(struct tree *t, struct columns *cs)
 {
-    unsigned *map = ARENA_ARRAY(a, unsigned, n->out.n + 1);
-    switch (n->kind) {
-    case L_SOURCE:
-        prune_source(n, needed, map, a);
-        break;
-    case L_PROJECT:
-        prune_project(n, needed, map, a);
-        break;
-    case L_JOIN:
-        prune_join(n, needed, map, a);
-        break;
-    case L_AGGREGATE:
-        prune_aggregate(n, needed, map, a);
-        break;
-    default:
-        prune_through(n, needed, map, a);
-    }
-    return map;
+    struct pruning p = {cs->arena, ARENA_ARRAY(cs->arena, bool, cs->n + 1)};
+    need_ids(&p, &t->out);
+    prune(t, &p);
+    return t;
 }
 
-struct logical *rule_prune_columns(struct logical *n, struct arena *a)
+struct tree *rules_apply(struct tree *t, struct columns *cs)
 {
-    bool *all = ARENA_ARRAY(a, bool, n->out.n + 1);
-    memset(all, true, n->out.n);
-    prune(n, all, a);
-    return n;
-}
-
-/* ---- Projections that change nothing go; one that only renames goes if the names can be given further down. */
-
-static bool changes_nothing(const struct logical *n)
-{
-    bool same = n->kind == L_PROJECT && n->out.n == n->inputs[0]->out.n;
-    for (unsigned i = 0; same && i < n->out.n; i++)
-        same = n->exprs[i]->kind == EX_COLUMN && n->exprs[i]->column == i;
-    return same;
-}
-
-static bool same_names(const struct schema *a, const struct schema *b)
-{
-    bool same = true;
-    for (unsigned i = 0; same && i < a->n; i++)
-        same = strcmp(a->cols[i].name, b->cols[i].name) == 0;
-    return same;
-}
-
-/* The columns of an aggregate have the names that they are given; those of a source are the relation's. */
-static bool rename_columns(struct logical *n, const struct schema *names)
-{
-    bool passes = n->kind == L_FILTER || n->kind == L_SORT;
-    if (n->kind != L_AGGREGATE && n->kind != L_PROJECT && !(passes && rename_columns(n->inputs[0], names)))
-        return false;
-    n->out.cols = names->cols;
-    return true;
-}
-
-struct logical *rule_drop_projections(struct logical *n, struct arena *a)
-{
-    apply_below(n, rule_drop_projections, a);
-    bool drop =
-        changes_nothing(n) && (same_names(&n->out, &n->inputs[0]->out) || rename_columns(n->inputs[0], &n->out));
-    return drop ? n->inputs[0] : n;
-}
-
-struct logical *rules_apply(struct logical *n, struct arena *a)
-{
-    static const rule rules[] = {rule_fold_constants, rule_push_filters, rule_prune_columns, rule_drop_projections};
+    static const rule rules[] = {rule_fold_constants, rule_join_keys, rule_push_filters, rule_key_columns,
+                                 rule_prune_columns};
     for (unsigned i = 0; i < ARRAY_LEN(rules); i++)
-        n = rules[i](n, a);
-    return n;
+        t = rules[i](t, cs);
+    return t;
 }

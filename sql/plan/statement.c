@@ -190,7 +190,7 @@ int statement_prepare(struct prepared *out, struct str text, const struct statem
     int err = lex_substitute(&sub, text, variable, (void *)env->vars, a, d);
     if (err)
         return err;
-    st.b = (struct binding){sub.text, env->image, a, d};
+    st.b = (struct binding){.text = sub.text, .image = env->image, .arena = a, .diag = d};
     err = parse_statement(&ast, sub.text, a, d);
     if (!err && ast) {
         st.ast = ast;

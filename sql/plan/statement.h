@@ -1,7 +1,7 @@
 /* What the files of statement_prepare share. One file per family of statements; statement.c chooses. */
 #ifndef PLAN_STATEMENT_H
 #define PLAN_STATEMENT_H
-#include "sql/plan/logical.h"
+#include "sql/plan/lower.h"
 
 struct stmt {
     const struct statement_env *env;

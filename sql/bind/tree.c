@@ -1,0 +1,483 @@
+/* The algebra's nodes: making, deriving what is known of their rows, copying, and expressions over column ids. */
+#include "sql/bind/tree.h"
+
+#define KEYS_MAX 4 /* unique keys that are remembered of a node */
+
+/* ---- Columns and lists of them */
+
+unsigned column_add(struct columns *cs, struct tree_column c)
+{
+    if (cs->n == cs->cap) {
+        struct tree_column *more = ARENA_ARRAY(cs->arena, struct tree_column, cs->cap = MAX(cs->cap * 2, 32u));
+        if (cs->n)
+            memcpy(more, cs->items, cs->n * sizeof *more);
+        cs->items = more;
+    }
+    cs->items[cs->n] = c;
+    return cs->n++;
+}
+
+bool ids_have(const struct ids *ids, unsigned id)
+{
+    unsigned i = 0;
+    while (i < ids->n && ids->id[i] != id)
+        i++;
+    return i < ids->n;
+}
+
+static bool ids_within(const struct ids *part, const struct ids *whole)
+{
+    bool within = true;
+    for (unsigned i = 0; i < part->n && within; i++)
+        within = ids_have(whole, part->id[i]);
+    return within;
+}
+
+struct ids ids_of(struct arena *a, const unsigned *id, unsigned n)
+{
+    struct ids ids = {n, ARENA_ARRAY(a, unsigned, n + 1)};
+    for (unsigned i = 0; i < n; i++)
+        ids.id[i] = id[i];
+    return ids;
+}
+
+struct ids ids_join(struct arena *a, struct ids x, struct ids y)
+{
+    struct ids ids = {x.n + y.n, ARENA_ARRAY(a, unsigned, x.n + y.n + 1)};
+    for (unsigned i = 0; i < ids.n; i++)
+        ids.id[i] = i < x.n ? x.id[i] : y.id[i - x.n];
+    return ids;
+}
+
+void ids_add(struct arena *a, struct ids *ids, unsigned id)
+{
+    if (!ids_have(ids, id))
+        *ids = ids_join(a, *ids, (struct ids){1, &id});
+}
+
+bool tree_has(const struct tree *t, unsigned id) { return ids_have(&t->out, id); }
+
+bool tree_unique_in(const struct tree *t, const struct ids *ids)
+{
+    bool unique = false;
+    for (unsigned i = 0; i < t->nkeys && !unique; i++)
+        unique = ids_within(&t->keys[i], ids);
+    return unique;
+}
+
+/* ---- Expressions */
+
+const struct expr *expr_of_id(const struct columns *cs, unsigned id)
+{
+    struct expr *e = ARENA_NEW(cs->arena, struct expr);
+    e->kind = EX_COLUMN;
+    e->type = cs->items[id].type;
+    e->column = id;
+    return e;
+}
+
+bool expr_reads(const struct expr *e, unsigned id)
+{
+    bool reads = e->kind == EX_COLUMN && e->column == id;
+    for (unsigned i = 0; i < e->nargs && !reads; i++)
+        reads = expr_reads(e->args[i], id);
+    return reads;
+}
+
+bool expr_reads_only(const struct expr *e, const struct ids *ids)
+{
+    bool only = e->kind != EX_COLUMN || ids_have(ids, e->column);
+    for (unsigned i = 0; i < e->nargs && only; i++)
+        only = expr_reads_only(e->args[i], ids);
+    return only;
+}
+
+bool expr_reads_any(const struct expr *e, const struct ids *ids)
+{
+    bool any = e->kind == EX_COLUMN && ids_have(ids, e->column);
+    for (unsigned i = 0; i < e->nargs && !any; i++)
+        any = expr_reads_any(e->args[i], ids);
+    return any;
+}
+
+void expr_columns(const struct expr *e, struct ids *out, struct arena *a)
+{
+    if (e->kind == EX_COLUMN)
+        ids_add(a, out, e->column);
+    for (unsigned i = 0; i < e->nargs; i++)
+        expr_columns(e->args[i], out, a);
+}
+
+const struct expr *expr_rewrite(const struct expr *e, const struct expr *(*by_cb)(void *arg, unsigned id), void *arg,
+                                struct arena *a)
+{
+    if (e->kind == EX_COLUMN) {
+        const struct expr *by = by_cb(arg, e->column);
+        return by ? by : e;
+    }
+    const struct expr **args = e->nargs ? (const struct expr **)ARENA_ARRAY(a, const struct expr *, e->nargs) : NULL;
+    bool same = true;
+    for (unsigned i = 0; i < e->nargs; i++) {
+        args[i] = expr_rewrite(e->args[i], by_cb, arg, a);
+        same &= args[i] == e->args[i];
+    }
+    if (same)
+        return e;
+    struct expr *copy = ARENA_NEW(a, struct expr);
+    *copy = *e;
+    copy->args = args;
+    return copy;
+}
+
+bool expr_is_volatile(const struct expr *e)
+{
+    if (e->kind == EX_CALL && func_info(e->func)->is_volatile)
+        return true;
+    for (unsigned i = 0; i < e->nargs; i++)
+        if (expr_is_volatile(e->args[i]))
+            return true;
+    return false;
+}
+
+static unsigned conjuncts(const struct expr *e) { return e->kind == EX_AND ? e->nargs : 1; }
+
+const struct expr *expr_both(const struct expr *x, const struct expr *y, struct arena *a)
+{
+    if (!x || !y)
+        return x ? x : y;
+    struct expr *e = ARENA_NEW(a, struct expr);
+    unsigned n = conjuncts(x), m = conjuncts(y);
+    const struct expr **args = (const struct expr **)ARENA_ARRAY(a, const struct expr *, n + m);
+    for (unsigned i = 0; i < n + m; i++) {
+        const struct expr *from = i < n ? x : y;
+        args[i] = from->kind == EX_AND ? from->args[i < n ? i : i - n] : from;
+    }
+    *e = (struct expr){.kind = EX_AND, .type = TYPE(T_BOOLEAN), .nargs = n + m, .args = args};
+    return e;
+}
+
+/* ---- What is known of a node's rows */
+
+static void add_key(struct tree *t, struct ids key, struct arena *a)
+{
+    if (!t->keys)
+        t->keys = ARENA_ARRAY(a, struct ids, KEYS_MAX);
+    for (unsigned i = 0; i < t->nkeys; i++)
+        if (ids_within(&t->keys[i], &key))
+            return;
+    if (t->nkeys < KEYS_MAX)
+        t->keys[t->nkeys++] = key;
+}
+
+static void take_keys(struct tree *t, const struct tree *from, struct arena *a)
+{
+    for (unsigned i = 0; i < from->nkeys; i++)
+        add_key(t, from->keys[i], a);
+}
+
+static void take_bounds(struct tree *t, const struct tree *from)
+{
+    if (t->bounds || !from->bounds || !tree_has(t, from->start))
+        return;
+    t->bounds = from->bounds;
+    t->start = from->start;
+    t->end = tree_has(t, from->end) ? from->end : NO_COLUMN;
+}
+
+static void derive_source(struct tree *t, struct arena *a)
+{
+    struct ids key = {0, NULL};
+    unsigned parts = t->rel->format.nkey + t->rel->windowed;
+    t->stream = !t->rel->table;
+    for (unsigned i = 0; i < t->out.n; i++) {
+        if (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART)
+            ids_add(a, &key, t->out.id[i]);
+        if (t->wants[i].from == WANT_WINDOWSTART)
+            t->start = t->out.id[i];
+        if (t->wants[i].from == WANT_WINDOWEND)
+            t->end = t->out.id[i];
+    }
+    if (t->rel->table && key.n == parts && parts)
+        add_key(t, key, a);
+    if (t->start == NO_COLUMN)
+        return;
+    struct tree_window *w = ARENA_NEW(a, struct tree_window);
+    w->size_ms = w->advance_ms = t->rel->format.window_size_ms;
+    w->retention_ms = -1;
+    t->bounds = w;
+}
+
+/* The column that shows an input's column as it is; NO_COLUMN: none. */
+static unsigned shown_as(const struct tree *t, unsigned id)
+{
+    for (unsigned i = 0; i < t->out.n; i++)
+        if (t->exprs[i]->kind == EX_COLUMN && t->exprs[i]->column == id)
+            return t->out.id[i];
+    return NO_COLUMN;
+}
+
+static void derive_project(struct tree *t, struct arena *a)
+{
+    const struct tree *in = t->inputs[0];
+    t->stream = in->stream;
+    for (unsigned i = 0; i < in->nkeys; i++) {
+        struct ids key = ids_of(a, in->keys[i].id, in->keys[i].n);
+        bool all = true;
+        for (unsigned k = 0; k < key.n; k++) {
+            key.id[k] = shown_as(t, key.id[k]);
+            all &= key.id[k] != NO_COLUMN;
+        }
+        if (all)
+            add_key(t, key, a);
+    }
+    if (in->bounds && shown_as(t, in->start) != NO_COLUMN) {
+        t->bounds = in->bounds;
+        t->start = shown_as(t, in->start);
+        t->end = in->end == NO_COLUMN ? NO_COLUMN : shown_as(t, in->end);
+    }
+}
+
+bool expr_is_equality(const struct expr *e)
+{
+    return e->kind == EX_CALL && e->nargs == 2 && strcmp(func_info(e->func)->name, "=") == 0;
+}
+
+static void add_equated(const struct expr *e, const struct expr *by, const struct tree *side, const struct tree *other,
+                        struct ids *out, struct arena *a)
+{
+    if (e->kind == EX_COLUMN && tree_has(side, e->column) && expr_reads_only(by, &other->out))
+        ids_add(a, out, e->column);
+}
+
+/* Columns of one side that the condition says are equal to something of the other side: for a row of that, one value. */
+static void equated(const struct expr *on, const struct tree *side, const struct tree *other, struct ids *out,
+                    struct arena *a)
+{
+    if (on->kind == EX_AND)
+        for (unsigned i = 0; i < on->nargs; i++)
+            equated(on->args[i], side, other, out, a);
+    for (unsigned i = 0; expr_is_equality(on) && i < 2; i++)
+        add_equated(on->args[i], on->args[1 - i], side, other, out, a);
+}
+
+static void derive_join(struct tree *t, struct arena *a)
+{
+    const struct tree *l = t->inputs[0], *r = t->inputs[1];
+    bool one_sided = t->join > JOIN_FULL; /* SEMI, ANTI */
+    struct ids lids = {0, NULL}, rids = {0, NULL};
+    t->out = one_sided ? l->out : ids_join(a, l->out, r->out);
+    t->stream = t->meet == MEET_STATE ? t->join == JOIN_INNER && l->stream && r->stream : l->stream;
+    take_bounds(t, t->join == JOIN_RIGHT ? r : l);
+    if (one_sided) {
+        take_keys(t, l, a);
+        return;
+    }
+    if (t->on) {
+        equated(t->on, l, r, &lids, a);
+        equated(t->on, r, l, &rids, a);
+    }
+    for (unsigned i = 0; i < t->njoin; i++) {
+        add_equated(t->left_keys[i], t->right_keys[i], l, r, &lids, a);
+        add_equated(t->right_keys[i], t->left_keys[i], r, l, &rids, a);
+    }
+    if (tree_unique_in(r, &rids) && (t->join == JOIN_INNER || t->join == JOIN_LEFT))
+        take_keys(t, l, a);
+    if (tree_unique_in(l, &lids) && (t->join == JOIN_INNER || t->join == JOIN_RIGHT))
+        take_keys(t, r, a);
+    if (l->nkeys && r->nkeys)
+        add_key(t, ids_join(a, l->keys[0], r->keys[0]), a);
+}
+
+static void derive_aggregate(struct tree *t, struct arena *a)
+{
+    const struct tree *in = t->inputs[0];
+    unsigned *id = ARENA_ARRAY(a, unsigned, t->naggs + 1);
+    for (unsigned i = 0; i < t->naggs; i++)
+        id[i] = t->aggs[i].id;
+    t->out = ids_join(a, t->groups, (struct ids){t->naggs, id});
+    add_key(t, t->groups, a);
+    take_bounds(t, in);
+}
+
+static void derive_window(struct tree *t, struct arena *a)
+{
+    const struct tree *in = t->inputs[0];
+    unsigned n = t->window_ids[2] == NO_COLUMN ? 2 : 3;
+    t->out = ids_join(a, in->out, (struct ids){n, t->window_ids});
+    t->stream = in->stream;
+    t->start = t->window_ids[0];
+    t->end = t->window_ids[1];
+    t->bounds = t->window;
+    for (unsigned i = 0; i < in->nkeys; i++)
+        add_key(t, ids_join(a, in->keys[i], (struct ids){1, t->window_ids}), a);
+}
+
+static void derive_over(struct tree *t, struct arena *a)
+{
+    const struct tree *in = t->inputs[0];
+    unsigned *id = ARENA_ARRAY(a, unsigned, t->nover + 1);
+    for (unsigned i = 0; i < t->nover; i++)
+        id[i] = t->overs[i].id;
+    t->out = ids_join(a, in->out, (struct ids){t->nover, id});
+    take_keys(t, in, a);
+    take_bounds(t, in);
+}
+
+static void derive_topn(struct tree *t, struct arena *a)
+{
+    const struct tree *in = t->inputs[0];
+    t->out = t->rank_id == NO_COLUMN ? in->out : ids_join(a, in->out, (struct ids){1, &t->rank_id});
+    if (t->limit == 1)
+        add_key(t, t->groups, a);
+    take_keys(t, in, a);
+    take_bounds(t, in);
+}
+
+static void derive_expand(struct tree *t, struct arena *a)
+{
+    const struct tree *in = t->inputs[0];
+    t->out = ids_join(a, in->out, t->groups_out);
+    ids_add(a, &t->out, t->set_id);
+    t->stream = in->stream;
+    for (unsigned i = 0; i < in->nkeys; i++)
+        add_key(t, ids_join(a, in->keys[i], (struct ids){1, &t->set_id}), a);
+    take_bounds(t, in);
+}
+
+void tree_derive(struct tree *t, struct arena *a)
+{
+    struct tree *in = t->inputs[0];
+    t->stream = false;
+    t->nkeys = 0;
+    t->keys = NULL;
+    t->start = t->end = NO_COLUMN;
+    t->bounds = NULL;
+    switch (t->kind) {
+    case TREE_SOURCE:
+        derive_source(t, a);
+        break;
+    case TREE_VALUES:
+        if (t->nrows <= 1)
+            add_key(t, (struct ids){0, NULL}, a);
+        break;
+    case TREE_FILTER:
+        t->out = in->out;
+        t->stream = in->stream;
+        take_keys(t, in, a);
+        take_bounds(t, in);
+        break;
+    case TREE_PROJECT:
+        derive_project(t, a);
+        break;
+    case TREE_JOIN:
+        derive_join(t, a);
+        break;
+    case TREE_AGGREGATE:
+        derive_aggregate(t, a);
+        break;
+    case TREE_EXPAND:
+        derive_expand(t, a);
+        break;
+    case TREE_WINDOW:
+        derive_window(t, a);
+        break;
+    case TREE_OVER:
+        derive_over(t, a);
+        break;
+    case TREE_UNION:
+        t->stream = in->stream && t->inputs[1]->stream;
+        break;
+    case TREE_TOPN:
+        derive_topn(t, a);
+        break;
+    case TREE_UNNEST:
+        t->stream = in->stream;
+        break;
+    }
+}
+
+/* ---- Making */
+
+struct tree *tree_new(struct arena *a, enum tree_kind kind, struct tree *left, struct tree *right)
+{
+    struct tree *t = ARENA_NEW(a, struct tree);
+    t->kind = kind;
+    t->ninputs = (left != NULL) + (right != NULL);
+    t->inputs[0] = left;
+    t->inputs[1] = right;
+    t->limit = -1;
+    t->start = t->end = t->set_id = t->rank_id = NO_COLUMN;
+    for (unsigned i = 0; i < 3; i++)
+        t->window_ids[i] = NO_COLUMN;
+    return t;
+}
+
+struct tree *tree_filter(struct arena *a, struct tree *in, const struct expr *predicate)
+{
+    struct tree *t = tree_new(a, TREE_FILTER, in, NULL);
+    t->predicate = predicate;
+    tree_derive(t, a);
+    return t;
+}
+
+struct tree *tree_project(struct arena *a, struct tree *in, struct ids ids, const struct expr **exprs)
+{
+    struct tree *t = tree_new(a, TREE_PROJECT, in, NULL);
+    t->out = ids;
+    t->exprs = exprs;
+    tree_derive(t, a);
+    return t;
+}
+
+struct tree *tree_keep(struct arena *a, const struct columns *cs, struct tree *in, struct ids ids)
+{
+    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, ids.n + 1);
+    for (unsigned i = 0; i < ids.n; i++)
+        exprs[i] = expr_of_id(cs, ids.id[i]);
+    return tree_project(a, in, ids, exprs);
+}
+
+struct tree *tree_join(struct arena *a, enum join_kind kind, struct tree *left, struct tree *right,
+                       const struct expr *on)
+{
+    struct tree *t = tree_new(a, TREE_JOIN, left, right);
+    t->join = kind;
+    t->on = on;
+    tree_derive(t, a);
+    return t;
+}
+
+/* ---- Every expression of a node */
+
+static void use(const struct expr **e, const struct expr *(*use_cb)(void *arg, const struct expr *e), void *arg)
+{
+    if (*e)
+        *e = use_cb(arg, *e);
+}
+
+void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, const struct expr *e), void *arg)
+{
+    use(&t->predicate, use_cb, arg);
+    for (unsigned i = 0; t->kind == TREE_PROJECT && i < t->out.n; i++)
+        use(&t->exprs[i], use_cb, arg);
+    use(&t->on, use_cb, arg);
+    for (unsigned i = 0; i < t->njoin; i++) {
+        use(&t->left_keys[i], use_cb, arg);
+        use(&t->right_keys[i], use_cb, arg);
+    }
+    use(&t->residual, use_cb, arg);
+    if (t->window && t->window->time)
+        use(&t->window->time, use_cb, arg);
+    use(&t->left_time, use_cb, arg);
+    use(&t->right_time, use_cb, arg);
+    use(&t->as_of, use_cb, arg);
+    for (unsigned i = 0; i < t->naggs; i++)
+        use(&t->aggs[i].agg.arg, use_cb, arg);
+    for (unsigned i = 0; i < t->nover; i++) {
+        use(&t->overs[i].agg.arg, use_cb, arg);
+        for (unsigned k = 0; k < t->overs[i].nargs; k++)
+            use(&t->overs[i].args[k], use_cb, arg);
+    }
+    for (unsigned i = 0; i < t->nargs; i++)
+        use(&t->args[i], use_cb, arg);
+}
