@@ -175,4 +175,6 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
                struct query *out);
 bool expr_same(const struct expr *a, const struct expr *b);
 
+#include "sql/bind/tree.h" /* the tree itself: the other half of this door */
+
 #endif

@@ -1,7 +1,6 @@
 /* From the tree that the binder makes (sql/bind/tree.h) to the engine's plan: rules that change it, and the lowering. */
 #ifndef PLAN_LOWER_H
 #define PLAN_LOWER_H
-#include "sql/bind/tree.h"
 #include "sql/plan/plan.h"
 
 /* ---- Rules (rules.c), in the order in which they run. Each gives the tree that replaces the one it got, with the same
