@@ -3,8 +3,8 @@
 
 /* The ordered index: a B+tree. Leaves hold pointers to pairs and are chained both ways; inner nodes hold children and a
  * copy of the key that separates each child from the one before it. Beside every key stand its first eight bytes as a
- * number, so that most comparisons touch no other memory. A node is freed when it is empty and never merged before: state
- * that shrinks usually grows again, and splits keep nodes half full. */
+ * number, so that most comparisons touch no other memory. A node is freed when it is empty and never merged before:
+ * state that shrinks usually grows again, and splits keep nodes half full. */
 
 struct btree_node {
     bool leaf;

@@ -10,11 +10,11 @@
 
 /* A SQLite VFS over struct disk, so that checkpoints see the simulator's faults too.
  *
- * SQLite trusts what it reads. Therefore every page carries CRC32C(page number, content) in its last eight bytes (the idea
- * is that of SQLite's own cksumvfs): set when the page is written to the database, checked when it is read from there, and
- * when a rollback journal gives it back. The page number in the sum catches a page written to the wrong place.
- * No locks: one process owns the data folder, one worker job holds the file. No shared memory and no memory map: neither
- * the simulator nor a checksum could see through them. */
+ * SQLite trusts what it reads. Therefore every page carries CRC32C(page number, content) in its last eight bytes (the
+ * idea is that of SQLite's own cksumvfs): set when the page is written to the database, checked when it is read from
+ * there, and when a rollback journal gives it back. The page number in the sum catches a page written to the wrong
+ * place. No locks: one process owns the data folder, one worker job holds the file. No shared memory and no memory map:
+ * neither the simulator nor a checksum could see through them. */
 
 struct vfs {
     sqlite3_vfs base;
@@ -243,8 +243,8 @@ static int v_full(sqlite3_vfs *base, const char *path, int n, char *out)
     return len >= 0 && len < n ? SQLITE_OK : SQLITE_CANTOPEN;
 }
 
-/* Chance and time serve SQLite for names of temporary files and for row ids and dates that we do not use: they only have
- * to be the same in every run of the simulator. */
+/* Chance and time serve SQLite for names of temporary files and for row ids and dates that we do not use: they only
+ * have to be the same in every run of the simulator. */
 static int v_random(sqlite3_vfs *base, int n, char *out)
 {
     struct vfs *v = (struct vfs *)base;

@@ -13,7 +13,8 @@ int vfs_error(const struct vfs *v); /* the last error of the disk, or E_CORRUPT 
 void vfs_error_clear(struct vfs *v);
 int vfs_sync_parent(struct disk *disk, const char *path); /* of the name's folder */
 
-/* Every page of the database and of its rollback journal ends in so many bytes of checksum, which SQLite leaves alone. */
+/* Every page of the database and of its rollback journal ends in so many bytes of checksum, which SQLite leaves
+ * alone. */
 enum { VFS_PAGE = 4096, VFS_RESERVED = 8 };
 
 #endif

@@ -14,11 +14,11 @@
  *     cc -O2 -shared -fPIC -o libscore.so score.c
  *     CREATE FUNCTION delay_score(INT, VARCHAR) RETURNS DOUBLE LANGUAGE C AS 'libscore.so', 'delay_score';
  *
- * A function is called with a batch: n rows of every argument, one result per row. A row with a NULL argument is NULL in
- * the result before the call, and its argument data is zero or empty, so a body may ignore NULLs; to answer otherwise,
- * set or clear bits of result.valid. It must be deterministic (the same arguments give the same result), must not keep
- * pointers, and may be called on several threads at once. It runs inside the server: a crash in it is a crash of the
- * server. ABI 0 is not promised: recompile with each version of weir. */
+ * A function is called with a batch: n rows of every argument, one result per row. A row with a NULL argument is NULL
+ * in the result before the call, and its argument data is zero or empty, so a body may ignore NULLs; to answer
+ * otherwise, set or clear bits of result.valid. It must be deterministic (the same arguments give the same result),
+ * must not keep pointers, and may be called on several threads at once. It runs inside the server: a crash in it is a
+ * crash of the server. ABI 0 is not promised: recompile with each version of weir. */
 #ifndef WEIR_UDF_H
 #define WEIR_UDF_H
 #include <stdbool.h>

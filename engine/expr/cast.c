@@ -1,7 +1,7 @@
 #include "engine/expr/kernel.h"
 
-/* CAST: which types go to which, one value, and whole columns (the common widenings in loops of their own, the rest value
- * by value).
+/* CAST: which types go to which, one value, and whole columns (the common widenings in loops of their own, the rest
+ * value by value).
  *
  *   to VARCHAR       from everything, as value_format writes it (BYTES: refused, FROM_BYTES says in which encoding)
  *   from VARCHAR     to everything but BYTES: numbers as people write them, true/false/yes/no/t/f/y/n, ISO 8601

@@ -1,7 +1,7 @@
 #include "engine/expr/kernel.h"
 
-/* CAST of ARRAY, MAP and STRUCT: part by part to another of their kind (a STRUCT's fields by name; one that is not there is
- * NULL), and from JSON. A part that cannot be cast spoils the whole. */
+/* CAST of ARRAY, MAP and STRUCT: part by part to another of their kind (a STRUCT's fields by name; one that is not
+ * there is NULL), and from JSON. A part that cannot be cast spoils the whole. */
 
 bool nested_can_cast(struct type from, struct type to)
 {

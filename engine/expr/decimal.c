@@ -145,7 +145,8 @@ KERNEL(negate_decimal) { UNARY_LOOP(c, i128, i128, i128, i128, o[r] = (i128)-(u1
 KERNEL(abs_decimal) { UNARY_LOOP(c, i128, i128, i128, i128, o[r] = (i128)magnitude(x)); }
 KERNEL(sign_decimal) { UNARY_LOOP(c, i128, i128, int32_t, i32, o[r] = (x > 0) - (x < 0)); }
 
-/* ---- rounding. The value is cut to `digits` behind the point (negative: zeros before it), then brought to out's scale. */
+/* ---- rounding. The value is cut to `digits` behind the point (negative: zeros before it), then brought to out's
+ * scale. */
 
 enum cut { CUT_HALF_UP, CUT_ZERO, CUT_FLOOR, CUT_CEIL };
 

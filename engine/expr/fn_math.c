@@ -2,9 +2,9 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Arithmetic on INT, BIGINT and DOUBLE, and mathematical functions. Whole numbers are computed for all rows at once; only
- * if one overflowed (it may be a NULL row's) are the rows looked at singly. A function of finite numbers that has no
- * finite value (logarithm of -1) is an error of its row. */
+/* Arithmetic on INT, BIGINT and DOUBLE, and mathematical functions. Whole numbers are computed for all rows at once;
+ * only if one overflowed (it may be a NULL row's) are the rows looked at singly. A function of finite numbers that has
+ * no finite value (logarithm of -1) is an error of its row. */
 
 /* ---- overflow-checked whole numbers */
 

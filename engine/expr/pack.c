@@ -1,8 +1,8 @@
 #include "engine/expr/kernel.h"
 
-/* Trees in msgpack, as plans keep them: [kind, type, precision, scale, payload, [argument, ...]]. The payload is what the
- * kind needs: a column's number, a constant as key bytes, a function's signature, a C function's three names. Kinds are
- * numbers for ever; functions are found by signature, since their place in the table moves. */
+/* Trees in msgpack, as plans keep them: [kind, type, precision, scale, payload, [argument, ...]]. The payload is what
+ * the kind needs: a column's number, a constant as key bytes, a function's signature, a C function's three names. Kinds
+ * are numbers for ever; functions are found by signature, since their place in the table moves. */
 
 static const char kind_codes[] = {
     [EX_COLUMN] = 'c', [EX_CONST] = 'v', [EX_CALL] = 'f',    [EX_CAST] = 't', [EX_CASE] = 'w', [EX_AND] = 'a',

@@ -1,6 +1,7 @@
 #include "engine/expr/kernel.h"
 
-/* Trees as SQL text, for EXPLAIN. Parentheses stand around every operator inside an operator: nobody must know ranks. */
+/* Trees as SQL text, for EXPLAIN. Parentheses stand around every operator inside an operator: nobody must know
+ * ranks. */
 
 static void print(const struct expr *e, const struct schema *in, struct wbuf *out, unsigned depth);
 

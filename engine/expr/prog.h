@@ -1,8 +1,8 @@
 /* A compiled program: flat steps over registers (columns) and scopes (selections). Private to engine/expr.
  *
- * Scope 0 is the batch's selection; every other one is a subset of its parent, so that a branch of CASE, or the right side
- * of AND, is computed only for the rows that need it. A register computed in a scope may be used in that scope and in
- * those below it. */
+ * Scope 0 is the batch's selection; every other one is a subset of its parent, so that a branch of CASE, or the right
+ * side of AND, is computed only for the rows that need it. A register computed in a scope may be used in that scope and
+ * in those below it. */
 #ifndef EXPR_PROG_H
 #define EXPR_PROG_H
 #include "engine/expr/kernel.h"

@@ -1,9 +1,9 @@
 /* What the formats share. Private to engine/io.
  *
  * A fieldset is one side (key or value) of a row format with, for each of its columns, the batch column that wants it.
- * A decoder of a format fills row `row` of those columns: field_found says which were there, and what was not is made NULL
- * at the end of the row. A row is not NULL before it is written; one that fails halfway is made so again, since its number
- * is used again. */
+ * A decoder of a format fills row `row` of those columns: field_found says which were there, and what was not is made
+ * NULL at the end of the row. A row is not NULL before it is written; one that fails halfway is made so again, since
+ * its number is used again. */
 #ifndef IO_CODEC_H
 #define IO_CODEC_H
 #include "engine/io/io.h"
@@ -70,7 +70,8 @@ static inline void field_null(struct vec *v, uint32_t row)
     v->valid[row >> 6] &= ~(UINT64_C(1) << (row & 63));
     memset((char *)v->data + row * w, 0, w);
 }
-/* A text that is not in the column's own form: numeric strings, ISO 8601, Base64. VARCHAR is stored as it is (copied). */
+/* A text that is not in the column's own form: numeric strings, ISO 8601, Base64. VARCHAR is stored as it is
+ * (copied). */
 bool field_from_text(const struct field *f, struct vec *v, struct str s, struct target *t);
 /* A number for a TIMESTAMP, DATE or TIME column, or an INT. */
 bool field_from_i64(const struct field *f, struct vec *v, int64_t n, struct target *t);

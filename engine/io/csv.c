@@ -1,7 +1,8 @@
 #include "engine/io/codec.h"
 
 /* DELIMITED: one line of CSV (RFC 4180) a record. Fields are in the columns' order, exactly as many; an empty field is
- * NULL, "" an empty text; quotes may stand around any field and are doubled inside. Times are numbers, BYTES are Base64. */
+ * NULL, "" an empty text; quotes may stand around any field and are doubled inside. Times are numbers, BYTES are
+ * Base64. */
 
 /* Takes a field off p. False: malformed. */
 static bool take_field(const char **p, const char *end, char delimiter, struct wbuf *scratch, struct str *out, bool *quoted)

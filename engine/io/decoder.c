@@ -20,8 +20,8 @@ struct decoder {
     struct compress *compress;
     uint32_t rows_max; /* of a batch */
     struct wbuf inflated, scratch;
-    /* The recbatch that the last run left unfinished, its checksum checked; offset -1: there is none. Was it compressed, it
-     * lies inflated at inflated_at to the end. */
+    /* The recbatch that the last run left unfinished, its checksum checked; offset -1: there is none. Was it
+     * compressed, it lies inflated at inflated_at to the end. */
     int64_t left_offset;
     uint32_t left_crc;
     bool inflated_left;

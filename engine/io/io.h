@@ -1,5 +1,6 @@
 /* Formats: records of a topic to batches and back. JSON (projecting: only wanted fields are decoded), DELIMITED, KAFKA.
- * What is accepted for each type: ../shared/reference is not shipped; the rules stand in engine/README.md, "Formats". */
+ * What is accepted for each type: ../shared/reference is not shipped; the rules stand in engine/README.md,
+ * "Formats". */
 #ifndef IO_IO_H
 #define IO_IO_H
 #include "engine/vec/vec.h"
@@ -34,8 +35,8 @@ struct row_format {
 void row_format_pack(const struct row_format *f, struct wbuf *out);
 int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a); /* checked: 0 or E_CORRUPT */
 
-/* Event time of a row by its timestamp column; a text has the pattern's form (NULL: ISO 8601). NULL, or what is wrong with
- * it, to follow "the timestamp column". */
+/* Event time of a row by its timestamp column; a text has the pattern's form (NULL: ISO 8601). NULL, or what is wrong
+ * with it, to follow "the timestamp column". */
 const char *event_time_read(const struct batch *b, unsigned col, uint32_t row, const struct time_pattern *pattern,
                             int64_t *ts);
 
@@ -70,27 +71,30 @@ struct decode_error { /* the first ones are kept by the caller */
 int decoder_new(struct decoder **out, const struct row_format *f, const struct want *wants, unsigned nwants, bool table,
                 struct diag *d) MUST_USE;
 void decoder_free(struct decoder *d);
-/* From now on batches have the text of values that the encoder of the same format would write as they stand (batch_text). */
+/* From now on batches have the text of values that the encoder of the same format would write as they stand
+ * (batch_text). */
 void decoder_keep_text(struct decoder *d);
 void decoder_limit(struct decoder *d, uint32_t rows); /* runs stop at so many rows, ENGINE_BATCH_ROWS at most */
-/* Decodes records of one partition, held in whole recbatches, from offset `from` on, into a fresh batch in arena: stops at
- * ENGINE_BATCH_ROWS rows or the end of bytes (a recbatch that is cut off at the end is left). *next = offset to go on from;
+/* Decodes records of one partition, held in whole recbatches, from offset `from` on, into a fresh batch in arena: stops
+ * at ENGINE_BATCH_ROWS rows or the end of bytes (a recbatch that is cut off at the end is left). *next = offset to go
+ * on from;
  * *used = bytes wholly consumed: go on with what is behind them. The batch borrows `bytes` for its strings, and the
  * decoder's memory for those of compressed recbatches: it is valid until the next decoder_run.
- * Table: a null value gives weight -1 with key columns only, a null key is an error. Stream: a null value gives a row whose
- * value columns are NULL. Undecodable records, and recbatches that fail their checksum, give no row and one call of
- * error_cb each. Control batches are passed over. */
+ * Table: a null value gives weight -1 with key columns only, a null key is an error. Stream: a null value gives a row
+ * whose value columns are NULL. Undecodable records, and recbatches that fail their checksum, give no row and one call
+ * of error_cb each. Control batches are passed over. */
 struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int32_t partition, struct arena *arena,
                           size_t *used, int64_t *next, void (*error_cb)(void *arg, const struct decode_error *e), void *arg);
 
-/* The record that gave row `row` of the last run, which began with the same bytes and offset. False: there is none. Borrows
- * bytes and room (of compressed recbatches). Slow. */
+/* The record that gave row `row` of the last run, which began with the same bytes and offset. False: there is none.
+ * Borrows bytes and room (of compressed recbatches). Slow. */
 bool decoder_find(struct decoder *d, struct str bytes, int64_t from, uint32_t row, const int64_t *bad, unsigned nbad,
                   struct wbuf *room, struct record *out); /* bad: offsets that the run told to be undecodable */
 
-/* The other way: key and value bytes of one row, appended to out. cols[i]: which batch column is the format's i-th key /
- * value column. False: null (nothing was written): a relation without key columns, a null key column of a single-column
- * key; a KAFKA value whose column is NULL. The window start of a windowed key is the caller's to append. */
+/* The other way: key and value bytes of one row, appended to out. cols[i]: which batch column is the format's i-th key
+ * / value column. False: null (nothing was written): a relation without key columns, a null key column of a
+ * single-column key; a KAFKA value whose column is NULL. The window start of a windowed key is the caller's to
+ * append. */
 struct encoder;
 int encoder_new(struct encoder **out, const struct row_format *f, struct diag *d) MUST_USE;
 void encoder_free(struct encoder *e);

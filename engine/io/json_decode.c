@@ -1,15 +1,15 @@
 #include "engine/io/json_scan.h"
 
 /* The projecting decoder of JSON records: each record is read once, from left to right, and every byte of it is checked
- * (grammar of RFC 8259, nesting at most JSON_DEPTH, escapes, UTF-8, nothing behind the value), also in what nobody wants;
- * so that a broken record never becomes a row, whatever a query happens to select. It accepts exactly what the general
- * reader (vec/json.c) accepts; tests/fuzz/fuzz_json.c compares both.
+ * (grammar of RFC 8259, nesting at most JSON_DEPTH, escapes, UTF-8, nothing behind the value), also in what nobody
+ * wants; so that a broken record never becomes a row, whatever a query happens to select. It accepts exactly what the
+ * general reader (vec/json.c) accepts; tests/fuzz/fuzz_json.c compares both.
  *
  * Speed comes from guessing that a record has the keys of the one before, in their order. Where all is as it was
- * json_steps.c reads the record; here is the general way, for which a known key is still one comparison of 32 bytes, colon
- * and blanks included, with no look-up. A wrong guess costs a look-up and corrects the guess. Texts without escapes become
- * views into the record. Stopping at the last wanted field would be faster, but would let broken records pass, and the last
- * of several equal keys must win. */
+ * json_steps.c reads the record; here is the general way, for which a known key is still one comparison of 32 bytes,
+ * colon and blanks included, with no look-up. A wrong guess costs a look-up and corrects the guess. Texts without
+ * escapes become views into the record. Stopping at the last wanted field would be faster, but would let broken records
+ * pass, and the last of several equal keys must win. */
 
 struct json_shape *json_shape_new(const struct fieldset *fs)
 {

@@ -3,8 +3,9 @@
 #include <emmintrin.h>
 #endif
 
-/* Rows as JSON objects: names were quoted beforehand, room is asked for once a row and once a text, and texts are copied
- * and looked through in the same step. Times are numbers, BYTES are Base64, NaN and infinities are texts, as the decoder takes them. */
+/* Rows as JSON objects: names were quoted beforehand, room is asked for once a row and once a text, and texts are
+ * copied and looked through in the same step. Times are numbers, BYTES are Base64, NaN and infinities are texts, as the
+ * decoder takes them. */
 
 #if defined(__SSE2__)
 /* Not zero: a byte of v must be escaped, a quote, a backslash or a control character. */
@@ -150,8 +151,8 @@ static void put_value(struct wbuf *out, const struct batch *b, const struct vec 
     }
 }
 
-/* From here on `at` is where the row goes on: out->len is set when others write, and at the end. There is always room for
- * all that the row may still take besides texts. */
+/* From here on `at` is where the row goes on: out->len is set when others write, and at the end. There is always room
+ * for all that the row may still take besides texts. */
 static uint8_t *put_other(const struct side *s, const struct batch *b, const struct vec *v, uint32_t row, struct wbuf *out,
                           uint8_t *at)
 {

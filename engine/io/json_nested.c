@@ -1,8 +1,8 @@
 #include "engine/io/json_scan.h"
 
 /* Nested values of JSON records, in one pass: each part is read into a column of a batch of one row by the rules of its
- * type, as if it were a field of the record, and from there goes, as key bytes, to the value that it is part of. Only what
- * a query reads of a record comes here, so a record's flat fields know nothing of this. */
+ * type, as if it were a field of the record, and from there goes, as key bytes, to the value that it is part of. Only
+ * what a query reads of a record comes here, so a record's flat fields know nothing of this. */
 
 struct part {
     struct field field;   /* its column is one of the scratch batch's; of a nested part the nest has the bytes */

@@ -86,8 +86,8 @@ static inline const char *plain_until(const char *p, const char *end, const char
     return p < end ? p : end;
 }
 
-/* A view of text that lies in the record. It is written where it belongs, in one piece if it is short: to put it together
- * elsewhere and then copy it costs more than all the rest. */
+/* A view of text that lies in the record. It is written where it belongs, in one piece if it is short: to put it
+ * together elsewhere and then copy it costs more than all the rest. */
 static inline void put_view(struct sview *to, struct str s, const struct target *t)
 {
     to->len = (uint32_t)s.len;
@@ -112,8 +112,8 @@ static inline void put_view(struct sview *to, struct str s, const struct target 
     memcpy(to->inl, s.ptr, s.len);
 }
 
-/* A whole number of one to seven digits, without a branch on how many there are: guessing that wrong is what costs. Gives
- * how many; 0: it is another case, or there are no eight bytes to look at. */
+/* A whole number of one to seven digits, without a branch on how many there are: guessing that wrong is what costs.
+ * Gives how many; 0: it is another case, or there are no eight bytes to look at. */
 static inline unsigned scan_few_digits(const char *p, const struct scan *sc, uint64_t *out)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -147,9 +147,9 @@ const char *json_scan_key(const struct scan *sc, const char *p, struct str *key)
 /* json_nested.c. The object or array at p, `outer` levels deep, into the column of f; NULL with t->error. */
 const char *json_nested(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t);
 
-/* json_steps.c. Reads an object as far as it is as foreseen. NULL: to its end, and t->verbatim tells whether the encoder
- * would write it so. Else *taken values were, and what is given lies behind the last of them (the record's first byte if
- * none was), where the general way goes on. */
+/* json_steps.c. Reads an object as far as it is as foreseen. NULL: to its end, and t->verbatim tells whether the
+ * encoder would write it so. Else *taken values were, and what is given lies behind the last of them (the record's
+ * first byte if none was), where the general way goes on. */
 const char *json_steps(struct fieldset *fs, const struct scan *sc, const char *p, struct target *t, unsigned *taken);
 /* The general way has read a whole record, of so many keys. */
 void json_steps_make(struct fieldset *fs, unsigned total);

@@ -1,14 +1,14 @@
 #include "engine/io/json_scan.h"
 
-/* The quick way through JSON objects, which json_decode.c falls back from at any point: records of a topic mostly have the
- * same keys in the same order, without blanks where keys and commas meet. From one that was read the general way this
- * file makes steps: what parts a value from the one before, as one comparison of 16 or 32 bytes, and what kind of value is
- * expected. So a record takes no look-ups and no bookkeeping. What a step does not find as foreseen, be it broken or
- * merely different, is left to the general way, which begins again behind the last value that was taken: nothing is
- * accepted here that it would not accept, with the same result.
+/* The quick way through JSON objects, which json_decode.c falls back from at any point: records of a topic mostly have
+ * the same keys in the same order, without blanks where keys and commas meet. From one that was read the general way
+ * this file makes steps: what parts a value from the one before, as one comparison of 16 or 32 bytes, and what kind of
+ * value is expected. So a record takes no look-ups and no bookkeeping. What a step does not find as foreseen, be it
+ * broken or merely different, is left to the general way, which begins again behind the last value that was taken:
+ * nothing is accepted here that it would not accept, with the same result.
  *
- * On the way it is seen whether the encoder would write the very bytes that were read (t->verbatim): the keys are its own,
- * and the values in the one form it uses. */
+ * On the way it is seen whether the encoder would write the very bytes that were read (t->verbatim): the keys are its
+ * own, and the values in the one form it uses. */
 
 #define STEP_AHEAD 32 /* bytes that may be read behind a record */
 
@@ -50,7 +50,8 @@ static bool is_own_number(const char *p, const char *after)
     return true;
 }
 
-/* Would the encoder write the value from p on, which was taken, blanks and all, as it stands? False where that is not easily seen. */
+/* Would the encoder write the value from p on, which was taken, blanks and all, as it stands? False where that is not
+ * easily seen. */
 static bool is_own_value(struct type type, const char *p, const char *after)
 {
     if (*p == 'n')

@@ -17,8 +17,9 @@ void op_error(struct op *op, const char *text); /* one row */
 void op_errors(struct op *op, const struct expr_errors *e);
 /* prog_compile over input 0, with the task's context. */
 int op_compile(struct op *op, struct prog **out, const struct expr *const *roots, unsigned nroots, struct diag *d);
-/* A program that is watched for bad rows (bad.c): *errors told it of rows. keys: those of its results that must not be NULL
- * because of an error; NULL: none. Counts the errors, tells of the rows, takes them out of the batch's selection. */
+/* A program that is watched for bad rows (bad.c): *errors told it of rows. keys: those of its results that must not be
+ * NULL because of an error; NULL: none. Counts the errors, tells of the rows, takes them out of the batch's
+ * selection. */
 void op_drop_bad(struct op *op, struct batch *in, const struct expr_errors *errors, const struct vec *results,
                  const bool *keys, unsigned n);
 static inline const struct schema *op_input(const struct op *op, unsigned i) { return &op->node->inputs[i]->out; }

@@ -1,8 +1,8 @@
 #include "engine/op/common.h"
 
 /* WHERE and HAVING. On append and retract edges the selection shrinks: a retracted row fails exactly as it did when it
- * came. On an upsert edge a failing row becomes the delete of its key: what passed before must go. A delete itself is not
- * looked at, it has no values. */
+ * came. On an upsert edge a failing row becomes the delete of its key: what passed before must go. A delete itself is
+ * not looked at, it has no values. */
 
 struct filter {
     struct prog *prog;

@@ -1,16 +1,17 @@
-/* One operator a file, one op_class each (op.def). Push based: rows go in by push, out by op_emit to the next operator of
- * the fragment; a fragment runs in one task on one loop.
+/* One operator a file, one op_class each (op.def). Push based: rows go in by push, out by op_emit to the next operator
+ * of the fragment; a fragment runs in one task on one loop.
  *
- * Epochs: between two markers an operator may emit at once (stateless, joins) or collect (aggregate, sink). At marker it
- * emits what it collected and writes the absolute values of changed state to `changes`; the task appends these to the job's
- * changelog. After a restart the same values come back through restore. At most one epoch is marked and not yet committed.
+ * Epochs: between two markers an operator may emit at once (stateless, joins) or collect (aggregate, sink). At marker
+ * it emits what it collected and writes the absolute values of changed state to `changes`; the task appends these to
+ * the job's changelog. After a restart the same values come back through restore. At most one epoch is marked and not
+ * yet committed.
  *
  * Cold state: what memory lacks is named by `want` before rows are pushed, and by `prepare` before a marker; the task
  * fetches it from the checkpoint and gives it to `load`, then `loaded`; what is not there by then does not exist. Rows,
  * watermarks and markers keep their order meanwhile.
  *
- * Watermarks: the task tells every operator of the fragment in turn, the first one first, and passes the watermark on to
- * its exits after that: a partial aggregate hands over what would be late behind it. Encodings: engine/README.md. */
+ * Watermarks: the task tells every operator of the fragment in turn, the first one first, and passes the watermark on
+ * to its exits after that: a partial aggregate hands over what would be late behind it. Encodings: engine/README.md. */
 #ifndef OP_OP_H
 #define OP_OP_H
 #include "engine/run/plan.h"
@@ -27,8 +28,8 @@ struct op_env {
     /* Rows for the client of a query. Borrowed. */
     void (*result)(void *task, struct op *op, const struct batch *b);
     void (*error)(void *task, struct op *op, const char *text); /* a row that could not be computed; counted, first text kept */
-    /* A row that cannot go on, and is left out: engine/README.md, "Bad records". b: rows of op's input, or of schema sc.
-     * NULL: there are no bad rows, what cannot be computed is NULL (queries). */
+    /* A row that cannot go on, and is left out: engine/README.md, "Bad records". b: rows of op's input, or of schema
+     * sc. NULL: there are no bad rows, what cannot be computed is NULL (queries). */
     void (*bad)(void *task, struct op *op, enum bad_kind kind, const struct schema *sc, const struct batch *b,
                 uint32_t row, const char *text);
     unsigned task_index, ntasks;
@@ -61,7 +62,8 @@ struct op_class {
     void (*marker)(struct op *op, struct changes *out); /* the epoch ends; may be NULL */
     void (*committed)(struct op *op);               /* the last marked epoch is durable; may be NULL */
     /* A value that marker wrote, before the first push; later ones replace earlier ones. Value null: absent. E_CORRUPT:
-     * not what this version writes. May be NULL. store: as given to changes_put, plan_node.store * 8 + the operator's own. */
+     * not what this version writes. May be NULL. store: as given to changes_put, plan_node.store * 8 + the operator's
+     * own. */
     int (*restore)(struct op *op, unsigned store, struct str key, struct str value);
     /* A new version of the job begins: the next marker gives all rows that are kept as if they were new. After restore,
      * before the first push; NULL: plan_replace asks it of no such operator. */
@@ -69,7 +71,8 @@ struct op_class {
     /* ---- State larger than memory; all NULL for operators without. */
     void (*opened)(struct op *op, unsigned store, int64_t entries); /* the checkpoint holds so many of a store; before restore */
     void (*want)(struct op *op, unsigned input, const struct batch *in, struct needs *w); /* what these rows need */
-    /* What marker needs. Called again after that was loaded, until it wants nothing; may emit. `first`: of this marker. */
+    /* What marker needs. Called again after that was loaded, until it wants nothing; may emit. `first`: of this
+     * marker. */
     void (*prepare)(struct op *op, bool first, struct changes *out, struct needs *w);
     int (*load)(struct op *op, unsigned store, struct str key, struct str value); /* of the checkpoint; memory knows better */
     void (*loaded)(struct op *op, const struct need *w);                          /* all of a want has been loaded; may be NULL */
@@ -91,9 +94,9 @@ void op_emit(struct op *op, struct batch *out); /* out may be empty; then nothin
  * loop. exact_key: key_encode'd key columns to look up, with all their windows (null: all). */
 int sink_table_scan(struct op *sink, struct str exact_key, struct arena *a, int (*each_cb)(void *arg, struct batch *b), void *arg);
 /* The same in pieces, while the table goes on, its state as large as it may be: what is given is the epoch that was
- * committed at sink_scan_open. A step gives about so many rows, or names what has to be fetched first (w->n > 0): all that
- * is found goes to sink_scan_load, in order, then sink_scan_loaded, then the next step, in one turn. A non-zero answer of
- * each_cb is the step's. Task's loop; closed before the sink. */
+ * committed at sink_scan_open. A step gives about so many rows, or names what has to be fetched first (w->n > 0): all
+ * that is found goes to sink_scan_load, in order, then sink_scan_loaded, then the next step, in one turn. A non-zero
+ * answer of each_cb is the step's. Task's loop; closed before the sink. */
 struct sink_scan;
 struct sink_scan *sink_scan_open(struct op *sink, struct str exact_key);
 int sink_scan_step(struct sink_scan *s, struct needs *w, struct arena *a, size_t rows, bool *over,
@@ -103,14 +106,14 @@ void sink_scan_loaded(struct sink_scan *s, const struct need *n);
 void sink_scan_close(struct sink_scan *s);
 /* Whose store a walk fetches from: plan_node.store. */
 unsigned sink_scan_store(const struct op *sink);
-/* While restoring, of a sink whose plan node is derived: values of the aggregate's store 0, and how much of it is in the
- * checkpoint only, in any order in which the aggregate hears of them; sink_derived once it has heard all. */
+/* While restoring, of a sink whose plan node is derived: values of the aggregate's store 0, and how much of it is in
+ * the checkpoint only, in any order in which the aggregate hears of them; sink_derived once it has heard all. */
 void sink_derive(struct op *sink, struct str key, struct str value);
 void sink_derived(struct op *sink);
-/* After a restart, once restored and before the first push: a key seen in the output topic past its last committed end (the
- * record's key bytes, with window start). True: this task holds its row, and writes it again at the next marker even if it
- * did not change. False: it is not among this task's rows; if no task of the sink has it, the caller writes a tombstone
- * for it before rows flow. */
+/* After a restart, once restored and before the first push: a key seen in the output topic past its last committed end
+ * (the record's key bytes, with window start). True: this task holds its row, and writes it again at the next marker
+ * even if it did not change. False: it is not among this task's rows; if no task of the sink has it, the caller writes
+ * a tombstone for it before rows flow. */
 bool sink_table_dirty(struct op *sink, struct str topic_key);
 
 #endif

@@ -1,15 +1,16 @@
 #include "engine/op/sink_topic.h"
 
-/* A table whose rows are an aggregate's groups (plan_derives): what stands for it in the changelog and the checkpoint is the
- * aggregate's store, and a change costs one record there, not two.
+/* A table whose rows are an aggregate's groups (plan_derives): what stands for it in the changelog and the checkpoint
+ * is the aggregate's store, and a change costs one record there, not two.
  *
  * Going on: at the marker a group that changed comes as its row taken back, its new row, or both, one right behind the
- * other; so what becomes of a key is known without a look at what was. Records go out at once; the rows follow into memory,
- * for readers, when the epoch is committed. There they lie as any sink's: what a checkpoint has may go. Where that has begun
- * and nobody reads, they follow only when somebody does: most are in a checkpoint before, and leave the groups their room.
+ * other; so what becomes of a key is known without a look at what was. Records go out at once; the rows follow into
+ * memory, for readers, when the epoch is committed. There they lie as any sink's: what a checkpoint has may go. Where
+ * that has begun and nobody reads, they follow only when somebody does: most are in a checkpoint before, and leave the
+ * groups their room.
  *
- * Coming back: values of the aggregate's store go through an aggregate and a chain of operators like the live ones, which
- * stand aside and are empty again afterwards. */
+ * Coming back: values of the aggregate's store go through an aggregate and a chain of operators like the live ones,
+ * which stand aside and are empty again afterwards. */
 
 enum { DERIVE_BATCH = 512 };     /* values at once, while restoring */
 enum { CHANGED_KEPT = 1 << 20 }; /* room for changes that is kept from epoch to epoch */

@@ -1,8 +1,8 @@
 #include "engine/op/common.h"
 
 /* The end of a push or pull query: rows for its client. Rows that only come go through at once. Changes are netted over
- * the epoch and given at its marker: retract as what has gone (-1), then what has come (+1), key by key; upsert as the last
- * row or delete of each key. The order is that of the encoded key and row. LIMIT counts rows that come. */
+ * the epoch and given at its marker: retract as what has gone (-1), then what has come (+1), key by key; upsert as the
+ * last row or delete of each key. The order is that of the encoded key and row. LIMIT counts rows that come. */
 
 struct query_sink {
     struct arena arena;

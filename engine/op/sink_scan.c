@@ -1,9 +1,9 @@
 #include "engine/op/sink_topic.h"
 
-/* Readers of a table: a walk in key order over the rows of the epoch that was committed when it began, in pieces, while the
- * table goes on. What a commit changes ahead of a walk is kept for it as it was (`undo`); what memory lacks is fetched a
- * chunk of neighbours at a time and not kept. So neither the writer nor the reader waits for the other, and nothing is
- * copied that is not asked for. */
+/* Readers of a table: a walk in key order over the rows of the epoch that was committed when it began, in pieces, while
+ * the table goes on. What a commit changes ahead of a walk is kept for it as it was (`undo`); what memory lacks is
+ * fetched a chunk of neighbours at a time and not kept. So neither the writer nor the reader waits for the other, and
+ * nothing is copied that is not asked for. */
 
 enum { CHUNK = 256 };
 

@@ -2,11 +2,11 @@
 
 /* The table behind a topic sink: every key's row as the topic's last record of it says.
  *
- * Within an epoch changes collect per key; a retracting input's as weights of whole rows, because a row's taking back and
- * the next one's coming may arrive in either order. At the marker the survivor of a key's rows, the committed one among
- * them, is its value; no survivor is a tombstone; the same as before is no record. Should two survive (the plan says they
- * cannot), the one that came last is taken. The result lies in an overlay until the epoch is committed, so that readers see
- * committed epochs only. */
+ * Within an epoch changes collect per key; a retracting input's as weights of whole rows, because a row's taking back
+ * and the next one's coming may arrive in either order. At the marker the survivor of a key's rows, the committed one
+ * among them, is its value; no survivor is a tombstone; the same as before is no record. Should two survive (the plan
+ * says they cannot), the one that came last is taken. The result lies in an overlay until the epoch is committed, so
+ * that readers see committed epochs only. */
 
 enum { STORE_ROWS, STORE_EXPIRY };
 enum { EXPIRY_PIECE = 4096 }; /* expiry keys fetched at once */

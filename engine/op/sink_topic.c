@@ -3,9 +3,9 @@
 
 /* The end of a persistent query: records of its output topic.
  *
- * A stream's rows become records as they come. A table's changes are netted (sink_table.c): at the marker each changed key
- * gives at most one record. Partition: murmur2 of the key's bytes, as Java's producer chooses it, so that other programs
- * may join by the topic's partitions; the window start, which follows the key's bytes, does not count. */
+ * A stream's rows become records as they come. A table's changes are netted (sink_table.c): at the marker each changed
+ * key gives at most one record. Partition: murmur2 of the key's bytes, as Java's producer chooses it, so that other
+ * programs may join by the topic's partitions; the window start, which follows the key's bytes, does not count. */
 
 /* A row that cannot be written. */
 static void unwritable(struct op *op, const struct schema *sc, const struct batch *b, uint32_t row, const char *text)

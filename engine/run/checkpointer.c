@@ -1,7 +1,7 @@
 /* Taking checkpoints: a worker folds the committed part of a task's changelog, from where its checkpoint ends to the
- * task's last committed change, to the last value of every key; the task's cold level writes that, piece by piece, between
- * its reads. Live operators are never touched. A commit is decided a moment before its markers are in the changelog: the
- * worker waits for them.
+ * task's last committed change, to the last value of every key; the task's cold level writes that, piece by piece,
+ * between its reads. Live operators are never touched. A commit is decided a moment before its markers are in the
+ * changelog: the worker waits for them.
  *
  * A checkpoint that cannot be taken (disk full, damaged file) is tried again when as much again has been committed; the
  * changelog has everything meanwhile. */

@@ -1,5 +1,5 @@
-/* The cold level of one task: its checkpoint file, read and written by workers, one of them at a time. Fetches go before
- * pieces of a checkpoint. The file is opened at first need and closed after a while without any.
+/* The cold level of one task: its checkpoint file, read and written by workers, one of them at a time. Fetches go
+ * before pieces of a checkpoint. The file is opened at first need and closed after a while without any.
  * Thread: the task's loop, unless said otherwise. */
 #ifndef RUN_COLD_H
 #define RUN_COLD_H
@@ -28,8 +28,8 @@ struct cold_fetch {
 void cold_fetch_init(struct cold_fetch *f);
 void cold_fetch_fini(struct cold_fetch *f); /* not under way */
 
-/* A checkpoint: sorted net changes of commits up to `note`, which end at `offset` of the changelog. Home loop gives it and
- * gets it back; in between it is the task's. */
+/* A checkpoint: sorted net changes of commits up to `note`, which end at `offset` of the changelog. Home loop gives it
+ * and gets it back; in between it is the task's. */
 struct cold_put {
     struct msg msg;
     struct task *task;

@@ -1,4 +1,5 @@
-/* What a job has committed: the records of its changelog topic, as bytes. Pure. Layout: engine/run/README.md, "On disk".
+/* What a job has committed: the records of its changelog topic, as bytes. Pure. Layout: engine/run/README.md, "On
+ * disk".
  */
 #ifndef RUN_COMMIT_H
 #define RUN_COMMIT_H

@@ -1,5 +1,5 @@
-/* State that a new version of a job does not take over: it is looked for when that version starts, and goes with its first
- * epoch. What is left over when there is more than memory should hold is harmless: nobody reads it. */
+/* State that a new version of a job does not take over: it is looked for when that version starts, and goes with its
+ * first epoch. What is left over when there is more than memory should hold is harmless: nobody reads it. */
 #ifndef RUN_DEAD_H
 #define RUN_DEAD_H
 #include "engine/run/job.h"

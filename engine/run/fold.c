@@ -3,10 +3,10 @@
 #include "log/base/map.h"
 #include <sys/mman.h>
 
-/* Ten million keys pass through here at a restart from nothing, so nothing is touched twice that is not in a cache: changes
- * lie one behind the other as they came; an entry of sixteen bytes holds where, and the eight bytes behind what all keys of
- * the store share. Those are sorted as numbers, of which bits that never differ are left out first, so that a number in
- * text costs half of its digits; only what is equal there is compared.
+/* Ten million keys pass through here at a restart from nothing, so nothing is touched twice that is not in a cache:
+ * changes lie one behind the other as they came; an entry of sixteen bytes holds where, and the eight bytes behind what
+ * all keys of the store share. Those are sorted as numbers, of which bits that never differ are left out first, so that
+ * a number in text costs half of its digits; only what is equal there is compared.
  *
  * A hash table finds keys that come again, among the last GENERATION keys only: so it fits a cache. What comes again
  * later is found by sorting, when there are many more changes than keys were found the last time. */
@@ -384,7 +384,8 @@ static uint64_t *radix_packed(uint64_t *from, uint64_t *to, size_t n, unsigned s
     return from;
 }
 
-/* Head and place often fit one number together: half the memory to sort, and the entries' own has room for both halves. */
+/* Head and place often fit one number together: half the memory to sort, and the entries' own has room for both
+ * halves. */
 static void sort_packed(struct entry *e, size_t n, unsigned bits, unsigned at_bits)
 {
     uint64_t *half = (uint64_t *)e, at_mask = ((uint64_t)1 << at_bits) - 1;

@@ -1,4 +1,5 @@
-/* Changelog records folded to the last value of every key, in the order that a checkpoint wants. Any thread, one at a time. */
+/* Changelog records folded to the last value of every key, in the order that a checkpoint wants. Any thread, one at a
+ * time. */
 #ifndef RUN_FOLD_H
 #define RUN_FOLD_H
 #include "state/state.h"

@@ -19,15 +19,15 @@ static const struct sm_state job_phases[] = {
     [J_FAILED] = {"failed", 0},
 };
 
-/* An epoch that takes longer than this is aborted by the coordinator, so that nobody who reads committed records waits for
- * a job that hangs; the job begins anew. */
+/* An epoch that takes longer than this is aborted by the coordinator, so that nobody who reads committed records waits
+ * for a job that hangs; the job begins anew. */
 enum { JOB_TXN_TIMEOUT_MS = 60000 };
 
 /* Waits between failures: JOB_RETRY_FIRST_US, doubling up to JOB_RETRY_MAX_US, JOB_TRIES_MAX times (about a minute). */
 enum { JOB_RETRY_FIRST_US = 100000, JOB_RETRY_MAX_US = 5000000, JOB_TRIES_MAX = 16 };
 
-/* A stop waits so long for its last epoch, and for markers that a checkpoint needs: a disk that failed may never let them be
- * written. What was committed is not lost with it. */
+/* A stop waits so long for its last epoch, and for markers that a checkpoint needs: a disk that failed may never let
+ * them be written. What was committed is not lost with it. */
 enum { JOB_PATIENCE_MS = 10000 };
 
 static void rows_cb(struct msg *m);
@@ -237,8 +237,8 @@ static void open_gate(struct job *j)
     j->gate_open = all;
 }
 
-/* The first epoch of a job's life, and of a new version of it, comes before its first row: it holds the offsets where it
- * begins. */
+/* The first epoch of a job's life, and of a new version of it, comes before its first row: it holds the offsets where
+ * it begins. */
 void job_task_started(struct job *j, struct task *t)
 {
     (void)t;

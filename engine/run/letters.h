@@ -1,9 +1,9 @@
 /* Bad records: what a task does with one, by its job's policy; and the topic of the dead letters.
  *
- * A letter is the record as it came, key, value and headers, with headers that say what is wrong and where it was. It is
- * written like the job's output, in the transaction of the epoch that passes over the record. The topic is made when the
- * first letter needs it; until it is there the task reads nothing and ends no epoch. Thread: the task's loop, unless a
- * function says otherwise. Headers: engine/README.md, "Bad records". */
+ * A letter is the record as it came, key, value and headers, with headers that say what is wrong and where it was. It
+ * is written like the job's output, in the transaction of the epoch that passes over the record. The topic is made when
+ * the first letter needs it; until it is there the task reads nothing and ends no epoch. Thread: the task's loop,
+ * unless a function says otherwise. Headers: engine/README.md, "Bad records". */
 #ifndef RUN_LETTERS_H
 #define RUN_LETTERS_H
 #include "engine/run/run.h"

@@ -1,5 +1,5 @@
-/* What waits in a task until state has been fetched: rows at an operator, in order, and the watermarks behind them. While
- * anything waits the task takes nothing more in, and a marker waits too. Thread: the task's loop. */
+/* What waits in a task until state has been fetched: rows at an operator, in order, and the watermarks behind them.
+ * While anything waits the task takes nothing more in, and a marker waits too. Thread: the task's loop. */
 #ifndef RUN_PARK_H
 #define RUN_PARK_H
 #include "engine/run/cold.h"

@@ -2,8 +2,8 @@
  *
  * Rows collect in the tasks and are told when their epoch is committed, which for a query is when all tasks have
  * reached its marker. A client that answers "wait" stops the sources, and so does too much that waits for a commit. A
- * scan is a source of another kind: the rows of a running job's table, walked piece by piece on the shards of its sinks as
- * they were at one committed epoch. */
+ * scan is a source of another kind: the rows of a running job's table, walked piece by piece on the shards of its sinks
+ * as they were at one committed epoch. */
 #include "engine/run/job.h"
 #include "engine/run/status.h"
 #include "log/base/limits.h"
@@ -248,8 +248,8 @@ struct scanned_rows {
     struct batch *batch;
 };
 
-/* What one sink task is asked for: a piece of its rows at a time travels to the query and the request for the next piece
- * back, so that neither side holds more than a piece and the table's task is never kept long. */
+/* What one sink task is asked for: a piece of its rows at a time travels to the query and the request for the next
+ * piece back, so that neither side holds more than a piece and the table's task is never kept long. */
 struct scan_part {
     struct msg msg;
     struct scan *scan;
@@ -453,8 +453,8 @@ static void refused_cb(struct msg *m)
     scan_over(s, "it is a stream, whose rows are not kept");
 }
 
-/* The keys that are looked up in one of the sink's tasks: its own, and those of which nobody knows whose they are. NULL: all rows
- * are wanted. */
+/* The keys that are looked up in one of the sink's tasks: its own, and those of which nobody knows whose they are.
+ * NULL: all rows are wanted. */
 static struct str *keys_of(const struct job *table, const struct plan_node *scan, unsigned task, unsigned *n)
 {
     *n = 1;

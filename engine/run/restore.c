@@ -3,13 +3,13 @@
  *
  * 1. One worker looks at the notes of all checkpoints and for the last commit record in partition 0 of the changelog,
  * which gives offsets and watermarks.
- * 2. A worker per task opens the checkpoint, tells operators what it holds (small stores are loaded), and then gives them
- * the changelog after it. A long tail is folded into the checkpoint first. A checkpoint that cannot be read, or knows of
- * a commit that the changelog does not hold, is deleted: the changelog alone is enough. So is one that lacks changes of
- * a day ago: compaction may have dropped the tombstones among them.
- * 3. Two reasons to compare a table with its output topic: with processing.guarantee=at_least_once that may hold records
- * of an epoch that was not committed; a new version of a job may have no row for what the one before wrote. One worker
- * reads the records back: keys that a sink knows are written again in the next epoch, for the others it writes a
+ * 2. A worker per task opens the checkpoint, tells operators what it holds (small stores are loaded), and then gives
+ * them the changelog after it. A long tail is folded into the checkpoint first. A checkpoint that cannot be read, or
+ * knows of a commit that the changelog does not hold, is deleted: the changelog alone is enough. So is one that lacks
+ * changes of a day ago: compaction may have dropped the tombstones among them.
+ * 3. Two reasons to compare a table with its output topic: with processing.guarantee=at_least_once that may hold
+ * records of an epoch that was not committed; a new version of a job may have no row for what the one before wrote. One
+ * worker reads the records back: keys that a sink knows are written again in the next epoch, for the others it writes a
  * tombstone. */
 #include "engine/run/dead.h"
 #include "engine/run/fold.h"

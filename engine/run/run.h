@@ -1,8 +1,9 @@
 /* Jobs: a plan running as tasks over the shards; epochs with aligned markers; commit; restart.
  *
- * The engine brings the jobs that run into line with the "job" objects of the metadata image: SQL only commits a change,
- * and the engine starts, stops or drops (on every node start too). Queries of sessions run the same way, without state on
- * disk. Protocol: engine/run/README.md, "Epochs". Thread: functions may be called on any loop unless they say otherwise. */
+ * The engine brings the jobs that run into line with the "job" objects of the metadata image: SQL only commits a
+ * change, and the engine starts, stops or drops (on every node start too). Queries of sessions run the same way,
+ * without state on disk. Protocol: engine/run/README.md, "Epochs". Thread: functions may be called on any loop unless
+ * they say otherwise. */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
 #include "engine/run/plan.h"
@@ -135,11 +136,12 @@ void engine_job_status(struct engine *e, struct uuid job, struct loop *loop, str
  * E_NOT_FOUND. */
 void engine_job_again(struct engine *e, struct uuid job, struct loop *loop,
                       void (*done_cb)(void *arg, int status, const char *why), void *arg);
-/* Waits until the job runs (or failed); then done_cb with 0 or E_... and the sentence. For DDL that answers when it is up. */
+/* Waits until the job runs (or failed); then done_cb with 0 or E_... and the sentence. For DDL that answers when it is
+ * up. */
 void engine_job_await(struct engine *e, struct uuid job, struct loop *loop, void (*done_cb)(void *arg, int status, const char *why), void *arg);
 
-/* ---- Savepoints: what a running job holds at a commit, as a file DIR/savepoints/<id>.save. A job whose definition names one, with
- * a fresh changelog topic and a new version, begins as the job that was saved. */
+/* ---- Savepoints: what a running job holds at a commit, as a file DIR/savepoints/<id>.save. A job whose definition
+ * names one, with a fresh changelog topic and a new version, begins as the job that was saved. */
 struct savepoint_facts {
     int64_t epoch, wall_ms; /* of the commit */
     uint64_t records, bytes;
@@ -152,10 +154,11 @@ void engine_savepoint(struct engine *e, struct uuid job, struct uuid id, struct 
 /* ---- Queries: push (until closed or LIMIT) and pull (ends by itself). The plan's sink is PLAN_SINK_QUERY. */
 struct query;
 struct query_class {
-    /* Rows of a scan of no job's table (plan_node.job is zero): all of them to give_cb, in batches with the scan's columns, in
-     * arena. Once for each such scan, on the query's loop; may be NULL if no plan has one. */
+    /* Rows of a scan of no job's table (plan_node.job is zero): all of them to give_cb, in batches with the scan's
+     * columns, in arena. Once for each such scan, on the query's loop; may be NULL if no plan has one. */
     void (*scan)(void *arg, const struct plan_node *scan, struct arena *a, void (*give_cb)(void *to, struct batch *b), void *to);
-    /* Rows of one committed epoch, on the query's loop; borrowed. Answer true to go on, false: wait for query_resume. */
+    /* Rows of one committed epoch, on the query's loop; borrowed. Answer true to go on, false: wait for
+     * query_resume. */
     bool (*rows)(void *arg, struct batch *b);
     void (*progress)(void *arg, const struct job_status *st); /* about once a second while a push query runs; may be NULL */
     void (*summary)(void *arg, const struct job_status *st);  /* once, when it has read all or its LIMIT is reached; may be NULL */

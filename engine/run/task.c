@@ -569,8 +569,8 @@ static void mark_end(struct task *t)
     check_done(t);
 }
 
-/* Goes on with the marker as far as the state in memory allows; rows that wait go first, also those that an operator gave
- * at the marker to the next one. */
+/* Goes on with the marker as far as the state in memory allows; rows that wait go first, also those that an operator
+ * gave at the marker to the next one. */
 static void mark_run(struct task *t)
 {
     while (park_empty(t) && !t->fail_status && !letters_wait(t)) {
@@ -585,8 +585,8 @@ static void mark_run(struct task *t)
     }
 }
 
-/* The epoch ends here: operators emit what they collected and say what changed; the marker follows; all is written. With
- * at_least_once the commit tells where the output ends, which is known only when it is durable. */
+/* The epoch ends here: operators emit what they collected and say what changed; the marker follows; all is written.
+ * With at_least_once the commit tells where the output ends, which is known only when it is durable. */
 static void mark(struct task *t, int64_t epoch)
 {
     CHECK(!t->reporting && !t->marking && epoch == t->epoch + 1);

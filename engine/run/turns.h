@@ -1,5 +1,5 @@
-/* Which tasks of a loop have work, and whose turn it is (fair.h). Each turn of the loop runs one of them, so that broker
- * events run between any two. Thread: the loop's. */
+/* Which tasks of a loop have work, and whose turn it is (fair.h). Each turn of the loop runs one of them, so that
+ * broker events run between any two. Thread: the loop's. */
 #ifndef RUN_TURNS_H
 #define RUN_TURNS_H
 #include "engine/run/fair.h"

@@ -7,8 +7,9 @@ void watermarks_init(struct watermarks *w, struct watermark_input *in, unsigned 
         in[i] = (struct watermark_input){.ms = WATERMARK_NONE};
 }
 
-/* Idle inputs are left out. If all are idle nothing more is expected from any: time is where the furthest of them stood, as
- * if that one had fallen asleep last. Who wakes up behind it is late, as behind any that went on without it. */
+/* Idle inputs are left out. If all are idle nothing more is expected from any: time is where the furthest of them
+ * stood, as if that one had fallen asleep last. Who wakes up behind it is late, as behind any that went on without
+ * it. */
 static int64_t passed(const struct watermarks *w)
 {
     int64_t min = INT64_MAX, max = WATERMARK_NONE;

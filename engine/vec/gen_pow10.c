@@ -1,7 +1,7 @@
 /* Host tool: prints the powers of ten from 10^-342 to 10^324 as 128-bit fractions, for number.c.
  *
- * Entry k is floor(10^k / 2^e) with e chosen so that 2^127 <= entry < 2^128, made exactly with long arithmetic: for k >= 0
- * from 10^k itself, for k < 0 from 2^n / 10^-k with n large. Exact for 0 <= k <= 55. */
+ * Entry k is floor(10^k / 2^e) with e chosen so that 2^127 <= entry < 2^128, made exactly with long arithmetic: for k
+ * >= 0 from 10^k itself, for k < 0 from 2^n / 10^-k with n large. Exact for 0 <= k <= 55. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "engine/vec/vec.h"
 
-/* Intervals as text. Written as standard SQL does: days, then hours, minutes and seconds; or years and months. Read in the
- * same form, whose parts at the end may be missing, and as people say it: 1 day 2 hours, 3 months. */
+/* Intervals as text. Written as standard SQL does: days, then hours, minutes and seconds; or years and months. Read in
+ * the same form, whose parts at the end may be missing, and as people say it: 1 day 2 hours, 3 months. */
 
 static char *put_two(char *at, int64_t v)
 {

@@ -3,9 +3,9 @@
 
 /* Walking and building the bytes of ARRAY, MAP and STRUCT. On disk: engine/README.md, "Key bytes".
  *
- * A nested value inside another one is a text to it, so its zeros are escaped once more a level; values nest little. The
- * rejected alternative, child columns, would make every operator, codec and state layout know nested types; as bytes they
- * need nothing, and only who looks into them walks. */
+ * A nested value inside another one is a text to it, so its zeros are escaped once more a level; values nest little.
+ * The rejected alternative, child columns, would make every operator, codec and state layout know nested types; as
+ * bytes they need nothing, and only who looks into them walks. */
 
 static struct type part_type(const struct nested *n)
 {

@@ -294,7 +294,8 @@ static uint64_t round_bits(u128 v, int exp2, bool more)
     return (m & ((UINT64_C(1) << 52) - 1)) | (uint64_t)biased << 52;
 }
 
-/* digits * 10^exp10 rounded to a double's bits, the power being high:low (+ 1 in the last place if carry_one); 0: not normal. */
+/* digits * 10^exp10 rounded to a double's bits, the power being high:low (+ 1 in the last place if carry_one); 0: not
+ * normal. */
 static uint64_t product_bits(uint64_t digits, uint64_t high, uint64_t low, bool carry_one, int exp10)
 {
     int shift = __builtin_clzll(digits);

@@ -3,8 +3,8 @@
 #include "log/base/pack.h"
 
 /* Rows as msgpack arrays, one element a column: nil, bool, int, float 64, str, bin; a DECIMAL is its unscaled value, as
- * an int if that fits 64 bits, else as 16 big-endian bytes (bin); a nested value its bytes (bin). Kept for ever: changelogs
- * hold them. */
+ * an int if that fits 64 bits, else as 16 big-endian bytes (bin); a nested value its bytes (bin). Kept for ever:
+ * changelogs hold them. */
 
 static void pack_i128(i128 v, struct wbuf *out)
 {

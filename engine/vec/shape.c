@@ -1,12 +1,12 @@
 #include "engine/vec/vec.h"
 #include "log/base/map.h"
 
-/* What nested types consist of. Types travel by value through everything that has columns, so a shape must outlive all of
- * them; and types are compared often. Both are had by keeping each shape once, for ever: a table that only grows, the one
- * global in this room, and nobody can tell it from a pure function. It is as large as the different types that anybody
- * wrote. Readers walk a bucket's list without a lock; who adds puts its node in front by compare-and-swap, and looks again
- * if another was quicker. The rejected alternative, shapes in the arena of a plan or statement, needs a copy at every
- * border of an owner. */
+/* What nested types consist of. Types travel by value through everything that has columns, so a shape must outlive all
+ * of them; and types are compared often. Both are had by keeping each shape once, for ever: a table that only grows,
+ * the one global in this room, and nobody can tell it from a pure function. It is as large as the different types that
+ * anybody wrote. Readers walk a bucket's list without a lock; who adds puts its node in front by compare-and-swap, and
+ * looks again if another was quicker. The rejected alternative, shapes in the arena of a plan or statement, needs a
+ * copy at every border of an owner. */
 
 #define BUCKETS 1024
 

@@ -3,8 +3,8 @@
 #include "log/base/err.h"
 #include <stdio.h>
 
-/* Patterns of Java's DateTimeFormatter, compiled to a list of items. A numeric letter that stands alone takes up to nine
- * digits; one that is repeated, or directly followed by another number, takes as many digits as it has letters
+/* Patterns of Java's DateTimeFormatter, compiled to a list of items. A numeric letter that stands alone takes up to
+ * nine digits; one that is repeated, or directly followed by another number, takes as many digits as it has letters
  * ("yyyyMMdd"). Names are English. Dates that do not exist are refused. */
 
 #define PATTERN_ITEMS 64

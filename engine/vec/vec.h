@@ -1,8 +1,8 @@
 /* Data in columns: types, columns with validity bits, batches with a selection, weights and event time.
  *
- * Thread: a batch belongs to one task at a time. A batch given to push() is borrowed for the call: who keeps rows copies
- * them (batch_copy, keys and rows encoded). Strings are 16-byte views without pointers, so a batch can be shared with
- * another process. */
+ * Thread: a batch belongs to one task at a time. A batch given to push() is borrowed for the call: who keeps rows
+ * copies them (batch_copy, keys and rows encoded). Strings are 16-byte views without pointers, so a batch can be shared
+ * with another process. */
 #ifndef VEC_VEC_H
 #define VEC_VEC_H
 #include "log/base/alloc.h"
@@ -183,11 +183,12 @@ static inline struct sview sview_in(const char *base, uint32_t buf, struct str s
     }
     return v;
 }
-/* Deep copy of the selected rows (rows NULL) or of rows[0..n) of some columns into arena; dense afterwards. cols NULL: all. */
+/* Deep copy of the selected rows (rows NULL) or of rows[0..n) of some columns into arena; dense afterwards. cols NULL:
+ * all. */
 struct batch *batch_copy(const struct batch *b, const unsigned *cols, unsigned ncols, const uint32_t *rows, uint32_t n,
                          struct arena *a);
-/* Hash per selected row over some columns: key_hash of what key_encode gives, so that rows and state are split alike, in
- * every process and version. out[i] belongs to batch_row(b, i). */
+/* Hash per selected row over some columns: key_hash of what key_encode gives, so that rows and state are split alike,
+ * in every process and version. out[i] belongs to batch_row(b, i). */
 void batch_hash(const struct batch *b, const unsigned *cols, unsigned ncols, uint64_t *out);
 void batch_check(const struct batch *b); /* CHECKs the invariants; used by tests and at edges in checked builds */
 
@@ -208,7 +209,8 @@ void batch_set_value(struct batch *b, unsigned col, uint32_t row, const struct v
 /* Same type (decimals: any scale); NULL last; NaN equals itself and is above all numbers; -0.0 = 0.0. */
 int value_cmp(const struct value *a, const struct value *b);
 static inline struct value value_null(struct type t) { return (struct value){.type = t, .null = true}; }
-/* As text for people and CSV: DOUBLE shortest form that reads back, TIMESTAMP ISO 8601 with ms, BYTES hex, nested as JSON. */
+/* As text for people and CSV: DOUBLE shortest form that reads back, TIMESTAMP ISO 8601 with ms, BYTES hex, nested as
+ * JSON. */
 void value_format(const struct value *v, struct wbuf *out);
 void i128_format(i128 v, unsigned scale, struct wbuf *out);
 
@@ -225,8 +227,9 @@ int row_decode(struct str bytes, const struct schema *sc, struct batch *out, uns
 uint64_t key_hash(struct str encoded_key); /* stable for ever; & 127 is the key group */
 #define KEY_GROUPS 128
 
-/* ---- Nested values. The bytes of an ARRAY, MAP or STRUCT are the key bytes of its parts one after the other; a MAP's are key,
- * value, key, value by ascending key, each key once. So equal values have equal bytes, and bytes are compared. */
+/* ---- Nested values. The bytes of an ARRAY, MAP or STRUCT are the key bytes of its parts one after the other; a MAP's
+ * are key, value, key, value by ascending key, each key once. So equal values have equal bytes, and bytes are
+ * compared. */
 struct nested { /* a walk */
     struct rbuf r;
     struct type type;
@@ -236,8 +239,8 @@ static inline struct nested nested_of(struct type t, struct str bytes)
 {
     return (struct nested){.r = rbuf_of(bytes.ptr, bytes.len), .type = t};
 }
-/* The next part; false: there is none, or the bytes are damaged. Texts are borrowed from the bytes where they can be, else
- * they lie in a. Of a MAP a key comes first, then its value. */
+/* The next part; false: there is none, or the bytes are damaged. Texts are borrowed from the bytes where they can be,
+ * else they lie in a. Of a MAP a key comes first, then its value. */
 bool nested_next(struct nested *n, struct value *out, struct arena *a);
 bool nested_skip(struct nested *n);
 /* The key bytes of the next part as they lie. */
@@ -286,8 +289,8 @@ bool base64_decode(struct str s, struct wbuf *out); /* padding may be left out; 
 void hex_encode(struct str s, struct wbuf *out);    /* upper case */
 bool hex_decode(struct str s, struct wbuf *out);
 
-/* ---- Dates: days and ms from civil dates and back; ISO 8601 parsing as ksqlDB accepts ("2001-01-01T00:01:00", with zone,
- * fractions, missing parts zero). */
+/* ---- Dates: days and ms from civil dates and back; ISO 8601 parsing as ksqlDB accepts ("2001-01-01T00:01:00", with
+ * zone, fractions, missing parts zero). */
 struct civil {
     int64_t year; /* proleptic Gregorian; 0 is 1 BC */
     int month, day, hour, minute, second, ms;
@@ -330,7 +333,8 @@ void time_pattern_format(const struct time_pattern *p, int64_t ms, const struct 
 
 /* ---- JSON for everybody: a writer and a pull reader (sessions, shell, configuration of jobs, SQL functions). */
 void json_put_str(struct wbuf *out, struct str s); /* quoted and escaped */
-/* null, true, a number, text in quotes; BYTES in Base64, times as ISO 8601, NaN and infinities as text; nested all the way. */
+/* null, true, a number, text in quotes; BYTES in Base64, times as ISO 8601, NaN and infinities as text; nested all the
+ * way. */
 void json_put_value(struct wbuf *out, const struct value *v);
 /* The same, whose scalars somebody else writes; a holds texts meanwhile. */
 void json_put_nested(struct wbuf *out, const struct value *v, struct arena *a,
@@ -347,9 +351,10 @@ struct json {
     bool fresh;       /* no value yet on this level */
 };
 enum json_kind { JSON_END, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_BAD };
-/* Next value: scalars are consumed; ARRAY and OBJECT are entered. Then in arrays call json_next until JSON_END; in objects
- * json_key before each json_next, until it says false. json_skip passes over the value that would come. After the whole
- * text json_next gives JSON_END. RFC 8259 is kept strictly, UTF-8 too; the first error gives JSON_BAD and sets r.err. */
+/* Next value: scalars are consumed; ARRAY and OBJECT are entered. Then in arrays call json_next until JSON_END; in
+ * objects json_key before each json_next, until it says false. json_skip passes over the value that would come. After
+ * the whole text json_next gives JSON_END. RFC 8259 is kept strictly, UTF-8 too; the first error gives JSON_BAD and
+ * sets r.err. */
 struct json_token {
     enum json_kind kind;
     struct str text; /* number's or string's text, unescaped into arena if it must be */

@@ -3,8 +3,8 @@
 
 WEIR_MODULE
 
-/* delay_cost(minutes INT, airport VARCHAR) -> DOUBLE: early is free, the first quarter of an hour costs 1 a minute, every
- * minute beyond it 3; airports whose name starts with O are twice as dear. */
+/* delay_cost(minutes INT, airport VARCHAR) -> DOUBLE: early is free, the first quarter of an hour costs 1 a minute,
+ * every minute beyond it 3; airports whose name starts with O are twice as dear. */
 void delay_cost(struct weir_call *call)
 {
     const int32_t *minutes = call->args[0].data;

@@ -185,8 +185,8 @@
 #else
 #define STATELOG_READ_BYTES 262144
 #endif
-/* Segments of the internal topics. Only closed ones are compacted and a start replays the rest, so they are smaller than
- * Kafka's 100 MiB; the largest record must fit one. */
+/* Segments of the internal topics. Only closed ones are compacted and a start replays the rest, so they are smaller
+ * than Kafka's 100 MiB; the largest record must fit one. */
 #ifdef TINY
 #define STATELOG_SEGMENT_BYTES 65536
 #else
@@ -201,9 +201,11 @@
 #else
 #define BTREE_FAN 32
 #endif
-/* Page cache of one open checkpoint file: the inner pages of some gigabytes of state, so that a cold read costs one page. */
+/* Page cache of one open checkpoint file: the inner pages of some gigabytes of state, so that a cold read costs one
+ * page. */
 #define CHECKPOINT_CACHE_KIB 2048
-/* A bucket and its row fit one leaf page of the file (4096 - 8 - 35 - varints). Tiny: a few entries, so that tests split. */
+/* A bucket and its row fit one leaf page of the file (4096 - 8 - 35 - varints). Tiny: a few entries, so that tests
+ * split. */
 #ifdef TINY
 #define BUCKET_BYTES 160
 #else
@@ -224,8 +226,8 @@
 #else
 #define COLD_SMALL_BYTES 32768
 #endif
-/* Changelog that a restart folds into the checkpoint, in sorted pieces of this many bytes, before it replays the rest; so
- * many changes of a piece are written in one transaction. */
+/* Changelog that a restart folds into the checkpoint, in sorted pieces of this many bytes, before it replays the rest;
+ * so many changes of a piece are written in one transaction. */
 #ifdef TINY
 #define RESTORE_TAIL_RECORDS 64
 #define RESTORE_FOLD_BYTES 65536
@@ -286,8 +288,8 @@
 
 /* ---- client */
 
-/* Bytes that a reader inside the process takes at once: what it has copied is still in the second-level cache when it is
- * decoded. */
+/* Bytes that a reader inside the process takes at once: what it has copied is still in the second-level cache when it
+ * is decoded. */
 #ifdef TINY
 #define READER_BYTES 1024
 #else

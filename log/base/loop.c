@@ -1,5 +1,5 @@
-/* A loop's turn: one round of libuv's events, then jobs that ended, due timers, the mailbox, and the hooks of the turn's
- * end. What a callback posts to its own loop waits for the next turn, so that events get their chance between.
+/* A loop's turn: one round of libuv's events, then jobs that ended, due timers, the mailbox, and the hooks of the
+ * turn's end. What a callback posts to its own loop waits for the next turn, so that events get their chance between.
  *
  * A poster wakes the loop only if it announced sleep: the loop sets `sleeping`, then looks at its mailbox again; the
  * poster fills the mailbox, then looks at `sleeping`. Both are sequentially consistent, so one of them sees the other.

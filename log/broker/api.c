@@ -9,8 +9,9 @@ const struct api apis[] = {
 };
 const unsigned napis = ARRAY_LEN(apis);
 
-/* transaction.version 2 (KIP-890) rests on Produce 12, TxnOffsetCommit 5 and EndTxn 5, which are served: it is in force, and
- * lower levels are not to be had. (A lowest level of 0 could not be told in version 3: its readers fail to decode it.) */
+/* transaction.version 2 (KIP-890) rests on Produce 12, TxnOffsetCommit 5 and EndTxn 5, which are served: it is in
+ * force, and lower levels are not to be had. (A lowest level of 0 could not be told in version 3: its readers fail to
+ * decode it.) */
 static void features(struct req *r, struct api_versions_response *m)
 {
     m->supported_features = REQ_NEW(r, struct api_versions_response_supported);

@@ -1,5 +1,5 @@
-/* DescribeTopicPartitions, ElectLeaders, ListConfigResources, UpdateFeatures: what administrators ask of a cluster, answered
- * by the one node that it is. */
+/* DescribeTopicPartitions, ElectLeaders, ListConfigResources, UpdateFeatures: what administrators ask of a cluster,
+ * answered by the one node that it is. */
 #include "log/base/limits.h"
 #include "log/base/map.h"
 #include "log/broker/request.h"

@@ -289,8 +289,8 @@ static void wait_fired(struct watch *w, int status)
     struct fetch *f = fw->f;
     one->fw = NULL;
     part_release(w->part);
-    /* A part whose disk has failed gets no more records, but is read on: the wait lasts as long as the client asked for,
-     * else consumers at its end would ask again and again without a pause. */
+    /* A part whose disk has failed gets no more records, but is read on: the wait lasts as long as the client asked
+     * for, else consumers at its end would ask again and again without a pause. */
     if (f && status != E_STORAGE) {
         if (status < 0)
             f->deadline_ms = 0; /* waiting on is of no use: the next step finds out why, and answers */

@@ -266,7 +266,8 @@ void api_list_groups(struct req *r)
     struct list_groups_request *in = req_in(r, sizeof *in);
     list_groups_request_init(in);
     int rc = list_groups_request_decode(in, &r->body, r->version, &r->arena);
-    /* librdkafka 2.0, which Debian has, ends its version 4 with the empty set of tagged fields twice; Kafka reads on. */
+    /* librdkafka 2.0, which Debian has, ends its version 4 with the empty set of tagged fields twice; Kafka reads
+     * on. */
     if (rc == 0 && r->version == 4 && rbuf_left(&r->body) == 1 && r->body.ptr[0] == 0)
         rbuf_u8(&r->body);
     if (req_decode(r, rc) < 0)

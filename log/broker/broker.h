@@ -29,8 +29,9 @@ unsigned broker_nloops(struct broker *b);
 const struct frame_class *broker_frames(void); /* arg is the broker */
 void broker_set_net(struct broker *b, struct net *net); /* whose listeners Metadata tells */
 
-/* What the node tells a monitor: Prometheus' text, names in log/README.md. ready: no sync has failed, the log of groups has
- * been read, Produce is not refused for want of room; with brief nothing else is found out. Called on `loop`, answered there, once; text is the caller's, inited. */
+/* What the node tells a monitor: Prometheus' text, names in log/README.md. ready: no sync has failed, the log of groups
+ * has been read, Produce is not refused for want of room; with brief nothing else is found out. Called on `loop`,
+ * answered there, once; text is the caller's, inited. */
 struct broker_scrape {
     struct loop *loop;
     void (*done_cb)(struct broker_scrape *s);
@@ -41,11 +42,12 @@ struct broker_scrape {
 };
 void broker_scrape(struct broker *b, struct broker_scrape *s);
 bool broker_healthy(struct broker *b); /* any thread: it takes writes */
-/* Somebody else's bytes are about to come, on this loop: false if the disk must be kept for what the node writes itself. */
+/* Somebody else's bytes are about to come, on this loop: false if the disk must be kept for what the node writes
+ * itself. */
 bool broker_takes(struct broker *b, struct loop *loop, uint64_t bytes);
 
-/* One request without a socket: frame is header and body as on the wire. answer_cb on `loop`, once, with the whole answer
- * (header and body; n = 0 for none). For the simulator and tests. */
+/* One request without a socket: frame is header and body as on the wire. answer_cb on `loop`, once, with the whole
+ * answer (header and body; n = 0 for none). For the simulator and tests. */
 struct broker_call {
     struct loop *loop;
     struct str frame;

@@ -19,8 +19,8 @@ static bool is_held(const struct line *ln)
     return false;
 }
 
-/* Appends on the way to the store keep their order; so the first who is stuck may ask once nobody before it can get stuck
- * any more, and those who queue may go when nobody before them is stuck or may be. */
+/* Appends on the way to the store keep their order; so the first who is stuck may ask once nobody before it can get
+ * stuck any more, and those who queue may go when nobody before them is stuck or may be. */
 static void line_step(struct line *ln)
 {
     LIST_EACH_SAFE(l, &ln->places) {

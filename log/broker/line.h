@@ -1,5 +1,5 @@
-/* The order of a transactional producer's Produce requests. While one of them has to ask the coordinator, those behind it
- * must not overtake it on its partitions: their sequence numbers would not fit.
+/* The order of a transactional producer's Produce requests. While one of them has to ask the coordinator, those behind
+ * it must not overtake it on its partitions: their sequence numbers would not fit.
  * Thread: the shard's loop; a producer's requests come over one connection, so to one shard. */
 #ifndef BROKER_LINE_H
 #define BROKER_LINE_H
@@ -23,8 +23,8 @@ struct line_place {
 };
 /* At the end of the producer's line. True: append now. False: go_cb will come. */
 bool line_enter(struct map *lines, int64_t producer_id, struct line_place *pl);
-/* The first appends have come back and some must be made again: go_cb comes when no request before this one may need the
- * same, perhaps at once. Nobody behind appends meanwhile. */
+/* The first appends have come back and some must be made again: go_cb comes when no request before this one may need
+ * the same, perhaps at once. Nobody behind appends meanwhile. */
 void line_stuck(struct line_place *pl);
 /* The second appends are on their way: those behind may follow. */
 void line_pass(struct line_place *pl);

@@ -1,5 +1,6 @@
 /* A request at work, from its frame to its answer, and what the room's files share.
- * Thread: everything here belongs to the connection's shard (struct desk); struct broker is read only once it is open. */
+ * Thread: everything here belongs to the connection's shard (struct desk); struct broker is read only once it is
+ * open. */
 #ifndef BROKER_REQUEST_H
 #define BROKER_REQUEST_H
 #include "log/broker/broker.h"

@@ -1,6 +1,7 @@
-/* Room that stays free on the disk: below it Produce is refused, so that deleting, compacting and committing still have what
- * they need. Reads and deletes go on; once there is room again, so does Produce.
- * The disk is asked on a worker, only while clients produce or insert, or somebody asks whether the node is ready: each second, and each time half of what was free has come. */
+/* Room that stays free on the disk: below it Produce is refused, so that deleting, compacting and committing still have
+ * what they need. Reads and deletes go on; once there is room again, so does Produce.
+ * The disk is asked on a worker, only while clients produce or insert, or somebody asks whether the node is ready: each
+ * second, and each time half of what was free has come. */
 #ifndef BROKER_RESERVE_H
 #define BROKER_RESERVE_H
 #include "log/base/loop.h"

@@ -1,6 +1,7 @@
-/* What the node tells a monitor, as Prometheus' text: counters of all shards, partitions, groups with their lag. Groups are
- * asked one after the other, partitions that nobody has opened yet are opened; numbers that need the disk (the time of the
- * first record that a group has not read) are read on a worker, which also writes the text. log/README.md lists names. */
+/* What the node tells a monitor, as Prometheus' text: counters of all shards, partitions, groups with their lag. Groups
+ * are asked one after the other, partitions that nobody has opened yet are opened; numbers that need the disk (the time
+ * of the first record that a group has not read) are read on a worker, which also writes the text. log/README.md lists
+ * names. */
 #include "log/base/clock.h"
 #include "log/broker/request.h"
 #include "log/wire/recbatch.h"

@@ -1,5 +1,5 @@
-/* Fetch sessions (KIP-227): what a client wants, remembered, so that a request names only what has changed and an answer
- * only what has news. One cache per shard: the session's id tells its shard, and on any other the client is told
+/* Fetch sessions (KIP-227): what a client wants, remembered, so that a request names only what has changed and an
+ * answer only what has news. One cache per shard: the session's id tells its shard, and on any other the client is told
  * to begin anew.
  * Thread: the shard's loop. */
 #ifndef BROKER_SESSION_H

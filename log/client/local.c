@@ -112,9 +112,9 @@ static int reader_choose(struct reader *r, const struct view *v, int64_t offset,
     return reader_filter(r, a, n);
 }
 
-/* Fills buf from the view. 1: it holds what there is to give, 0: there is nothing, -EAGAIN: not in memory. A worker may run
- * it, so of the reader's fields it touches buf, arena and next alone: they are the worker's until fill_done, all else stays
- * the loop's. */
+/* Fills buf from the view. 1: it holds what there is to give, 0: there is nothing, -EAGAIN: not in memory. A worker may
+ * run it, so of the reader's fields it touches buf, arena and next alone: they are the worker's until fill_done, all
+ * else stays the loop's. */
 static int reader_fill(struct reader *r, const struct view *v, int64_t offset, bool block)
 {
     struct slice s = {0};

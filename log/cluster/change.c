@@ -37,8 +37,8 @@ static bool name_ok(struct str s)
     return s.len > 0 && s.len <= 249 && !str_eq(s, STR(".")) && !str_eq(s, STR(".."));
 }
 
-/* By the loop's chance, where there is one: the same history must give the same ids in every run of the simulator, because
- * they decide who owns a partition. */
+/* By the loop's chance, where there is one: the same history must give the same ids in every run of the simulator,
+ * because they decide who owns a partition. */
 static void id_new(struct uuid *id)
 {
     struct loop *loop = loop_current();

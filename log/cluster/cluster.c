@@ -1,6 +1,6 @@
-/* The metadata log with a quorum of one. A commit is checked against the newest image by applying it to a draft, written
- * as one recbatch and waited for; then the draft becomes the image. Commits go one at a time: each is checked against
- * what the one before it has made, and what has failed to reach the disk has never been seen by anybody. */
+/* The metadata log with a quorum of one. A commit is checked against the newest image by applying it to a draft,
+ * written as one recbatch and waited for; then the draft becomes the image. Commits go one at a time: each is checked
+ * against what the one before it has made, and what has failed to reach the disk has never been seen by anybody. */
 #include "log/cluster/cluster.h"
 #include "log/cluster/config.h"
 #include "log/cluster/image.h"

@@ -1,8 +1,8 @@
 /* Agreement about what exists: topics, configs, producer ids and the SQL catalog's objects are records in the internal
  * topic __cluster_metadata, applied in order to an immutable image. One node is a quorum of one on the same path.
  *
- * A statement is one change: a list of records that becomes one recbatch, so all of it happens or nothing. Commits run on
- * shard 0; the image is read on any thread. Record formats: log/README.md, "Metadata records". */
+ * A statement is one change: a list of records that becomes one recbatch, so all of it happens or nothing. Commits run
+ * on shard 0; the image is read on any thread. Record formats: log/README.md, "Metadata records". */
 #ifndef CLUSTER_CLUSTER_H
 #define CLUSTER_CLUSTER_H
 #include "log/base/alloc.h"
@@ -58,7 +58,8 @@ struct image *cluster_image(struct cluster *cl); /* any thread; gives a referenc
 struct store *cluster_store(struct cluster *cl);
 
 /* Calls image_cb on `loop` once at first and then after new images (several quick ones may be told in one call): what
- * cluster_image gives there is the newest. Removed by unsubscribe on the same loop; after done_cb sub is the caller's. */
+ * cluster_image gives there is the newest. Removed by unsubscribe on the same loop; after done_cb sub is the
+ * caller's. */
 struct cluster_sub {
     struct loop *loop;
     void (*image_cb)(struct cluster_sub *sub);
@@ -79,8 +80,9 @@ struct change {
 };
 void change_init(struct change *ch);
 void change_fini(struct change *ch);
-/* nparts 0 is wrong (E_BAD_PARTITIONS); names follow Kafka's rule ([a-zA-Z0-9._-]{1,249}, not "." or ".."), E_BAD_TOPIC.
- * id may be zero: one is made and given back. Unknown or malformed configs: E_BAD_CONFIG with the sentence in d. */
+/* nparts 0 is wrong (E_BAD_PARTITIONS); names follow Kafka's rule ([a-zA-Z0-9._-]{1,249}, not "." or ".."),
+ * E_BAD_TOPIC. id may be zero: one is made and given back. Unknown or malformed configs: E_BAD_CONFIG with the sentence
+ * in d. */
 int change_create_topic(struct change *ch, struct str name, struct uuid *id, int32_t nparts,
                         const struct topic_config *configs, unsigned nconfigs, struct diag *d);
 void change_delete_topic(struct change *ch, struct uuid id);
@@ -93,9 +95,9 @@ void change_remove_object(struct change *ch, const char *kind, struct uuid id);
  * taken ids meanwhile: look at the newest image and try again. */
 void change_producer_ids(struct change *ch, int64_t from, int64_t next);
 
-/* Checks the change against the newest image, writes it as one recbatch and, once durable, applies it. done_cb on `from`,
- * once; status E_EXISTS, E_NO_TOPIC, ... with detail in d: then nothing has changed. The new image is visible before
- * done_cb runs. `change` is borrowed until then. */
+/* Checks the change against the newest image, writes it as one recbatch and, once durable, applies it. done_cb on
+ * `from`, once; status E_EXISTS, E_NO_TOPIC, ... with detail in d: then nothing has changed. The new image is visible
+ * before done_cb runs. `change` is borrowed until then. */
 struct commit {
     struct loop *from;
     struct change *change;

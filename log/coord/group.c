@@ -1,8 +1,8 @@
 /* Life of groups: loading, time, writing, expiry, topics that go.
  *
  * Offsets change in memory only when their record is durable, by the same function that replays the log; so what a
- * restart finds is what was shown. A machine runs ahead of its record: what it hands out waits for the record where that
- * matters (assignments, a static member's new id). */
+ * restart finds is what was shown. A machine runs ahead of its record: what it hands out waits for the record where
+ * that matters (assignments, a static member's new id). */
 #include "log/coord/group.h"
 #include "log/base/fault.h"
 #include "log/base/limits.h"

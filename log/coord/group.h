@@ -1,5 +1,5 @@
-/* Groups in earnest: the states of __consumer_offsets' partitions, each with its groups, their machines and offsets; what
- * drives them with time and keeps them durable. What requests do with them: group_call.c.
+/* Groups in earnest: the states of __consumer_offsets' partitions, each with its groups, their machines and offsets;
+ * what drives them with time and keeps them durable. What requests do with them: group_call.c.
  * Thread: everything of a shard on the loop of its partition. */
 #ifndef COORD_GROUP_H
 #define COORD_GROUP_H
@@ -29,8 +29,8 @@ const struct config *groups_config(const struct groups *gs);
 
 struct group *group_find(struct group_shard *sh, struct str id); /* NULL: no such group */
 struct group *group_get(struct group_shard *sh, struct str id);  /* makes it */
-/* Around what a request does with a machine: the time comes in; then the timer is set, and a group that nothing has come
- * of is gone. */
+/* Around what a request does with a machine: the time comes in; then the timer is set, and a group that nothing has
+ * come of is gone. */
 void group_enter(struct group *g);
 void group_leave(struct group *g);
 

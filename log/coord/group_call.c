@@ -303,7 +303,8 @@ void coord_group_commit(struct coord *c, struct coord_group_call *call) { start(
 /* ---- TxnOffsetCommit
  *
  * The store knows whether the transaction is open on this partition. If it is not, the coordinator is asked (and, from
- * KIP-890 part 2 on, told), and the append goes again with the guard of the first: a marker between the two refuses it. */
+ * KIP-890 part 2 on, told), and the append goes again with the guard of the first: a marker between the two refuses
+ * it. */
 
 struct txn_ask {
     struct coord_call call;

@@ -1,8 +1,8 @@
 /* How far a group has read: an offset for each partition, and those that wait for their transaction's end. Fed with the
  * records of __consumer_offsets, whether replayed or just written, so that both give the same.
  *
- * What counts is the order in the log: a transaction's offset becomes the partition's at the commit marker unless a newer
- * record has set it meanwhile. Pure. Thread: the loop of the group's partition. */
+ * What counts is the order in the log: a transaction's offset becomes the partition's at the commit marker unless a
+ * newer record has set it meanwhile. Pure. Thread: the loop of the group's partition. */
 #ifndef COORD_GROUP_OFFSETS_H
 #define COORD_GROUP_OFFSETS_H
 #include "log/base/list.h"

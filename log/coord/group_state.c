@@ -112,8 +112,8 @@ static bool fits(const struct group_state *g, const struct group_join *j)
     return false;
 }
 
-/* The first that a member likes among those that all support gets its vote; most votes win, among equals the one that the
- * earliest member likes best. Borrowed from that member. */
+/* The first that a member likes among those that all support gets its vote; most votes win, among equals the one that
+ * the earliest member likes best. Borrowed from that member. */
 static struct str choose_protocol(const struct group_state *g)
 {
     const struct group_member *first = container_of(g->members.next, struct group_member, link);
@@ -649,8 +649,8 @@ static void stored_assignment(struct group_state *g, int16_t error)
         answer_sync(g, container_of(l, struct group_member, link), 0);
 }
 
-/* The record with a static member's new id. A client that cannot be told to skip the assignment must not take itself for
- * the leader, or it would assign: it gets the id that the leader had. */
+/* The record with a static member's new id. A client that cannot be told to skip the assignment must not take itself
+ * for the leader, or it would assign: it gets the id that the leader had. */
 static void stored_static(struct group_state *g, struct group_member *m, int16_t error)
 {
     m->static_ticket = 0;

@@ -13,7 +13,8 @@
 enum {
     MARK_RETRY_MS = 1000, /* doubling up to */
     MARK_RETRY_MAX_MS = 30000,
-    /* A busy producer's next record comes sooner, and stands for the one that says that its last transaction is over. */
+    /* A busy producer's next record comes sooner, and stands for the one that says that its last transaction is
+     * over. */
     COMPLETE_MS = 1000,
 };
 

@@ -1,8 +1,8 @@
-/* Sockets: listeners, connections, framing. One port serves Kafka frames and HTTP: a Kafka frame starts with its length,
- * far below "GET " or "POST" read as a number, so the first four bytes tell.
+/* Sockets: listeners, connections, framing. One port serves Kafka frames and HTTP: a Kafka frame starts with its
+ * length, far below "GET " or "POST" read as a number, so the first four bytes tell.
  *
- * Thread: a connection belongs to the shard that got it and is used there only. Bytes of a frame are read only after the
- * request budget grants them; a peer that does not read is not read from. */
+ * Thread: a connection belongs to the shard that got it and is used there only. Bytes of a frame are read only after
+ * the request budget grants them; a peer that does not read is not read from. */
 #ifndef NET_NET_H
 #define NET_NET_H
 #include "log/base/alloc.h"
@@ -69,8 +69,8 @@ void http_start(struct http_req *req, int status, const char *content_type); /* 
 size_t http_write(struct http_req *req, struct str bytes); /* copies; gives the bytes now queued: stop above 1 MiB */
 void http_end(struct http_req *req);                       /* req is gone afterwards */
 
-/* ---- The other side: a connection to a server, blocking, for the command line. server: HOST:PORT, or the path of a Unix
- * socket (it holds a slash). Gives a non-blocking socket. */
+/* ---- The other side: a connection to a server, blocking, for the command line. server: HOST:PORT, or the path of a
+ * Unix socket (it holds a slash). Gives a non-blocking socket. */
 int net_dial(int *fd, const char *server, int timeout_ms, struct diag *d) MUST_USE;
 
 /* ---- Life. net_open binds (errors name the address); net_start accepts. unix_path may be NULL. */

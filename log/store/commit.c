@@ -87,8 +87,8 @@ static int append_marker(struct part_commit *pc, const struct append *a, int64_t
     return 0;
 }
 
-/* Runs every batch through the producers' state as if appended from offset on. 1: a duplicate of what is in flight; 2: of
- * what is durable. */
+/* Runs every batch through the producers' state as if appended from offset on. 1: a duplicate of what is in flight; 2:
+ * of what is durable. */
 static int append_sequence(struct part *p, struct append *a, int64_t offset, int64_t now_ms, int64_t append_ts)
 {
     size_t mark = producers_mark(p->producers);
@@ -236,8 +236,8 @@ static void commit_part(struct commit *c, struct part *p)
         commit_take(c, pc, container_of(l, struct append, link), leader_epoch, now_ms);
     if (pc->nruns && leader_epoch > epochs_last(p->epochs))
         pc->epochs = epochs_with(p->epochs, leader_epoch, p->next_offset);
-    /* A new segment begins with what came before it. Before a partition's first record nothing did, and to write that down
-     * would only hold up the first acknowledgement by two syncs. */
+    /* A new segment begins with what came before it. Before a partition's first record nothing did, and to write that
+     * down would only hold up the first acknowledgement by two syncs. */
     if (pc->active != seglist_last(p->list) && p->next_offset > 0) {
         pc->snapshot_seg = pc->active;
         snapshot_fresh(pc);

@@ -1,10 +1,10 @@
 /* The owner's side of compaction: when which partition is due, and how what a pass has made takes its place.
  *
- * A segment may be compacted if it is closed, all of it lies below the last stable offset, and the recovery point on disk
- * is beyond it: then neither the write-ahead file nor a start writes to it any more. An exchange is: the old files are
- * kept open, the new one (synced) gets its name, the folder is synced; readers get the new list; the old names go. The
- * new name says what range it stands for, so a start after a crash anywhere in this takes the new file or the old ones,
- * never both. Until the old names are gone neither retention nor deletion touches the part. */
+ * A segment may be compacted if it is closed, all of it lies below the last stable offset, and the recovery point on
+ * disk is beyond it: then neither the write-ahead file nor a start writes to it any more. An exchange is: the old files
+ * are kept open, the new one (synced) gets its name, the folder is synced; readers get the new list; the old names go.
+ * The new name says what range it stands for, so a start after a crash anywhere in this takes the new file or the old
+ * ones, never both. Until the old names are gone neither retention nor deletion touches the part. */
 #include "log/store/compact.h"
 #include "log/base/alloc.h"
 #include "log/base/fault.h"

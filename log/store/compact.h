@@ -1,9 +1,9 @@
-/* Compaction of partitions whose cleanup.policy holds compact: for each key only the record with the highest offset stays
- * (kafka.md 4.7; log/store/README.md, "Compaction").
+/* Compaction of partitions whose cleanup.policy holds compact: for each key only the record with the highest offset
+ * stays (kafka.md 4.7; log/store/README.md, "Compaction").
  *
- * A compactor a shard, on its loop, takes one partition at a time. A pass works in chunks on worker threads (compact_pass.c);
- * between them the compactor holds no reference to the part, so that deleting or closing it need not wait.
- * Thread: the shard's loop, but for what is said at the pass. */
+ * A compactor a shard, on its loop, takes one partition at a time. A pass works in chunks on worker threads
+ * (compact_pass.c); between them the compactor holds no reference to the part, so that deleting or closing it need not
+ * wait. Thread: the shard's loop, but for what is said at the pass. */
 #ifndef STORE_COMPACT_H
 #define STORE_COMPACT_H
 #include "log/store/compact_map.h"

@@ -1,11 +1,12 @@
-/* One pass of compaction over a partition, in two sweeps. The first puts the keys of the dirty range into the map, up to
- * where the map is full; the second goes through the log from its beginning and writes groups of segments anew, without
- * the records that the map knows a later one for. Oldest group first: what stands for a record is always older in place
- * than what it makes superfluous, so a crash, or giving up, between two groups leaves a log that says the same.
+/* One pass of compaction over a partition, in two sweeps. The first puts the keys of the dirty range into the map, up
+ * to where the map is full; the second goes through the log from its beginning and writes groups of segments anew,
+ * without the records that the map knows a later one for. Oldest group first: what stands for a record is always older
+ * in place than what it makes superfluous, so a crash, or giving up, between two groups leaves a log that says the
+ * same.
  *
- * Transactions below the last stable offset are all decided. Batches of aborted ones lose their records, so what compaction
- * has made needs no index of them. A marker goes once no batch of its transaction is left, an empty one counts, and its own
- * delete horizon has passed.
+ * Transactions below the last stable offset are all decided. Batches of aborted ones lose their records, so what
+ * compaction has made needs no index of them. A marker goes once no batch of its transaction is left, an empty one
+ * counts, and its own delete horizon has passed.
  *
  * A group is one or more neighbouring segments that fit into one. If of a single segment nothing changes, nothing is
  * written. A group's last batch stays, perhaps without records, so that a segment ends where the next one begins. */

@@ -1,5 +1,5 @@
-/* What the batches of a partition say of its producers and transactions, read from its files: the newest snapshot of the
- * producers, then the headers and markers behind it.
+/* What the batches of a partition say of its producers and transactions, read from its files: the newest snapshot of
+ * the producers, then the headers and markers behind it.
  * Thread: a worker; the segments must not change meanwhile. */
 #ifndef STORE_HISTORY_H
 #define STORE_HISTORY_H
@@ -21,8 +21,8 @@ struct history {
 };
 /* Errors leave what is known up to h->until. E_CORRUPT: a batch is damaged. */
 int history_read(struct history *h);
-/* The aborted transactions of seg[i] anew, in memory: nothing else knows them, or its file is damaged. On errors nothing
- * has changed. */
+/* The aborted transactions of seg[i] anew, in memory: nothing else knows them, or its file is damaged. On errors
+ * nothing has changed. */
 int history_aborted(struct segment *const *seg, unsigned i, int64_t end);
 
 #endif

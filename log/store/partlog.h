@@ -78,8 +78,8 @@ struct part {
 };
 
 void part_free(struct part *p);
-/* For who comes by the shard's list: false if nobody holds the part any more. Then it waits to be taken apart and must not
- * begin anything. */
+/* For who comes by the shard's list: false if nobody holds the part any more. Then it waits to be taken apart and must
+ * not begin anything. */
 bool part_acquire_live(struct part *p);
 /* Brings the part in: starts opening it, if nobody has. */
 void part_need(struct part *p);

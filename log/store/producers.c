@@ -1,5 +1,5 @@
-/* Two things of each producer wait for a commit to become durable: what a batch or marker changed (struct undo has it as
- * it was), and transactions that ended: they are in `ended` until the high watermark has passed their marker. Open
+/* Two things of each producer wait for a commit to become durable: what a batch or marker changed (struct undo has it
+ * as it was), and transactions that ended: they are in `ended` until the high watermark has passed their marker. Open
  * transactions are in `open`, by their first offset, so that the first undecided one is found without a search. */
 #include "log/store/producers.h"
 #include "log/base/alloc.h"
@@ -108,8 +108,8 @@ static struct producer *producer_new(struct producers *ps, const struct known *k
     return p;
 }
 
-/* Puts the producer into the list of open transactions where its first offset belongs, or takes it out. A new transaction
- * is the last one; only what was undone is not. */
+/* Puts the producer into the list of open transactions where its first offset belongs, or takes it out. A new
+ * transaction is the last one; only what was undone is not. */
 static void producer_sort(struct producers *ps, struct producer *p)
 {
     list_remove(&p->open_link);

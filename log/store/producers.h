@@ -1,6 +1,6 @@
-/* What one partition remembers of its producers: epoch, the last five batches, the open transaction (kafka.md 4.2, 4.3).
- * Changes of a commit are tentative until it is durable: producers_settle keeps them, producers_undo takes them back.
- * A transaction is undecided until the high watermark has passed its marker: producers_undecided.
+/* What one partition remembers of its producers: epoch, the last five batches, the open transaction (kafka.md 4.2,
+ * 4.3). Changes of a commit are tentative until it is durable: producers_settle keeps them, producers_undo takes them
+ * back. A transaction is undecided until the high watermark has passed its marker: producers_undecided.
  * Thread: the part's owner. Snapshot file: log/store/README.md. */
 #ifndef STORE_PRODUCERS_H
 #define STORE_PRODUCERS_H

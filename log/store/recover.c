@@ -276,7 +276,8 @@ static int unfinished_each(void *arg, const char *name, bool is_dir)
     return err;
 }
 
-/* Marks the names whose range a later generation stands for; bs is sorted by base, ranges lie in each other or apart. */
+/* Marks the names whose range a later generation stands for; bs is sorted by base, ranges lie in each other or
+ * apart. */
 static bool bases_mark(struct bases *bs, bool *over)
 {
     struct seg_name cover = {.end = -1};

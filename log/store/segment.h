@@ -92,7 +92,8 @@ static inline void seg_file_release(struct seg_file *sf)
 }
 /* Lets the open files go, e.g. of a deleted segment. */
 void segment_close_files(struct segment *seg);
-/* Opens the files for as long as the segment lives, so that who holds it can read it after its names have gone. Blocking. */
+/* Opens the files for as long as the segment lives, so that who holds it can read it after its names have gone.
+ * Blocking. */
 int segment_keep(struct segment *seg);
 /* Removes the files' names. */
 int segment_unlink(struct segment *seg);

@@ -78,8 +78,8 @@ struct shard {
     struct loop *loop;
     unsigned index;
     int failed; /* E_STORAGE after a failed sync: writes are refused until restart */
-    /* Any job: a sync failed. Another sync of that file may then succeed without having written what the first one lost,
-     * so nothing that is synced from now on counts as durable. */
+    /* Any job: a sync failed. Another sync of that file may then succeed without having written what the first one
+     * lost, so nothing that is synced from now on counts as durable. */
     _Atomic bool sync_failed;
     struct turn_end turn;
     struct timer retain_timer;

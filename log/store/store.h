@@ -68,7 +68,8 @@ void part_set_conf(struct part *p, const struct part_conf *pc); /* any thread; t
 /* Leader epoch that batches are stamped with from the next append on; starts at 0. Any thread. */
 void part_lead(struct part *p, int32_t leader_epoch);
 void part_get_conf(struct part *p, struct part_conf *out); /* any thread: a copy of the newest */
-/* Moves the folder to the trash and deletes it; watches fire with E_NO_TOPIC, later appends fail with it. Any thread. */
+/* Moves the folder to the trash and deletes it; watches fire with E_NO_TOPIC, later appends fail with it. Any
+ * thread. */
 void part_delete(struct part *p);
 
 /* ---- Appending. Any loop. */
@@ -87,25 +88,26 @@ struct append {
 enum {
     APPEND_MANY = 1, /* several recbatches, from inside this process: all of them are appended or none */
     /* The transaction coordinator has this partition in the producer's transaction, so the batch may begin it here.
-     * Without it such a batch gets E_TXN_UNVERIFIED and a guard, which changes with each marker of the producer: ask the
-     * coordinator then, and append again with flag and guard. Guard 0 is not compared: for writers of this process whose
-     * every transaction has an epoch of its own. */
+     * Without it such a batch gets E_TXN_UNVERIFIED and a guard, which changes with each marker of the producer: ask
+     * the coordinator then, and append again with flag and guard. Guard 0 is not compared: for writers of this process
+     * whose every transaction has an epoch of its own. */
     APPEND_VERIFIED = 2,
-    /* Transaction version 2 (KIP-890): a producer of which nothing is known begins at sequence 0; a marker's epoch is above
-     * the known one, or equal as a repetition while no transaction is open. */
+    /* Transaction version 2 (KIP-890): a producer of which nothing is known begins at sequence 0; a marker's epoch is
+     * above the known one, or equal as a repetition while no transaction is open. */
     APPEND_TXN_V2 = 4,
-    /* One marker (recbatch_marker): ends the producer's transaction here, if there is one. E_COORD_EPOCH, E_PRODUCER_EPOCH. */
+    /* One marker (recbatch_marker): ends the producer's transaction here, if there is one. E_COORD_EPOCH,
+     * E_PRODUCER_EPOCH. */
     APPEND_MARKER = 8,
     APPEND_MARKER_V2 = APPEND_MARKER | APPEND_TXN_V2,
-    /* Batches of an idempotent producer without sequence and CRC: the part gives them the producer's next numbers in order of
-     * appending. For writers of this process on several loops that share a producer. */
+    /* Batches of an idempotent producer without sequence and CRC: the part gives them the producer's next numbers in
+     * order of appending. For writers of this process on several loops that share a producer. */
     APPEND_NUMBER = 16,
 };
 /* Appends submitted together: one message per owner shard, one answer when all are done (durable, or failed each with
  * its status). Sets submitted by one loop to one part are appended in order of submission. Memory is the caller's again
  * when done_cb runs, once, on `from`. Idempotence: the batch's producer id, epoch and sequence are checked against the
- * part's last five (a duplicate succeeds with its first offset), then its transaction (E_TXN_UNVERIFIED; E_TXN_STATE for a
- * batch outside the transaction that its producer has open), then epoch and sequence. */
+ * part's last five (a duplicate succeeds with its first offset), then its transaction (E_TXN_UNVERIFIED; E_TXN_STATE
+ * for a batch outside the transaction that its producer has open), then epoch and sequence. */
 struct append_set {
     struct loop *from;
     struct append *items;
@@ -154,9 +156,9 @@ struct slice {
     int64_t first_offset; /* base offset of the first recbatch (may be below the offset asked for) */
     int64_t end_offset;   /* no recbatch has an offset from here on */
 };
-/* The recbatches from the one containing `offset` up to max_bytes (at least one whole one if at_least_one), below `upto`
- * (high watermark or lso). E_OFFSET_RANGE below log start or above the high watermark. -EAGAIN: index or headers are not
- * in memory; call again from a worker job with block = true. */
+/* The recbatches from the one containing `offset` up to max_bytes (at least one whole one if at_least_one), below
+ * `upto` (high watermark or lso). E_OFFSET_RANGE below log start or above the high watermark. -EAGAIN: index or headers
+ * are not in memory; call again from a worker job with block = true. */
 int view_read(const struct view *v, int64_t offset, int64_t upto, uint32_t max_bytes, bool at_least_one, bool block,
               struct slice *out);
 void slice_release(struct slice *s);
@@ -171,9 +173,10 @@ int view_find_max_time(const struct view *v, int64_t upto, int64_t *offset, int6
 void view_epoch_end(const struct view *v, int32_t leader_epoch, int32_t *epoch, int64_t *end_offset);
 int64_t view_bytes(const struct view *v); /* size of all segments, for DescribeLogDirs and topic listings */
 
-/* Called once on w->loop when the high watermark (committed: the last stable offset) is above w->above (at once if it already is), when the part has
- * been opened (above = -1: fires as soon as a view exists), with E_NO_TOPIC when it is deleted, E_STORAGE when it
- * failed, or with E_CANCELED after unwatch. part_watch and part_unwatch are called on w->loop. */
+/* Called once on w->loop when the high watermark (committed: the last stable offset) is above w->above (at once if it
+ * already is), when the part has been opened (above = -1: fires as soon as a view exists), with E_NO_TOPIC when it is
+ * deleted, E_STORAGE when it failed, or with E_CANCELED after unwatch. part_watch and part_unwatch are called on
+ * w->loop. */
 struct watch {
     struct loop *loop;
     struct part *part;
@@ -209,8 +212,8 @@ int part_trim(struct part *p, int64_t log_start);
 void part_retain(struct part *p, int64_t now_ms);
 /* Looks for work for compaction at once; the store's own timer does it else. Owner's loop. */
 void part_compact(struct part *p);
-/* Closes the last segment if it holds anything: what follows goes to a new one. Owner's loop; -EAGAIN: something is under
- * way, or nothing to close. */
+/* Closes the last segment if it holds anything: what follows goes to a new one. Owner's loop; -EAGAIN: something is
+ * under way, or nothing to close. */
 int part_roll(struct part *p);
 
 /* Numbers for the operator. Any thread. */

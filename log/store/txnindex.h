@@ -1,8 +1,8 @@
 /* The aborted transactions of one segment: those whose marker lies in it, in the order of their markers.
  *
- * In memory it grows while other threads search it: entries never move, the count is published last; a full one is copied
- * to one of twice the size. Of a sealed segment only the file is kept, whose entries carry a checksum each. On disk:
- * log/store/README.md, "On disk".
+ * In memory it grows while other threads search it: entries never move, the count is published last; a full one is
+ * copied to one of twice the size. Of a sealed segment only the file is kept, whose entries carry a checksum each. On
+ * disk: log/store/README.md, "On disk".
  * Thread: added to by the part's owner, read by any. */
 #ifndef STORE_TXNINDEX_H
 #define STORE_TXNINDEX_H
@@ -40,7 +40,8 @@ void txnindex_encode(const struct txnindex *tx, uint32_t n, struct wbuf *out);
 int txnindex_check(struct file *f, bool block);
 /* Entry i of the file. E_CORRUPT; -EAGAIN unless block or in memory. */
 int txnindex_read(struct file *f, uint32_t i, bool block, struct txnindex_entry *out);
-/* Count and entries inside another file that has its own checksum. E_CORRUPT if they do not rise; *out may be NULL: none. */
+/* Count and entries inside another file that has its own checksum. E_CORRUPT if they do not rise; *out may be NULL:
+ * none. */
 void txnindex_put(const struct txnindex *tx, struct wbuf *out);
 int txnindex_get(struct rbuf *r, struct txnindex **out);
 

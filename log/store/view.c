@@ -123,8 +123,8 @@ static int window_find(struct window *w, int64_t offset, struct scan *s, struct 
     return r == E_CORRUPT ? window_damaged(w, s->pos) : r;
 }
 
-/* Where whole batches end that begin below upto and end within limit. from: a batch boundary; s walks on. No batch before
- * that place reaches *end_offset. */
+/* Where whole batches end that begin below upto and end within limit. from: a batch boundary; s walks on. No batch
+ * before that place reaches *end_offset. */
 static int window_cut(struct window *w, struct scan *s, int64_t from, int64_t limit, int64_t upto, int64_t *end,
                       int64_t *end_offset)
 {

@@ -1,7 +1,7 @@
 /* A batch again with some of its records left out: what compaction makes of it. Base offset, last offset delta,
- * sequence, producer and leader epoch stay, so offsets have holes and the producer's state can still be rebuilt from the
- * head alone. With a delete horizon (KIP-534) the base timestamp says from when on tombstones may go, and the records'
- * deltas count from there. */
+ * sequence, producer and leader epoch stay, so offsets have holes and the producer's state can still be rebuilt from
+ * the head alone. With a delete horizon (KIP-534) the base timestamp says from when on tombstones may go, and the
+ * records' deltas count from there. */
 #include "log/base/crc32c.h"
 #include "log/wire/recbatch.h"
 #include "log/wire/record.h"

@@ -1,9 +1,10 @@
-/* The bare loop: what a C programmer would write by hand for the one job "bids with price < half go to another log", with no
- * engine, no broker, no types and no other schema in mind. Private to sql/bench.
+/* The bare loop: what a C programmer would write by hand for the one job "bids with price < half go to another log",
+ * with no engine, no broker, no types and no other schema in mind. Private to sql/bench.
  *
- * It reads the topic's segment files, decodes the five fields of each record, encodes those that pass, builds record batches
- * with their checksums and appends them to a file. Not done, in its favour: order and names of fields are not looked up but
- * expected, strings are assumed to hold no escapes, what it reads is not checksummed, nothing is synced. */
+ * It reads the topic's segment files, decodes the five fields of each record, encodes those that pass, builds record
+ * batches with their checksums and appends them to a file. Not done, in its favour: order and names of fields are not
+ * looked up but expected, strings are assumed to hold no escapes, what it reads is not checksummed, nothing is
+ * synced. */
 #ifndef BENCH_BARE_H
 #define BENCH_BARE_H
 #include "log/base/err.h"

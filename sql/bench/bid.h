@@ -1,4 +1,5 @@
-/* The record that queries are measured with: an auction's bid, 200 bytes of JSON with five fields. Private to sql/bench.
+/* The record that queries are measured with: an auction's bid, 200 bytes of JSON with five fields. Private to
+ * sql/bench.
  *     {"auction":12,"bidder":3456,"price":789,"channel":"channel-07","url":"https://..."}
  * Everything follows from its number, so that results can be checked. Thread: pure. */
 #ifndef BENCH_BID_H

@@ -1,4 +1,5 @@
-/* The machine's own speed, beside which the other figures are to be read: the same binary, the same flags, plain loops. */
+/* The machine's own speed, beside which the other figures are to be read: the same binary, the same flags, plain
+ * loops. */
 #include "log/base/alloc.h"
 #include "log/base/clock.h"
 #include "log/base/crc32c.h"

@@ -1,5 +1,5 @@
-/* From the acknowledgement of a record to its row in a push query. One record after the other, not waiting for rows, at a
- * pace that walks over all phases of the commit interval. */
+/* From the acknowledgement of a record to its row in a push query. One record after the other, not waiting for rows, at
+ * a pace that walks over all phases of the commit interval. */
 #include "log/base/clock.h"
 #include "log/base/disk.h"
 #include "sql/bench/child.h"

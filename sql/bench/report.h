@@ -18,7 +18,8 @@ struct report {
     char machine[256];
 };
 void report_fini(struct report *r);
-/* Adds one run's value to the figure of this name, which is made at the first. The figure is borrowed until the next. */
+/* Adds one run's value to the figure of this name, which is made at the first. The figure is borrowed until the
+ * next. */
 struct figure *report_add(struct report *r, const char *name, const char *unit, double value);
 void report_target(struct figure *f, double target, bool at_most);
 bool figure_met(struct figure *f); /* the median keeps the target; true without one */

@@ -1,6 +1,6 @@
-/* Produce and fetch through a socket. One client, one connection, LOAD_PARTS partitions, requests one behind the other, as a
- * Kafka client sends them. The client sends batches that were built before, and looks at no more of an answer than the heads
- * of its batches, so that both processors are the server's and the kernel's. */
+/* Produce and fetch through a socket. One client, one connection, LOAD_PARTS partitions, requests one behind the other,
+ * as a Kafka client sends them. The client sends batches that were built before, and looks at no more of an answer than
+ * the heads of its batches, so that both processors are the server's and the kernel's. */
 #include "log/base/clock.h"
 #include "log/base/map.h"
 #include "sql/bench/child.h"

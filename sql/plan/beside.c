@@ -1,5 +1,5 @@
-/* The next version of a job beside the one that runs: a job and a relation of their own, named NAME_next, over a topic of
- * their own, that can be looked at like any other. PROMOTE puts it in the place of the old one, DISCARD ends it. */
+/* The next version of a job beside the one that runs: a job and a relation of their own, named NAME_next, over a topic
+ * of their own, that can be looked at like any other. PROMOTE puts it in the place of the old one, DISCARD ends it. */
 #include <stdio.h>
 
 #include "sql/plan/statement.h"
@@ -109,8 +109,8 @@ static int find_versions(struct stmt *st, struct versions *v)
     return 0;
 }
 
-/* What jobs took from the old topic is not what the next one holds: no place in it goes on where they are. Those who read the next
- * version already go over with it, at whatever place they are. */
+/* What jobs took from the old topic is not what the next one holds: no place in it goes on where they are. Those who
+ * read the next version already go over with it, at whatever place they are. */
 static int check_readers(struct stmt *st, const struct versions *v)
 {
     const char *users = job_users(st, v->old, v->old->job);

@@ -1,5 +1,5 @@
-/* CREATE OR REPLACE of what a job fills: the job goes on with a new plan and keeps what is still true. What cannot go on
- * in place is refused with the reason; what becomes of the state is told (engine/run/replace.c decides it). */
+/* CREATE OR REPLACE of what a job fills: the job goes on with a new plan and keeps what is still true. What cannot go
+ * on in place is refused with the reason; what becomes of the state is told (engine/run/replace.c decides it). */
 #include <stdio.h>
 
 #include "sql/plan/statement.h"

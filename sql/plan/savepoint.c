@@ -1,5 +1,5 @@
-/* Savepoints: SAVEPOINT job AS name, RESTORE job FROM name, DROP SAVEPOINT, SHOW SAVEPOINTS. An object "savepoint" has the
- * name and what the catalog said of the job and its relation then; its id names the file with the state. */
+/* Savepoints: SAVEPOINT job AS name, RESTORE job FROM name, DROP SAVEPOINT, SHOW SAVEPOINTS. An object "savepoint" has
+ * the name and what the catalog said of the job and its relation then; its id names the file with the state. */
 #include <stdio.h>
 
 #include "log/base/pack.h"
@@ -139,8 +139,8 @@ static int refuse(struct stmt *st, const struct savepoint *s, const char *job, c
                       STR_ARG(s->name), why);
 }
 
-/* The job as it was saved, as the next version of the one there is: with a changelog that the engine fills from the file,
- * and, if it writes a table, with all of its rows to be written again. */
+/* The job as it was saved, as the next version of the one there is: with a changelog that the engine fills from the
+ * file, and, if it writes a table, with all of its rows to be written again. */
 static int restored_def(struct stmt *st, const struct object *job, const struct savepoint *s, struct uuid id,
                         struct job_def *out)
 {

@@ -1,5 +1,5 @@
-/* Deploying a file: each CREATE is done once; the same file again finds everything in place, a changed query replaces its
- * job's. */
+/* Deploying a file: each CREATE is done once; the same file again finds everything in place, a changed query replaces
+ * its job's. */
 #include "sql/serve/session.h"
 
 /* The statement that made the thing of this name; NULL: there is none. */

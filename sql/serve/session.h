@@ -89,8 +89,8 @@ bool sys_begin(struct session *s);
 void sys_scan(void *session, const struct plan_node *scan, struct arena *a, void (*give_cb)(void *to, struct batch *b),
               void *to);
 void query_drained(struct session *s);
-/* ---- silence.c: why a query has no rows. From what it reads to the job that writes that, and on; then it is told: with the
- * progress of a running query, or behind the rows of one that has ended, which then is done. One at a time. */
+/* ---- silence.c: why a query has no rows. From what it reads to the job that writes that, and on; then it is told:
+ * with the progress of a running query, or behind the rows of one that has ended, which then is done. One at a time. */
 void silence_begin(struct session *s, const struct job_status *st, bool ended);
 /* A query failed, s->diag says how: as session_fail, with what its table's job is doing if that does not run. */
 void silence_failed(struct session *s);
@@ -136,12 +136,13 @@ void errors_rows(const struct job_status *st, struct arena *a, unsigned max, str
 const char *errors_words(const struct job_status *st, int64_t now_ms, struct arena *a); /* NULL: no bad records */
 
 /* ---- Words about jobs. */
-/* Why a query has told no row yet, or NULL; in a. *from: the source or scan that has no rows for it, so that whoever writes
- * them knows more; or NULL. */
+/* Why a query has told no row yet, or NULL; in a. *from: the source or scan that has no rows for it, so that whoever
+ * writes them knows more; or NULL. */
 const char *why_silent(const struct plan *plan, const struct job_status *st, struct arena *a,
                        const struct plan_node **from);
-/* The same of the job that fills such a source, with its name, state and what to type. letters: its topic of dead letters
- * holds some. st: its state, and unless it is paused its counters. hint: of one that has failed, what to type. */
+/* The same of the job that fills such a source, with its name, state and what to type. letters: its topic of dead
+ * letters holds some. st: its state, and unless it is paused its counters. hint: of one that has failed, what to
+ * type. */
 const char *why_job(const struct plan *plan, const struct job_status *st, bool letters, const char *hint, struct arena *a,
                     const struct plan_node **from);
 /* What to type about a job that has failed for this reason; in a. */

@@ -1,5 +1,5 @@
-/* A query is silent: the reason may lie in the job that fills what it reads, or in the one that fills what that reads. They
- * are asked one after the other, each on its own loop; the sentences are put together in that order. */
+/* A query is silent: the reason may lie in the job that fills what it reads, or in the one that fills what that reads.
+ * They are asked one after the other, each on its own loop; the sentences are put together in that order. */
 #include "sql/serve/session.h"
 
 enum { DEPTH = 8 }; /* jobs in a row that are asked */

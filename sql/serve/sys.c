@@ -1,5 +1,5 @@
-/* Rows of schema sys: what is known is gathered before the query runs (jobs are asked one after the other), then given to its
- * scans. All that a query sees of a job is of one moment. */
+/* Rows of schema sys: what is known is gathered before the query runs (jobs are asked one after the other), then given
+ * to its scans. All that a query sees of a job is of one moment. */
 #include "sql/serve/session.h"
 
 struct sys_job {

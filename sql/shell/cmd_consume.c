@@ -189,7 +189,8 @@ static int print_batch(struct consume *c, int32_t partition, const struct recbat
     return enough(c) || recbatch_iter_err(&it) == 0 ? 0 : broken(c, partition, E_CORRUPT);
 }
 
-/* Whose transaction is void at a place in an answer: the answer tells where each of them begins, markers where they end. */
+/* Whose transaction is void at a place in an answer: the answer tells where each of them begins, markers where they
+ * end. */
 struct voids {
     struct fetch_response_aborted *list;
     uint32_t n, at; /* those below at have begun */

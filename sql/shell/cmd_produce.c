@@ -140,7 +140,8 @@ static int flush(struct produce *p)
     return rc;
 }
 
-/* What was read and is not appended when a record was refused: what is on its way is waited for, what is piled up stays. */
+/* What was read and is not appended when a record was refused: what is on its way is waited for, what is piled up
+ * stays. */
 static void give_up(struct produce *p)
 {
     while (p->inflight && p->code != EXIT_LOST)

@@ -16,8 +16,8 @@ int kafka_call(struct remote *rm, const char *command, int16_t key, const void *
 /* A topic's metadata; creates it if create is set and the server allows. 0, EXIT_FAILED (not there), EXIT_LOST. */
 int kafka_topic(struct remote *rm, const char *command, const char *name, bool create, struct metadata_response_topic *out,
                 struct arena *a);
-/* Offsets of all partitions by ListOffsets' timestamp (-1 end, -2 start, or a time); committed: of what is stable. offsets:
- * one per partition. */
+/* Offsets of all partitions by ListOffsets' timestamp (-1 end, -2 start, or a time); committed: of what is stable.
+ * offsets: one per partition. */
 int kafka_offsets(struct remote *rm, const char *command, const struct metadata_response_topic *t, int64_t ts,
                   bool committed, int64_t *offsets, struct arena *a);
 /* Splits KEY=VALUE. */

@@ -1,5 +1,5 @@
-/* A member of a classic consumer group over one blocking connection, for `weir consume --group`, and what members write into
- * a group's records (Kafka's consumer protocol, version 0; range assignor). Private to sql/shell.
+/* A member of a classic consumer group over one blocking connection, for `weir consume --group`, and what members write
+ * into a group's records (Kafka's consumer protocol, version 0; range assignor). Private to sql/shell.
  * Functions that return int: 0, or the exit code of a failure that has been told. */
 #ifndef SHELL_MEMBER_H
 #define SHELL_MEMBER_H

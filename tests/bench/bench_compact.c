@@ -1,4 +1,5 @@
-/* What compaction does on this machine: one pass on one thread, over a log of its own with twice as many records as keys.
+/* What compaction does on this machine: one pass on one thread, over a log of its own with twice as many records as
+ * keys.
  *
  *     build/bench_compact [folder] [MB]      read bytes a second, memory, and what is left */
 #include "log/base/clock.h"

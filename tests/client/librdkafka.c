@@ -157,7 +157,8 @@ static void produce_one(rd_kafka_t *rk, const char *topic, int i)
     assert_int_equal(err, 0);
 }
 
-/* An idempotent producer's records arrive once, in order, and whole: keys, nulls, headers, times; offsets rise by one. */
+/* An idempotent producer's records arrive once, in order, and whole: keys, nulls, headers, times; offsets rise by
+ * one. */
 static void test_produce(void **state)
 {
     (void)state;
@@ -256,7 +257,8 @@ static void count_letters(const char *isolation, int letters[26])
     rd_kafka_destroy(rk);
 }
 
-/* Committed consumers get what was committed and stop at the open transaction; a second producer of the same id ends it. */
+/* Committed consumers get what was committed and stop at the open transaction; a second producer of the same id ends
+ * it. */
 static void test_transactions(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* librdkafka's admin client against a node in this process: topics, settings, records that are deleted, groups and their
- * offsets are made, changed, looked at and removed, and refusals arrive as the codes they are. */
+/* librdkafka's admin client against a node in this process: topics, settings, records that are deleted, groups and
+ * their offsets are made, changed, looked at and removed, and refusals arrive as the codes they are. */
 #include "tests/lib/rdclient.h"
 #include "tests/unit/unit.h"
 #include <stdio.h>

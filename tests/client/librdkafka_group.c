@@ -1,5 +1,6 @@
-/* librdkafka's consumer groups against a node in this process: members that come and go, by range and by the cooperative
- * protocol, static members, commits that a restart of the server keeps, and consume-transform-produce in transactions. */
+/* librdkafka's consumer groups against a node in this process: members that come and go, by range and by the
+ * cooperative protocol, static members, commits that a restart of the server keeps, and consume-transform-produce in
+ * transactions. */
 #include "tests/lib/rdclient.h"
 #include "tests/unit/unit.h"
 #include <stdio.h>

@@ -13,9 +13,9 @@
  * The folder's inode numbers stand for files, so a file's object is thrown away once neither a name in the folder nor
  * one in the shadow leads to it: else a new file with the same number would begin with old bytes.
  *
- * Threads: one lock around the bookkeeping. A write marks its range before it returns, so whoever syncs afterwards copies
- * it; the copy is made before the sync's caller hears of success. What another thread writes meanwhile may be copied
- * too: a disk may do that. Copies are whole files at first and only what has changed afterwards. */
+ * Threads: one lock around the bookkeeping. A write marks its range before it returns, so whoever syncs afterwards
+ * copies it; the copy is made before the sync's caller hears of success. What another thread writes meanwhile may be
+ * copied too: a disk may do that. Copies are whole files at first and only what has changed afterwards. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
-/* JSON: the decoder of records and the general reader agree on what is well-formed; a record that was decoded with all of
- * it wanted as text reads back as itself; the quick way, which the second of two equal records takes, gives the same as the
- * general one; what is kept as text is what the encoder writes. The input is one record. */
+/* JSON: the decoder of records and the general reader agree on what is well-formed; a record that was decoded with all
+ * of it wanted as text reads back as itself; the quick way, which the second of two equal records takes, gives the same
+ * as the general one; what is kept as text is what the encoder writes. The input is one record. */
 #include "engine/io/io.h"
 #include "log/wire/recbatch.h"
 
@@ -74,7 +74,8 @@ static bool general_accepts(struct str s)
     return !j.r.err && json_next(&j, NULL).kind == JSON_END;
 }
 
-/* A bare VARCHAR takes any value: scalars as their text, the rest as JSON. Nothing the decoder keeps may be malformed. */
+/* A bare VARCHAR takes any value: scalars as their text, the rest as JSON. Nothing the decoder keeps may be
+ * malformed. */
 static void check_text(const struct batch *b)
 {
     if (!vec_valid(&b->cols[0], 0))

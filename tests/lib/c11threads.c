@@ -1,6 +1,6 @@
-/* C11's threads made of POSIX threads, for a thread-checked build: librdkafka starts its own by thrd_create, which GCC's
- * ThreadSanitizer does not intercept, and a thread that it has not seen starting ends the process. What happens inside
- * librdkafka, which is not instrumented, is not looked at. */
+/* C11's threads made of POSIX threads, for a thread-checked build: librdkafka starts its own by thrd_create, which
+ * GCC's ThreadSanitizer does not intercept, and a thread that it has not seen starting ends the process. What happens
+ * inside librdkafka, which is not instrumented, is not looked at. */
 #include "log/base/alloc.h"
 #include <pthread.h>
 #include <threads.h>

@@ -10,7 +10,8 @@ int64_t test_rounds(int64_t dflt);
 /* How many seeds a simulation runs, from test_seed() upwards: WEIR_ROUNDS if it is set, else one if WEIR_SEED is, else
  * dflt. */
 int64_t test_seeds(int64_t dflt);
-/* Runs a simulation for test_seeds(dflt) seeds; gives how many. When one of them aborts the program, that seed is said. */
+/* Runs a simulation for test_seeds(dflt) seeds; gives how many. When one of them aborts the program, that seed is
+ * said. */
 int64_t seeds_run(int64_t dflt, void (*run_cb)(uint64_t seed));
 /* The same for a seed whose assertion failed: what cmocka is given as the teardown of the test that runs the seeds. */
 int seeds_teardown(void **state);

@@ -1,6 +1,6 @@
-/* An inode has its bytes as programs see them and its bytes as a stopped machine would find them; between lies an ordered
- * list of changes. Folders have the same two sides; their changes stand in one list of the whole disk, as in a journal,
- * because a move between two folders is one change of both. */
+/* An inode has its bytes as programs see them and its bytes as a stopped machine would find them; between lies an
+ * ordered list of changes. Folders have the same two sides; their changes stand in one list of the whole disk, as in a
+ * journal, because a move between two folders is one change of both. */
 #include "tests/lib/simdisk.h"
 #include "log/base/alloc.h"
 #include "log/base/err.h"

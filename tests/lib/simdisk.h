@@ -1,9 +1,10 @@
 /* The seeded second implementation of the disk seam: files and folders in memory, which remember what of them a
- * completed sync has covered. A crash keeps of the rest what the seed says: of every unsynced write nothing, all, or some
- * of its 512-byte sectors; of unsynced names each folder's first few. Calls may come from any thread.
+ * completed sync has covered. A crash keeps of the rest what the seed says: of every unsynced write nothing, all, or
+ * some of its 512-byte sectors; of unsynced names each folder's first few. Calls may come from any thread.
  *
  * Stricter than most file systems on purpose: syncing a file does not make its name durable, syncing a folder covers
- * only the folders its entries moved between, and after a failed sync the lost bytes stay lost though the next succeeds. */
+ * only the folders its entries moved between, and after a failed sync the lost bytes stay lost though the next
+ * succeeds. */
 #ifndef TESTS_SIMDISK_H
 #define TESTS_SIMDISK_H
 #include "log/base/disk.h"

@@ -21,7 +21,8 @@ int64_t sim_now_us(const struct sim *sim);
 void sim_wall_jump(struct sim *sim, int64_t ms);
 struct random *sim_random(struct sim *sim); /* for choices of the test itself */
 
-/* One turn of one loop, or the working part of one job. Passes time when nothing can run now. False: nothing is left. */
+/* One turn of one loop, or the working part of one job. Passes time when nothing can run now. False: nothing is
+ * left. */
 bool sim_step(struct sim *sim);
 void sim_run_until(struct sim *sim, int64_t virtual_us);
 /* Until only timers are left (time passes for jobs, and timers due meanwhile fire). */

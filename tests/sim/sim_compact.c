@@ -1,9 +1,9 @@
 /* Compacted partitions under random records, tombstones, producers, passes, retention, faults and crashes, all from one
- * seed. The model keeps every record that was ever acknowledged; what the log shows must follow from it: each record is as
- * it was written, at its offset; one is missing only if a later one of its key was committed, if it was aborted, or if it is a tombstone
- * that has had its time, and then nothing older of its key is left; below what counts as clean no key occurs twice and
- * nothing aborted at all; producers and open transactions go on where they were, even when only the batches can tell;
- * searches by time agree with the records.
+ * seed. The model keeps every record that was ever acknowledged; what the log shows must follow from it: each record is
+ * as it was written, at its offset; one is missing only if a later one of its key was committed, if it was aborted, or
+ * if it is a tombstone that has had its time, and then nothing older of its key is left; below what counts as clean no
+ * key occurs twice and nothing aborted at all; producers and open transactions go on where they were, even when only
+ * the batches can tell; searches by time agree with the records.
  * WEIR_SEED=n build/sim_compact runs one seed again, WEIR_TRACE=1 shows what the store says. */
 #include "log/base/trace.h"
 #include "log/store/compact.h"
@@ -524,8 +524,8 @@ static void model_check(struct model *m, bool settle)
     counted_release(&v->c);
 }
 
-/* The last batch that a producer has in the log is known as such: appended again it is a duplicate, and a gap after it is
- * refused. */
+/* The last batch that a producer has in the log is known as such: appended again it is a duplicate, and a gap after it
+ * is refused. */
 static void model_check_producers(struct model *m)
 {
     for (unsigned p = 1; p <= PIDS; p++) {

@@ -1,7 +1,8 @@
 /* A group on seeded loops and a seeded disk: members that join, assign, commit, fall silent and come back, a producer
  * that commits offsets in transactions, a server that crashes and restarts. From one seed: a committed offset that was
- * acknowledged is never lost and never goes back; a partition has one owner in a generation; a transaction's offsets are
- * there after its commit, all of them, and never after its abort. WEIR_SEED=n build/sim_group runs one seed again. */
+ * acknowledged is never lost and never goes back; a partition has one owner in a generation; a transaction's offsets
+ * are there after its commit, all of them, and never after its abort. WEIR_SEED=n build/sim_group runs one seed
+ * again. */
 #include "log/base/trace.h"
 #include "tests/lib/seed.h"
 #include "tests/lib/simnode.h"

@@ -1,12 +1,12 @@
 /* A job under random input, crashes, faults and restarts with another number of shards, all from one seed. Whatever
- * happened: what a reader of committed records finds in the output topic equals SQLite's answer over the input rows up to
- * the offsets of the last commit, and a copied stream holds each of those rows exactly once; and once the job has caught
- * up, so for the whole input, and a query that looks at the table gives the same. In half of the histories some records
- * cannot be decoded: they count for nothing, and each of them is a dead letter exactly once, as it came; in half of those
- * the policy changes meanwhile. After a crash the files of state may be gone, cut short or rotten. With -DFAULTS=ON lives
- * end at fault points, too. One history in five runs with at_least_once: then streams may repeat rows, and the commit
- * tells how far the output counts. WEIR_SEED=n build/sim_job runs one seed again, WEIR_SHAPE=n picks the shape
- * (job_shapes.h), WEIR_TRACE=1 shows what the server says. */
+ * happened: what a reader of committed records finds in the output topic equals SQLite's answer over the input rows up
+ * to the offsets of the last commit, and a copied stream holds each of those rows exactly once; and once the job has
+ * caught up, so for the whole input, and a query that looks at the table gives the same. In half of the histories some
+ * records cannot be decoded: they count for nothing, and each of them is a dead letter exactly once, as it came; in
+ * half of those the policy changes meanwhile. After a crash the files of state may be gone, cut short or rotten. With
+ * -DFAULTS=ON lives end at fault points, too. One history in five runs with at_least_once: then streams may repeat
+ * rows, and the commit tells how far the output counts. WEIR_SEED=n build/sim_job runs one seed again, WEIR_SHAPE=n
+ * picks the shape (job_shapes.h), WEIR_TRACE=1 shows what the server says. */
 #include "engine/run/job.h"
 #include "log/base/fault.h"
 #include "log/base/trace.h"
@@ -757,7 +757,8 @@ static void fault_point(const char *name)
 }
 #endif
 
-/* The disk fails for good, or its folder is gone: the server goes on trying at an easy pace, and stops when it is told to. */
+/* The disk fails for good, or its folder is gone: the server goes on trying at an easy pace, and stops when it is told
+ * to. */
 static void stop_broken(void)
 {
     enum { EASY = 6000 }; /* turns of loops and jobs in a second: an idle server's timers and a few tries */

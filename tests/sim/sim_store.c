@@ -1,7 +1,8 @@
 /* A store under random appends, faults and crashes, all from one seed: whatever happened, every acknowledged batch is
  * there once, byte for byte, at its offset and in order; what a reader saw stays; what was refused is not there; and
- * producers are remembered; and the last stable offset and the aborted transactions of any range are what reading all of
- * the log says, also when files of aborted transactions were deleted, cut or rotted between two lives. WEIR_SEED=n build/sim_store runs one seed again, WEIR_TRACE=1 shows what the store says. */
+ * producers are remembered; and the last stable offset and the aborted transactions of any range are what reading all
+ * of the log says, also when files of aborted transactions were deleted, cut or rotted between two lives. WEIR_SEED=n
+ * build/sim_store runs one seed again, WEIR_TRACE=1 shows what the store says. */
 #include "log/base/trace.h"
 #include "tests/lib/seed.h"
 #include "tests/unit/log/store/txnmodel.h"
@@ -533,7 +534,8 @@ static void life_end(void)
     world_heal(W);
 }
 
-/* What the log says of aborted transactions lies beside it in .txn files, which are copies: some are deleted, cut, or rot. */
+/* What the log says of aborted transactions lies beside it in .txn files, which are copies: some are deleted, cut, or
+ * rot. */
 static uint64_t told_harmed;
 
 static int harm_file(void *arg, const char *name, bool is_dir)

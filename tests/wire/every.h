@@ -1,5 +1,5 @@
-/* What the files of wire_every_version share: a server, a connection, one function an API that asks every version of it and
- * says what the answer must say. */
+/* What the files of wire_every_version share: a server, a connection, one function an API that asks every version of it
+ * and says what the answer must say. */
 #ifndef TESTS_EVERY_H
 #define TESTS_EVERY_H
 #include "log/client/remote.h"

@@ -403,8 +403,8 @@ static struct fetch_request fetch_of(struct fetch_request_topic *t, int32_t sess
     return in;
 }
 
-/* A fetch session over the wire: the first answer tells all partitions, an incremental one waits for news and tells only
- * the partition that has some (KIP-227). */
+/* A fetch session over the wire: the first answer tells all partitions, an incremental one waits for news and tells
+ * only the partition that has some (KIP-227). */
 static void test_fetch_session(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Transactions as a partition's clients see them, over sockets: pipelined batches at a transaction's beginning, Fetch and
- * ListOffsets with read_committed, who waits and is woken, what a late producer is told. */
+/* Transactions as a partition's clients see them, over sockets: pipelined batches at a transaction's beginning, Fetch
+ * and ListOffsets with read_committed, who waits and is woken, what a late producer is told. */
 #include "log/base/clock.h"
 #include "log/client/remote.h"
 #include "tests/lib/server.h"
@@ -191,8 +191,8 @@ static int64_t latest(const char *topic, bool committed)
     return out->topics[0].partitions[0].offset;
 }
 
-/* Both versions of the protocol: pipelined batches are taken in order, committed readers stop at the open transaction, are
- * woken by its end, and are told what was aborted. */
+/* Both versions of the protocol: pipelined batches are taken in order, committed readers stop at the open transaction,
+ * are woken by its end, and are told what was aborted. */
 static void test_isolation(void **state)
 {
     (void)state;

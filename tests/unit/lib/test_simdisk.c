@@ -26,7 +26,8 @@ static char *get(struct disk *d, const char *path, size_t *n)
     return text;
 }
 
-/* What a sync covered survives; what it did not is lost when the machine stops, and stays when only the process does. */
+/* What a sync covered survives; what it did not is lost when the machine stops, and stays when only the process
+ * does. */
 static void sync_decides(void **state)
 {
     (void)state;
@@ -84,7 +85,8 @@ static void write_file_is_atomic(void **state)
     assert_true(old_seen && new_seen);
 }
 
-/* After a stop every 512-byte sector holds what was synced or one of the unsynced writes to it, and synced bytes hold. */
+/* After a stop every 512-byte sector holds what was synced or one of the unsynced writes to it, and synced bytes
+ * hold. */
 static void torn_writes_are_whole_sectors(void **state)
 {
     (void)state;

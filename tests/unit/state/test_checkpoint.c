@@ -274,7 +274,8 @@ static void test_equals_a_map(void **state)
     simdisk_free(b.sd);
 }
 
-/* A crash or a failing disk in the middle of a checkpoint leaves the one before it or the new one, nothing in between. */
+/* A crash or a failing disk in the middle of a checkpoint leaves the one before it or the new one, nothing in
+ * between. */
 static void test_crash_keeps_one_or_the_other(void **state)
 {
     (void)state;

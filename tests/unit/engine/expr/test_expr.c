@@ -448,8 +448,8 @@ static const struct expr *udf_call_of(const char *library, const char *symbol, s
     return e;
 }
 
-/* A C function sees the selected rows only, gives NULL for NULL, and its failures are the rows'; what cannot be loaded is
- * told when the program is compiled. */
+/* A C function sees the selected rows only, gives NULL for NULL, and its failures are the rows'; what cannot be loaded
+ * is told when the program is compiled. */
 static void c_functions_run(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
-/* Reads texts (4 bytes of big-endian length, then the bytes) from standard input and says of each, on a line: "refused", or
- * what it is: for a number its value as a DOUBLE, for a string its bytes in hex, else "sound". For json_python.py. */
+/* Reads texts (4 bytes of big-endian length, then the bytes) from standard input and says of each, on a line:
+ * "refused", or what it is: for a number its value as a DOUBLE, for a string its bytes in hex, else "sound". For
+ * json_python.py. */
 #include "engine/vec/vec.h"
 #include "log/base/alloc.h"
 #include <stdio.h>

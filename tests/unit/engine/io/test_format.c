@@ -320,7 +320,8 @@ static void add_recbatch(struct log *l, unsigned records, enum codec codec, int1
     wbuf_fini(&scratch);
 }
 
-/* Whatever the recbatches are (sizes, codecs, control ones between), every record from `from` on comes once, in order. */
+/* Whatever the recbatches are (sizes, codecs, control ones between), every record from `from` on comes once, in
+ * order. */
 static void recbatches_are_walked(void **state)
 {
     (void)state;
@@ -398,7 +399,8 @@ static void damage_is_told(void **state)
     arena_fini(&a);
 }
 
-/* Whole numbers of every length are read, alone at the end of a record or before another field, as integers or as 1e0. */
+/* Whole numbers of every length are read, alone at the end of a record or before another field, as integers or as
+ * 1e0. */
 static void json_integers_are_read(void **state)
 {
     (void)state;
@@ -512,7 +514,8 @@ static void tell(void *arg, const struct decode_error *e)
     assert_true(e->rec && e->rec->offset == e->offset && e->rec->value.len == 3);
 }
 
-/* The record behind each row is found again, in plain and in compressed recbatches, from any offset, whatever was bad. */
+/* The record behind each row is found again, in plain and in compressed recbatches, from any offset, whatever was
+ * bad. */
 static void records_are_found(void **state)
 {
     (void)state;

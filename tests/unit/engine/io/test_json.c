@@ -532,8 +532,8 @@ static unsigned check_texts(struct decoder *d, struct encoder *e, const struct r
     return kept;
 }
 
-/* The text of a record that may be written as it stands is, byte for byte, what the encoder makes of its row; compressed
- * or not. */
+/* The text of a record that may be written as it stands is, byte for byte, what the encoder makes of its row;
+ * compressed or not. */
 static void kept_texts_are_the_encoders(void **state)
 {
     (void)state;

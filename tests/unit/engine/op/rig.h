@@ -2,7 +2,8 @@
  * (SQLite) that is given the same rows and must answer the same.
  *
  * What the pipeline emits at its end is added up as weights per row, so that "what it shows" is a bag of rows. A crash
- * throws away what was emitted and written since the last commit, and restores new operators from the changes so far. */
+ * throws away what was emitted and written since the last commit, and restores new operators from the changes so
+ * far. */
 #ifndef TESTS_OP_RIG_H
 #define TESTS_OP_RIG_H
 #include "engine/op/op.h"

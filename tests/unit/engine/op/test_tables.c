@@ -459,8 +459,8 @@ static void test_sink_table(void **state)
         run_sink(seed + (uint64_t)i);
 }
 
-/* Groups -> what is picked of them, or computed -> those that pass: a table that keeps no rows of its own. Value columns:
- * as many as counts that say something about a change; HAVING lets rows go and come. */
+/* Groups -> what is picked of them, or computed -> those that pass: a table that keeps no rows of its own. Value
+ * columns: as many as counts that say something about a change; HAVING lets rows go and come. */
 static struct plan_node *derived_sink(struct rig *rig, bool retract, bool filters, bool picks)
 {
     struct plan_node *src = table_source(rig), *in = src;

@@ -48,7 +48,8 @@ static int turn(struct world *w, int64_t us, bool again)
     return job;
 }
 
-/* Jobs that are busy all the time get the same time, whatever the number of their tasks and the length of their turns. */
+/* Jobs that are busy all the time get the same time, whatever the number of their tasks and the length of their
+ * turns. */
 static void test_busy_jobs_get_equal_time(void **state)
 {
     (void)state;
@@ -200,8 +201,8 @@ static void test_a_job_that_closes_is_forgotten(void **state)
     assert_true(fair_idle(&w.fair));
 }
 
-/* A batch that takes too long is followed by smaller ones, until one takes about as long as it may; cheap rows come in full
- * batches again. */
+/* A batch that takes too long is followed by smaller ones, until one takes about as long as it may; cheap rows come in
+ * full batches again. */
 static void test_costly_rows_come_in_small_batches(void **state)
 {
     (void)state;

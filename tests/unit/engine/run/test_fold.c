@@ -38,7 +38,8 @@ static void draw(struct random *r, struct put *p, size_t n, size_t fresh, uint64
     memset(p->value, (int)n, sizeof p->value);
 }
 
-/* What comes out is the last put of each key, by store and key, whether keys come again from the start, late, or hardly. */
+/* What comes out is the last put of each key, by store and key, whether keys come again from the start, late, or
+ * hardly. */
 static void test_last_of_each_key_in_order(void **state)
 {
     (void)state;
@@ -88,7 +89,8 @@ static void test_last_of_each_key_in_order(void **state)
     fold_fini(&f);
 }
 
-/* Keys and values of any length, from none to more than a piece of memory holds, come back, also when they grow or shrink. */
+/* Keys and values of any length, from none to more than a piece of memory holds, come back, also when they grow or
+ * shrink. */
 static void test_any_size(void **state)
 {
     (void)state;

@@ -216,8 +216,8 @@ static struct plan_node *copying(struct arena *a, const unsigned *order, bool pr
     return n;
 }
 
-/* A sink takes over its source's text only if it writes all its columns, in order, under their names, not computed, in the
- * same format, of a stream. */
+/* A sink takes over its source's text only if it writes all its columns, in order, under their names, not computed, in
+ * the same format, of a stream. */
 static void test_verbatim(void **state)
 {
     (void)state;

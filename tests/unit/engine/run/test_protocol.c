@@ -24,8 +24,8 @@ static uint64_t seed(void)
 
 /* ---- watermarks */
 
-/* The watermark is the least of the inputs that are awake, the greatest if none is, and never goes back; compared with a plain
- * recomputation. */
+/* The watermark is the least of the inputs that are awake, the greatest if none is, and never goes back; compared with
+ * a plain recomputation. */
 static void test_watermark_is_live_minimum(void **state)
 {
     (void)state;

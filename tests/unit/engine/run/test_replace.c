@@ -140,7 +140,8 @@ static void test_same(void **state)
     }
 }
 
-/* A projection above groups leaves them as they are: they are given once more to the sink, and nothing is read again. */
+/* A projection above groups leaves them as they are: they are given once more to the sink, and nothing is read
+ * again. */
 static void test_again(void **state)
 {
     (void)state;
@@ -157,7 +158,8 @@ static void test_again(void **state)
     assert_int_equal(fate_of(&d, PLAN_AGGREGATE, NULL), REPLACE_KEPT);
 }
 
-/* A table planned when sinks kept their rows goes on as one that keeps none; the other way round its rows are made anew. */
+/* A table planned when sinks kept their rows goes on as one that keeps none; the other way round its rows are made
+ * anew. */
 static void test_derived(void **state)
 {
     (void)state;
@@ -205,7 +207,8 @@ static void test_sides(void **state)
     assert_int_equal(left->store, old->sink->inputs[0]->inputs[0]->store);
 }
 
-/* The table of a stream-table join stays when only the stream changes; the stream goes on. Another table is read whole. */
+/* The table of a stream-table join stays when only the stream changes; the stream goes on. Another table is read
+ * whole. */
 static void test_lookup(void **state)
 {
     (void)state;
@@ -224,8 +227,8 @@ static void test_lookup(void **state)
     assert_int_equal(fate_of(&d, PLAN_SOURCE, "T"), REPLACE_NEW);
 }
 
-/* Through any history of versions: what is kept had the same identity under that number before, a fresh number was never
- * given, and a source goes on only below what is kept whole or given once more. */
+/* Through any history of versions: what is kept had the same identity under that number before, a fresh number was
+ * never given, and a source goes on only below what is kept whole or given once more. */
 static const struct plan_node *with_store(const struct plan_node *n, unsigned store, enum plan_kind kind)
 {
     if (n->store == store && n->kind == kind && (kind == PLAN_SOURCE || plan_node_keeps(n) || n->derived))

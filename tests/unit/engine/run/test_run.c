@@ -347,7 +347,8 @@ static void test_full_disk_stays(void **state)
     assert_int_equal(output_value(7), 100);
 }
 
-/* A job that has failed is begun anew from its last commit when it is asked for; one that runs, or is none, is left alone. */
+/* A job that has failed is begun anew from its last commit when it is asked for; one that runs, or is none, is left
+ * alone. */
 static void test_failed_job_again(void **state)
 {
     (void)state;
@@ -438,8 +439,8 @@ static void assert_cold_twice(void)
         assert_int_equal(output_value(k), 2);
 }
 
-/* Damage that only a late cold read meets, while the job runs: the file is made anew from the changelog, and every value
- * is right. */
+/* Damage that only a late cold read meets, while the job runs: the file is made anew from the changelog, and every
+ * value is right. */
 static void test_damage_found_late(void **state)
 {
     (void)state;

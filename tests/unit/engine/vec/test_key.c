@@ -195,7 +195,8 @@ static void key_bytes_are_fixed(void **state)
            "0202028000FFFF00FFFF0100FF010001", UINT64_C(0xc7edf5d852eeb412));
 }
 
-/* What an ARRAY, MAP or STRUCT consists of is found by walking its bytes; damaged ones end the walk and are no value. */
+/* What an ARRAY, MAP or STRUCT consists of is found by walking its bytes; damaged ones end the walk and are no
+ * value. */
 static void nested_values_are_walked(void **state)
 {
     (void)state;

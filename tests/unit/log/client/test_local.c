@@ -100,7 +100,8 @@ static int end(void **state)
     return 0;
 }
 
-/* What a writer flushes comes out of a reader whole and in order, and a reader at the end is woken by the next flush. */
+/* What a writer flushes comes out of a reader whole and in order, and a reader at the end is woken by the next
+ * flush. */
 static void test_write_read(void **state)
 {
     (void)state;
@@ -191,8 +192,8 @@ static int marks_read(struct reader *r, uint64_t *marks, int cap)
     return n;
 }
 
-/* A committed reader gives what was committed and what is in no transaction, up to the first undecided one, and is woken
- * when that is decided; an uncommitted one gives all; neither gives markers, and both pass them. */
+/* A committed reader gives what was committed and what is in no transaction, up to the first undecided one, and is
+ * woken when that is decided; an uncommitted one gives all; neither gives markers, and both pass them. */
 static void test_committed(void **state)
 {
     (void)state;

@@ -190,7 +190,8 @@ static void test_empty(void **state)
     txn_close(t);
 }
 
-/* Who takes the id fences the one before: that one's open transaction is aborted, and it can neither write nor commit. */
+/* Who takes the id fences the one before: that one's open transaction is aborted, and it can neither write nor
+ * commit. */
 static void test_fenced(void **state)
 {
     (void)state;

@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A server whose frames say how they are answered: byte 8 is 'n' now, 'l' later, 'w' when nothing is held back any more,
- * 'f' from a file, 'x' not at all, 'c' now and then the connection closes, 'e' an error. The answer is the frame itself;
- * from a file, the file's first bytes. */
+/* A server whose frames say how they are answered: byte 8 is 'n' now, 'l' later, 'w' when nothing is held back any
+ * more, 'f' from a file, 'x' not at all, 'c' now and then the connection closes, 'e' an error. The answer is the frame
+ * itself; from a file, the file's first bytes. */
 static struct loops *loops;
 static struct net *net;
 static struct config conf;

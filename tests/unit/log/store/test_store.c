@@ -1,4 +1,5 @@
-/* The store over the simulated disk: what is appended is read back, also after reopening, rolling, trimming, deleting. */
+/* The store over the simulated disk: what is appended is read back, also after reopening, rolling, trimming,
+ * deleting. */
 #include "tests/unit/log/store/world.h"
 #include "tests/unit/unit.h"
 #include <errno.h>
@@ -131,8 +132,8 @@ static void test_read_bounds(void **state)
     part_release(p);
 }
 
-/* Wherever a read begins and whatever bounds it, by offset or by size, it gives whole batches and tells where they end, also
- * where batches are of all sizes and far more than a scan's buffer holds. */
+/* Wherever a read begins and whatever bounds it, by offset or by size, it gives whole batches and tells where they end,
+ * also where batches are of all sizes and far more than a scan's buffer holds. */
 static void test_read_whole(void **state)
 {
     (void)state;

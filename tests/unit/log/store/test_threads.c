@@ -191,7 +191,8 @@ static void store_end(void)
     loops_free(loops);
 }
 
-/* Writers, readers and watches at once: each reader sees every record once, in order, whole; the same after a restart. */
+/* Writers, readers and watches at once: each reader sees every record once, in order, whole; the same after a
+ * restart. */
 static void test_all_at_once(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Transactions as a partition sees them: who may begin one, who may end it, what is stable, what is void; and that all of
- * it is the same after a restart. */
+/* Transactions as a partition sees them: who may begin one, who may end it, what is stable, what is void; and that all
+ * of it is the same after a restart. */
 #include "log/base/crc32c.h"
 #include "log/store/partlog.h"
 #include "tests/lib/seed.h"
@@ -139,7 +139,8 @@ static void test_guard(void **state)
     }
 }
 
-/* Batches that do not belong to the producer's open transaction are refused, and so is a transaction without sequences. */
+/* Batches that do not belong to the producer's open transaction are refused, and so is a transaction without
+ * sequences. */
 static void test_foreign_batches(void **state)
 {
     (void)state;
@@ -178,8 +179,8 @@ static void test_markers(void **state)
     assert_int_equal(lso(), 4);
 }
 
-/* Version 2: a marker of the transaction before, late, does not end the one that is open (KAFKA-17754); repeated, it does
- * no harm (KAFKA-19999). */
+/* Version 2: a marker of the transaction before, late, does not end the one that is open (KAFKA-17754); repeated, it
+ * does no harm (KAFKA-19999). */
 static void test_markers_v2(void **state)
 {
     (void)state;
@@ -370,8 +371,8 @@ static void churn(int rounds)
     }
 }
 
-/* The aborted transactions of any range are those that reading everything finds: over many segments, after crashes, after
- * a clean stop, and while the log loses its beginning. */
+/* The aborted transactions of any range are those that reading everything finds: over many segments, after crashes,
+ * after a clean stop, and while the log loses its beginning. */
 static void test_aborted(void **state)
 {
     (void)state;
@@ -414,7 +415,8 @@ static int flip_each(void *arg, const char *name, bool is_dir)
     return 0;
 }
 
-/* An index of aborted transactions that is gone or damaged is made anew from the records; so is the state of producers. */
+/* An index of aborted transactions that is gone or damaged is made anew from the records; so is the state of
+ * producers. */
 static void test_aborted_lost(void **state)
 {
     (void)state;
@@ -487,8 +489,8 @@ static void test_aborted_beginning_gone(void **state)
     counted_release(&v->c);
 }
 
-/* Who reads what retention takes meanwhile is told that it is gone: an index made anew after that, for this view or for a
- * later one, does not know that it was void. */
+/* Who reads what retention takes meanwhile is told that it is gone: an index made anew after that, for this view or for
+ * a later one, does not know that it was void. */
 static void test_aborted_retired_meanwhile(void **state)
 {
     (void)state;

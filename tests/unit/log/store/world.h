@@ -1,4 +1,5 @@
-/* One node's store in the simulator, for tests: loops, disk, appends that run to their end, and a reader that checks. */
+/* One node's store in the simulator, for tests: loops, disk, appends that run to their end, and a reader that
+ * checks. */
 #ifndef TESTS_WORLD_H
 #define TESTS_WORLD_H
 #include "log/base/alloc.h"

@@ -93,8 +93,8 @@ static void assert_near(double got, double want, double by)
         fail_msg("%.4f is not near %.4f", got, want);
 }
 
-/* Kinds come as 1 : 3 : 46, ids without gaps, one half of the bids goes to the hot auction, three quarters come from the hot
- * bidder, prices are even by order of magnitude, and records are as long as they should be on the average. */
+/* Kinds come as 1 : 3 : 46, ids without gaps, one half of the bids goes to the hot auction, three quarters come from
+ * the hot bidder, prices are even by order of magnitude, and records are as long as they should be on the average. */
 static void test_description(void **state)
 {
     (void)state;

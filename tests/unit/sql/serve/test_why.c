@@ -114,8 +114,8 @@ static void about_windows(void **state)
     says("held by partition 0");
 }
 
-/* A job that is paused, fails, or rejects all it reads: its name, the reason, where the records are, what to type. After a
- * restart, when its counters are zero, its letters are still there. */
+/* A job that is paused, fails, or rejects all it reads: its name, the reason, where the records are, what to type.
+ * After a restart, when its counters are zero, its letters are still there. */
 static void about_jobs(void **state)
 {
     (void)state;
