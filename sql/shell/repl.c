@@ -330,6 +330,7 @@ struct completion {
     char common[256];
     size_t common_len;
     unsigned n;
+    bool mixed; /* some write it in capitals, some do not */
     struct wbuf list;
     size_t line_width;
     int columns;
@@ -344,8 +345,10 @@ static void complete_one(void *arg, const char *word)
         cp->common_len = len;
     } else {
         size_t same = 0;
-        while (same < cp->common_len && same < len && (word[same] | 32) == (cp->common[same] | 32))
+        while (same < cp->common_len && same < len && (word[same] | 32) == (cp->common[same] | 32)) {
+            cp->mixed |= word[same] != cp->common[same];
             same++;
+        }
         cp->common_len = same;
     }
     if (cp->line_width + len + 2 > (size_t)cp->columns) {
@@ -360,6 +363,27 @@ static bool is_word_char(char ch)
 {
     return ch == '_' || ch == '@' || (unsigned char)ch >= 0x80 || (ch >= '0' && ch <= '9') ||
            ((ch | 32) >= 'a' && (ch | 32) <= 'z');
+}
+
+static char in_case(char ch, bool capital)
+{
+    if (capital)
+        return ch >= 'a' && ch <= 'z' ? (char)(ch & ~32) : ch;
+    return ch >= 'A' && ch <= 'Z' ? (char)(ch | 32) : ch;
+}
+
+/* Names are spelled their own way; keywords, and what may become one, follow the case of what was typed. */
+static void spell(struct completion *cp)
+{
+    size_t typed = cp->prefix.len;
+    char last = cp->prefix.ptr[typed - 1];
+    bool small = last >= 'a' && last <= 'z';
+    bool keyword = cp->common[0] >= 'A' && cp->common[0] <= 'Z' && cp->common[typed - 1] < 'a';
+    if (cp->mixed)
+        memcpy(cp->common, cp->prefix.ptr, typed);
+    for (size_t i = cp->mixed ? typed : 0; (cp->mixed || (small && keyword)) && i < cp->common_len; i++)
+        cp->common[i] = in_case(cp->common[i], !small);
+    cp->common[cp->common_len] = 0;
 }
 
 static unsigned char on_tab(EditLine *el, int ch)
@@ -379,11 +403,7 @@ static unsigned char on_tab(EditLine *el, int ch)
     words_each(r->words, cp.prefix, complete_one, &cp);
     unsigned char answer = CC_ERROR;
     if (cp.n && (cp.n == 1 || cp.common_len > cp.prefix.len)) {
-        cp.common[cp.common_len] = 0;
-        bool lower = cp.prefix.ptr[cp.prefix.len - 1] >= 'a' && cp.common[0] >= 'A' && cp.common[0] <= 'Z' &&
-                     cp.common[cp.prefix.len - 1] < 'a';
-        for (size_t i = 0; lower && i < cp.common_len; i++) /* keywords follow the case of what was typed */
-            cp.common[i] = (char)(cp.common[i] >= 'A' && cp.common[i] <= 'Z' ? cp.common[i] | 32 : cp.common[i]);
+        spell(&cp);
         el_deletestr(el, (int)cp.prefix.len);
         el_insertstr(el, cp.common);
         if (cp.n == 1)

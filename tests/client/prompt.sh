@@ -50,7 +50,9 @@ shows '^2 rows'
 # ---- completion of keywords, relations, columns
 type_text "sele"; key Tab; shows 'weir> select $' 'a keyword keeps its case'
 type_text "amo"; key Tab; shows 'select amount $' 'a column'
-type_text "FROM ord"; key Tab; shows 'FROM order' 'a relation'; key C-c
+type_text "FROM ord"; key Tab; shows 'FROM order' 'a relation'
+type_text " EMIT CHA"; key Tab; shows 'EMIT CHANGE$' 'what keywords and names share keeps its capitals'
+type_text "S"; key Tab; shows 'EMIT CHANGES $' 'and then the rest'; key C-c
 shows '\^C'
 mux send-keys -R; mux clear-history; key C-l
 # ---- history and its search
