@@ -137,11 +137,27 @@ static struct str spell_key(const struct setting *s, char *text)
     return str_of(s->key);
 }
 
-int config_set(struct config *c, struct str key, struct str value, struct diag *d)
+/* What one file, or one of the other places, has said so far. */
+struct said {
+    bool settings[ARRAY_LEN(settings)];
+};
+
+/* said NULL: it may be said again. */
+static int say(struct config *c, struct said *said, const struct setting *s, struct str value, struct diag *d)
+{
+    bool again = said && said->settings[s - settings];
+    if (again)
+        return diag_set(d, E_BAD_CONFIG, "%s is set twice: only one of the two can be meant", s->key);
+    if (said)
+        said->settings[s - settings] = true;
+    return setting_set(c, s, value, d);
+}
+
+static int key_set(struct config *c, struct said *said, struct str key, struct str value, struct diag *d)
 {
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         if (str_eq(key, str_of(settings[i].key)))
-            return setting_set(c, &settings[i], value, d);
+            return say(c, said, &settings[i], value, d);
     int err = diag_set(d, E_BAD_CONFIG, "unknown setting \"%.*s\"", STR_ARG(key));
     const struct setting *near = nearest(key, spell_key);
     if (near)
@@ -149,7 +165,26 @@ int config_set(struct config *c, struct str key, struct str value, struct diag *
     return err;
 }
 
-static int line_set(struct config *c, struct str line, struct diag *d)
+int config_set(struct config *c, struct str key, struct str value, struct diag *d)
+{
+    return key_set(c, NULL, key, value, d);
+}
+
+int config_list(struct config *c, const char *const *items, unsigned n, struct diag *d)
+{
+    struct said said = {{false}};
+    int err = 0;
+    for (unsigned i = 0; i < n && !err; i++) {
+        const char *eq = strchr(items[i], '=');
+        if (!eq)
+            return diag_set(d, E_BAD_CONFIG, "\"%s\" is not of the form KEY=VALUE", items[i]);
+        struct str key = {items[i], (size_t)(eq - items[i])};
+        err = key_set(c, &said, str_trim(key), str_trim(str_of(eq + 1)), d);
+    }
+    return err;
+}
+
+static int line_set(struct config *c, struct said *said, struct str line, struct diag *d)
 {
     line = str_trim(line);
     if (!line.len || line.ptr[0] == '#')
@@ -160,7 +195,7 @@ static int line_set(struct config *c, struct str line, struct diag *d)
                         line.ptr);
     struct str key = {line.ptr, (size_t)(equals - line.ptr)};
     struct str value = {equals + 1, line.len - key.len - 1};
-    return config_set(c, str_trim(key), str_trim(value), d);
+    return key_set(c, said, str_trim(key), str_trim(value), d);
 }
 
 int config_file(struct config *c, const char *path, struct diag *d)
@@ -172,11 +207,12 @@ int config_file(struct config *c, const char *path, struct diag *d)
         return diag_set(d, err, "this is no regular file; write the settings into one");
     if (err)
         return diag_set(d, err, "cannot be read: %s", err_text(err));
+    struct said said = {{false}};
     size_t at = 0;
     for (int line = 1; at < len && !err; line++) {
         const char *end = memchr(text + at, '\n', len - at);
         size_t n = end ? (size_t)(end - text) - at : len - at;
-        err = line_set(c, (struct str){text + at, n}, d);
+        err = line_set(c, &said, (struct str){text + at, n}, d);
         if (err && d)
             d->line = line;
         at += n + 1;
@@ -214,7 +250,7 @@ static int variable_unknown(struct str name, struct diag *d)
     return err;
 }
 
-static int variable_set(struct config *c, struct str name, struct str value, struct diag *d)
+static int variable_set(struct config *c, struct said *said, struct str name, struct str value, struct diag *d)
 {
     char text[128];
     struct str spelled = name;
@@ -224,18 +260,19 @@ static int variable_set(struct config *c, struct str name, struct str value, str
     }
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         if (str_eq(spelled, spell_variable(&settings[i], text)))
-            return setting_set(c, &settings[i], value, d);
+            return say(c, said, &settings[i], value, d);
     return variable_unknown(name, d);
 }
 
 int config_env(struct config *c, char **environ_list, struct diag *d)
 {
+    struct said said = {{false}};
     for (char **entry = environ_list; *entry; entry++) {
         const char *equals = strchr(*entry, '=');
         if (!equals || strncmp(*entry, "WEIR_", 5))
             continue;
         struct str name = {*entry, (size_t)(equals - *entry)};
-        int err = variable_set(c, name, str_trim(str_of(equals + 1)), d);
+        int err = variable_set(c, &said, name, str_trim(str_of(equals + 1)), d);
         if (err)
             return err;
     }

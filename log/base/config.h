@@ -21,8 +21,10 @@ struct config {
 };
 void config_init(struct config *c);                                         /* defaults */
 void config_fini(struct config *c);
-int config_file(struct config *c, const char *path, struct diag *d);        /* unknown keys: error with did-you-mean */
+/* What is unknown is an error with did-you-mean; so is what one file, environment or list says twice. */
+int config_file(struct config *c, const char *path, struct diag *d);
 int config_env(struct config *c, char **environ, struct diag *d);
+int config_list(struct config *c, const char *const *items, unsigned n, struct diag *d); /* each KEY=VALUE */
 int config_set(struct config *c, struct str key, struct str value, struct diag *d);
 /* For DescribeConfigs and --help: i-th key, its value now as text; false past the end. */
 struct config_item {

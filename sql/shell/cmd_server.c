@@ -128,16 +128,8 @@ static int load_settings(struct config *conf, struct server_options *o)
         return complain(o->file, &d);
     if (config_env(conf, environ, &d) < 0)
         return complain("environment", &d);
-    for (unsigned i = 0; i < o->nsets; i++) {
-        const char *eq = strchr(o->sets[i], '=');
-        if (!eq) {
-            diag_set(&d, E_BAD_CONFIG, "\"%s\" is not of the form KEY=VALUE", o->sets[i]);
-            return complain("--set", &d);
-        }
-        struct str key = {o->sets[i], (size_t)(eq - o->sets[i])};
-        if (config_set(conf, str_trim(key), str_trim(str_of(eq + 1)), &d) < 0)
-            return complain("--set", &d);
-    }
+    if (config_list(conf, o->sets, o->nsets, &d) < 0)
+        return complain("--set", &d);
     if (o->listen.len && config_set(conf, STR("listeners"), wbuf_view(&o->listen), &d) < 0)
         return complain("--listen", &d);
     return 0;

@@ -90,6 +90,27 @@ static void unknown_keys(void **state)
     assert_int_equal(c.num_partitions, 1);
 }
 
+/* What one file, environment or list says twice is refused, at its place: nobody can tell which was meant. */
+static void said_twice(void **state)
+{
+    (void)state;
+    assert_int_equal(file("num.partitions=2\nnode.id=1\nnum.partitions = 2\n"), E_BAD_CONFIG);
+    assert_int_equal(d.line, 3);
+    assert_non_null(strstr(d.text, "num.partitions is set twice"));
+    static const char *const once[] = {"num.partitions=5", " node.id = 3"},
+                             *const twice[] = {"node.id=1", "node.id =2"}, *const none[] = {"node.id"};
+    assert_int_equal(config_list(&c, once, 2, &d), 0);
+    assert_int_equal(c.num_partitions, 5);
+    assert_int_equal(c.node_id, 3);
+    assert_int_equal(config_list(&c, twice, 2, &d), E_BAD_CONFIG);
+    assert_non_null(strstr(d.text, "node.id is set twice"));
+    assert_int_equal(config_list(&c, none, 1, &d), E_BAD_CONFIG);
+    char shards[] = "WEIR_SHARDS=3", same[] = "WEIR_WEIR_SHARDS=4";
+    char *list[] = {shards, same, NULL};
+    assert_int_equal(config_env(&c, list, &d), E_BAD_CONFIG);
+    assert_non_null(strstr(d.text, "weir.shards is set twice"));
+}
+
 /* A value of another type or out of range is refused and changes nothing. */
 static void bad_values(void **state)
 {
@@ -134,6 +155,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(later_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(said_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_values, setup, teardown),
         cmocka_unit_test_setup_teardown(texts_are_copied, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_file, setup, teardown),
