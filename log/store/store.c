@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FORMAT = 1, PATH_BYTES = 4400, PROPERTIES_BYTES = 65536 };
+enum { VERSION = 1, FORMAT = 1, PATH_BYTES = 4400, PROPERTIES_BYTES = 65536 };
 
 static void store_path(const struct store *st, const char *name, char *out)
 {
@@ -27,7 +27,7 @@ struct disk *store_disk(const struct store *st) { return st->disk; }
 /* ---- meta.properties */
 
 struct properties {
-    int64_t format, node;
+    int64_t version, format, node; /* version: of the file, as Kafka has it; format: of all else */
     struct uuid cluster, dir;
 };
 
@@ -38,6 +38,8 @@ static void properties_line(struct properties *out, struct str line)
         return;
     struct str key = str_trim((struct str){line.ptr, (size_t)(eq - line.ptr)});
     struct str value = str_trim((struct str){eq + 1, line.len - (size_t)(eq + 1 - line.ptr)});
+    if (str_eq(key, STR("version")) && !str_to_i64(value, &out->version))
+        out->version = -1;
     if (str_eq(key, STR("weir.format")) && !str_to_i64(value, &out->format))
         out->format = -1;
     if (str_eq(key, STR("node.id")) && !str_to_i64(value, &out->node))
@@ -50,7 +52,7 @@ static void properties_line(struct properties *out, struct str line)
 
 static void properties_parse(struct str text, struct properties *out)
 {
-    *out = (struct properties){.format = -1};
+    *out = (struct properties){.version = -1, .format = -1};
     while (text.len) {
         const char *nl = memchr(text.ptr, '\n', text.len);
         size_t n = nl ? (size_t)(nl - text.ptr) : text.len;
@@ -71,7 +73,7 @@ static void uuid_new(struct uuid *id, struct loop *loop)
     id->b[8] = (uint8_t)((id->b[8] & 0x3f) | 0x80);
 }
 
-static int properties_write(struct store *st, struct loop *loop)
+static int properties_write(struct store *st, struct loop *loop, struct diag *d)
 {
     char path[PATH_BYTES], cluster[UUID_TEXT], dir[UUID_TEXT];
     uuid_new(&st->cluster_id, loop);
@@ -80,43 +82,102 @@ static int properties_write(struct store *st, struct loop *loop)
     uuid_format(st->dir_id, dir);
     struct wbuf w;
     wbuf_init(&w);
-    wbuf_printf(&w, "# weir data folder\nversion=1\nweir.format=%d\nnode.id=%" PRId64 "\ncluster.id=%s\ndirectory.id=%s\n",
-                FORMAT, st->conf->node_id, cluster, dir);
+    wbuf_printf(&w, "# weir data folder\nversion=%d\nweir.format=%d\nnode.id=%" PRId64 "\ncluster.id=%s\n"
+                    "directory.id=%s\n",
+                VERSION, FORMAT, st->conf->node_id, cluster, dir);
     store_path(st, "meta.properties", path);
     int err = disk_write_file(st->disk, path, w.data, w.len);
     wbuf_fini(&w);
-    return err;
+    return err ? diag_set(d, err, "cannot write %s: %s", path, err_text(err)) : 0;
 }
 
-static int properties_read(struct store *st, struct loop *loop, struct diag *d)
+static int newer(const struct store *st, const char *what, int64_t found, int known, struct diag *d)
+{
+    return diag_set(d, E_NEWER_FORMAT, "%s was written by a newer version of weir (%s %" PRId64
+                    ", this one knows %d): use that version", st->dir, what, found, known);
+}
+
+/* *found: there is such a file. */
+static int properties_read(struct store *st, bool *found, struct diag *d)
 {
     char path[PATH_BYTES], *text;
     size_t len;
     store_path(st, "meta.properties", path);
     int err = disk_read_file(st->disk, path, PROPERTIES_BYTES, &text, &len);
-    if (err == -ENOENT) {
-        store_path(st, "checkpoint", path);
-        if (disk_exists(st->disk, path))
-            return diag_set(d, E_CORRUPT, "%s holds data but no meta.properties", st->dir);
-        err = properties_write(st, loop);
-        return err ? diag_set(d, err, "cannot write %s/meta.properties: %s", st->dir, err_text(err)) : 0;
-    }
+    *found = err != -ENOENT;
     if (err)
-        return diag_set(d, err, "cannot read %s: %s", path, err_text(err));
+        return *found ? diag_set(d, err, "cannot read %s: %s", path, err_text(err)) : 0;
     struct properties pr;
     properties_parse((struct str){text, len}, &pr);
     xfree(text);
     if (pr.format > FORMAT)
-        return diag_set(d, E_NEWER_FORMAT, "%s was written by a newer version of weir (format %" PRId64
-                        ", this one knows %d): use that version", st->dir, pr.format, FORMAT);
-    if (pr.format < 1 || uuid_is_zero(pr.cluster) || uuid_is_zero(pr.dir))
-        return diag_set(d, E_CORRUPT, "%s is damaged: weir.format, cluster.id or directory.id is missing", path);
+        return newer(st, "format", pr.format, FORMAT, d);
+    if (pr.format == FORMAT && pr.version > VERSION)
+        return newer(st, "meta.properties of version", pr.version, VERSION, d);
+    if (pr.version < 0 || pr.format < 1 || uuid_is_zero(pr.cluster) || uuid_is_zero(pr.dir))
+        return diag_set(d, E_CORRUPT, "%s is damaged, or not weir's: version, weir.format, cluster.id or directory.id "
+                        "is missing", path);
     if (pr.node != st->conf->node_id)
         return diag_set(d, E_BAD_CONFIG, "%s belongs to node %" PRId64 ", but node.id is %" PRId64, st->dir, pr.node,
                         st->conf->node_id);
     st->cluster_id = pr.cluster;
     st->dir_id = pr.dir;
     return 0;
+}
+
+/* ---- whose folder */
+
+struct strangers {
+    struct store *st;
+    char first[200]; /* what is neither ours nor the file system's */
+    bool data;       /* of ours, though there is no meta.properties */
+};
+
+static int name_each(void *arg, const char *name, bool is_dir)
+{
+    (void)arg, (void)name, (void)is_dir;
+    return 1;
+}
+
+static bool is_empty(struct store *st, const char *name)
+{
+    char path[PATH_BYTES];
+    store_path(st, name, path);
+    return disk_list(st->disk, path, name_each, NULL) == 0;
+}
+
+/* What a server that was stopped before it wrote meta.properties may have left, and what is there as soon as it has. */
+static int stranger_each(void *arg, const char *name, bool is_dir)
+{
+    static const char *const folders[] = {"wal", "topics", "trash"},
+                             *const others[] = {"lock", "meta.properties", "meta.properties.tmp", "lost+found"};
+    struct strangers *s = arg;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (strcmp(name, others[i]) == 0)
+            return 0;
+    for (size_t i = 0; is_dir && i < ARRAY_LEN(folders); i++)
+        if (strcmp(name, folders[i]) == 0 && is_empty(s->st, name))
+            return 0;
+    s->data |= strcmp(name, "checkpoint") == 0 || strcmp(name, "wal") == 0;
+    if (!s->first[0])
+        snprintf(s->first, sizeof s->first, "%s", name);
+    return 0;
+}
+
+/* A folder that others use is not filled, nor what is called "trash" there emptied. */
+static int refuse_strangers(struct store *st, struct diag *d)
+{
+    struct strangers s = {.st = st};
+    int err = disk_list(st->disk, st->dir, stranger_each, &s);
+    if (err == -ENOENT || (!err && !s.first[0]))
+        return 0;
+    if (err)
+        return diag_set(d, err, "cannot read the folder %s: %s", st->dir, err_text(err));
+    if (s.data)
+        return diag_set(d, E_CORRUPT, "%s holds data but no meta.properties", st->dir);
+    diag_set(d, E_BAD_CONFIG, "%s is no data folder of weir: it holds %s, but no meta.properties", st->dir, s.first);
+    diag_hint(d, "name a folder that is new or empty");
+    return E_BAD_CONFIG;
 }
 
 /* ---- opening */
@@ -343,7 +404,12 @@ int store_open(struct store **out, struct disk *disk, const char *dir, struct lo
     for (unsigned i = 0; i < nloops; i++)
         shard_init(&st->shards[i], st, loops[i], i);
 
-    err = store_folders(st, d);
+    bool known = false;
+    err = properties_read(st, &known, d);
+    if (!err && !known)
+        err = refuse_strangers(st, d);
+    if (!err)
+        err = store_folders(st, d);
     if (err)
         goto fail;
     char path[PATH_BYTES];
@@ -354,7 +420,9 @@ int store_open(struct store **out, struct disk *disk, const char *dir, struct lo
         goto fail;
     }
     lock_sign(st->lock);
-    err = properties_read(st, loops[0], d);
+    err = properties_read(st, &known, d); /* again: now it is ours alone */
+    if (!err && !known)
+        err = properties_write(st, loops[0], d);
     if (!err)
         err = recover_store(st, d);
     if (!err)

@@ -584,8 +584,57 @@ static void test_refused_folders(void **state)
     assert_int_equal(store_open(&other, W->disk, "/data", W->loops, 1, &W->conf, &d), E_NEWER_FORMAT);
     assert_non_null(strstr(d.text, "newer version"));
     at[12] = '1';
+    char *version = strstr(text, "version=1");
+    assert_non_null(version);
+    version[8] = '2';
+    assert_int_equal(disk_write_file(W->disk, "/data/meta.properties", text, len), 0);
+    assert_int_equal(store_open(&other, W->disk, "/data", W->loops, 1, &W->conf, &d), E_NEWER_FORMAT);
+    assert_non_null(strstr(d.text, "use that version"));
+    version[8] = 'x';
+    assert_int_equal(disk_write_file(W->disk, "/data/meta.properties", text, len), 0);
+    assert_int_equal(store_open(&other, W->disk, "/data", W->loops, 1, &W->conf, &d), E_CORRUPT);
+    version[8] = '1';
     assert_int_equal(disk_write_file(W->disk, "/data/meta.properties", text, len), 0);
     xfree(text);
+    assert_int_equal(world_open(W, 1), 0);
+}
+
+static int refuse_stranger(const char *name, bool folder)
+{
+    char path[100];
+    struct store *st;
+    struct diag d = {0};
+    snprintf(path, sizeof path, "/theirs/%s", name);
+    assert_int_equal(disk_mkdir(W->disk, "/theirs"), 0);
+    if (folder)
+        assert_int_equal(disk_mkdir(W->disk, path), 0);
+    snprintf(path + strlen(path), sizeof path - strlen(path), "%s", folder ? "/notes.txt" : "");
+    assert_int_equal(disk_write_file(W->disk, path, "x", 1), 0);
+    int err = store_open(&st, W->disk, "/theirs", W->loops, 1, &W->conf, &d);
+    assert_true(disk_exists(W->disk, path));
+    assert_non_null(strstr(d.text, "meta.properties"));
+    assert_false(disk_exists(W->disk, "/theirs/lock") || disk_exists(W->disk, "/theirs/meta.properties"));
+    assert_int_equal(disk_remove_tree(W->disk, "/theirs"), 0);
+    return err;
+}
+
+/* A folder that others use is refused with a sentence, and nothing is put into it or taken out. What a stop before the
+ * first line leaves behind, and what file systems have, is no stranger. */
+static void test_folder_of_others(void **state)
+{
+    (void)state;
+    assert_int_equal(refuse_stranger("notes.txt", false), E_BAD_CONFIG);
+    assert_int_equal(refuse_stranger("trash", true), E_BAD_CONFIG);
+    assert_int_equal(refuse_stranger("topics", true), E_BAD_CONFIG);
+    assert_int_equal(refuse_stranger("wal", true), E_CORRUPT);
+    assert_int_equal(refuse_stranger("checkpoint", false), E_CORRUPT);
+    world_close(W);
+    assert_int_equal(disk_remove_tree(W->disk, "/data"), 0);
+    static const char *const left[] = {"/data", "/data/wal", "/data/topics", "/data/trash", "/data/lost+found"};
+    for (size_t i = 0; i < ARRAY_LEN(left); i++)
+        assert_int_equal(disk_mkdir(W->disk, left[i]), 0);
+    assert_int_equal(disk_write_file(W->disk, "/data/meta.properties.tmp", "ver", 3), 0);
+    assert_int_equal(disk_write_file(W->disk, "/data/lock", "7", 1), 0);
     assert_int_equal(world_open(W, 1), 0);
 }
 
@@ -728,6 +777,7 @@ int main(void)
         T(test_sequence_wraps), T(test_duplicate_in_flight), T(test_full_disk), T(test_failed_sync), T(test_sizes),
         T(test_append_time),   T(test_times),          T(test_retention),   T(test_trim),        T(test_watches),
         T(test_delete),        T(test_many),           T(test_epochs),      T(test_refused_folders), T(test_rot),
+        T(test_folder_of_others),
         T(test_rot_closed), T(test_index_lost),    T(test_sync_os),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
