@@ -164,7 +164,7 @@ def run(shards, killed):
     kcat_feed(server, 'airports', [f'{a[0]}\t' + json.dumps(dict(name=a[1], city=a[2], state=a[3])) + '\n' for a in airports])
     library = os.path.join(os.environ.get('TMPDIR', '/tmp'), 'libdelay.so')
     subprocess.run(['cc', '-O2', '-shared', '-fPIC', '-I', os.path.join(BUILD, 'include'), '-o', library,
-                    os.path.join(ROOT, 'examples', '07_udf', 'delay.c')], check=True)
+                    os.path.join(ROOT, 'examples', '05_udf', 'delay.c')], check=True)
     server.sql(JOBS % library)
     lines = [f'{f[3]}\t' + json.dumps(dict(dep_time=f[0], delay=f[1], distance=f[2], destination=f[4])) + '\n' for f in flights]
     half = len(lines) // 2

@@ -18,7 +18,7 @@ for feature in "$@"; do
         ran=$((ran + 1))
         rm -rf "$scratch/data"
         if grep -q '\${lib}' "$file" && [ ! -e "$scratch/libdelay.so" ]; then
-            cc -O2 -shared -fPIC -I "$BUILD/include" -o "$scratch/libdelay.so" "$ROOT/examples/07_udf/delay.c" || exit 1
+            cc -O2 -shared -fPIC -I "$BUILD/include" -o "$scratch/libdelay.so" "$ROOT/examples/05_udf/delay.c" || exit 1
         fi
         if grep -q '\${picky}' "$file" && [ ! -e "$scratch/libpicky.so" ]; then
             cc -O2 -shared -fPIC -I "$BUILD/include" -o "$scratch/libpicky.so" "$here/picky.c" || exit 1
