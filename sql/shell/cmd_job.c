@@ -265,14 +265,45 @@ static int wait_for(struct client *c, struct str name, const struct job_options 
     return client_wait(c, name, o->wait_ms);
 }
 
-/* The words of SQL, and those that people know from services. */
-static const struct verb verbs[] = {
-    {"list", NAME_NONE, list},      {"describe", NAME_ONE, describe},        {"pause", NAME_OR_ALL, pause_job},
-    {"resume", NAME_OR_ALL, resume}, {"terminate", NAME_OR_ALL, terminate}, {"wait", NAME_MAYBE, wait_for},
-    {"promote", NAME_ONE, promote},  {"discard", NAME_ONE, discard},        {"rollback", NAME_ONE, discard},
-    {"savepoint", NAME_AS, savepoint}, {"restore", NAME_FROM, restore},     {"savepoints", NAME_NONE, savepoints},
-    {"errors", NAME_MAYBE, errors},  {"skip", NAME_ONE, skip},
-    {"stop", NAME_OR_ALL, pause_job}, {"start", NAME_OR_ALL, resume},       {"drop", NAME_OR_ALL, terminate}};
+/* The words of SQL; then those that people know from services. */
+static const struct verb verbs[] = {{"list", NAME_NONE, list},
+                                    {"describe", NAME_ONE, describe},
+                                    {"pause", NAME_OR_ALL, pause_job},
+                                    {"resume", NAME_OR_ALL, resume},
+                                    {"terminate", NAME_OR_ALL, terminate},
+                                    {"promote", NAME_ONE, promote},
+                                    {"discard", NAME_ONE, discard},
+                                    {"errors", NAME_MAYBE, errors},
+                                    {"skip", NAME_ONE, skip},
+                                    {"savepoint", NAME_AS, savepoint},
+                                    {"restore", NAME_FROM, restore},
+                                    {"savepoints", NAME_NONE, savepoints},
+                                    {"wait", NAME_MAYBE, wait_for},
+                                    {"stop", NAME_OR_ALL, pause_job},
+                                    {"start", NAME_OR_ALL, resume},
+                                    {"drop", NAME_OR_ALL, terminate},
+                                    {"rollback", NAME_ONE, discard}};
+
+static bool is_said_before(size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (verbs[k].run == verbs[i].run)
+            return true;
+    return false;
+}
+
+/* "list, describe, ... or wait?" */
+static void verbs_text(char *out, size_t cap)
+{
+    size_t last = 0, n = 0;
+    while (last + 1 < ARRAY_LEN(verbs) && !is_said_before(last + 1))
+        last++;
+    for (size_t i = 0; i <= last; i++) {
+        n += (size_t)snprintf(out + n, cap - n, "%s%s%s", i == 0 ? "" : i == last ? " or " : ", ", verbs[i].name,
+                              i == last ? "?" : "");
+        CHECK(n < cap);
+    }
+}
 
 enum { OPT_MODE = SHELL_OWN, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM, OPT_ERRORS, OPT_SHARE };
 static const struct option long_options[] = {{"server", required_argument, NULL, SHELL_SERVER},
@@ -375,9 +406,9 @@ static const struct verb *verb_of(int argc, char **argv, const struct job_option
                       NULL);
         return NULL;
     }
-    *code = wrong(name ? "no such verb"
-                       : "list, describe, errors, pause, resume, skip, terminate, promote, discard, savepoint, restore or wait?",
-                  name);
+    char all[200];
+    verbs_text(all, sizeof all);
+    *code = wrong(name ? "no such verb" : all, name);
     return NULL;
 }
 

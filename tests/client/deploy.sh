@@ -70,6 +70,7 @@ start
 for wrong in "sql -f missing" "deploy missing" "sql --data /proc/none -e x" "job list --data /proc/none" "sql --bogus" "job nope"; do
     "$WEIR" $wrong >/dev/null 2>&1; [ $? = 3 ] || fail "exit code of weir $wrong"
 done
+"$WEIR" job 2>&1 | grep -q ': list, .*, savepoint, restore, savepoints or wait?$' || fail "what weir job can do"
 "$WEIR" job pause 2>/dev/null; [ $? = 3 ] || fail "pause without a name"
 "$WEIR" job nonsense 2>/dev/null; [ $? = 3 ] || fail "exit code of wrong usage"
 WEIR_SERVER=127.0.0.1:1 "$WEIR" job list 2>/dev/null; [ $? = 2 ] || fail "exit code of no server"
