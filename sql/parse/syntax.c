@@ -351,6 +351,21 @@ static bool refused_word(struct syntax *s)
     return false;
 }
 
+/* SELECT 1; as other databases take it. */
+static bool nothing_selected_from(struct syntax *s)
+{
+    bool selects = false;
+    for (unsigned i = 0; i < s->at; i++)
+        selects |= s->tokens[i].kind == TK_SELECT;
+    bool end = s->tokens[s->at].cls == LEX_END || s->tokens[s->at].cls == LEX_SEMICOLON;
+    if (!selects || !end || !could_stand(s, TK_FROM))
+        return false;
+    report(s, s->at, "SELECT reads a stream or a table: FROM is missing");
+    diag_hint(s->p->diag, "SHOW STREAMS; and SHOW TABLES; list them; to try a function any will do: "
+                          "SELECT ... FROM sys.topics LIMIT 1;");
+    return true;
+}
+
 int syntax_error(struct parser *p, const struct token *tokens, unsigned n, unsigned at)
 {
     struct syntax *s = ARENA_NEW(p->arena, struct syntax);
@@ -367,6 +382,8 @@ int syntax_error(struct parser *p, const struct token *tokens, unsigned n, unsig
         return E_SQL;
     if (at > 0 && tokens[at - 1].cls == LEX_SEMICOLON)
         return report(s, at, "a second statement starts here; only one is taken at a time");
+    if (nothing_selected_from(s))
+        return E_SQL;
     if (tokens[at].kind == TK_COMMA && could_stand(s, TK_JOIN))
         return report_expected(s); /* FROM a, b: known what is meant */
     try_quoting(s);

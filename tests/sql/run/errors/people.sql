@@ -24,3 +24,4 @@ SELECT ${missing} FROM orders;
 EXPLAIN nothing;
 DESCRIBE nothing;
 PRINT nothing;
+SELECT 1;

@@ -152,6 +152,8 @@ static void errors_have_places(void **state)
         {"SELECT order FROM s", 1, 8, 5, "reserved word", "\"order\""},
         {"SELECT (a FROM s", 1, 11, 4, "\")\" is missing", ""},
         {"SELECT a FROM s WHERE", 1, 22, 0, "ends too early: a value or column", ""},
+        {"SELECT 1;", 1, 9, 1, "FROM is missing", "SHOW STREAMS"},
+        {"CREATE STREAM t AS SELECT a AS b", 1, 33, 0, "FROM is missing", "SHOW STREAMS"},
         {"SELECT a FROM s WHERE (a > 1", 1, 29, 0, "is missing before the end", ""},
         {"SELECT a FROM s WHERE a = 'x", 1, 27, 1, "no closing '", ""},
         {"SELECT a FROM s WHERE a = \xe2\x80\x99x\xe2\x80\x99", 1, 27, 3, "typographic", "single quotes"},
