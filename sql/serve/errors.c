@@ -57,3 +57,12 @@ const char *errors_words(const struct job_status *st, int64_t now_ms, struct are
     wbuf_fini(&w);
     return words;
 }
+
+const char *errors_values(const struct job_status *st, struct arena *a)
+{
+    if (!st->row_errors)
+        return NULL;
+    return st->row_errors == 1 ? "1 value could not be computed and is NULL"
+                               : arena_printf(a, "%llu values could not be computed and are NULL",
+                                              (unsigned long long)st->row_errors);
+}

@@ -174,13 +174,13 @@ void job_describe(const struct job_status *st, const struct plan *plan, const ch
     const char *words = errors_words(st, now_ms, &a);
     if (words)
         wbuf_printf(out, "%s\nthe last one: %s (SHOW ERRORS %s lists more)\n", words, st->notes[0].text, st->name);
+    const char *values = errors_values(st, &a);
+    if (values)
+        wbuf_printf(out, "%s (the first: %s)\n", values, st->first_row_error);
     arena_fini(&a);
-    if (st->row_errors)
-        wbuf_printf(out, "%llu values could not be computed and are NULL (the first: %s)\n",
-                    (unsigned long long)st->row_errors, st->first_row_error);
     if (st->null_keys)
-        wbuf_printf(out, "%llu rows had NULL in the key they are grouped or joined by and were left out\n",
-                    (unsigned long long)st->null_keys);
+        wbuf_printf(out, "%llu %s had NULL in the key for grouping or joining and %s left out\n",
+                    (unsigned long long)st->null_keys, rows(st->null_keys), st->null_keys == 1 ? "was" : "were");
     wbuf_str(out, STR("sources\n"));
     put_sources(st, timed, out);
     if (plan) {

@@ -134,6 +134,7 @@ size_t tell_line(struct session *s); /* s->out, a line without its end */
 /* ---- errors.c */
 void errors_rows(const struct job_status *st, struct arena *a, unsigned max, struct row_table *t); /* adds to t */
 const char *errors_words(const struct job_status *st, int64_t now_ms, struct arena *a); /* NULL: no bad records */
+const char *errors_values(const struct job_status *st, struct arena *a); /* NULL: all could be computed */
 
 /* ---- Words about jobs. */
 /* Why a query has told no row yet, or NULL; in a. *from: the source or scan that has no rows for it, so that whoever

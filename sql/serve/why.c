@@ -145,6 +145,13 @@ static const char *why_forgotten(const struct looking *l, const struct plan_node
     return arena_printf(l->a, "WHERE let none of %llu row%s pass", (unsigned long long)in, plural((int64_t)in));
 }
 
+static const char *all_late(const struct looking *l, uint64_t in)
+{
+    return in == 1 ? "the one row is late: its window and grace had ended"
+                   : arena_printf(l->a, "all %llu rows are late: their windows and grace had ended",
+                                  (unsigned long long)in);
+}
+
 /* Rows come into n and none goes out. */
 static const char *why_node(const struct looking *l, const struct plan_node *n, uint64_t in)
 {
@@ -155,7 +162,7 @@ static const char *why_node(const struct looking *l, const struct plan_node *n, 
             return arena_printf(l->a, "HAVING lets none of the groups pass");
         return arena_printf(l->a, "WHERE let none of %llu row%s pass", (unsigned long long)in, plural((int64_t)in));
     case PLAN_WINDOW:
-        return arena_printf(l->a, "all %llu rows are late: their windows and grace had ended", (unsigned long long)in);
+        return all_late(l, in);
     case PLAN_EXCHANGE:
         if (n->drop_null_key && s->errors)
             return "all rows have NULL in the key they are grouped or joined by, and are left out";
@@ -166,7 +173,7 @@ static const char *why_node(const struct looking *l, const struct plan_node *n, 
         return why_forgotten(l, n, in);
     case PLAN_AGGREGATE:
         if (s->late >= in)
-            return arena_printf(l->a, "all %llu rows are late: their windows and grace had ended", (unsigned long long)in);
+            return all_late(l, in);
         return n->emit_final ? why_not_closed(l) : NULL;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
@@ -322,9 +329,9 @@ const char *why_less(const struct plan *plan, const struct job_status *st, struc
     struct wbuf w;
     wbuf_init(&w);
     less_of_source(&l, plan->sink, &w);
-    if (st->row_errors)
-        add_sentence(&w, arena_printf(a, "%llu values could not be computed and are NULL; the first: %s",
-                                      (unsigned long long)st->row_errors, st->first_row_error));
+    const char *values = errors_values(st, a);
+    if (values)
+        add_sentence(&w, arena_printf(a, "%s; the first: %s", values, st->first_row_error));
     const char *text = w.len ? arena_dup(a, wbuf_view(&w)).ptr : NULL;
     wbuf_fini(&w);
     return text;
