@@ -51,6 +51,17 @@ const struct func_info *func_info(unsigned func);
 int func_resolve(struct str name, const struct type *args, unsigned nargs, unsigned *func, struct type *casts,
                  struct type *result, struct diag *d);
 bool func_exists(struct str name); /* operators and scalar functions */
+/* Aggregate functions (agg.def); the engine's operators compute them. */
+enum agg_kind {
+#define A(kind, mode, name, signature, doc) AGG_##kind,
+#include "engine/expr/agg.def"
+#undef A
+    AGG_KINDS
+};
+enum agg_mode { AGG_UNDO, AGG_BEST, AGG_VALUES };
+enum agg_mode agg_mode(enum agg_kind k);
+const char *agg_name(enum agg_kind k);
+bool agg_named(struct str name, enum agg_kind *out); /* COUNT is AGG_COUNT; false: no aggregate is called so */
 /* Common type of two for comparison, CASE, COALESCE, IN; false if there is none. */
 bool type_common(struct type a, struct type b, struct type *out);
 bool type_can_cast(struct type from, struct type to);

@@ -19,6 +19,13 @@ static const struct func table[] = {
      .flags = flags_},
 #include "engine/expr/func.def"
 #undef F
+#define LISTED(name, signature, doc)                                                                                   \
+    {.info = {name, name signature, doc, false, FUNC_AGGREGATE}, .kernel = no_kernel, .rule = R_SIGNATURE, .flags = F_STRICT},
+#define A(kind, mode, name, signature, doc) LISTED(name, signature, doc)
+#define S(kind, name, signature, doc) LISTED(name, signature, doc)
+#include "engine/expr/agg.def"
+#undef A
+#undef LISTED
 };
 
 unsigned func_count(void) { return ARRAY_LEN(table); }

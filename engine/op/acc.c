@@ -1,9 +1,7 @@
 #include "engine/op/acc.h"
 
-struct sum_acc {
-    i128 sum; /* modulo 2^128 */
-    int64_t wraps, n;
-};
+/* Which aggregate has which form; counts, sums, and true and false. */
+
 struct double_acc {
     struct exactsum sum;
     int64_t n;
@@ -11,139 +9,194 @@ struct double_acc {
 struct count_acc {
     int64_t n;
 };
-struct best_acc {
-    union {
-        i128 d;
-        int64_t i;
-        double f;
-        struct {
-            char *p;
-            uint32_t len, cap;
-        } s;
-    };
-    bool has;
+struct bool_acc {
+    int64_t yes, no;
 };
 
-static void *acc_at(const struct acc *acc, const struct group *g) { return (char *)g + acc->offset; }
+/* ---- COUNT. */
 
-/* ---- Layout. */
-
-static enum acc_class class_of(struct type t)
+static void count_update(const struct acc *acc, const struct acc_rows *r, const struct vec *arg, const struct vec *arg2)
 {
-    switch (t.id) {
-    case T_DECIMAL:
-        return ACC_DECIMAL;
-    case T_DOUBLE:
-        return ACC_DOUBLE;
-    case T_VARCHAR:
-    case T_BYTES:
-    case T_ARRAY:
-    case T_MAP:
-    case T_STRUCT:
-        return ACC_TEXT;
-    default:
-        return ACC_WHOLE;
-    }
+    (void)arg2;
+    EACH_ROW(r, arg, count_acc, acc)
+    a->n += acc_weight(r, i);
 }
 
-static size_t acc_size(const struct acc *acc)
+static void count_merge(const struct acc *acc, const struct acc_rows *r, const struct vec *cols)
 {
-    switch (acc->kind) {
-    case AGG_COUNT_STAR:
-        return acc->rows_only ? 0 : sizeof(struct count_acc);
-    case AGG_COUNT:
-        return sizeof(struct count_acc);
-    case AGG_SUM:
-    case AGG_AVG:
-        return acc->cls == ACC_DOUBLE ? sizeof(struct double_acc) : sizeof(struct sum_acc);
-    default:
-        return sizeof(struct best_acc);
-    }
+    EACH_ROW(r, &cols[0], count_acc, acc)
+    a->n += cols[0].i64[r->rows[i]];
 }
 
-size_t accs_init(struct acc *accs, const struct plan_node *node, bool retract, struct account *account)
+static void count_partial(const struct acc *acc, const struct group *g, struct batch *out, unsigned col, uint32_t row)
 {
-    size_t at = sizeof(struct group);
-    for (unsigned i = 0; i < node->naggs; i++) {
-        const struct agg *agg = &node->aggs[i];
-        struct acc *acc = &accs[i];
-        *acc = (struct acc){.kind = agg->kind, .retract = retract, .result = agg->type, .account = account};
-        acc->arg = agg->arg ? agg->arg->type : TYPE(T_BIGINT);
-        acc->cls = class_of(acc->arg);
-        acc->rows_only = agg->kind == AGG_COUNT_STAR && node->phase != AGG_FINAL;
-        acc->offset = at;
-        acc->size = (acc_size(acc) + 15) / 16 * 16;
-        at += acc->size;
-    }
-    return at;
+    out->cols[col].i64[row] = ((const struct count_acc *)acc_at(acc, g))->n;
 }
 
-static void best_free(const struct acc *acc, struct best_acc *best)
+static const char *count_result(const struct acc *acc, const struct group *g, struct value *out, struct arena *a)
 {
-    if (acc->cls == ACC_TEXT && best->s.p) {
-        account_sub(acc->account, best->s.cap);
-        xfree(best->s.p);
-    }
+    (void)a;
+    out->null = false;
+    out->i = ((const struct count_acc *)acc_at(acc, g))->n;
+    return NULL;
 }
 
-void acc_clear(const struct acc *acc, struct group *g)
+static void count_save(const struct acc *acc, const struct group *g, struct wbuf *out)
 {
-    if (acc->kind == AGG_MIN || acc->kind == AGG_MAX)
-        best_free(acc, acc_at(acc, g));
-    memset(acc_at(acc, g), 0, acc->size);
+    wbuf_varint(out, ((const struct count_acc *)acc_at(acc, g))->n);
 }
 
-/* ---- Adding rows. */
-
-/* Row numbers, weights and groups of the rows whose argument is not NULL, one after the other. */
-#define EACH_ROW(r, arg, type_, acc)                                                                                   \
-    for (uint32_t i = 0; i < (r)->n; i++)                                                                              \
-        for (struct type_ *a = (arg) && !vec_valid((arg), (r)->rows[i]) ? NULL : acc_at((acc), (r)->groups[i]); a;     \
-             a = NULL)
-
-static int64_t whole_at(const struct vec *v, uint32_t row)
+static bool count_load(const struct acc *acc, struct group *g, struct rbuf *r, struct arena *a)
 {
-    switch (type_width(v->type)) {
-    case 1:
-        return v->b[row];
-    case 4:
-        return v->i32[row];
-    default:
-        return v->i64[row];
-    }
+    (void)a;
+    return acc_load_times(&((struct count_acc *)acc_at(acc, g))->n, r);
 }
 
-static void sum_add(struct sum_acc *a, i128 v)
+static const struct acc_form acc_count = {
+    .size = sizeof(struct count_acc),
+    .update = count_update,
+    .merge = count_merge,
+    .partial = count_partial,
+    .result = count_result,
+    .save = count_save,
+    .load = count_load,
+};
+
+/* ---- COUNT(*) of rows: the group counts them. */
+
+static void rows_update(const struct acc *acc, const struct acc_rows *r, const struct vec *arg, const struct vec *arg2)
 {
-    if (__builtin_add_overflow(a->sum, v, &a->sum))
-        a->wraps += v > 0 ? 1 : -1;
+    (void)acc, (void)r, (void)arg, (void)arg2;
 }
 
-static void update_sum(const struct acc *acc, const struct acc_rows *r, const struct vec *arg)
+static void rows_partial(const struct acc *acc, const struct group *g, struct batch *out, unsigned col, uint32_t row)
 {
+    (void)acc;
+    out->cols[col].i64[row] = g->rows;
+}
+
+static const char *rows_result(const struct acc *acc, const struct group *g, struct value *out, struct arena *a)
+{
+    (void)acc, (void)a;
+    out->null = false;
+    out->i = g->rows;
+    return NULL;
+}
+
+static void rows_save(const struct acc *acc, const struct group *g, struct wbuf *out) { (void)acc, (void)g, (void)out; }
+
+static bool rows_load(const struct acc *acc, struct group *g, struct rbuf *r, struct arena *a)
+{
+    (void)acc, (void)g, (void)r, (void)a;
+    return true;
+}
+
+static const struct acc_form acc_rows_only = {
+    .update = rows_update, .partial = rows_partial, .result = rows_result, .save = rows_save, .load = rows_load};
+
+/* ---- SUM, AVG of whole numbers and decimals. */
+
+static void sum_update(const struct acc *acc, const struct acc_rows *r, const struct vec *arg, const struct vec *arg2)
+{
+    (void)arg2;
     if (acc->cls == ACC_DECIMAL) {
         EACH_ROW(r, arg, sum_acc, acc)
         {
-            int w = batch_weight(r->b, r->rows[i]);
-            sum_add(a, arg->i128[r->rows[i]] * w);
+            int w = acc_weight(r, i);
+            acc_add(&a->sum, &a->wraps, arg->i128[r->rows[i]] * w);
             a->n += w;
         }
         return;
     }
     EACH_ROW(r, arg, sum_acc, acc)
     {
-        int w = batch_weight(r->b, r->rows[i]);
-        a->sum += (i128)whole_at(arg, r->rows[i]) * w;
+        int w = acc_weight(r, i);
+        a->sum += (i128)acc_whole(arg, r->rows[i]) * w;
         a->n += w;
     }
 }
 
-static void update_double(const struct acc *acc, const struct acc_rows *r, const struct vec *arg)
+static void sum_merge(const struct acc *acc, const struct acc_rows *r, const struct vec *cols)
 {
+    EACH_ROW(r, &cols[0], sum_acc, acc)
+    {
+        acc_add(&a->sum, &a->wraps, cols[0].i128[r->rows[i]]);
+        if (acc->cls == ACC_DECIMAL)
+            a->wraps += cols[1].i64[r->rows[i]];
+        a->n += cols[acc->cls == ACC_DECIMAL ? 2 : 1].i64[r->rows[i]];
+    }
+}
+
+static void sum_partial(const struct acc *acc, const struct group *g, struct batch *out, unsigned col, uint32_t row)
+{
+    const struct sum_acc *a = acc_at(acc, g);
+    struct vec *v = &out->cols[col];
+    v->i128[row] = a->sum;
+    if (acc->cls == ACC_DECIMAL)
+        (++v)->i64[row] = a->wraps;
+    v[1].i64[row] = a->n;
+}
+
+static const char *sum_result(const struct acc *acc, const struct group *g, struct value *out, struct arena *arena)
+{
+    (void)arena;
+    const struct sum_acc *a = acc_at(acc, g);
+    if (a->n == 0)
+        return NULL;
+    bool avg = acc->kind == AGG_AVG;
+    bool fits = a->wraps == 0;
+    if (fits && !avg)
+        fits = acc->cls == ACC_DECIMAL ? decimal_fits(a->sum, 38) : a->sum == (int64_t)a->sum;
+    if (!fits)
+        return "the sum is out of the range of its type";
+    out->null = false;
+    if (avg && acc->cls == ACC_DECIMAL)
+        out->f = decimal_double(a->sum, acc->arg.scale) / (double)a->n;
+    else if (avg)
+        out->f = (double)a->sum / (double)a->n;
+    else if (acc->cls == ACC_DECIMAL)
+        out->d = a->sum;
+    else
+        out->i = (int64_t)a->sum;
+    return NULL;
+}
+
+static void sum_save(const struct acc *acc, const struct group *g, struct wbuf *out)
+{
+    const struct sum_acc *a = acc_at(acc, g);
+    acc_save_i128(a->sum, out);
+    wbuf_varint(out, a->wraps);
+    wbuf_varint(out, a->n);
+}
+
+static bool sum_load(const struct acc *acc, struct group *g, struct rbuf *r, struct arena *a)
+{
+    (void)a;
+    struct sum_acc *s = acc_at(acc, g);
+    s->sum = acc_load_i128(r);
+    bool wraps = acc_load_times(&s->wraps, r), times = acc_load_times(&s->n, r);
+    return wraps && times && (acc->cls == ACC_DECIMAL || (s->sum >> 112 == 0 || s->sum >> 112 == -1)); /* 2^48 numbers of 64 bits */
+}
+
+static const struct acc_form acc_sum = {
+    .size = sizeof(struct sum_acc),
+    .update = sum_update,
+    .merge = sum_merge,
+    .partial = sum_partial,
+    .result = sum_result,
+    .save = sum_save,
+    .load = sum_load,
+};
+
+/* ---- SUM, AVG of DOUBLE. */
+
+static void double_update(const struct acc *acc, const struct acc_rows *r, const struct vec *arg, const struct vec *arg2)
+{
+    (void)arg2;
     EACH_ROW(r, arg, double_acc, acc)
     {
         double v = arg->f64[r->rows[i]];
-        int w = batch_weight(r->b, r->rows[i]);
+        int w = acc_weight(r, i);
         if (w > 0)
             exact_add(&a->sum, v);
         else
@@ -152,144 +205,7 @@ static void update_double(const struct acc *acc, const struct acc_rows *r, const
     }
 }
 
-static struct value best_value(const struct acc *acc, const struct best_acc *a)
-{
-    struct value v = {.type = acc->arg, .null = !a->has};
-    if (acc->cls == ACC_WHOLE)
-        v.i = a->i;
-    else if (acc->cls == ACC_DOUBLE)
-        v.f = a->f;
-    else if (acc->cls == ACC_DECIMAL)
-        v.d = a->d;
-    else
-        v.s = (struct str){a->s.p ? a->s.p : "", a->s.len};
-    return v;
-}
-
-static void best_set(const struct acc *acc, struct best_acc *a, const struct value *v)
-{
-    a->has = !v->null;
-    if (v->null)
-        return;
-    if (acc->cls == ACC_WHOLE) {
-        a->i = v->type.id == T_BOOLEAN ? v->b : v->i;
-    } else if (acc->cls == ACC_DOUBLE) {
-        a->f = v->f;
-    } else if (acc->cls == ACC_DECIMAL) {
-        a->d = v->d;
-    } else {
-        CHECK(v->s.len <= UINT32_MAX / 2);
-        if (v->s.len > a->s.cap) {
-            char *p = xalloc(v->s.len); /* v may be a itself */
-            memcpy(p, v->s.ptr, v->s.len);
-            account_add(acc->account, v->s.len);
-            best_free(acc, a);
-            a->s.p = p;
-            a->s.cap = (uint32_t)v->s.len;
-        } else {
-            memmove(a->s.p, v->s.ptr, v->s.len);
-        }
-        a->s.len = (uint32_t)v->s.len;
-    }
-}
-
-#define BETTER(new, old) (!a->has || (max ? (new) > (old) : (new) < (old)))
-
-/* Any type, through values: text, and doubles because of NaN. */
-static void update_best_value(const struct acc *acc, const struct acc_rows *r, const struct vec *arg)
-{
-    int sign = acc->kind == AGG_MAX ? 1 : -1;
-    EACH_ROW(r, arg, best_acc, acc)
-    {
-        struct value v = {.type = acc->arg}, old = best_value(acc, a);
-        if (acc->cls == ACC_TEXT)
-            v.s = batch_str(r->b, arg, r->rows[i]);
-        else
-            v.f = arg->f64[r->rows[i]];
-        if (!a->has || value_cmp(&v, &old) * sign > 0)
-            best_set(acc, a, &v);
-    }
-}
-
-static void update_best(const struct acc *acc, const struct acc_rows *r, const struct vec *arg)
-{
-    bool max = acc->kind == AGG_MAX;
-    if (acc->cls == ACC_WHOLE) {
-        EACH_ROW(r, arg, best_acc, acc)
-        {
-            int64_t v = whole_at(arg, r->rows[i]);
-            if (BETTER(v, a->i))
-                a->i = v;
-            a->has = true;
-        }
-    } else if (acc->cls == ACC_DECIMAL) {
-        EACH_ROW(r, arg, best_acc, acc)
-        {
-            i128 v = arg->i128[r->rows[i]];
-            if (BETTER(v, a->d))
-                a->d = v;
-            a->has = true;
-        }
-    } else {
-        update_best_value(acc, r, arg);
-    }
-}
-
-void acc_update(const struct acc *acc, const struct acc_rows *r, const struct vec *arg)
-{
-    switch (acc->kind) {
-    case AGG_COUNT_STAR:
-        CHECK(acc->rows_only); /* the operator counts rows */
-        break;
-    case AGG_COUNT:
-        EACH_ROW(r, arg, count_acc, acc)
-        a->n += batch_weight(r->b, r->rows[i]);
-        break;
-    case AGG_SUM:
-    case AGG_AVG:
-        if (acc->cls == ACC_DOUBLE)
-            update_double(acc, r, arg);
-        else
-            update_sum(acc, r, arg);
-        break;
-    case AGG_MIN:
-    case AGG_MAX:
-        if (!acc->retract)
-            update_best(acc, r, arg);
-        break;
-    }
-}
-
-/* ---- Partial results: out of one aggregate, into the next. Columns: agg_partial_columns in engine/run/agg.c. */
-
-void acc_partial(const struct acc *acc, const struct group *g, struct batch *out, unsigned col, uint32_t row)
-{
-    struct vec *v = &out->cols[col];
-    if (acc->kind == AGG_COUNT_STAR) {
-        v->i64[row] = g->rows;
-    } else if (acc->kind == AGG_COUNT) {
-        v->i64[row] = ((const struct count_acc *)acc_at(acc, g))->n;
-    } else if (acc->kind == AGG_MIN || acc->kind == AGG_MAX) {
-        struct value best = best_value(acc, acc_at(acc, g));
-        batch_set_value(out, col, row, &best, ENGINE_BATCH_ROWS);
-    } else if (acc->cls == ACC_DOUBLE) {
-        const struct double_acc *a = acc_at(acc, g);
-        struct wbuf packed;
-        wbuf_init(&packed);
-        exact_pack(&a->sum, &packed);
-        batch_set_str(out, v, row, wbuf_view(&packed));
-        wbuf_fini(&packed);
-        v[1].i64[row] = a->n;
-    } else {
-        const struct sum_acc *a = acc_at(acc, g);
-        v[0].i128[row] = a->sum;
-        if (acc->cls == ACC_DECIMAL)
-            (++v)->i64[row] = a->wraps;
-        v[1].i64[row] = a->n;
-    }
-}
-
-static void merge_double(const struct acc *acc, const struct acc_rows *r, const struct vec *cols)
+static void double_merge(const struct acc *acc, const struct acc_rows *r, const struct vec *cols)
 {
     struct exactsum other;
     EACH_ROW(r, &cols[0], double_acc, acc)
@@ -302,160 +218,235 @@ static void merge_double(const struct acc *acc, const struct acc_rows *r, const 
     }
 }
 
-void acc_merge(const struct acc *acc, const struct acc_rows *r, const struct vec *cols)
+static void double_partial(const struct acc *acc, const struct group *g, struct batch *out, unsigned col, uint32_t row)
 {
-    switch (acc->kind) {
-    case AGG_COUNT_STAR:
-    case AGG_COUNT:
-        EACH_ROW(r, &cols[0], count_acc, acc)
-        a->n += cols[0].i64[r->rows[i]];
-        break;
-    case AGG_MIN:
-    case AGG_MAX:
-        update_best(acc, r, &cols[0]);
-        break;
-    case AGG_SUM:
-    case AGG_AVG:
-        if (acc->cls == ACC_DOUBLE) {
-            merge_double(acc, r, cols);
-            break;
-        }
-        EACH_ROW(r, &cols[0], sum_acc, acc)
-        {
-            sum_add(a, cols[0].i128[r->rows[i]]);
-            if (acc->cls == ACC_DECIMAL)
-                a->wraps += cols[1].i64[r->rows[i]];
-            a->n += cols[acc->cls == ACC_DECIMAL ? 2 : 1].i64[r->rows[i]];
-        }
-    }
+    const struct double_acc *a = acc_at(acc, g);
+    struct wbuf packed;
+    wbuf_init(&packed);
+    exact_pack(&a->sum, &packed);
+    batch_set_str(out, &out->cols[col], row, wbuf_view(&packed));
+    wbuf_fini(&packed);
+    out->cols[col + 1].i64[row] = a->n;
 }
 
-/* ---- Results. */
-
-static bool sum_result(const struct acc *acc, const struct sum_acc *a, struct value *out)
+static const char *double_result(const struct acc *acc, const struct group *g, struct value *out, struct arena *arena)
 {
-    if (a->n == 0)
-        return true;
-    bool avg = acc->kind == AGG_AVG;
-    bool fits = a->wraps == 0;
-    if (fits && !avg)
-        fits = acc->cls == ACC_DECIMAL ? decimal_fits(a->sum, 38) : a->sum == (int64_t)a->sum;
-    if (!fits)
-        return false;
-    out->null = false;
-    if (avg && acc->cls == ACC_DECIMAL)
-        out->f = decimal_double(a->sum, acc->arg.scale) / (double)a->n;
-    else if (avg)
-        out->f = (double)a->sum / (double)a->n;
-    else if (acc->cls == ACC_DECIMAL)
-        out->d = a->sum;
-    else
-        out->i = (int64_t)a->sum;
-    return true;
-}
-
-bool acc_result(const struct acc *acc, const struct group *g, struct value *out)
-{
-    *out = value_null(acc->result);
-    switch (acc->kind) {
-    case AGG_COUNT_STAR:
-    case AGG_COUNT:
-        out->null = false;
-        out->i = acc->rows_only ? g->rows : ((const struct count_acc *)acc_at(acc, g))->n;
-        return true;
-    case AGG_MIN:
-    case AGG_MAX:
-        *out = best_value(acc, acc_at(acc, g));
-        return true;
-    default:
-        break;
-    }
-    if (acc->cls != ACC_DOUBLE)
-        return sum_result(acc, acc_at(acc, g), out);
+    (void)arena;
     const struct double_acc *a = acc_at(acc, g);
     if (a->n == 0)
-        return true;
+        return NULL;
     out->null = false;
     out->f = exact_value(&a->sum);
     if (acc->kind == AGG_AVG)
         out->f /= (double)a->n;
-    return true;
+    return NULL;
 }
 
-void acc_set(const struct acc *acc, struct group *g, const struct value *v) { best_set(acc, acc_at(acc, g), v); }
-
-/* ---- State. */
-
-void acc_save(const struct acc *acc, const struct group *g, struct wbuf *out)
+static void double_save(const struct acc *acc, const struct group *g, struct wbuf *out)
 {
-    switch (acc->kind) {
-    case AGG_COUNT_STAR:
-    case AGG_COUNT:
-        if (!acc->rows_only)
-            wbuf_varint(out, ((const struct count_acc *)acc_at(acc, g))->n);
-        return;
-    case AGG_MIN:
-    case AGG_MAX: {
-        struct value v = best_value(acc, acc_at(acc, g));
-        key_encode_value(&v, out);
-        return;
-    }
-    default:
-        break;
-    }
-    if (acc->cls == ACC_DOUBLE) {
-        const struct double_acc *a = acc_at(acc, g);
-        exact_pack(&a->sum, out);
-        wbuf_varint(out, a->n);
-        return;
-    }
-    const struct sum_acc *a = acc_at(acc, g);
-    wbuf_be64(out, (uint64_t)((unsigned __int128)a->sum >> 64));
-    wbuf_be64(out, (uint64_t)a->sum);
-    wbuf_varint(out, a->wraps);
+    const struct double_acc *a = acc_at(acc, g);
+    exact_pack(&a->sum, out);
     wbuf_varint(out, a->n);
 }
 
-static bool load_times(int64_t *n, struct rbuf *r)
+static bool double_load(const struct acc *acc, struct group *g, struct rbuf *r, struct arena *a)
 {
-    *n = rbuf_varint(r);
-    return count_possible(*n);
+    (void)a;
+    struct double_acc *d = acc_at(acc, g);
+    struct unpack u = {*r};
+    bool ok = exact_unpack(&d->sum, &u);
+    *r = u.r;
+    return acc_load_times(&d->n, r) && ok;
 }
 
-static bool load_best(const struct acc *acc, struct best_acc *best, struct rbuf *r, struct arena *a)
+static const struct acc_form acc_double = {
+    .size = sizeof(struct double_acc),
+    .update = double_update,
+    .merge = double_merge,
+    .partial = double_partial,
+    .result = double_result,
+    .save = double_save,
+    .load = double_load,
+};
+
+/* ---- BOOL_AND, BOOL_OR. */
+
+static void bool_update(const struct acc *acc, const struct acc_rows *r, const struct vec *arg, const struct vec *arg2)
 {
-    struct str bytes = {(const char *)r->ptr, rbuf_left(r)};
-    struct value v;
-    if (key_decode(&bytes, acc->arg, &v, a))
-        return false;
-    *r = rbuf_of(bytes.ptr, bytes.len);
-    best_set(acc, best, &v);
-    return true;
+    (void)arg2;
+    EACH_ROW(r, arg, bool_acc, acc)
+    *(arg->b[r->rows[i]] ? &a->yes : &a->no) += acc_weight(r, i);
 }
+
+static void bool_merge(const struct acc *acc, const struct acc_rows *r, const struct vec *cols)
+{
+    EACH_ROW(r, &cols[0], bool_acc, acc)
+    {
+        a->yes += cols[0].i64[r->rows[i]];
+        a->no += cols[1].i64[r->rows[i]];
+    }
+}
+
+static void bool_partial(const struct acc *acc, const struct group *g, struct batch *out, unsigned col, uint32_t row)
+{
+    const struct bool_acc *a = acc_at(acc, g);
+    out->cols[col].i64[row] = a->yes;
+    out->cols[col + 1].i64[row] = a->no;
+}
+
+static const char *bool_result(const struct acc *acc, const struct group *g, struct value *out, struct arena *arena)
+{
+    (void)arena;
+    const struct bool_acc *a = acc_at(acc, g);
+    out->null = a->yes <= 0 && a->no <= 0;
+    out->b = acc->kind == AGG_BOOL_AND ? a->no <= 0 : a->yes > 0;
+    return NULL;
+}
+
+static void bool_save(const struct acc *acc, const struct group *g, struct wbuf *out)
+{
+    const struct bool_acc *a = acc_at(acc, g);
+    wbuf_varint(out, a->yes);
+    wbuf_varint(out, a->no);
+}
+
+static bool bool_load(const struct acc *acc, struct group *g, struct rbuf *r, struct arena *a)
+{
+    (void)a;
+    struct bool_acc *b = acc_at(acc, g);
+    bool yes = acc_load_times(&b->yes, r), no = acc_load_times(&b->no, r);
+    return yes && no;
+}
+
+static const struct acc_form acc_bool = {
+    .size = sizeof(struct bool_acc),
+    .update = bool_update,
+    .merge = bool_merge,
+    .partial = bool_partial,
+    .result = bool_result,
+    .save = bool_save,
+    .load = bool_load,
+};
+
+/* ---- Layout. */
+
+static enum acc_class class_of(struct type t)
+{
+    if (type_is_text(t))
+        return ACC_TEXT;
+    return t.id == T_DECIMAL ? ACC_DECIMAL : t.id == T_DOUBLE ? ACC_DOUBLE : ACC_WHOLE;
+}
+
+static const struct acc_form *form_of(const struct acc *acc)
+{
+    switch (acc->kind) {
+    case AGG_COUNT_STAR:
+        return acc->rows_only ? &acc_rows_only : &acc_count;
+    case AGG_COUNT:
+        return &acc_count;
+    case AGG_SUM:
+    case AGG_AVG:
+        return acc->cls == ACC_DOUBLE ? &acc_double : &acc_sum;
+    case AGG_VAR_SAMP:
+    case AGG_VAR_POP:
+    case AGG_STDDEV_SAMP:
+    case AGG_STDDEV_POP:
+        return acc->cls == ACC_DOUBLE ? &acc_exact_variance : &acc_variance;
+    case AGG_CORRELATION:
+        return &acc_correlation;
+    case AGG_BOOL_AND:
+    case AGG_BOOL_OR:
+        return &acc_bool;
+    case AGG_EARLIEST:
+    case AGG_LATEST:
+    case AGG_ARG_MIN:
+    case AGG_ARG_MAX:
+        return acc->looked_up ? &acc_best : &acc_pair;
+    default:
+        return &acc_best;
+    }
+}
+
+size_t accs_init(struct acc *accs, const struct plan_node *node, bool retract, struct account *account)
+{
+    size_t at = sizeof(struct group);
+    for (unsigned i = 0; i < node->naggs; i++) {
+        const struct agg *agg = &node->aggs[i];
+        struct acc *acc = &accs[i];
+        *acc = (struct acc){.agg = agg, .kind = agg->kind, .result = agg->type, .account = account};
+        acc->arg = agg->arg ? agg->arg->type : TYPE(T_BIGINT);
+        acc->rows_only = agg->kind == AGG_COUNT_STAR && node->phase != AGG_FINAL && !agg->filter;
+        acc->keeps_values = agg_keeps_values(agg, retract);
+        acc->looked_up = acc->keeps_values && agg_mode(agg->kind) != AGG_UNDO;
+        acc->pair = agg_has_two(agg->kind) && agg->kind != AGG_CORRELATION;
+        acc->kept = acc->looked_up ? acc->result : acc->pair ? TYPE(T_BYTES) : acc->arg;
+        acc->cls = class_of(agg_mode(agg->kind) == AGG_UNDO ? acc->arg : acc->kept);
+        acc->form = form_of(acc);
+        acc->offset = at;
+        acc->size = (acc->form->size + 15) / 16 * 16;
+        at += acc->size;
+    }
+    return at;
+}
+
+bool acc_owns(const struct acc *acc) { return acc->form->free && acc->cls == ACC_TEXT; }
+
+/* ---- All forms. */
+
+void acc_clear(const struct acc *acc, struct group *g)
+{
+    if (acc->form->free)
+        acc->form->free(acc, g);
+    memset(acc_at(acc, g), 0, acc->size);
+}
+
+void acc_update(const struct acc *acc, const struct acc_rows *r, const struct vec *arg, const struct vec *arg2)
+{
+    if (!acc->looked_up)
+        acc->form->update(acc, r, arg, arg2);
+}
+
+void acc_merge(const struct acc *acc, const struct acc_rows *r, const struct vec *cols)
+{
+    CHECK(acc->form->merge);
+    acc->form->merge(acc, r, cols);
+}
+
+const char *acc_result(const struct acc *acc, const struct group *g, struct value *out, struct arena *a)
+{
+    *out = value_null(acc->result);
+    return acc->form->result(acc, g, out, a);
+}
+
+void acc_partial(const struct acc *acc, const struct group *g, struct batch *out, unsigned col, uint32_t row)
+{
+    acc->form->partial(acc, g, out, col, row);
+}
+
+void acc_save(const struct acc *acc, const struct group *g, struct wbuf *out) { acc->form->save(acc, g, out); }
 
 bool acc_load(const struct acc *acc, struct group *g, struct rbuf *r, struct arena *a)
 {
     acc_clear(acc, g);
-    switch (acc->kind) {
-    case AGG_COUNT_STAR:
-    case AGG_COUNT:
-        return acc->rows_only || load_times(&((struct count_acc *)acc_at(acc, g))->n, r);
-    case AGG_MIN:
-    case AGG_MAX:
-        return load_best(acc, acc_at(acc, g), r, a);
-    default:
-        break;
-    }
-    if (acc->cls == ACC_DOUBLE) {
-        struct double_acc *d = acc_at(acc, g);
-        struct unpack u = {*r};
-        bool ok = exact_unpack(&d->sum, &u);
-        *r = u.r;
-        return load_times(&d->n, r) && ok;
-    }
-    struct sum_acc *s = acc_at(acc, g);
+    return acc->form->load(acc, g, r, a);
+}
+
+/* ---- Numbers in state. */
+
+void acc_save_i128(i128 v, struct wbuf *out)
+{
+    wbuf_be64(out, (uint64_t)((unsigned __int128)v >> 64));
+    wbuf_be64(out, (uint64_t)v);
+}
+
+i128 acc_load_i128(struct rbuf *r)
+{
     uint64_t high = rbuf_be64(r);
-    s->sum = (i128)((unsigned __int128)high << 64 | rbuf_be64(r));
-    bool wraps = load_times(&s->wraps, r), times = load_times(&s->n, r);
-    return wraps && times && (acc->cls == ACC_DECIMAL || (s->sum >> 112 == 0 || s->sum >> 112 == -1)); /* 2^48 numbers of 64 bits */
+    return (i128)((unsigned __int128)high << 64 | rbuf_be64(r));
+}
+
+bool acc_load_times(int64_t *n, struct rbuf *r)
+{
+    *n = rbuf_varint(r);
+    return count_possible(*n);
 }

@@ -37,18 +37,22 @@ static void choose_key(struct aggregate *a, const struct op *op)
     }
 }
 
+/* The inputs of an aggregate that are computed from the row; the others are columns, or there are none. */
 static int compile_args(struct aggregate *a, struct op *op, struct diag *d)
 {
     const struct plan_node *node = op->node;
-    const struct expr **roots = ARENA_ARRAY(&a->arena, const struct expr *, MAX(node->naggs, 1u));
-    a->computed = ARENA_ARRAY(&a->arena, int, MAX(node->naggs, 1u));
+    const struct expr **roots = ARENA_ARRAY(&a->arena, const struct expr *, MAX(node->naggs * AGG_INPUTS, 1u));
+    a->places = ARENA_ARRAY(&a->arena, struct agg_place, MAX(node->naggs, 1u));
     for (unsigned i = 0; i < node->naggs; i++) {
-        const struct expr *arg = node->aggs[i].arg;
-        a->computed[i] = -1;
-        if (node->phase == AGG_FINAL || !arg || arg->kind == EX_COLUMN)
-            continue;
-        a->computed[i] = (int)a->ncomputed;
-        roots[a->ncomputed++] = arg;
+        const struct agg *g = &node->aggs[i];
+        const struct expr *inputs[AGG_INPUTS] = {[AGG_ARG] = g->arg, [AGG_ARG2] = g->arg2, [AGG_FILTER] = g->filter};
+        for (unsigned k = 0; k < AGG_INPUTS; k++) {
+            a->places[i].computed[k] = -1;
+            if (node->phase == AGG_FINAL || !inputs[k] || inputs[k]->kind == EX_COLUMN)
+                continue;
+            a->places[i].computed[k] = (int)a->ncomputed;
+            roots[a->ncomputed++] = inputs[k];
+        }
     }
     int err = a->ncomputed ? op_compile(op, &a->prog, roots, a->ncomputed, d) : 0;
     a->watched = a->prog && op->env->bad && prog_watch(a->prog, NULL);
@@ -77,12 +81,11 @@ static int aggregate_open(struct op *op, struct diag *d)
     a->old_size = sizeof(struct group *) + MAX(node->naggs, 1u) * sizeof(struct value);
     unsigned col = node->ngroup;
     for (unsigned i = 0; i < node->naggs; i++) {
-        bool best = node->aggs[i].kind == AGG_MIN || node->aggs[i].kind == AGG_MAX;
         struct type types[4];
         a->first_col[i] = col;
         col += agg_partial_columns(&node->aggs[i], a->accs[i].arg, types);
-        a->best |= best && a->retract;
-        a->owning |= best && a->accs[i].cls == ACC_TEXT;
+        a->counted |= a->accs[i].keeps_values;
+        a->owning |= acc_owns(&a->accs[i]);
     }
     map_init(&a->panes);
     a->wm_ms = INT64_MIN;
@@ -248,7 +251,7 @@ static void remember(struct aggregate *a, const struct plan_node *node, struct g
     }
     g->old = arena_alloc(&a->epoch, sizeof *g->old * MAX(node->naggs, 1u));
     for (unsigned i = 0; i < node->naggs; i++) {
-        acc_result(&a->accs[i], g, &g->old[i]);
+        acc_result(&a->accs[i], g, &g->old[i], &a->epoch);
         if (type_is_text(g->old[i].type) && !g->old[i].null)
             g->old[i].s = arena_dup(&a->epoch, g->old[i].s);
     }
@@ -293,46 +296,103 @@ static void find_groups(struct op *op, struct block *blk)
         clock_fresh(a->clock, more + more / a->old_size * a->group_size);
 }
 
-/* MIN and MAX over rows that may go again: how often each value is there. */
-static void count_values(struct op *op, const struct block *blk, unsigned agg, const struct vec *arg)
+/* The rows of a block that an aggregate takes, and what of them makes a difference to it. */
+struct taken {
+    uint32_t rows[AGG_BLOCK];
+    struct group *groups[AGG_BLOCK];
+    struct pane *panes[AGG_BLOCK];
+    int8_t weights[AGG_BLOCK];
+    uint32_t n;
+};
+
+static void take(struct taken *t, const struct block *blk, uint32_t i, int weight)
+{
+    t->rows[t->n] = blk->rows[i];
+    t->groups[t->n] = blk->group[i];
+    t->panes[t->n] = blk->pane[i];
+    t->weights[t->n++] = (int8_t)weight;
+}
+
+/* How often the key is there, before and after. */
+static void count_value(struct aggregate *a, struct str key, int weight, int64_t *before, int64_t *after)
+{
+    struct str value = store_get(a->counts, key);
+    uint8_t bytes[8];
+    *before = value.ptr ? (int64_t)be64(value.ptr) : 0;
+    *after = *before + weight;
+    put_be64(bytes, (uint64_t)*after);
+    if (*after)
+        store_put(a->counts, key, (struct str){(char *)bytes, 8});
+    else
+        store_remove(a->counts, key);
+    kv_put(a->touched, key, STR(""));
+}
+
+/* Keeps the values of rows. Those that bring a value that was not there, or take the last of one, are left: for DISTINCT. */
+static void count_values(struct op *op, unsigned agg, struct taken *t, const struct batch *in, const struct vec *arg,
+                         const struct vec *arg2)
 {
     struct aggregate *a = op->state;
-    struct batch view = {.ncols = 1, .cols = (struct vec *)arg, .bufs = blk->in->bufs, .nbufs = blk->in->nbufs};
-    for (uint32_t i = 0; i < blk->n; i++) {
-        if (!vec_valid(arg, blk->rows[i]))
+    struct acc_rows r = {in, t->rows, t->groups, t->weights, t->n};
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (!acc_value_key(&a->accs[agg], &r, i, arg, arg2, &a->value))
             continue;
         wbuf_reset(&a->key);
         wbuf_be16(&a->key, (uint16_t)agg);
-        agg_state_key(a, op, blk->pane[i], blk->group[i], &a->key);
-        key_encode(&view, &(unsigned){0}, 1, blk->rows[i], &a->key);
-        struct str key = wbuf_view(&a->key), before = store_get(a->counts, key);
-        int64_t n = before.ptr ? (int64_t)be64(before.ptr) : 0;
-        uint8_t after[8];
-        n += batch_weight(blk->in, blk->rows[i]);
-        put_be64(after, (uint64_t)n);
-        if (n)
-            store_put(a->counts, key, (struct str){(char *)after, 8});
-        else
-            store_remove(a->counts, key);
-        kv_put(a->touched, key, STR(""));
+        agg_state_key(a, op, t->panes[i], t->groups[i], &a->key);
+        wbuf_str(&a->key, wbuf_view(&a->value));
+        int64_t before, after;
+        count_value(a, wbuf_view(&a->key), t->weights[i], &before, &after);
+        if ((before > 0) == (after > 0))
+            continue;
+        t->rows[kept] = t->rows[i];
+        t->groups[kept] = t->groups[i];
+        t->weights[kept++] = after > 0 ? 1 : -1;
     }
+    t->n = kept;
+}
+
+static const struct vec *input_of(const struct op *op, const struct block *blk, struct vec *computed, unsigned agg, unsigned k)
+{
+    const struct aggregate *a = op->state;
+    const struct agg *g = &op->node->aggs[agg];
+    const struct expr *e = k == AGG_ARG ? g->arg : k == AGG_ARG2 ? g->arg2 : g->filter;
+    int at = a->places[agg].computed[k];
+    return !e ? NULL : at >= 0 ? &computed[at] : &blk->in->cols[e->column];
+}
+
+/* An aggregate that does not take all rows as they are. */
+static void update_some(struct op *op, const struct block *blk, unsigned agg, const struct vec *arg, const struct vec *arg2,
+                        const struct vec *filter)
+{
+    struct aggregate *a = op->state;
+    struct taken t;
+    t.n = 0;
+    for (uint32_t i = 0; i < blk->n; i++)
+        if (!filter || (vec_valid(filter, blk->rows[i]) && filter->b[blk->rows[i]]))
+            take(&t, blk, i, batch_weight(blk->in, blk->rows[i]));
+    if (a->accs[agg].keeps_values)
+        count_values(op, agg, &t, blk->in, arg, arg2);
+    acc_update(&a->accs[agg], &(struct acc_rows){blk->in, t.rows, t.groups, t.weights, t.n}, arg, arg2);
 }
 
 static void update(struct op *op, struct block *blk, struct vec *computed)
 {
     struct aggregate *a = op->state;
     const struct plan_node *node = op->node;
-    struct acc_rows r = {blk->in, blk->rows, blk->group, blk->n};
+    struct acc_rows r = {blk->in, blk->rows, blk->group, blk->in->weight ? blk->weight : NULL, blk->n};
     for (unsigned i = 0; i < node->naggs; i++) {
         if (node->phase == AGG_FINAL) {
             acc_merge(&a->accs[i], &r, &blk->in->cols[a->first_col[i]]);
             continue;
         }
-        const struct expr *arg = node->aggs[i].arg;
-        const struct vec *v = !arg ? NULL : a->computed[i] >= 0 ? &computed[a->computed[i]] : &blk->in->cols[arg->column];
-        acc_update(&a->accs[i], &r, v);
-        if (a->best && (node->aggs[i].kind == AGG_MIN || node->aggs[i].kind == AGG_MAX))
-            count_values(op, blk, i, v);
+        const struct vec *arg = input_of(op, blk, computed, i, AGG_ARG), *arg2 = input_of(op, blk, computed, i, AGG_ARG2);
+        const struct vec *filter = input_of(op, blk, computed, i, AGG_FILTER);
+        if (filter || a->accs[i].keeps_values)
+            update_some(op, blk, i, arg, arg2, filter);
+        else
+            acc_update(&a->accs[i], &r, arg, arg2);
     }
 }
 
@@ -380,6 +440,7 @@ static void aggregate_push(struct op *op, unsigned input, struct batch *in)
             continue;
         }
         blk.rows[blk.n] = row;
+        blk.weight[blk.n] = (int8_t)batch_weight(in, row);
         blk.pane[blk.n++] = p;
         if (blk.n == AGG_BLOCK)
             push_block(op, &blk, computed);

@@ -14,9 +14,15 @@ enum { AGG_BLOCK = 256 };
 struct block {
     const struct batch *in;
     uint32_t n, rows[AGG_BLOCK];
+    int8_t weight[AGG_BLOCK];
     struct pane *pane[AGG_BLOCK];
     struct group_key key[AGG_BLOCK];
     struct group *group[AGG_BLOCK];
+};
+
+enum { AGG_ARG, AGG_ARG2, AGG_FILTER, AGG_INPUTS };
+struct agg_place {
+    int computed[AGG_INPUTS]; /* which root of prog it is; -1: a column, or none */
 };
 
 struct pane {
@@ -33,7 +39,8 @@ struct aggregate {
     struct arena scratch;  /* of one call */
     enum key_how how;
     unsigned nkey;         /* group columns without the window's */
-    bool windowed, retract, best; /* best: MIN or MAX over rows that may go again */
+    bool windowed, retract;
+    bool counted;          /* an aggregate keeps its values: those of agg_keeps_values */
     bool owning;           /* accumulators that own memory */
     struct acc *accs;
     size_t group_size, ngroups;
@@ -41,12 +48,12 @@ struct aggregate {
     unsigned *first_col;   /* of each aggregate's partial columns */
     struct prog *prog;     /* computed arguments; NULL: all are columns */
     bool watched;          /* they call C functions */
-    int *computed;         /* which root of prog is the argument; -1: a column, or none */
+    struct agg_place *places; /* where each aggregate's arguments are */
     unsigned ncomputed;
     struct map panes;
     struct pane *last, *near[AGG_NEAR];
     int64_t wm_ms, closes_ms; /* closes_ms: no window closes before this watermark */
-    struct store *counts;  /* ordered: (aggregate, group, value) -> how often, for best */
+    struct store *counts;  /* ordered: (aggregate, group, value) -> how often, if counted */
     struct kv *touched;    /* keys of counts that changed in this epoch */
     /* State larger than memory (aggregate_cold.c). */
     const struct state_clock *clock;

@@ -17,9 +17,9 @@ void aggregate_opened(struct op *op, unsigned store, int64_t entries)
         store_opened(a->counts, entries);
 }
 
-static bool is_best(const struct op *op, unsigned agg)
+static bool is_counted(const struct op *op, unsigned agg)
 {
-    return op->node->aggs[agg].kind == AGG_MIN || op->node->aggs[agg].kind == AGG_MAX;
+    return ((const struct aggregate *)op->state)->accs[agg].keeps_values;
 }
 
 /* All counts of the group whose state key is given. */
@@ -27,7 +27,7 @@ static void want_counts(struct op *op, struct str state_key, struct needs *w)
 {
     struct aggregate *a = op->state;
     for (unsigned i = 0; i < op->node->naggs; i++) {
-        if (!is_best(op, i))
+        if (!is_counted(op, i))
             continue;
         wbuf_reset(&a->value);
         wbuf_be16(&a->value, (uint16_t)i);
@@ -49,11 +49,11 @@ static void want_block(struct op *op, struct block *blk, const int64_t *starts, 
         struct str key = wbuf_view(&a->key);
         if (here ? kv_get(a->partial, key).ptr == NULL : graves_has(a->graves, key))
             continue;
-        if (w->n && !a->best && str_eq(w->v[w->n - 1].key, key))
+        if (w->n && !a->counted && str_eq(w->v[w->n - 1].key, key))
             continue;
         if (!here)
             needs_key(w, op_store(op, STORE_GROUPS), key);
-        if (a->best)
+        if (a->counted)
             want_counts(op, key, w);
     }
     blk->n = 0;
@@ -114,7 +114,7 @@ void aggregate_loaded(struct op *op, const struct need *n)
         return;
     /* The last aggregate's come last: then the group has all. */
     unsigned last = op->node->naggs;
-    while (!is_best(op, --last))
+    while (!is_counted(op, --last))
         ;
     if (be16(n->key.ptr) == last)
         kv_remove(a->partial, (struct str){n->key.ptr + 2, n->key.len - 2});
@@ -209,11 +209,11 @@ static void bury_counts(struct op *op, struct changes *out)
     a->closing_more &= at.len >= 2 && start_of(op, (struct str){at.ptr + 2, at.len - 2}) <= b.until;
 }
 
-static bool next_best(struct op *op, unsigned from)
+static bool next_counted(struct op *op, unsigned from)
 {
     struct aggregate *a = op->state;
     for (a->closing_agg = from; a->closing_agg < op->node->naggs; a->closing_agg++)
-        if (is_best(op, a->closing_agg))
+        if (is_counted(op, a->closing_agg))
             return true;
     return false;
 }
@@ -224,7 +224,7 @@ static void range_over(struct op *op)
     struct aggregate *a = op->state;
     unsigned from = a->closing == CLOSING_GROUPS ? 0 : a->closing_agg + 1;
     a->closing = CLOSING_NOTHING;
-    if (a->best && !store_whole(a->counts) && next_best(op, from)) {
+    if (a->counted && !store_whole(a->counts) && next_counted(op, from)) {
         a->closing = CLOSING_COUNTS;
         begin_range(op);
         return;
@@ -269,8 +269,8 @@ static bool drop_group(struct op *op, struct pane *p, struct group *g)
     wbuf_reset(&a->key);
     agg_state_key(a, op, p, g, &a->key);
     bool clean = true;
-    for (unsigned i = 0; a->best && i < op->node->naggs; i++) {
-        if (!is_best(op, i))
+    for (unsigned i = 0; a->counted && i < op->node->naggs; i++) {
+        if (!is_counted(op, i))
             continue;
         wbuf_reset(&a->value);
         wbuf_be16(&a->value, (uint16_t)i);

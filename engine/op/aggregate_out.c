@@ -107,25 +107,21 @@ void aggregate_watermark(struct op *op, int64_t wm_ms)
 
 /* ---- The end of an epoch. */
 
-/* MIN and MAX over rows that may go again: the first or last value that is still there. */
-static void look_up_best(struct op *op, const struct pane *p, struct group *g)
+/* Results that come from the values that are kept. */
+static void look_up(struct op *op, const struct pane *p, struct group *g)
 {
     struct aggregate *a = op->state;
     for (unsigned i = 0; i < op->node->naggs; i++) {
         struct acc *acc = &a->accs[i];
-        if (acc->kind != AGG_MIN && acc->kind != AGG_MAX)
+        if (!acc->looked_up)
             continue;
         wbuf_reset(&a->key);
         wbuf_be16(&a->key, (uint16_t)i);
         agg_state_key(a, op, p, g, &a->key);
-        struct str key, n;
-        bool found = acc->kind == AGG_MIN ? kv_first(store_map(a->counts), wbuf_view(&a->key), &key, &n)
-                                          : kv_last(store_map(a->counts), wbuf_view(&a->key), &key, &n);
-        struct value v = value_null(acc->arg);
-        if (found) {
-            struct str bytes = {key.ptr + a->key.len, key.len - a->key.len};
-            CHECK(key_decode(&bytes, acc->arg, &v, &a->epoch) == 0);
-        }
+        struct value v;
+        const char *why = acc_look_up(acc, store_map(a->counts), wbuf_view(&a->key), &v, &a->epoch);
+        if (why)
+            op_error(op, why);
         acc_set(acc, g, &v);
     }
 }
@@ -141,9 +137,11 @@ static bool results_equal(const struct value *a, const struct value *b, unsigned
 static void compute_results(struct op *op, const struct group *g)
 {
     struct aggregate *a = op->state;
-    for (unsigned i = 0; i < op->node->naggs; i++)
-        if (!acc_result(&a->accs[i], g, &a->now[i]))
-            op_error(op, "the sum is out of the range of its type");
+    for (unsigned i = 0; i < op->node->naggs; i++) {
+        const char *why = acc_result(&a->accs[i], g, &a->now[i], &a->epoch);
+        if (why)
+            op_error(op, why);
+    }
 }
 
 /* The difference between then and now. */
@@ -168,8 +166,8 @@ static void mark_pane(struct op *op, struct pane *p, struct changes *out)
     struct aggregate *a = op->state;
     for (size_t i = 0; i < p->ndirty; i++) {
         struct group *g = p->dirty[i];
-        if (a->best)
-            look_up_best(op, p, g);
+        if (a->counted)
+            look_up(op, p, g);
         emit_change(op, p, g);
         agg_save_group(op, p, g, out);
         group_settle(g, a->clock ? a->clock->epoch : 0);
@@ -206,7 +204,7 @@ static void close_group(struct op *op, const struct pane *p, struct group *g, st
         compute_results(op, g);
         emit_results(op, p, g, a->now, 1);
     }
-    for (unsigned i = 0; a->best && i < op->node->naggs; i++) {
+    for (unsigned i = 0; a->counted && i < op->node->naggs; i++) {
         struct str key, n;
         wbuf_reset(&a->keys);
         wbuf_be16(&a->keys, (uint16_t)i);

@@ -128,7 +128,7 @@ static int restore_group(struct op *op, struct str bytes, struct str value)
     bool ok = !value.ptr || load_group(op, g, value);
     if (!value.ptr)
         graves_dig(a->graves, bytes);
-    else if (a->best && a->clock && a->clock->cold) /* whether its counts are there will be seen */
+    else if (a->counted && a->clock && a->clock->cold) /* whether its counts are there will be seen */
         kv_put(a->partial, bytes, STR(""));
     if (!value.ptr || !ok) {
         agg_group_clear(a, op->node, g);
@@ -144,7 +144,7 @@ static int restore_group(struct op *op, struct str bytes, struct str value)
 static bool count_key_fits(struct op *op, struct str key)
 {
     struct aggregate *a = op->state;
-    if (!a->best || key.len < 2 || be16(key.ptr) >= op->node->naggs)
+    if (!a->counted || key.len < 2 || be16(key.ptr) >= op->node->naggs)
         return false;
     unsigned agg = be16(key.ptr);
     struct str rest = {key.ptr + 2, key.len - 2};
@@ -152,7 +152,7 @@ static bool count_key_fits(struct op *op, struct str key)
     bool ok = !a->windowed || key_decode(&rest, TYPE(T_BIGINT), &v, &a->scratch) == 0;
     for (unsigned c = 0; ok && c < a->nkey; c++)
         ok = key_decode(&rest, op->node->out.cols[c].type, &v, &a->scratch) == 0;
-    return ok && key_decode(&rest, a->accs[agg].arg, &v, &a->scratch) == 0 && rest.len == 0;
+    return ok && a->accs[agg].keeps_values && acc_value_fits(&a->accs[agg], rest, &a->scratch);
 }
 
 static bool count_fits(struct op *op, struct str key, struct str value)

@@ -23,15 +23,14 @@ static bool are_steady(const struct plan_node *n)
     return true;
 }
 
-/* Whose groups say all there is to know about their results: no windows, which end before their results do, and no MIN or
- * MAX that is looked up elsewhere. */
+/* Whose groups say all there is to know about their results: no windows, which end before their results do, and nothing that
+ * is looked up among values that are kept elsewhere. */
 static bool is_plain(const struct plan_node *n)
 {
-    bool best = false;
     for (unsigned i = 0; i < n->naggs; i++)
-        best |= n->aggs[i].kind == AGG_MIN || n->aggs[i].kind == AGG_MAX;
-    return n->phase != AGG_PARTIAL && !n->emit_final && n->window_size_ms == 0 &&
-           !(best && n->inputs[0]->mode == MODE_RETRACT);
+        if (agg_keeps_values(&n->aggs[i], n->inputs[0]->mode == MODE_RETRACT))
+            return false;
+    return n->phase != AGG_PARTIAL && !n->emit_final && n->window_size_ms == 0;
 }
 
 /* Column `col` of n, followed down to the aggregate. -1: it is computed on the way. */

@@ -7,7 +7,7 @@
 #include "log/base/limits.h"
 
 #define PLAN_VERSION 4 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time; 2 no derived sinks;
-                        * 3 no kinds behind SORT, and of joins no conditions but equalities */
+                        * 3 no kinds behind SORT, of joins no conditions but equalities, of aggregates one argument only */
 
 /* ---- numbers */
 
@@ -94,18 +94,27 @@ static void put_expr(struct wbuf *w, const struct expr *e)
         pack_nil(w);
 }
 
+static void put_agg(struct wbuf *w, const struct agg *a)
+{
+    pack_array(w, 8);
+    pack_uint(w, a->kind);
+    put_type(w, a->type);
+    put_expr(w, a->arg);
+    put_expr(w, a->arg2);
+    put_expr(w, a->filter);
+    pack_bool(w, a->distinct);
+    pack_bool(w, a->descending);
+    put_expr(w, a->param.type.id == T_NULL ? NULL : &(struct expr){.kind = EX_CONST, .type = a->param.type, .value = a->param});
+}
+
 static void put_aggregate(struct wbuf *w, const struct plan_node *n)
 {
     pack_array(w, 7);
     pack_uint(w, n->phase);
     put_uints(w, n->group_cols, n->ngroup);
     pack_array(w, n->naggs);
-    for (unsigned i = 0; i < n->naggs; i++) {
-        pack_array(w, 3);
-        pack_uint(w, n->aggs[i].kind);
-        put_type(w, n->aggs[i].type);
-        put_expr(w, n->aggs[i].arg);
-    }
+    for (unsigned i = 0; i < n->naggs; i++)
+        put_agg(w, &n->aggs[i]);
     pack_bool(w, n->emit_final);
     pack_int(w, n->window_size_ms);
     pack_int(w, n->grace_ms);
@@ -392,6 +401,26 @@ static void get_source(struct reading *rd, struct plan_node *n)
     n->until_end = unpack_bool(&rd->u);
 }
 
+static const struct expr *get_maybe(struct reading *rd) { return unpack_nil(&rd->u) ? NULL : get_expr(rd); }
+
+static void get_agg(struct reading *rd, struct agg *a)
+{
+    get_fields(rd, rd->version > 3 ? 8 : 3);
+    a->kind = get_uint(rd, AGG_KINDS - 1);
+    a->type = get_type(rd);
+    a->arg = get_maybe(rd);
+    if (rd->version <= 3)
+        return;
+    a->arg2 = get_maybe(rd);
+    a->filter = get_maybe(rd);
+    a->distinct = unpack_bool(&rd->u);
+    a->descending = unpack_bool(&rd->u);
+    const struct expr *param = get_maybe(rd);
+    if (param && param->kind != EX_CONST)
+        bad(rd);
+    a->param = param && good(rd) ? param->value : value_null(TYPE(T_NULL));
+}
+
 static void get_aggregate(struct reading *rd, struct plan_node *n)
 {
     get_fields(rd, 7);
@@ -399,12 +428,8 @@ static void get_aggregate(struct reading *rd, struct plan_node *n)
     n->group_cols = get_uints(rd, &n->ngroup);
     n->naggs = unpack_array(&rd->u);
     n->aggs = ARENA_ARRAY(rd->a, struct agg, n->naggs);
-    for (unsigned i = 0; i < n->naggs && good(rd); i++) {
-        get_fields(rd, 3);
-        n->aggs[i].kind = get_uint(rd, AGG_MAX);
-        n->aggs[i].type = get_type(rd);
-        n->aggs[i].arg = unpack_nil(&rd->u) ? NULL : get_expr(rd);
-    }
+    for (unsigned i = 0; i < n->naggs && good(rd); i++)
+        get_agg(rd, &n->aggs[i]);
     n->emit_final = unpack_bool(&rd->u);
     n->window_size_ms = unpack_int(&rd->u);
     n->grace_ms = unpack_int(&rd->u);

@@ -34,12 +34,17 @@ enum plan_kind {
     PLAN_KINDS_
 };
 
-enum agg_kind { AGG_COUNT_STAR, AGG_COUNT, AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX };
 enum agg_phase { AGG_FULL, AGG_PARTIAL, AGG_FINAL };
-struct agg {
+struct agg { /* kinds: engine/expr/agg.def */
     enum agg_kind kind;
     const struct expr *arg; /* over the input; NULL for COUNT(*); in AGG_FINAL the partial's columns follow in order */
     struct type type;       /* of the result */
+    const struct expr *arg2; /* CORRELATION: the other; EARLIEST, LATEST, ARG_MIN, ARG_MAX: by what; lists: their order, or NULL */
+    const struct expr *filter; /* only rows where it is true; NULL: all */
+    bool distinct;           /* each value once */
+    bool descending;         /* lists */
+    struct value param;      /* STRING_AGG: what stands between; PERCENTILE: which part (DOUBLE); TOPK: how many (BIGINT);
+                              * type T_NULL: none */
 };
 enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };
 struct sort_key {
@@ -123,6 +128,12 @@ struct plan {
 unsigned agg_partial_columns(const struct agg *a, struct type in, struct type out[4]);
 /* Result type of an aggregate over an argument type; false: not defined for it. */
 bool agg_result(enum agg_kind k, struct type arg, struct type *out);
+/* The type to which an argument is cast first: what agg_result takes; itself if there is none. */
+struct type agg_argument(enum agg_kind k, struct type arg);
+bool agg_has_two(enum agg_kind k); /* takes arg2, always */
+bool agg_keeps_values(const struct agg *a, bool retract); /* counted, beside the group; retract: rows may go again */
+bool agg_splits(const struct agg *a);                     /* has a partial form */
+bool agg_check(const struct agg *a);                      /* its arguments, parameter and result fit each other */
 
 /* Sets makes_key: where such a column cannot be computed the row is bad, rather than one of key NULL. */
 void plan_mark_keys(struct plan *p, struct arena *a);

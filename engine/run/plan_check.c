@@ -151,13 +151,22 @@ static int check_exchange(struct checking *ck, const struct plan_node *n, const 
     return 0;
 }
 
+static bool agg_reads(const struct agg *a, const struct schema *sc)
+{
+    const struct expr *inputs[] = {a->arg, a->arg2, a->filter};
+    for (unsigned i = 0; i < ARRAY_LEN(inputs); i++)
+        if (inputs[i] && !expr_fits(inputs[i], sc, 0))
+            return false;
+    return true;
+}
+
 /* Columns of the aggregates in the output (or, for AGG_FINAL, in the input), after the group columns. */
 static bool partial_fits(const struct plan_node *n, const struct schema *sc, const struct schema *arg_schema)
 {
     unsigned at = n->ngroup;
     for (unsigned i = 0; i < n->naggs; i++) {
         struct type t[4], in = n->aggs[i].arg ? n->aggs[i].arg->type : TYPE(T_BIGINT);
-        if (arg_schema && n->aggs[i].arg && !expr_fits(n->aggs[i].arg, arg_schema, 0))
+        if (!agg_splits(&n->aggs[i]) || (arg_schema && !agg_reads(&n->aggs[i], arg_schema)))
             return false;
         unsigned k = agg_partial_columns(&n->aggs[i], in, t);
         for (unsigned j = 0; j < k; j++, at++)
@@ -173,9 +182,9 @@ static bool results_fit(const struct plan_node *n, const struct plan_node *in)
         return false;
     for (unsigned i = 0; i < n->naggs; i++) {
         const struct agg *a = &n->aggs[i];
-        if (!type_eq(n->out.cols[n->ngroup + i].type, a->type) || (!a->arg && a->kind != AGG_COUNT_STAR))
+        if (!type_eq(n->out.cols[n->ngroup + i].type, a->type) || !agg_check(a))
             return false;
-        if (n->phase == AGG_FULL && a->arg && !expr_fits(a->arg, &in->out, 0))
+        if (n->phase == AGG_FULL && !agg_reads(a, &in->out))
             return false;
     }
     return true;

@@ -23,15 +23,36 @@ static void put_duration(struct wbuf *w, int64_t ms)
 
 static void put_agg(struct wbuf *w, const struct agg *a, const struct schema *in)
 {
-    static const char *const names[] = {"COUNT", "COUNT", "SUM", "AVG", "MIN", "MAX"};
-    wbuf_printf(w, "%s(", names[a->kind]);
+    const struct expr *args[] = {a->arg, a->arg2};
+    wbuf_printf(w, "%s(%s", agg_name(a->kind), a->distinct ? "DISTINCT " : "");
     if (a->kind == AGG_COUNT_STAR)
         wbuf_str(w, STR("*"));
-    else if (a->arg && in)
-        expr_print(a->arg, in, w);
-    else
+    else if (!in)
         wbuf_str(w, STR("..."));
-    wbuf_str(w, STR(")"));
+    for (unsigned i = 0; in && i < ARRAY_LEN(args); i++) {
+        if (!args[i])
+            continue;
+        wbuf_str(w, i ? STR(" by ") : STR(""));
+        expr_print(args[i], in, w);
+    }
+    wbuf_str(w, a->descending ? STR(" descending)") : STR(")"));
+    if (in && a->filter) {
+        wbuf_str(w, STR(" where "));
+        expr_print(a->filter, in, w);
+    }
+}
+
+/* What costs state beside the groups. */
+static void put_kept(struct wbuf *w, const struct plan_node *n)
+{
+    bool any = false;
+    for (unsigned i = 0; n->phase != AGG_PARTIAL && i < n->naggs; i++) {
+        if (!agg_keeps_values(&n->aggs[i], n->inputs[0]->mode == MODE_RETRACT))
+            continue;
+        wbuf_printf(w, "%s%s%s", any ? ", " : ", keeps the values of ", agg_name(n->aggs[i].kind),
+                    n->aggs[i].distinct ? " DISTINCT" : "");
+        any = true;
+    }
 }
 
 static void put_aggregate(struct wbuf *w, const struct plan_node *n)
@@ -49,6 +70,7 @@ static void put_aggregate(struct wbuf *w, const struct plan_node *n)
     }
     if (n->emit_final)
         wbuf_str(w, STR(", when the window closes"));
+    put_kept(w, n);
 }
 
 static void put_residual(struct wbuf *w, const struct plan_node *n)

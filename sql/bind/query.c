@@ -355,39 +355,53 @@ static unsigned column_of(const struct binding *b, const struct expr *e, const c
 /* "SUM(delay)": what people recognise in a plan. */
 static const char *aggregate_name(const struct binding *b, const struct agg *g)
 {
-    static const char *const names[] = {"COUNT", "COUNT", "SUM", "AVG", "MIN", "MAX"};
-    return arena_printf(b->arena, "%s(%s)", names[g->kind], g->arg ? b->columns->items[g->arg->column].name : "*");
+    return arena_printf(b->arena, "%s(%s%s)", agg_name(g->kind), g->distinct ? "DISTINCT " : "",
+                        g->arg ? b->columns->items[g->arg->column].name : "*");
 }
 
-/* A projection to the group expressions and the arguments of aggregates, WINDOW, AGGREGATE, HAVING. */
+/* Columns of the projection below an aggregate. */
+struct inputs {
+    const struct binding *b;
+    struct ids ids;
+    const struct expr **exprs;
+};
+
+/* An input of an aggregate becomes a column: that of the group or input that says the same, or one more. */
+static void make_input(struct inputs *in, unsigned from, const struct expr **e, const char *name)
+{
+    unsigned at = from;
+    if (!*e)
+        return;
+    while (at < in->ids.n && !expr_same(in->exprs[at], *e))
+        at++;
+    if (at == in->ids.n) {
+        in->ids.id[at] = column_of(in->b, *e, name);
+        in->exprs[in->ids.n++] = *e;
+    }
+    *e = expr_of_id(in->b->columns, in->ids.id[at]);
+}
+
+/* A projection to the group expressions and the inputs of aggregates, WINDOW, AGGREGATE, HAVING. */
 static void make_aggregate(struct scope *sc, bool final)
 {
     const struct binding *b = sc->b;
     struct block *q = sc->q;
     struct arena *a = b->arena;
-    unsigned n = q->ngroup;
-    struct ids ids = {0, ARENA_ARRAY(a, unsigned, n + q->naggs + 1)};
-    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, n + q->naggs + 1);
-    for (unsigned i = 0; i < n; i++) {
-        ids.id[i] = q->group_ids[i];
-        exprs[i] = q->group[i];
+    unsigned most = q->ngroup + 3 * q->naggs + 1;
+    struct inputs in = {b, {q->ngroup, ARENA_ARRAY(a, unsigned, most)}, ARENA_ARRAY(a, const struct expr *, most)};
+    for (unsigned i = 0; i < q->ngroup; i++) {
+        in.ids.id[i] = q->group_ids[i];
+        in.exprs[i] = q->group[i];
     }
     for (unsigned i = 0; i < q->naggs; i++) {
         struct agg *g = &q->aggs[i].agg;
-        unsigned at = q->ngroup;
-        while (g->arg && at < n && !expr_same(exprs[at], g->arg))
-            at++;
-        if (g->arg && at == n) {
-            ids.id[n] = column_of(b, g->arg, arena_printf(a, "value_%u", i));
-            exprs[n++] = g->arg;
-        }
-        if (g->arg)
-            g->arg = expr_of_id(b->columns, ids.id[at]);
+        make_input(&in, q->ngroup, &g->arg, arena_printf(a, "value_%u", i));
+        make_input(&in, q->ngroup, &g->arg2, arena_printf(a, "by_%u", i));
+        make_input(&in, q->ngroup, &g->filter, arena_printf(a, "filter_%u", i));
         b->columns->items[q->aggs[i].id].name = aggregate_name(b, g);
     }
-    ids.n = n;
-    if (n) /* COUNT(*) of everything reads no column */
-        q->tree = tree_project(a, q->tree, ids, exprs);
+    if (in.ids.n) /* COUNT(*) of everything reads no column */
+        q->tree = tree_project(a, q->tree, in.ids, in.exprs);
     struct ids groups = {q->ngroup, q->group_ids};
     if (q->window) {
         struct tree *w = tree_new(a, TREE_WINDOW, q->tree, NULL);
@@ -405,7 +419,7 @@ static void make_aggregate(struct scope *sc, bool final)
     if (!g->naggs) { /* groups without aggregates are still counted */
         g->naggs = 1;
         g->aggs = ARENA_NEW(a, struct tree_agg);
-        g->aggs->agg = (struct agg){AGG_COUNT_STAR, NULL, TYPE(T_BIGINT)};
+        g->aggs->agg = (struct agg){.kind = AGG_COUNT_STAR, .type = TYPE(T_BIGINT)};
         g->aggs->id = column_add(b->columns, (struct tree_column){"COUNT(*)", NULL, TYPE(T_BIGINT), false});
     }
     tree_derive(g, a);

@@ -1,7 +1,7 @@
 /* Expressions: names to columns and functions, operators to overloads, every node with a type. */
 #include <stdio.h>
 
-#include "sql/bind/resolve.h"
+#include "sql/bind/aggregate.h"
 
 #define BOOLEAN TYPE(T_BOOLEAN)
 
@@ -419,63 +419,6 @@ static int is_distinct(struct scope *sc, const struct ast_expr *e, const struct 
 
 /* ---- Functions by name: aggregates, built-in ones, C functions */
 
-static const struct {
-    const char *name;
-    enum agg_kind kind;
-} aggregates[] = {{"COUNT", AGG_COUNT}, {"SUM", AGG_SUM}, {"AVG", AGG_AVG}, {"MIN", AGG_MIN}, {"MAX", AGG_MAX}};
-
-/* ksqlDB's other aggregates: known, so that the sentence can say so. */
-static const char *const no_aggregates[] = {
-    "STDDEV_SAMP",  "STDDEV_SAMPLE", "CORRELATION",    "SUM_LIST",           "HISTOGRAM",        "ATTR",
-    "COLLECT_LIST", "COLLECT_SET",   "COUNT_DISTINCT", "EARLIEST_BY_OFFSET", "LATEST_BY_OFFSET", "TOPK",
-    "TOPKDISTINCT", "COLLECT_MAP"};
-
-/* Gives the aggregate's column. */
-static unsigned add_aggregate(struct scope *sc, struct agg a)
-{
-    struct block *q = sc->q;
-    for (unsigned i = 0; i < q->naggs; i++) {
-        const struct agg *have = &q->aggs[i].agg;
-        if (have->kind == a.kind && !have->arg == !a.arg && (!a.arg || expr_same(have->arg, a.arg)))
-            return q->aggs[i].id;
-    }
-    if ((q->naggs & (q->naggs - 1)) == 0) {
-        struct tree_agg *more = ARENA_ARRAY(sc->b->arena, struct tree_agg, q->naggs ? q->naggs * 2 : 1);
-        if (q->naggs)
-            memcpy(more, q->aggs, q->naggs * sizeof *more);
-        q->aggs = more;
-    }
-    q->aggs[q->naggs] = (struct tree_agg){column_add(sc->b->columns, (struct tree_column){NULL, NULL, a.type, false}), a};
-    return q->aggs[q->naggs++].id;
-}
-
-static int aggregate(struct scope *sc, const struct ast_expr *e, enum agg_kind kind, const struct expr **out)
-{
-    struct agg a = {.kind = kind, .type = TYPE(T_BIGINT)};
-    char type[TYPE_TEXT];
-    if (sc->in_aggregate)
-        return bind_error(sc->b, e->place, "42803", "an aggregate cannot stand inside another one");
-    if (sc->no_aggregates)
-        return bind_error(sc->b, e->place, "42803", "an aggregate cannot stand in %s", sc->no_aggregates);
-    bool star = e->star || (kind == AGG_COUNT && e->nargs == 0);
-    if (star ? kind != AGG_COUNT : e->nargs != 1)
-        return bind_error(sc->b, e->place, "42883", "%.*s takes one argument", STR_ARG(e->name.text));
-    if (star) {
-        a.kind = AGG_COUNT_STAR;
-    } else {
-        struct scope inner = *sc;
-        inner.in_aggregate = true;
-        int err = resolve_expr(&inner, e->args[0], &a.arg);
-        if (err)
-            return err;
-        type_format(a.arg->type, type);
-        if (a.arg->type.id == T_NULL || !agg_result(kind, a.arg->type, &a.type))
-            return bind_error(sc->b, e->args[0]->place, "42883", "%.*s cannot take %s", STR_ARG(e->name.text), type);
-    }
-    *out = expr_column(sc->b, add_aggregate(sc, a), a.type, e->place);
-    return 0;
-}
-
 static int udf(struct scope *sc, const struct ast_expr *e, const struct object *obj, const struct expr **out)
 {
     struct function f;
@@ -505,17 +448,9 @@ static int udf(struct scope *sc, const struct ast_expr *e, const struct object *
 static int no_function(const struct scope *sc, const struct ast_expr *e)
 {
     struct nearest near = nearest_of(e->name.text);
-    for (unsigned i = 0; i < ARRAY_LEN(no_aggregates); i++)
-        if (str_eq_nocase(e->name.text, str_of(no_aggregates[i]))) {
-            bind_error(sc->b, e->name.place, "0A000", "the aggregate %s is not supported", no_aggregates[i]);
-            diag_hint(sc->b->diag, "there are COUNT, SUM, AVG, MIN and MAX");
-            return E_SQL;
-        }
     for (unsigned i = 0; i < func_count(); i++)
         if (lex_next(str_of(func_info(i)->name), 0).cls == LEX_NAME)
             nearest_add(&near, str_of(func_info(i)->name));
-    for (unsigned i = 0; i < ARRAY_LEN(aggregates); i++)
-        nearest_add(&near, str_of(aggregates[i].name));
     for (unsigned i = 0; i < sc->b->image->nobjects; i++)
         if (strcmp(sc->b->image->objects[i]->kind, "function") == 0)
             nearest_add(&near, str_of(sc->b->image->objects[i]->name));
@@ -531,9 +466,12 @@ static int no_function(const struct scope *sc, const struct ast_expr *e)
 static int named_call(struct scope *sc, const struct ast_expr *e, const struct expr **out)
 {
     const struct expr **args;
-    for (unsigned i = 0; i < ARRAY_LEN(aggregates); i++)
-        if (str_eq_nocase(e->name.text, str_of(aggregates[i].name)))
-            return aggregate(sc, e, aggregates[i].kind, out);
+    enum agg_kind kind;
+    if (agg_named(e->name.text, &kind))
+        return resolve_aggregate(sc, e, kind, out);
+    if (e->distinct || e->has_order || e->has_filter)
+        return bind_error(sc->b, e->place, "42883", "%s is for aggregates, and %.*s is none",
+                          e->distinct ? "DISTINCT" : e->has_order ? "ORDER BY" : "FILTER", STR_ARG(e->name.text));
     const struct object *obj = image_object(sc->b->image, "function", e->name.text);
     if (e->star && (obj || func_exists(e->name.text)))
         return bind_error(sc->b, e->place, "42883", "only COUNT can take *");

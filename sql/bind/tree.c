@@ -455,6 +455,13 @@ static void use(const struct expr **e, const struct expr *(*use_cb)(void *arg, c
         *e = use_cb(arg, *e);
 }
 
+static void use_agg(struct agg *a, const struct expr *(*use_cb)(void *arg, const struct expr *e), void *arg)
+{
+    use(&a->arg, use_cb, arg);
+    use(&a->arg2, use_cb, arg);
+    use(&a->filter, use_cb, arg);
+}
+
 void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, const struct expr *e), void *arg)
 {
     use(&t->predicate, use_cb, arg);
@@ -472,9 +479,9 @@ void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, cons
     use(&t->right_time, use_cb, arg);
     use(&t->as_of, use_cb, arg);
     for (unsigned i = 0; i < t->naggs; i++)
-        use(&t->aggs[i].agg.arg, use_cb, arg);
+        use_agg(&t->aggs[i].agg, use_cb, arg);
     for (unsigned i = 0; i < t->nover; i++) {
-        use(&t->overs[i].agg.arg, use_cb, arg);
+        use_agg(&t->overs[i].agg, use_cb, arg);
         for (unsigned k = 0; k < t->overs[i].nargs; k++)
             use(&t->overs[i].args[k], use_cb, arg);
     }

@@ -154,6 +154,21 @@ static void add_arg(struct parser *p, struct ast_expr *e, struct ast_expr *arg)
         parse_refuse(p, arg->place, "this expression is nested more than %d levels deep", SQL_DEPTH);
 }
 
+struct ast_expr *parse_more(struct parser *p, struct ast_expr *call, struct ast_expr *arg)
+{
+    add_arg(p, call, arg);
+    return call;
+}
+
+void parse_ordered(struct parser *p, struct ast_expr *call, struct ast_order order)
+{
+    if (!order.expr)
+        return;
+    add_arg(p, call, order.expr);
+    call->has_order = true;
+    call->descending = order.descending;
+}
+
 struct ast_expr *parse_literal(struct parser *p, enum ast_expr_kind kind, const struct token *t)
 {
     struct ast_expr *e = expr_new(p, kind, t->place);
@@ -277,7 +292,8 @@ static bool name_same(const struct ast_name *a, const struct ast_name *b)
 bool ast_expr_same(const struct ast_expr *a, const struct ast_expr *b)
 {
     if (a->kind != b->kind || a->nargs != b->nargs || a->negated != b->negated || a->star != b->star ||
-        a->has_operand != b->has_operand || a->has_else != b->has_else || !str_eq(a->text, b->text) ||
+        a->has_operand != b->has_operand || a->has_else != b->has_else || a->distinct != b->distinct ||
+        a->has_order != b->has_order || a->descending != b->descending || a->has_filter != b->has_filter || !str_eq(a->text, b->text) ||
         !name_same(&a->qualifier, &b->qualifier) || !name_same(&a->name, &b->name) ||
         !a->type.name.ptr != !b->type.name.ptr)
         return false;

@@ -32,7 +32,7 @@ enum ast_expr_kind {
     AST_STRING,  /* text: what it means, quotes resolved */
     AST_TYPED,   /* DATE '2024-01-01': name, text */
     AST_COLUMN,  /* [qualifier.]name */
-    AST_CALL,    /* name(args) or name(*) */
+    AST_CALL,    /* name(args) or name(*); of aggregates, ORDER BY and FILTER are the last args */
     AST_NEG,     /* -args[0] */
     AST_NOT,
     AST_AND, /* two or more args */
@@ -54,6 +54,7 @@ struct ast_expr {
     bool star;                  /* name(*) */
     bool parens;                /* stands in parentheses: AND and OR chains do not grow into it */
     bool has_operand, has_else; /* CASE */
+    bool distinct, has_order, descending, has_filter; /* name(DISTINCT args ORDER BY arg DESC) FILTER (WHERE arg) */
     unsigned depth;             /* 1 + that of the deepest argument; bounded by SQL_DEPTH */
     struct str text;
     struct ast_name qualifier, name;

@@ -18,7 +18,7 @@
 /* Words that are in no rule, but known to refuse.def and to the error messages. */
 %token CROSS EXCEPT INTERSECT NATURAL OVER UNION USING WITHIN ARROW LAMBDA LB RB.
 
-%fallback ID ALL ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE EXISTS EXPLAIN EXTENDED FINAL FUNCTION
+%fallback ID ALL ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE EXISTS EXPLAIN EXTENDED FILTER FINAL FUNCTION
   FUNCTIONS GRACE IF JOBS KEY LANGUAGE LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES
   REPLACE RESTORE RESUME RETENTION RETURNS SAVEPOINT SAVEPOINTS SET SHOW SIZE STREAM STREAMS TABLE TABLES TERMINATE TOPIC TOPICS TUMBLING UNDEFINE UNSET
   VARIABLES WINDOW.
@@ -356,18 +356,32 @@ value(A) ::= STRING(T). { A = parse_literal(p, AST_STRING, &T); }
 value(A) ::= ID(N) STRING(T). { A = parse_typed(p, &N, &T); }
 value(A) ::= name(N). { A = parse_column(p, (struct ast_name){0}, N); }
 value(A) ::= name(Q) DOT name(N). { A = parse_column(p, Q, N); }
-value(A) ::= name(N) LP STAR RP(E). {
-    A = parse_list_of(p, AST_CALL, place_join(N.place, E.place), (struct ast_exprs){0});
+value(A) ::= call(B). { A = B; }
+%type call {struct ast_expr *}
+call(A) ::= arguments(B) RP(E). { A = B; A->place = place_join(B->place, E.place); }
+call(A) ::= arguments(B) RP FILTER LP WHERE expr(C) RP(E). {
+    A = parse_more(p, B, C);
+    A->has_filter = true, A->place = place_join(B->place, E.place);
+}
+%type arguments {struct ast_expr *}
+arguments(A) ::= name(N) LP STAR. {
+    A = parse_list_of(p, AST_CALL, N.place, (struct ast_exprs){0});
     A->name = N, A->star = true;
 }
-value(A) ::= name(N) LP RP(E). {
-    A = parse_list_of(p, AST_CALL, place_join(N.place, E.place), (struct ast_exprs){0});
+arguments(A) ::= name(N) LP. { A = parse_list_of(p, AST_CALL, N.place, (struct ast_exprs){0}); A->name = N; }
+arguments(A) ::= name(N) LP exprs(L) in_order(O). {
+    A = parse_list_of(p, AST_CALL, N.place, L);
     A->name = N;
+    parse_ordered(p, A, O);
 }
-value(A) ::= name(N) LP exprs(L) RP(E). {
-    A = parse_list_of(p, AST_CALL, place_join(N.place, E.place), L);
-    A->name = N;
+arguments(A) ::= name(N) LP DISTINCT exprs(L) in_order(O). {
+    A = parse_list_of(p, AST_CALL, N.place, L);
+    A->name = N, A->distinct = true;
+    parse_ordered(p, A, O);
 }
+%type in_order {struct ast_order}
+in_order(A) ::= . { A = (struct ast_order){0}; }
+in_order(A) ::= ORDER BY order(B). { A = B; }
 value(A) ::= CAST(B) LP expr(V) AS type(T) RP(E). {
     A = parse_cast(p, place_join(B.place, E.place), V, T);
 }

@@ -52,6 +52,8 @@ struct ast_expr *parse_list_of(struct parser *p, enum ast_expr_kind kind, struct
 struct ast_expr *parse_cast(struct parser *p, struct place place, struct ast_expr *value, struct ast_type type);
 struct ast_expr *parse_case(struct parser *p, struct place place, struct ast_expr *operand, struct ast_exprs whens,
                             struct ast_expr *otherwise);
+struct ast_expr *parse_more(struct parser *p, struct ast_expr *call, struct ast_expr *arg); /* another argument */
+void parse_ordered(struct parser *p, struct ast_expr *call, struct ast_order order); /* its ORDER BY, if there is one */
 struct ast_exprs parse_prepend(struct parser *p, struct ast_expr *first, struct ast_exprs rest);
 
 /* Appends item to a list {items, n, cap} that grows in the parser's arena. */

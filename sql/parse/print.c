@@ -186,6 +186,29 @@ static void put_chain(struct printer *pr, const struct ast_expr *e, const char *
     }
 }
 
+/* What stands in a call's parentheses, and behind them. */
+static void put_call_args(struct printer *pr, const struct ast_expr *e)
+{
+    unsigned n = e->nargs - e->has_order - e->has_filter;
+    if (e->star)
+        PUT("*");
+    if (e->distinct)
+        PUT("DISTINCT ");
+    put_exprs(pr, e->args, n, ", ");
+    if (e->has_order) {
+        PUT(" ORDER BY ");
+        put_expr(pr, e->args[n], 0);
+        if (e->descending)
+            PUT(" DESC");
+    }
+    PUT(")");
+    if (!e->has_filter)
+        return;
+    PUT(" FILTER (WHERE ");
+    put_expr(pr, e->args[e->nargs - 1], 0);
+    PUT(")");
+}
+
 static void put_bare(struct printer *pr, const struct ast_expr *e)
 {
     enum binding own = binding_of(e);
@@ -217,10 +240,7 @@ static void put_bare(struct printer *pr, const struct ast_expr *e)
     case AST_CALL:
         put_name(pr, &e->name);
         PUT("(");
-        if (e->star)
-            PUT("*");
-        put_exprs(pr, e->args, e->nargs, ", ");
-        PUT(")");
+        put_call_args(pr, e);
         break;
     case AST_NEG: /* "- -1", never the comment "--" */
         wbuf_str(pr->out, e->args[0]->kind == AST_NEG && !pr->parens ? STR("- ") : STR("-"));

@@ -43,12 +43,6 @@ static int read_types(struct stmt *st, struct function *f)
     return 0;
 }
 
-static bool is_aggregate(struct str name)
-{
-    return str_eq_nocase(name, STR("COUNT")) || str_eq_nocase(name, STR("SUM")) || str_eq_nocase(name, STR("AVG")) ||
-           str_eq_nocase(name, STR("MIN")) || str_eq_nocase(name, STR("MAX"));
-}
-
 int prepare_create_function(struct stmt *st)
 {
     const struct ast_statement *ast = st->ast;
@@ -60,7 +54,7 @@ int prepare_create_function(struct stmt *st)
     if (old && !ast->or_replace)
         return bind_error(&st->b, ast->name.place, "42723",
                           "a function \"%s\" exists already; write CREATE OR REPLACE, or DROP it", old->name);
-    if (func_exists(ast->name.text) || is_aggregate(ast->name.text))
+    if (func_exists(ast->name.text) || agg_named(ast->name.text, &(enum agg_kind){0}))
         return bind_error(&st->b, ast->name.place, "42723", "%.*s is a built-in function; choose another name",
                           STR_ARG(ast->name.text));
     if (!str_eq_nocase(ast->language.text, STR("C"))) {

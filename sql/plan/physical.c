@@ -419,15 +419,19 @@ static void aggregate(struct lowering *lo, const struct tree *t, struct lowered 
     unsigned *groups = ARENA_ARRAY(lo->arena, unsigned, t->groups.n);
     for (unsigned i = 0; i < t->groups.n; i++)
         groups[i] = i;
+    bool splits = true;
     for (unsigned i = 0; i < t->naggs; i++) {
         pl.aggs[i] = t->aggs[i].agg;
-        if (pl.aggs[i].arg)
-            pl.aggs[i].arg = placed(lo, l, pl.aggs[i].arg);
+        const struct expr **inputs[] = {&pl.aggs[i].arg, &pl.aggs[i].arg2, &pl.aggs[i].filter};
+        for (unsigned k = 0; k < ARRAY_LEN(inputs); k++)
+            if (*inputs[k])
+                *inputs[k] = placed(lo, l, *inputs[k]);
+        splits &= agg_splits(&pl.aggs[i]);
     }
     if (l->node->mode == MODE_UPSERT)
         to_retract(lo, l);
     bool drop = lo->drop_null_groups;
-    if (l->node->mode == MODE_APPEND && (drop || !is_spread_by(l, pl.groups, pl.by))) {
+    if (l->node->mode == MODE_APPEND && splits && (drop || !is_spread_by(l, pl.groups, pl.by))) {
         l->node = aggregate_node(lo, &pl, l->node, AGG_PARTIAL, pl.groups);
         l->node->emit_final = false;
         l->node->out = partial_schema(lo, &pl);

@@ -37,3 +37,8 @@ SELECT f.origin FROM flights f JOIN airports a ON f.dest = a.iata;
 SELECT origin, ROWTIME FROM totals;
 SET 'auto.offset.reset' = 'latest';
 SELECT delay FROM flights EMIT CHANGES;
+
+-- aggregates: what splits is added up before the exchange, what keeps its values is not
+SELECT origin, COUNT(DISTINCT dest), AVG(delay) FROM flights GROUP BY origin EMIT CHANGES;
+SELECT dest, STDDEV_SAMP(delay) FILTER (WHERE carrier = 'UA'), LATEST_BY_OFFSET(delay) FROM flights GROUP BY dest EMIT CHANGES;
+SELECT state, MAX(lat), COLLECT_LIST(iata) FROM airports GROUP BY state EMIT CHANGES;
