@@ -217,11 +217,51 @@ static unsigned compile_macro(struct compiler *cc, const struct expr *e, unsigne
     return compile(cc, node(cc, EX_CASE, e->type, n * 2 - 1, parts), scope);
 }
 
+/* The call's own arguments, then what its lambdas capture. */
+static unsigned compile_lambdas(struct compiler *cc, const struct expr *e, unsigned scope, struct step st)
+{
+    struct lambdas *ls = ARENA_NEW(&cc->p->arena, struct lambdas);
+    ls->next = cc->p->lambdas;
+    cc->p->lambdas = ls;
+    const struct expr **captured[2];
+    unsigned ncaptured[2] = {0}, n = 0;
+    for (unsigned i = 0; i < e->nargs; i++) {
+        if (e->args[i]->kind != EX_LAMBDA) {
+            n++;
+            continue;
+        }
+        unsigned at = ls->n;
+        CHECK(at < ARRAY_LEN(captured));
+        if (lambda_compile(cc->p, &ls->of[at], e->args[i], &cc->nodes, &captured[at], &ncaptured[at], cc->d))
+            return NO_REG;
+        ls->n++;
+        cc->p->is_volatile |= ls->of[at].prog->is_volatile;
+        st.shared &= !ls->of[at].prog->is_volatile;
+    }
+    ls->nplain = n;
+    const struct expr **all = ARENA_ARRAY(&cc->nodes, const struct expr *, n + ncaptured[0] + ncaptured[1] + 1);
+    for (unsigned i = n = 0; i < e->nargs; i++)
+        if (e->args[i]->kind != EX_LAMBDA)
+            all[n++] = e->args[i];
+    for (unsigned k = 0; k < ls->n; k++) {
+        unsigned *places = ARENA_ARRAY(&cc->p->arena, unsigned, ncaptured[k] + 1);
+        for (unsigned i = 0; i < ncaptured[k]; i++) {
+            places[i] = n;
+            all[n++] = captured[k][i];
+        }
+        ls->of[k].captured = places;
+    }
+    st.aux = st.lambdas = ls;
+    return compile_kernel(cc, node(cc, EX_CALL, e->type, n, all), scope, st);
+}
+
 static unsigned compile_call(struct compiler *cc, const struct expr *e, unsigned scope)
 {
     const struct func *f = func_at(e->func);
     if (f->flags & F_MACRO)
         return compile_macro(cc, e, scope);
+    if (f->flags & F_LAMBDA)
+        return compile_lambdas(cc, e, scope, (struct step){.kernel = f->kernel, .shared = true});
     cc->p->is_volatile |= f->info.is_volatile;
     struct step st = {.kernel = f->kernel, .strict = !(f->flags & F_NULLS), .shared = !(f->flags & F_PER_ROW)};
     /* NOW may be shared, and is not folded: its value comes with the evaluation. */
@@ -315,6 +355,16 @@ static unsigned compile_kind(struct compiler *cc, const struct expr *e, unsigned
         return compile_kernel(cc, e, scope, (struct step){.kernel = in_list, .shared = true});
     case EX_UDF:
         return compile_udf(cc, e, scope);
+    case EX_MAKE:
+        return compile_kernel(cc, e, scope, (struct step){.kernel = nested_make, .shared = true});
+    case EX_FIELD:
+        return compile_kernel(cc, e, scope,
+                              (struct step){.kernel = nested_field, .strict = true, .shared = true,
+                                            .aux = (void *)(uintptr_t)e->column});
+    case EX_LAMBDA:
+    case EX_PARAM:
+        diag_set(cc->d, E_SQL, "a lambda stands where none is taken");
+        return NO_REG;
     }
     CHECK(false);
     return NO_REG;
@@ -370,6 +420,7 @@ void prog_free(struct prog *p)
     for (unsigned i = 0; i < p->nregs; i++)
         xfree(p->regs[i].room);
     udf_steps_free(p);
+    lambdas_free(p->lambdas);
     xfree(p->steps);
     xfree(p->regs);
     xfree(p->scopes);
@@ -398,7 +449,8 @@ bool prog_watch(struct prog *p, const bool *roots)
         bool feeds = st->op == STEP_SCOPE ? scopes[st->out] : regs[st->out];
         if (feeds)
             mark_args(st, regs, scopes);
-        st->watched = (uint8_t)((st->function ? WATCH_FUNCTION : 0) | (feeds && st->op == STEP_CALL ? WATCH_ROOT : 0));
+        bool function = st->function || (st->lambdas && lambdas_watch(st->lambdas));
+        st->watched = (uint8_t)((function ? WATCH_FUNCTION : 0) | (feeds && st->op == STEP_CALL ? WATCH_ROOT : 0));
         any |= st->watched != 0;
     }
     return any;

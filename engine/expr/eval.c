@@ -32,6 +32,11 @@ static void note_bad(struct expr_bad *bad, uint32_t row, bool function, const ch
     bad->rows[bad->n++] = (struct expr_bad_row){row, function, arena_strdup(bad->arena, text)};
 }
 
+void call_note_bad(struct call *c, uint32_t row, bool function, const char *text)
+{
+    note_bad(c->errors->bad, row, function, text);
+}
+
 void call_fail(struct call *c, uint32_t r, const char *text)
 {
     if (c->watched && c->errors && c->errors->bad)

@@ -19,7 +19,11 @@ enum expr_kind {
     EX_AND, EX_OR, EX_NOT,
     EX_IS_NULL, /* and NOT of it */
     EX_IN,      /* args[0] in args[1..] */
-    EX_UDF      /* udf over args */
+    EX_UDF,     /* udf over args */
+    EX_MAKE,    /* an ARRAY of args, a MAP of key, value, ..., a STRUCT of its fields; each of the part's type */
+    EX_FIELD,   /* of the STRUCT args[0] the field number `column` */
+    EX_LAMBDA,  /* only as an argument: args[0], where its parameters are EX_PARAM number `column` and those that follow */
+    EX_PARAM    /* parameter number `column` of a lambda around it */
 };
 struct udf_ref { /* what a plan keeps of a C function */
     const char *name, *library, *symbol;
@@ -65,6 +69,7 @@ bool agg_named(struct str name, enum agg_kind *out); /* COUNT is AGG_COUNT; fals
 /* Common type of two for comparison, CASE, COALESCE, IN; false if there is none. */
 bool type_common(struct type a, struct type b, struct type *out);
 bool type_can_cast(struct type from, struct type to);
+bool type_is_known(struct type t); /* no NULL in it */
 
 /* ---- Compiling and running. */
 #define EXPR_DEPTH 250 /* nesting that is compiled, packed and printed: these recurse */

@@ -1,4 +1,4 @@
-#include "engine/expr/kernel.h"
+#include "engine/expr/nested.h"
 
 /* JSON in texts. What is no JSON gives NULL and no error: these functions are how people find out. */
 
@@ -154,6 +154,96 @@ KERNEL(json_array_length)
         c->out->i32[r] = n;
     }
 }
+
+/* The value that would come as an element: NULL for null. */
+static void put_text_of(struct json *j, struct arena *a, struct wbuf *out)
+{
+    struct value v = {.type = TYPE(T_VARCHAR), .s = value_text(j, a)};
+    v.null = !v.s.ptr;
+    key_encode_value(&v, out);
+}
+
+KERNEL(json_items)
+{
+    struct wbuf w;
+    wbuf_init(&w);
+    ROWS_VALID (c, r) {
+        struct json j;
+        if (!open_array(c, arg_str(c, 0, r), &j)) {
+            call_null(c, r);
+            continue;
+        }
+        wbuf_reset(&w);
+        for (int inside = j.depth;;) {
+            struct json here = j;
+            json_skip(&j);
+            if (j.depth < inside || j.r.err)
+                break;
+            put_text_of(&here, c->arena, &w);
+        }
+        out_parts(c, r, &w);
+    }
+    wbuf_fini(&w);
+}
+
+/* ---- objects */
+
+static bool open_object(struct call *c, struct str s, struct json *j)
+{
+    *j = json_of(s);
+    return is_json(s) && json_next(j, c->arena).kind == JSON_OBJECT;
+}
+
+KERNEL(json_keys)
+{
+    struct wbuf w;
+    wbuf_init(&w);
+    ROWS_VALID (c, r) {
+        struct json j;
+        struct str key;
+        if (!open_object(c, arg_str(c, 0, r), &j)) {
+            call_null(c, r);
+            continue;
+        }
+        wbuf_reset(&w);
+        while (json_key(&j, c->arena, &key)) {
+            put_text_part(&w, key);
+            json_skip(&j);
+        }
+        out_parts(c, r, &w);
+    }
+    wbuf_fini(&w);
+}
+
+KERNEL(json_records)
+{
+    struct wbuf w;
+    wbuf_init(&w);
+    ROWS_VALID (c, r) {
+        struct json j;
+        struct str key;
+        struct map_entry *entries = NULL;
+        unsigned n = 0, cap = 0;
+        if (!open_object(c, arg_str(c, 0, r), &j)) {
+            call_null(c, r);
+            continue;
+        }
+        while (json_key(&j, c->arena, &key)) {
+            struct wbuf value;
+            wbuf_init(&value);
+            put_text_of(&j, c->arena, &value);
+            VEC_PUSH(entries, n, cap) = (struct map_entry){.key = key, .value = arena_dup(c->arena, wbuf_view(&value))};
+            wbuf_fini(&value);
+        }
+        wbuf_reset(&w);
+        nested_put_map(entries, n, &w);
+        out_parts(c, r, &w);
+        xfree(entries);
+    }
+    wbuf_fini(&w);
+}
+
+/* ---- arrays that have something */
 
 /* Calls with every scalar of an array whether it is the one looked for. */
 static void contains(struct call *c, bool (*is_cb)(const struct call *c, uint32_t r, const struct json_token *t))

@@ -1,4 +1,4 @@
-#include "engine/expr/kernel.h"
+#include "engine/expr/nested.h"
 #include "log/base/pattern.h"
 
 /* Regular expressions. A match that takes too many steps is an error of its row, so that no pattern can hold up a
@@ -98,12 +98,17 @@ static bool expand(struct str with, struct str s, const struct pattern *p, struc
     return true;
 }
 
+static size_t next_char(struct str s, size_t pos)
+{
+    for (pos++; pos < s.len && ((uint8_t)s.ptr[pos] & 0xc0) == 0x80;)
+        pos++;
+    return pos;
+}
+
 /* An empty match moves on by one character. */
 static size_t step_over(struct str s, size_t pos, struct wbuf *out)
 {
-    size_t next = pos + 1;
-    while (next < s.len && ((uint8_t)s.ptr[next] & 0xc0) == 0x80)
-        next++;
+    size_t next = next_char(s, pos);
     if (pos < s.len)
         wbuf_put(out, s.ptr + pos, next - pos);
     return next;
@@ -144,3 +149,64 @@ KERNEL(regexp_replace)
     }
     wbuf_fini(&out);
 }
+
+static bool extract_all(struct call *c, uint32_t r, struct pattern *p, struct wbuf *out)
+{
+    struct str s = arg_str(c, 1, r);
+    int32_t group = c->nargs > 2 ? arg_i32(c, 2, r) : 0;
+    size_t pos = 0, begin, end;
+    if (group < 0 || (unsigned)group > pattern_groups(p)) {
+        call_fail(c, r, "the pattern does not have this group");
+        return false;
+    }
+    while (pos <= s.len) {
+        int found = match(c, r, p, s, pos);
+        if (found < 0)
+            return false;
+        if (!found || !pattern_group(p, 0, &begin, &end))
+            break;
+        pos = end > begin ? end : next_char(s, end);
+        struct value v = {.type = TYPE(T_VARCHAR), .null = !pattern_group(p, (unsigned)group, &begin, &end)};
+        if (!v.null)
+            v.s = (struct str){s.ptr + begin, end - begin};
+        key_encode_value(&v, out);
+    }
+    return true;
+}
+
+/* Empty matches part characters. */
+static bool split(struct call *c, uint32_t r, struct pattern *p, struct wbuf *out)
+{
+    struct str s = arg_str(c, 0, r);
+    size_t pos = 0, piece = 0, begin, end;
+    while (pos <= s.len) {
+        int found = match(c, r, p, s, pos);
+        if (found < 0)
+            return false;
+        if (!found || !pattern_group(p, 0, &begin, &end) || (begin == end && begin == s.len))
+            break;
+        pos = end > begin ? end : next_char(s, end);
+        if (begin == end && begin == piece)
+            continue;
+        put_text_part(out, (struct str){s.ptr + piece, begin - piece});
+        piece = end;
+    }
+    put_text_part(out, (struct str){s.ptr + piece, s.len - piece});
+    return true;
+}
+
+static void list_rows(struct call *c, unsigned pattern, bool (*list_cb)(struct call *c, uint32_t r, struct pattern *p, struct wbuf *out))
+{
+    struct wbuf out;
+    wbuf_init(&out);
+    ROWS_VALID (c, r) {
+        struct pattern *p = pattern_of(c, r, arg_str(c, pattern, r));
+        wbuf_reset(&out);
+        if (p && list_cb(c, r, p, &out))
+            out_parts(c, r, &out);
+    }
+    wbuf_fini(&out);
+}
+
+KERNEL(regexp_extract_all) { list_rows(c, 0, extract_all); }
+KERNEL(regexp_split) { list_rows(c, 1, split); }

@@ -48,7 +48,7 @@ static enum unit unit_of(struct str name)
 }
 
 /* A month or year later is the same day, or the last of a shorter month. */
-static bool add_months(int64_t ms, int64_t months, int64_t *out)
+bool time_add_months(int64_t ms, int64_t months, int64_t *out)
 {
     struct civil cv = civil_of_ms(ms);
     int64_t month = cv.year * 12 + cv.month - 1 + months;
@@ -66,7 +66,7 @@ static bool add(int64_t ms, enum unit unit, int64_t n, int64_t *out)
 {
     int64_t by;
     if (unit >= UNIT_MONTH)
-        return add_months(ms, unit == UNIT_YEAR ? n * 12 : n, out);
+        return time_add_months(ms, unit == UNIT_YEAR ? n * 12 : n, out);
     return !__builtin_mul_overflow(n, units[unit].ms, &by) && !__builtin_add_overflow(ms, by, out);
 }
 
@@ -147,7 +147,7 @@ static const struct time_pattern *pattern_of(struct call *c, uint32_t r, struct 
 
 static void close_zone(void *made) { zone_close(*(struct zone **)made), xfree(made); }
 
-static const struct zone *zone_of(struct call *c, uint32_t r, struct cached *cache, struct str name)
+const struct zone *call_zone(struct call *c, uint32_t r, struct cached *cache, struct str name)
 {
     if (!cached_is(cache, name)) {
         struct zone **z = xzalloc(sizeof *z);
@@ -167,7 +167,7 @@ static bool prepared(struct call *c, uint32_t r, const struct time_pattern **pat
     *zone = NULL;
     *pattern = pattern_of(c, r, arg_str(c, 1, r));
     if (*pattern && c->nargs > 2) {
-        *zone = zone_of(c, r, &c->cache[1], arg_str(c, 2, r));
+        *zone = call_zone(c, r, &c->cache[1], arg_str(c, 2, r));
         return *zone != NULL;
     }
     return *pattern != NULL;
@@ -236,8 +236,8 @@ KERNEL(text_to_clock)
 KERNEL(time_convert_tz)
 {
     ROWS_VALID (c, r) {
-        const struct zone *from = zone_of(c, r, &c->cache[0], arg_str(c, 1, r));
-        const struct zone *to = from ? zone_of(c, r, &c->cache[1], arg_str(c, 2, r)) : NULL;
+        const struct zone *from = call_zone(c, r, &c->cache[0], arg_str(c, 1, r));
+        const struct zone *to = from ? call_zone(c, r, &c->cache[1], arg_str(c, 2, r)) : NULL;
         if (to)
             c->out->i64[r] = zone_from_utc(to, zone_to_utc(from, arg_i64(c, 0, r)));
     }

@@ -143,11 +143,23 @@ bool type_common(struct type a, struct type b, struct type *out)
     return false;
 }
 
+bool type_is_known(struct type t)
+{
+    bool known = t.id != T_NULL;
+    for (unsigned i = 0; t.of && i < t.of->n; i++)
+        known &= type_is_known(t.of->fields[i].type);
+    return known;
+}
+
 #define COST_NONE UINT32_MAX
 
 /* What it costs to widen `from` to `to`. */
 static unsigned widening(struct type from, struct type to)
 {
+    if (type_is_nested(from) && from.id == to.id) {
+        struct type common;
+        return type_eq(from, to) ? 0 : type_common(from, to, &common) && type_eq(common, to) ? 1 : COST_NONE;
+    }
     if (from.id == to.id)
         return 0;
     if (from.id == T_NULL)
@@ -158,71 +170,186 @@ static unsigned widening(struct type from, struct type to)
     return from.id == T_DATE && to.id == T_TIMESTAMP ? 1 : COST_NONE;
 }
 
-/* ---- signatures */
+/* ---- signatures: "(VARCHAR, INT[, INT]) -> VARCHAR"; the last parameter repeats before "...". A capital letter alone stands
+ * for a type, the same one wherever it stands: "(ARRAY<T>, T) -> BOOLEAN". A lambda's parameter is "(S, T) => S". */
 
-enum param_kind { PARAM_TYPE, PARAM_COMMON, PARAM_END };
-struct reader { /* of "(VARCHAR, INT[, INT]) -> VARCHAR"; the last parameter repeats before "..." */
+#define LETTERS 26
+#define LAMBDA_PARAMS 4
+struct vars {
+    struct type of[LETTERS]; /* T_NULL: nothing is known yet */
+};
+struct reader {
     const char *p;
-    bool optional, repeats;
-    enum param_kind kind;
-    struct type type;
+    bool optional, repeats, end;
+    const char *param; /* the text of the parameter at hand */
 };
 
 static const char *params_of(const struct func *f) { return f->info.signature + strlen(f->info.name); }
+static const char *result_text(const struct func *f) { return strstr(params_of(f), ") -> ") + 5; }
 
-static void read_type(struct reader *rd)
+static bool starts(const char **p, const char *word)
 {
-    const char *start = rd->p;
-    while ((*rd->p >= 'A' && *rd->p <= 'Z') || *rd->p == '_')
-        rd->p++;
-    struct str word = {start, (size_t)(rd->p - start)};
-    rd->kind = PARAM_COMMON;
-    if (str_eq(word, STR("T")))
-        return;
-    rd->kind = PARAM_TYPE;
-    if (str_eq(word, STR("DECIMAL"))) {
-        rd->type = TYPE_DECIMAL(38, 0);
-        return;
-    }
-    CHECK(type_parse(word, &rd->type));
+    size_t n = strlen(word);
+    bool here = strncmp(*p, word, n) == 0;
+    *p += here ? n : 0;
+    return here;
 }
 
+static struct str capitals(const char **p)
+{
+    const char *start = *p;
+    while ((**p >= 'A' && **p <= 'Z') || **p == '_')
+        ++*p;
+    return (struct str){start, (size_t)(*p - start)};
+}
+
+static struct type *var_at(struct vars *vars, const char **p)
+{
+    struct str word = capitals(p);
+    return word.len == 1 ? &vars->of[word.ptr[0] - 'A'] : NULL;
+}
+
+static bool learn(struct vars *vars, const char **p, struct type arg);
+
+static bool learn_lambda(struct vars *vars, const char **p, struct type arg)
+{
+    unsigned n = 0;
+    while (!starts(p, ") => ")) { /* the parameters are what other arguments say */
+        starts(p, ", ");
+        capitals(p);
+        n++;
+    }
+    if (arg.id != T_LAMBDA || arg.of->n != n + 1)
+        return false;
+    return learn(vars, p, arg.of->fields[n].type);
+}
+
+/* Takes what an argument's type says of the letters in the parameter's text, and passes over that. */
+static bool learn(struct vars *vars, const char **p, struct type arg)
+{
+    static const struct type none = {0};
+    if (starts(p, "("))
+        return learn_lambda(vars, p, arg);
+    bool array = starts(p, "ARRAY<");
+    if (array || starts(p, "MAP<VARCHAR, ")) {
+        bool good = arg.id == (array ? T_ARRAY : T_MAP);
+        if (!good && arg.id != T_NULL)
+            return false;
+        return learn(vars, p, good ? type_element(arg) : none) && starts(p, ">");
+    }
+    if (strncmp(*p, "STRUCT<", 7) == 0) { /* all of it is said */
+        *p = strchr(*p, '>') + 1;
+        return true;
+    }
+    struct type *var = var_at(vars, p);
+    return !var || (arg.id != T_LAMBDA && type_common(*var, arg, var));
+}
+
+/* The type that a text stands for, given the letters. arg: the argument, whose precision some parameters take. */
+static struct type build(struct vars *vars, const char **p, struct type arg)
+{
+    if (starts(p, "(")) {
+        struct type params[LAMBDA_PARAMS];
+        unsigned n = 0;
+        while (!starts(p, ") => ")) {
+            starts(p, ", ");
+            CHECK(n < LAMBDA_PARAMS);
+            params[n++] = build(vars, p, TYPE(T_NULL));
+        }
+        return type_lambda(params, n, build(vars, p, TYPE(T_NULL)));
+    }
+    if (starts(p, "ARRAY<")) {
+        struct type element = build(vars, p, TYPE(T_NULL));
+        CHECK(starts(p, ">"));
+        return type_array(element);
+    }
+    if (starts(p, "MAP<VARCHAR, ")) {
+        struct type element = build(vars, p, TYPE(T_NULL));
+        CHECK(starts(p, ">"));
+        return type_map(element);
+    }
+    const char *start = *p;
+    if (starts(p, "STRUCT<")) {
+        struct type_field fields[2];
+        for (unsigned i = 0; i < 2; i++) { /* of the two fields K and V */
+            fields[i].name = i ? "V" : "K";
+            *p += 2;
+            fields[i].type = build(vars, p, TYPE(T_NULL));
+            *p += i ? 1 : 2;
+        }
+        return type_struct(fields, 2);
+    }
+    struct type *var = var_at(vars, p), t;
+    if (var)
+        return *var;
+    struct str word = {start, (size_t)(*p - start)};
+    if (str_eq(word, STR("DECIMAL"))) /* of any precision */
+        return number_rank(arg) && arg.id != T_DOUBLE ? as_decimal(arg) : TYPE_DECIMAL(38, 0);
+    if (str_eq(word, STR("INTERVAL")) && arg.id == T_INTERVAL)
+        return arg;
+    CHECK(type_parse(word, &t));
+    return t;
+}
+
+/* To the next parameter: rd->param is its text, rd->p stands there until it was read. */
 static void next_param(struct reader *rd)
 {
-    if (rd->repeats)
+    if (rd->repeats) {
+        rd->p = rd->param;
         return;
-    while (*rd->p == '(' || *rd->p == ',' || *rd->p == ' ' || *rd->p == '[' || *rd->p == ']') {
+    }
+    if (!rd->param)
+        rd->p++; /* the opening parenthesis */
+    while (*rd->p == ',' || *rd->p == ' ' || *rd->p == '[' || *rd->p == ']') {
         rd->optional |= *rd->p == '[';
         rd->p++;
     }
-    if (*rd->p == ')') {
-        rd->kind = PARAM_END;
-        return;
-    }
-    read_type(rd);
-    if (strncmp(rd->p, "...", 3) == 0)
+    rd->end = *rd->p == ')';
+    rd->param = rd->p;
+}
+
+static void param_done(struct reader *rd)
+{
+    if (!rd->repeats && starts(&rd->p, "..."))
         rd->repeats = rd->optional = true;
 }
 
+/* Two intervals meet only if they are of one kind. */
+static bool intervals_agree(const struct type *args, unsigned nargs)
+{
+    for (unsigned i = 1; i < nargs; i++)
+        if (args[i].id == T_INTERVAL && args[0].id == T_INTERVAL && !type_eq(args[i], args[0]))
+            return false;
+    return true;
+}
+
+/* "T...": none of it may stand there, too. */
+static bool may_be_left_out(const char *param)
+{
+    struct vars none = {0};
+    return learn(&none, &param, TYPE(T_NULL)) && starts(&param, "...");
+}
+
 /* Fits the arguments to an overload: costs, and the types to cast to. */
-static unsigned fit(const struct func *f, const struct type *args, unsigned nargs, struct type *casts)
+static unsigned fit_vars(const struct func *f, const struct type *args, unsigned nargs, struct type *casts, struct vars *vars)
 {
     struct reader rd = {.p = params_of(f)};
-    struct type common = TYPE(T_NULL);
     unsigned cost = 0;
-    for (unsigned pass = 0; pass < 2; pass++) { /* first the common type, then everything */
+    *vars = (struct vars){0};
+    if (!intervals_agree(args, nargs))
+        return COST_NONE;
+    for (unsigned pass = 0; pass < 2; pass++) { /* first the letters, then everything */
         rd = (struct reader){.p = params_of(f)};
         for (unsigned i = 0; i < nargs; i++) {
             next_param(&rd);
-            if (rd.kind == PARAM_END)
+            if (rd.end || (pass == 0 && !learn(vars, &rd.p, args[i])))
                 return COST_NONE;
-            if (rd.kind == PARAM_COMMON && pass == 0 && !type_common(common, args[i], &common))
-                return COST_NONE;
-            if (pass == 0)
+            if (pass == 0) {
+                param_done(&rd);
                 continue;
-            casts[i] = rd.kind == PARAM_COMMON ? common : rd.type;
-            if (rd.kind == PARAM_TYPE && rd.type.id == T_DECIMAL && number_rank(args[i]) && args[i].id != T_DOUBLE)
-                casts[i] = as_decimal(args[i]);
+            }
+            casts[i] = build(vars, &rd.p, args[i]);
+            param_done(&rd);
             unsigned step = widening(args[i], casts[i]);
             if (step == COST_NONE)
                 return COST_NONE;
@@ -231,10 +358,16 @@ static unsigned fit(const struct func *f, const struct type *args, unsigned narg
     }
     if (!rd.optional) {
         next_param(&rd);
-        if (rd.kind != PARAM_END && !rd.optional)
+        if (!rd.end && !rd.optional && !may_be_left_out(rd.p))
             return COST_NONE;
     }
     return cost;
+}
+
+static unsigned fit(const struct func *f, const struct type *args, unsigned nargs, struct type *casts)
+{
+    struct vars vars;
+    return fit_vars(f, args, nargs, casts, &vars);
 }
 
 /* ---- result types */
@@ -281,18 +414,15 @@ static struct type result_of(const struct func *f, const struct type *casts, uns
     case R_SIGNATURE:
         break;
     }
-    struct reader rd = {.p = strstr(params_of(f), "-> ") + 3};
-    read_type(&rd);
-    if (rd.kind == PARAM_TYPE)
-        return rd.type;
-    struct type common = TYPE(T_NULL); /* all T arguments were given the same */
-    struct reader params = {.p = params_of(f)};
-    for (unsigned i = 0; i < nargs && common.id == T_NULL; i++) {
-        next_param(&params);
-        if (params.kind == PARAM_COMMON)
-            common = casts[i];
-    }
-    return common;
+    struct vars vars;
+    struct type *again = xalloc(sizeof *again * MAX(nargs, 1u)), interval = TYPE(T_NULL);
+    CHECK(fit_vars(f, casts, nargs, again, &vars) != COST_NONE);
+    xfree(again);
+    for (unsigned i = 0; i < nargs && interval.id == T_NULL; i++)
+        if (casts[i].id == T_INTERVAL)
+            interval = casts[i];
+    const char *p = result_text(f);
+    return build(&vars, &p, interval);
 }
 
 /* ---- sentences */

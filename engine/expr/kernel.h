@@ -37,6 +37,7 @@ struct call {
     uint8_t watched; /* enum watch, of the step */
 };
 typedef void (*kernel_fn)(struct call *c);
+#define KERNEL(name) void name(struct call *c)
 
 enum watch { WATCH_ROOT = 1, WATCH_FUNCTION = 2 };
 
@@ -134,6 +135,7 @@ enum func_flags {
     F_VOLATILE = 2,   /* not the same twice */
     F_PER_ROW = 4,    /* volatile, and differs from row to row: never shared */
     F_MACRO = 8,      /* no kernel: compile.c writes it as CASE */
+    F_LAMBDA = 16,    /* has lambdas: aux is struct lambdas; looks at NULL arguments itself */
 };
 struct func {
     struct func_info info;
@@ -152,13 +154,42 @@ bool nested_can_cast(struct type from, struct type to);
 bool nested_cast(const struct value *v, struct type to, struct value *out, struct arena *a);
 kernel_fn cast_kernel(struct type from, struct type to);
 
+/* ---- lambdas (lambda.c): each is a program of its own over batches of elements, whose first columns are the parameters and
+ * whose others are what the body takes from around it. */
+struct lambda {
+    struct prog *prog;
+    struct schema in;
+    unsigned nparams;
+    const unsigned *captured; /* arguments of the call, for the columns behind the parameters */
+};
+struct lambdas {
+    struct lambdas *next;
+    unsigned n, nplain; /* of the call's arguments so many are the function's own; what is captured follows */
+    struct lambda of[2];
+};
+/* A batch for so many elements; b's strings live with the call. */
+struct batch *lambda_batch(struct call *c, const struct lambda *l, uint32_t cap);
+/* Adds an element of row r, and takes what is captured from that row; the caller sets the parameters. Gives its number. */
+uint32_t lambda_add(struct call *c, const struct lambda *l, struct batch *b, uint32_t r, uint32_t cap);
+/* Runs over the batch; errors count for the rows that rows[] says. */
+void lambda_run(struct call *c, const struct lambda *l, struct batch *b, const uint32_t *rows, struct vec *out);
+void call_note_bad(struct call *c, uint32_t row, bool function, const char *text);
+
+/* ---- times (fn_time.c): a month later is the same day, or the last of a shorter month; false: out of range. */
+bool time_add_months(int64_t ms, int64_t months, int64_t *out);
+/* The zone of this name, kept in cache; NULL: the row has failed. */
+const struct zone *call_zone(struct call *c, uint32_t r, struct cached *cache, struct str name);
+
+/* ---- nested values (fn_array.c) */
+KERNEL(nested_make);
+KERNEL(nested_field);
+
 /* ---- decimals (decimal.c): false = does not fit 38 digits. All round half up. */
 bool decimal_rescale(i128 v, unsigned from, unsigned to, i128 *out);
 bool decimal_muldiv(i128 a, i128 b, i128 divisor, i128 *out); /* a * b / divisor */
 bool decimal_divide(i128 a, unsigned up, i128 b, i128 *out);  /* a * 10^up / b */
 i128 decimal_shift_down(i128 v, unsigned digits);             /* v / 10^digits */
 
-#define KERNEL(name) void name(struct call *c)
 /* kernels that are not in the table, or serve it more than once (fn_cond.c) */
 KERNEL(same);
 KERNEL(in_list);

@@ -6,13 +6,22 @@
 
 static const char kind_codes[] = {
     [EX_COLUMN] = 'c', [EX_CONST] = 'v', [EX_CALL] = 'f',    [EX_CAST] = 't', [EX_CASE] = 'w', [EX_AND] = 'a',
-    [EX_OR] = 'o',     [EX_NOT] = 'n',   [EX_IS_NULL] = 'i', [EX_IN] = 'l',   [EX_UDF] = 'u'};
+    [EX_OR] = 'o',     [EX_NOT] = 'n',   [EX_IS_NULL] = 'i', [EX_IN] = 'l',   [EX_UDF] = 'u',
+    [EX_MAKE] = 'm',   [EX_FIELD] = 'd', [EX_LAMBDA] = 'x', [EX_PARAM] = 'p'};
 
 static void pack_payload(const struct expr *e, struct wbuf *out)
 {
     switch (e->kind) {
     case EX_COLUMN:
+    case EX_FIELD:
+    case EX_PARAM:
         pack_uint(out, e->column);
+        break;
+    case EX_LAMBDA: /* [number of the first parameter, type of each ...] */
+        pack_array(out, 1 + 3 * (e->type.of->n - 1));
+        pack_uint(out, e->column);
+        for (unsigned i = 0; i + 1 < e->type.of->n; i++)
+            type_pack(e->type.of->fields[i].type, out);
         break;
     case EX_CONST: {
         struct wbuf key;
@@ -44,7 +53,7 @@ void expr_pack(const struct expr *e, struct wbuf *out)
 {
     pack_array(out, 6);
     pack_uint(out, (uint8_t)kind_codes[e->kind]);
-    type_pack(e->type, out);
+    type_pack(e->kind == EX_LAMBDA ? TYPE(T_NULL) : e->type, out); /* a lambda's follows from its parameters and body */
     pack_payload(e, out);
     pack_array(out, e->nargs);
     for (unsigned i = 0; i < e->nargs; i++)
@@ -52,6 +61,14 @@ void expr_pack(const struct expr *e, struct wbuf *out)
 }
 
 /* ---- back */
+
+#define PARAMS 64 /* of lambdas inside one another */
+struct reading {
+    struct unpack *u;
+    struct arena *a;
+    unsigned nparams; /* of the lambdas around */
+    struct type params[PARAMS];
+};
 
 static const struct expr *malformed(struct unpack *u)
 {
@@ -88,10 +105,30 @@ static const char *unpack_name(struct unpack *u, struct arena *a)
     return arena_dup(a, s.ptr ? s : STR("")).ptr;
 }
 
-static bool unpack_payload(struct unpack *u, struct expr *e, struct arena *a)
+/* Its parameters are known from here on, until the lambda is read. */
+static bool unpack_lambda(struct reading *rd, struct expr *e)
 {
+    struct unpack *u = rd->u;
+    uint32_t n = unpack_array(u);
+    e->column = (unsigned)unpack_uint(u);
+    if (n % 3 != 1 || e->column != rd->nparams || rd->nparams + n / 3 > PARAMS)
+        return false;
+    for (uint32_t i = 0; i < n / 3; i++)
+        if (!type_unpack(u, &rd->params[rd->nparams++]))
+            return false;
+    return true;
+}
+
+static bool unpack_payload(struct reading *rd, struct expr *e)
+{
+    struct unpack *u = rd->u;
+    struct arena *a = rd->a;
     switch (e->kind) {
-    case EX_COLUMN: {
+    case EX_LAMBDA:
+        return unpack_lambda(rd, e);
+    case EX_COLUMN:
+    case EX_FIELD:
+    case EX_PARAM: {
         uint64_t column = unpack_uint(u);
         e->column = (unsigned)column;
         return column <= UINT32_MAX;
@@ -120,6 +157,18 @@ static bool call_fits(const struct expr *e)
     bool ok = func_fits(e->func, args, e->nargs, e->type);
     xfree(args);
     return ok;
+}
+
+static bool parts_fit(const struct expr *e)
+{
+    if (!type_is_nested(e->type) || (e->type.id == T_STRUCT && e->nargs != e->type.of->n) || (e->type.id == T_MAP && e->nargs % 2))
+        return false;
+    for (unsigned i = 0; i < e->nargs; i++) {
+        const struct type_field *f = &e->type.of->fields[e->type.id == T_STRUCT ? i : e->type.id == T_MAP ? i % 2 : 0];
+        if (!type_eq(e->args[i]->type, f->type))
+            return false;
+    }
+    return true;
 }
 
 /* What the compiler and the kernels rely on: numbers and types of arguments. */
@@ -161,28 +210,61 @@ static bool args_fit(const struct expr *e)
         return n >= 2 && e->type.id == T_BOOLEAN;
     case EX_UDF:
         return true;
+    case EX_MAKE:
+        return parts_fit(e);
+    case EX_FIELD:
+        return n == 1 && e->args[0]->type.id == T_STRUCT && e->column < e->args[0]->type.of->n &&
+               type_eq(e->type, e->args[0]->type.of->fields[e->column].type);
+    case EX_PARAM:
+        return n == 0;
+    case EX_LAMBDA:
+        return n == 1;
     }
     return false;
 }
 
-static const struct expr *unpack(struct unpack *u, struct arena *a, unsigned depth)
+/* What only the tree around it tells. False: it stands where it may not. */
+static bool close_node(struct reading *rd, struct expr *e)
 {
-    struct expr *e = ARENA_NEW(a, struct expr);
+    if (e->kind == EX_PARAM)
+        return e->column < rd->nparams && type_eq(e->type, rd->params[e->column]);
+    bool takes = e->kind == EX_CALL && (func_at(e->func)->flags & F_LAMBDA);
+    for (unsigned i = 0; i < e->nargs; i++)
+        if (e->args[i]->kind == EX_LAMBDA && !takes)
+            return false;
+    if (e->kind != EX_LAMBDA)
+        return true;
+    if (e->nargs != 1)
+        return false;
+    e->type = type_lambda(&rd->params[e->column], rd->nparams - e->column, e->args[0]->type);
+    rd->nparams = e->column;
+    return true;
+}
+
+static const struct expr *unpack(struct reading *rd, unsigned depth)
+{
+    struct unpack *u = rd->u;
+    struct expr *e = ARENA_NEW(rd->a, struct expr);
     if (depth >= EXPR_DEPTH || unpack_array(u) != 6 || !unpack_kind(unpack_uint(u), &e->kind) ||
-        !type_unpack(u, &e->type) || !unpack_payload(u, e, a))
+        !type_unpack(u, &e->type) || !unpack_payload(rd, e))
         return malformed(u);
     uint32_t n = unpack_array(u); /* at most the bytes that are left */
-    const struct expr **args = ARENA_ARRAY(a, const struct expr *, MAX(n, 1u));
+    const struct expr **args = ARENA_ARRAY(rd->a, const struct expr *, MAX(n, 1u));
     for (uint32_t i = 0; i < n; i++) {
-        args[i] = unpack(u, a, depth + 1);
+        args[i] = unpack(rd, depth + 1);
         if (!args[i])
             return NULL;
     }
     e->nargs = n;
     e->args = args;
-    if (u->r.err || !args_fit(e))
+    if (u->r.err || !close_node(rd, e) || !args_fit(e))
         return malformed(u);
     return e;
 }
 
-const struct expr *expr_unpack(struct unpack *u, struct arena *a) { return unpack(u, a, 0); }
+const struct expr *expr_unpack(struct unpack *u, struct arena *a)
+{
+    struct reading rd = {.u = u, .a = a};
+    const struct expr *e = unpack(&rd, 0);
+    return e && e->kind == EX_LAMBDA ? malformed(u) : e;
+}

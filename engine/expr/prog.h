@@ -26,6 +26,7 @@ struct step {
     bool function;       /* a C function */
     uint8_t watched;     /* enum watch */
     void *aux;
+    struct lambdas *lambdas; /* = aux, of a function with lambdas */
     struct cached cache[2];
 };
 enum reg_kind { REG_COLUMN, REG_CONST, REG_STEP };
@@ -53,6 +54,7 @@ struct prog {
     bool is_volatile;
     struct expr_context *ctx;
     struct udf_step *udfs; /* loaded, to be unloaded with the program */
+    struct lambdas *lambdas;
 };
 
 /* Runs one step; registers and scopes it uses are ready. */
@@ -65,4 +67,10 @@ struct value reg_value(const struct reg *reg, const struct batch *b);
 /* A C function (call_udf.c): loads it and makes its kernel's aux. */
 int udf_step_new(struct prog *p, const struct expr *e, struct step *st, struct diag *d);
 void udf_steps_free(struct prog *p);
+
+/* lambda.c. Makes l of an EX_LAMBDA; what the body takes from around it is given as expressions over p's input. */
+int lambda_compile(struct prog *p, struct lambda *l, const struct expr *e, struct arena *nodes, const struct expr ***captured,
+                   unsigned *ncaptured, struct diag *d);
+void lambdas_free(struct lambdas *ls);
+bool lambdas_watch(struct lambdas *ls);
 #endif
