@@ -3,12 +3,23 @@
 #define OP_JOIN_H
 #include "engine/op/common.h"
 
+/* How often a row of a stream is there; waiting: for something to meet. */
+struct join_entry {
+    int64_t count;
+    bool waiting;
+};
+void join_entry_put(struct store *rows, struct str key, const struct join_entry *e);
+bool join_entry_get(struct str value, struct join_entry *e); /* false: not one; then it is all 0 */
+
 /* A row of the other side that may meet the row at hand. */
 struct candidate {
     struct str key; /* of its entry in its store; borrowed */
     int64_t weight, ts;
 };
 #define PAIRS_MAX MIN(ENGINE_BATCH_ROWS, 256) /* judged at once: most rows have few candidates */
+/* Length of the join key of side s that is encoded in front; SIZE_MAX: there is none. */
+size_t join_key_length(const struct op *op, unsigned s, struct str key);
+
 /* Pairs of one row with many, judged a batch at a time by plan_node.residual. */
 struct pairs {
     struct op *op;

@@ -2,6 +2,40 @@
 
 /* The residual condition of a join: what is left of ON when equalities have become keys. */
 
+void join_entry_put(struct store *rows, struct str key, const struct join_entry *e)
+{
+    uint8_t value[10] = {OP_LAYOUT};
+    put_be64(value + 1, (uint64_t)e->count);
+    value[9] = e->waiting;
+    store_put(rows, key, (struct str){(char *)value, sizeof value});
+}
+
+bool join_entry_get(struct str value, struct join_entry *e)
+{
+    *e = (struct join_entry){0};
+    if (value.len != 10 || value.ptr[0] != OP_LAYOUT || (uint8_t)value.ptr[9] > 1)
+        return false;
+    struct join_entry got = {(int64_t)be64(value.ptr + 1), value.ptr[9] == 1};
+    if (got.count <= 0 || !count_possible(got.count))
+        return false;
+    *e = got;
+    return true;
+}
+
+size_t join_key_length(const struct op *op, unsigned s, struct str key)
+{
+    const unsigned *cols = s ? op->node->right_cols : op->node->left_cols;
+    struct str rest = key;
+    struct arena a;
+    struct value v;
+    int err = 0;
+    arena_init(&a);
+    for (unsigned i = 0; !err && i < op->node->njoin; i++)
+        err = key_decode(&rest, op_input(op, s)->cols[cols[i]].type, &v, &a);
+    arena_fini(&a);
+    return err ? SIZE_MAX : key.len - rest.len;
+}
+
 int pairs_open(struct pairs *p, struct op *op, struct diag *d)
 {
     *p = (struct pairs){.op = op};

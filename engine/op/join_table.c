@@ -371,17 +371,10 @@ static void table_join_marker(struct op *op, struct changes *out)
 /* Length of the join key in front of a row's bytes; 0: not one. */
 static size_t key_length(const struct side *side, struct str key)
 {
-    struct str rest = key;
-    struct arena a;
-    struct value v;
-    int err = 0;
     if (!side->op->node->njoin)
         return key.len > 0 && key.ptr[0] == 0;
-    arena_init(&a);
-    for (unsigned i = 0; !err && i < side->op->node->njoin; i++)
-        err = key_decode(&rest, op_input(side->op, side->number)->cols[side->keys[i]].type, &v, &a);
-    arena_fini(&a);
-    return err ? 0 : key.len - rest.len;
+    size_t len = join_key_length(side->op, side->number, key);
+    return len == SIZE_MAX ? 0 : len;
 }
 
 static bool entry_fits(const struct side *side, struct str key, struct str value, size_t *key_len)

@@ -123,11 +123,14 @@ static void put_aggregate(struct wbuf *w, const struct plan_node *n)
 
 static void put_join(struct wbuf *w, const struct plan_node *n)
 {
-    pack_array(w, 4);
+    pack_array(w, 7);
     pack_uint(w, n->join);
     put_uints(w, n->left_cols, n->njoin);
     put_uints(w, n->right_cols, n->njoin);
     put_expr(w, n->residual);
+    pack_int(w, n->before_ms);
+    pack_int(w, n->after_ms);
+    pack_int(w, n->grace_ms);
 }
 
 static void put_sort(struct wbuf *w, const struct plan_node *n)
@@ -175,6 +178,8 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         break;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
+    case PLAN_JOIN_INTERVAL:
+    case PLAN_JOIN_TEMPORAL:
         put_join(w, n);
         break;
     case PLAN_SINK_TOPIC:
@@ -482,14 +487,18 @@ static void get_sort(struct reading *rd, struct plan_node *n)
 static void get_join(struct reading *rd, struct plan_node *n)
 {
     unsigned right;
-    get_fields(rd, rd->version > 3 ? 4 : 3);
+    get_fields(rd, rd->version > 3 ? 7 : 3);
     n->join = get_uint(rd, JOIN_ANTI);
     n->left_cols = get_uints(rd, &n->njoin);
     n->right_cols = get_uints(rd, &right);
     if (right != n->njoin)
         bad(rd);
-    if (rd->version > 3)
-        n->residual = unpack_nil(&rd->u) ? NULL : get_expr(rd);
+    if (rd->version <= 3)
+        return;
+    n->residual = unpack_nil(&rd->u) ? NULL : get_expr(rd);
+    n->before_ms = unpack_int(&rd->u);
+    n->after_ms = unpack_int(&rd->u);
+    n->grace_ms = unpack_int(&rd->u);
 }
 
 static void get_body(struct reading *rd, struct plan_node *n)
@@ -524,6 +533,8 @@ static void get_body(struct reading *rd, struct plan_node *n)
         break;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
+    case PLAN_JOIN_INTERVAL:
+    case PLAN_JOIN_TEMPORAL:
         get_join(rd, n);
         break;
     case PLAN_SINK_TOPIC:

@@ -31,6 +31,10 @@ enum plan_kind {
     PLAN_SCAN,       /* pull: the materialised rows of a job's table at its last committed epoch -> append */
     PLAN_SORT,       /* append -> append; pull only: ORDER BY keys, LIMIT/OFFSET; gives all at the end of input */
     PLAN_UNION,      /* append or retract, twice: the rows of both inputs; append if both are, else retract */
+    PLAN_JOIN_INTERVAL, /* both append -> append: rows of equal keys whose times lie near each other; inner, left, right,
+                      * full; rows without a match come when the watermark is past all they could meet; ts = the greater */
+    PLAN_JOIN_TEMPORAL, /* input 0 append, input 1 upsert or retract by its key, which is the join key -> append: the version
+                      * valid at the time of the left row, once the watermark is past it; inner, left; ts of the left row */
     PLAN_KINDS_
 };
 
@@ -100,7 +104,9 @@ struct plan_node {
     enum join_kind join;
     unsigned njoin;
     unsigned *left_cols, *right_cols;
-    const struct expr *residual; /* JOIN_TABLE: over left columns ++ right ones, must be true besides; NULL: nothing */
+    const struct expr *residual; /* not of LOOKUP: over left columns ++ right ones, must be true besides; NULL: nothing */
+    int64_t before_ms, after_ms; /* INTERVAL: right's time in [left's - before, left's + after]; with grace_ms: how far behind
+                                  * the watermark a row may come and misses nothing. TEMPORAL has grace_ms, too */
     /* SINK_TOPIC: which input column is the format's i-th key, then value column; windowed: window_start column */
     unsigned *sink_cols;
     int window_start_col; /* -1 */
@@ -145,6 +151,8 @@ int plan_key_owner(const struct plan *p, struct str key);
 const struct plan_node *plan_verbatim(const struct plan_node *sink);
 /* What a join's residual is over: left columns, then right ones; in a. */
 struct schema plan_join_columns(const struct plan_node *n, struct arena *a);
+/* Are a source's rows versions that a temporal join waits for? Then it holds time back, though it is a table. */
+bool plan_gives_versions(const struct plan *p, const struct plan_node *source);
 const char *plan_kind_name(enum plan_kind k); /* FILTER */
 bool plan_node_keeps(const struct plan_node *n); /* has it a store? */
 /* The aggregate whose groups, one for one, are the rows of a table's sink, so that these need not be kept: same key in the

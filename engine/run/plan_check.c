@@ -13,6 +13,7 @@ static const struct kind_info {
     [PLAN_AGGREGATE] = {"AGGREGATE", 1}, [PLAN_JOIN_LOOKUP] = {"LOOKUP JOIN", 2}, [PLAN_JOIN_TABLE] = {"TABLE JOIN", 2},
     [PLAN_SINK_TOPIC] = {"SINK", 1},     [PLAN_SINK_QUERY] = {"RESULT", 1},       [PLAN_SCAN] = {"SCAN", 0},
     [PLAN_SORT] = {"SORT", 1},           [PLAN_UNION] = {"UNION", 2},
+    [PLAN_JOIN_INTERVAL] = {"INTERVAL JOIN", 2}, [PLAN_JOIN_TEMPORAL] = {"TEMPORAL JOIN", 2},
 };
 static_assert(ARRAY_LEN(kinds) == PLAN_KINDS_, "every kind has a name");
 
@@ -228,10 +229,46 @@ static bool join_columns_fit(const struct plan_node *n)
 static bool join_modes_fit(const struct plan_node *n)
 {
     enum edge_mode l = n->inputs[0]->mode, r = n->inputs[1]->mode;
-    if (n->kind == PLAN_JOIN_LOOKUP)
+    bool append = l == MODE_APPEND && r == MODE_APPEND;
+    switch (n->kind) {
+    case PLAN_JOIN_LOOKUP:
         return l == MODE_APPEND && r == MODE_UPSERT && n->mode == MODE_APPEND && n->join <= JOIN_LEFT;
-    bool append = l == MODE_APPEND && r == MODE_APPEND && (n->join == JOIN_INNER || n->join == JOIN_SEMI);
-    return l != MODE_UPSERT && r != MODE_UPSERT && (n->mode == MODE_RETRACT || (n->mode == MODE_APPEND && append));
+    case PLAN_JOIN_INTERVAL:
+        return append && n->mode == MODE_APPEND && n->join <= JOIN_FULL;
+    case PLAN_JOIN_TEMPORAL:
+        return l == MODE_APPEND && r != MODE_APPEND && n->mode == MODE_APPEND && n->join <= JOIN_LEFT;
+    default:
+        append &= n->join == JOIN_INNER || n->join == JOIN_SEMI;
+        return l != MODE_UPSERT && r != MODE_UPSERT && (n->mode == MODE_RETRACT || (n->mode == MODE_APPEND && append));
+    }
+}
+
+static bool is_among(unsigned v, const unsigned *among, unsigned n)
+{
+    unsigned i = 0;
+    while (i < n && among[i] != v)
+        i++;
+    return i < n;
+}
+
+/* Versions are told apart by their key. */
+static bool joins_by_key(const struct plan_node *n)
+{
+    const struct plan_node *r = n->inputs[1];
+    for (unsigned i = 0; i < n->njoin; i++)
+        if (!is_among(n->right_cols[i], r->key, r->nkey))
+            return false;
+    for (unsigned i = 0; i < r->nkey; i++)
+        if (!is_among(r->key[i], n->right_cols, n->njoin))
+            return false;
+    return r->nkey > 0;
+}
+
+static bool join_times_fit(const struct plan_node *n)
+{
+    const int64_t most = INT64_C(1) << 60;
+    return n->before_ms > -most && n->before_ms < most && n->after_ms > -most && n->after_ms < most &&
+           n->before_ms + n->after_ms >= 0 && n->grace_ms >= 0;
 }
 
 static int check_join(struct checking *ck, const struct plan_node *n)
@@ -244,6 +281,10 @@ static int check_join(struct checking *ck, const struct plan_node *n)
             return REFUSE(ck, n, "join columns %u differ in type", i);
     if (n->kind == PLAN_JOIN_LOOKUP && (!n->njoin || n->residual))
         return REFUSE(ck, n, "a lookup is by equal columns");
+    if (n->kind == PLAN_JOIN_TEMPORAL && !joins_by_key(n))
+        return REFUSE(ck, n, "versions of a table are found by its key");
+    if (!join_times_fit(n))
+        return REFUSE(ck, n, "its times are out of range");
     if (!join_columns_fit(n))
         return REFUSE(ck, n, "its columns are not left's and right's");
     if (!join_modes_fit(n))
@@ -326,6 +367,8 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         return check_aggregate(ck, n, in);
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
+    case PLAN_JOIN_INTERVAL:
+    case PLAN_JOIN_TEMPORAL:
         return check_join(ck, n);
     case PLAN_SINK_TOPIC:
         return check_sink_topic(ck, n, in);
@@ -341,14 +384,6 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         break;
     }
     return REFUSE(ck, n, "unknown kind");
-}
-
-static bool is_among(unsigned v, const unsigned *among, unsigned n)
-{
-    unsigned i = 0;
-    while (i < n && among[i] != v)
-        i++;
-    return i < n;
 }
 
 /* Nothing on disk belongs to two. */

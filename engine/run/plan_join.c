@@ -10,3 +10,23 @@ struct schema plan_join_columns(const struct plan_node *n, struct arena *a)
         both.cols[i] = i < l->n ? l->cols[i] : r->cols[i - l->n];
     return both;
 }
+
+static bool is_below(const struct plan_node *n, const struct plan_node *source)
+{
+    for (unsigned i = 0; i < n->ninputs; i++)
+        if (is_below(n->inputs[i], source))
+            return true;
+    return n == source;
+}
+
+static bool gives_versions(const struct plan_node *n, const struct plan_node *source)
+{
+    if (n->kind == PLAN_JOIN_TEMPORAL && is_below(n->inputs[1], source))
+        return true;
+    for (unsigned i = 0; i < n->ninputs; i++)
+        if (gives_versions(n->inputs[i], source))
+            return true;
+    return false;
+}
+
+bool plan_gives_versions(const struct plan *p, const struct plan_node *source) { return gives_versions(p->sink, source); }

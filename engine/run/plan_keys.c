@@ -51,6 +51,8 @@ static void mark(struct plan_node *n, const bool *keys, struct arena *a)
             break;
         case PLAN_JOIN_LOOKUP:
         case PLAN_JOIN_TABLE:
+    case PLAN_JOIN_INTERVAL:
+    case PLAN_JOIN_TEMPORAL:
             pass_join(n, keys, i, below);
             break;
         case PLAN_PROJECT:

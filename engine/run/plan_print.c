@@ -82,11 +82,17 @@ static void put_residual(struct wbuf *w, const struct plan_node *n)
     arena_fini(&a);
 }
 
+static void put_bound(struct wbuf *w, const char *before, int64_t ms)
+{
+    wbuf_printf(w, "%s%s", before, ms < 0 ? "-" : "");
+    put_duration(w, ms < 0 ? -ms : ms);
+}
+
 static void put_join(struct wbuf *w, const struct plan_node *n)
 {
     static const char *const names[] = {"", "LEFT ", "RIGHT ", "FULL ", "SEMI ", "ANTI "};
     const char *left = n->inputs[0]->mode == MODE_APPEND ? "stream" : "table";
-    const char *right = n->kind == PLAN_JOIN_TABLE && n->inputs[1]->mode == MODE_APPEND ? "stream" : "table";
+    const char *right = n->inputs[1]->mode == MODE_APPEND ? "stream" : n->kind == PLAN_JOIN_TEMPORAL ? "version of table" : "table";
     wbuf_printf(w, "%sJOIN %s with %s", names[n->join], left, right);
     for (unsigned i = 0; i < n->njoin; i++)
         wbuf_printf(w, "%s%s = %s", i ? " and " : " on ", n->inputs[0]->out.cols[n->left_cols[i]].name,
@@ -94,6 +100,12 @@ static void put_join(struct wbuf *w, const struct plan_node *n)
     if (n->residual) {
         wbuf_str(w, n->njoin ? STR(" and ") : STR(" on "));
         put_residual(w, n);
+    }
+    if (n->kind == PLAN_JOIN_INTERVAL) {
+        put_bound(w, " within (", n->before_ms);
+        put_bound(w, ", ", n->after_ms);
+        wbuf_str(w, STR("), grace "));
+        put_duration(w, n->grace_ms);
     }
 }
 
@@ -174,6 +186,8 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
         break;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
+    case PLAN_JOIN_INTERVAL:
+    case PLAN_JOIN_TEMPORAL:
         put_join(w, n);
         break;
     case PLAN_SINK_TOPIC:

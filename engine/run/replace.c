@@ -21,6 +21,8 @@ bool plan_node_keeps(const struct plan_node *n)
     case PLAN_NORMALIZE:
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
+    case PLAN_JOIN_INTERVAL:
+    case PLAN_JOIN_TEMPORAL:
         return true;
     case PLAN_AGGREGATE:
         return n->phase != AGG_PARTIAL;
@@ -266,6 +268,12 @@ const char *plan_node_words(const struct plan_node *n, struct arena *a)
         break;
     case PLAN_JOIN_TABLE:
         wbuf_str(&w, STR("rows of both joined tables"));
+        break;
+    case PLAN_JOIN_INTERVAL:
+        wbuf_str(&w, STR("rows of both joined streams"));
+        break;
+    case PLAN_JOIN_TEMPORAL:
+        wbuf_str(&w, STR("versions of the joined table"));
         break;
     case PLAN_NORMALIZE:
         wbuf_str(&w, STR("last row of each key"));

@@ -8,7 +8,10 @@
 #include "log/wire/recbatch.h"
 #include <stdio.h>
 
-static bool keeps_time(const struct source *s) { return job_graph(s->task->job)->timed && !s->node->table; }
+static bool keeps_time(const struct source *s)
+{
+    return job_graph(s->task->job)->timed && (!s->node->table || s->versions);
+}
 
 static void ready_cb(void *arg)
 {
@@ -75,8 +78,9 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     s->rows_max = ENGINE_BATCH_ROWS;
     timer_init(&s->idle_timer, t->loop, idle_cb);
     timer_init(&s->settle_timer, t->loop, settle_cb);
-    /* Tables hold no time back where streams carry it. */
-    s->idle = pos ? pos->idle : node->table && job_graph(t->job)->streams;
+    /* Tables hold no time back where streams carry it, but those whose versions somebody waits for. */
+    s->versions = plan_gives_versions(t->job->plan, node);
+    s->idle = pos ? pos->idle : node->table && !s->versions && job_graph(t->job)->streams;
     struct view *v = part_view(part);
     if (!v)
         return diag_set(d, E_STORAGE, "partition %d of topic %s cannot be opened", s->partition, node->topic_name);

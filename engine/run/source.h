@@ -24,6 +24,7 @@ struct source {
     int64_t stop_at;    /* reaching this is told; INT64_MAX: no end */
     int64_t settled;    /* last stable offset at its start; stop_at lies behind it while settle_timer runs */
     struct timer settle_timer;
+    bool versions;      /* a temporal join waits for them: it holds time back, though it is a table */
     bool reached, shut; /* shut: nothing is read until the gate opens */
     bool waiting;       /* reader gave nothing; ready_cb will come */
     struct str chunk;   /* rest of the reader's bytes */

@@ -177,6 +177,8 @@ static const char *why_node(const struct looking *l, const struct plan_node *n, 
         return n->emit_final ? why_not_closed(l) : NULL;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
+    case PLAN_JOIN_INTERVAL:
+    case PLAN_JOIN_TEMPORAL:
         return why_join(l, n, stats_of(l, n->inputs[0])->rows_out, stats_of(l, n->inputs[1])->rows_out);
     default:
         return NULL;

@@ -211,7 +211,7 @@ struct plan_node *pl_join(struct planlib *pl, enum plan_kind kind, enum join_kin
     n->out = schema(pl, left->out.n + right->out.n);
     for (unsigned i = 0; i < n->out.n; i++)
         n->out.cols[i] = i < left->out.n ? left->out.cols[i] : right->out.cols[i - left->out.n];
-    n->mode = kind == PLAN_JOIN_LOOKUP ? MODE_APPEND : MODE_RETRACT;
+    n->mode = kind == PLAN_JOIN_TABLE ? MODE_RETRACT : MODE_APPEND;
     return n;
 }
 
