@@ -21,9 +21,11 @@ struct decoder {
     uint32_t rows_max; /* of a batch */
     struct wbuf inflated, scratch;
     /* The recbatch that the last run left unfinished, its checksum checked; offset -1: there is none. Was it
-     * compressed, it lies inflated at inflated_at to the end. */
-    int64_t left_offset;
-    uint32_t left_crc;
+     * compressed, it lies inflated at inflated_at to the end. The first record that was not taken, left_next, is
+     * left_count before the last and left_at bytes behind the first. */
+    int64_t left_offset, left_next;
+    uint32_t left_crc, left_count;
+    size_t left_at;
     bool inflated_left;
     size_t inflated_at;
     char error[ERROR_TEXT];
@@ -386,6 +388,16 @@ static int open_recbatch(struct run *run, const struct recbatch *rb, struct recb
     return recbatch_iter(it, &plain, NULL, NULL, 0);
 }
 
+/* Where the last run has stopped, the next goes on: small batches would look for that place again and again. */
+static void resume_recbatch(const struct run *run, const struct recbatch *rb, struct recbatch_iter *it)
+{
+    const struct decoder *d = run->d;
+    if (!was_left(d, rb) || run->from < d->left_next || d->left_at > rbuf_left(&it->r) || d->left_count > it->left)
+        return;
+    it->r.ptr += d->left_at;
+    it->left = d->left_count;
+}
+
 /* True: all its records were taken. */
 static bool decode_recbatch(struct run *run, const struct recbatch *rb, struct target *t)
 {
@@ -396,11 +408,14 @@ static bool decode_recbatch(struct run *run, const struct recbatch *rb, struct t
         report_bytes(run, rb->base_offset, err_text(err));
         return true;
     }
-    while (recbatch_next(&it, &rec)) {
+    size_t all = rbuf_left(&it.r), left;
+    for (resume_recbatch(run, rb, &it); left = rbuf_left(&it.r), recbatch_next(&it, &rec);) {
         if (rec.offset < run->from)
             continue;
         if (run->b->n == run->cap) {
-            run->next = rec.offset;
+            run->next = run->d->left_next = rec.offset;
+            run->d->left_at = all - left;
+            run->d->left_count = it.left + 1;
             return false;
         }
         t->row = run->b->n;

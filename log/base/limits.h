@@ -305,7 +305,7 @@
 #define ENGINE_BATCH_ROWS_MIN 2
 #else
 #define ENGINE_BATCH_ROWS 4096
-#define ENGINE_BATCH_ROWS_MIN 1024 /* the rest of a recbatch is looked for anew: fewer rows would cost more than they give */
+#define ENGINE_BATCH_ROWS_MIN 64 /* of a source whose rows cost microseconds: to begin a batch costs as many */
 #endif
 /* Groups that a partial aggregate holds before it hands them over: about what the second-level cache holds. */
 #ifdef TINY

@@ -117,10 +117,10 @@ def spread(values):
     return (max(values) - min(values)) / mean if mean else 0.0
 
 
-def load(relation, rows, size=5000):
+def load(topic, rows, size=500000, keys=1000):
     for at in range(0, rows, size):
-        sql('INSERT INTO %s (k, v) VALUES %s;' % (relation, ', '.join("('k%d', %d)" % (i % 1000, i)
-                                                                    for i in range(at, min(at + size, rows)))))
+        subprocess.run([weir, 'produce', topic, '-K', ':', '--quiet', '--server', '127.0.0.1:%d' % port], text=True, check=True,
+                       input=''.join('k%d:{"V":%d}\n' % (i % keys, i) for i in range(at, min(at + size, rows))))
 
 
 def source(name):
@@ -129,10 +129,10 @@ def source(name):
 
 
 def committed(prefix):
-    """Offset up to which the last commit of each of these jobs reaches, and the CPU it has had."""
-    rows = sql("SELECT j.job, s.committed, j.cpu_ms FROM sys.sources s JOIN sys.jobs j ON s.job = j.job "
+    """Offset up to which the last commit of each of these jobs reaches, the CPU it has had, the number of that commit."""
+    rows = sql("SELECT j.job, s.committed, j.cpu_ms, j.epoch FROM sys.sources s JOIN sys.jobs j ON s.job = j.job "
                "WHERE j.job LIKE '%s%%' ORDER BY j.job;" % prefix)
-    return {r[0]: (r[1], r[2]) for r in rows}
+    return {r[0]: r[1:] for r in rows}
 
 
 def busy():
@@ -148,21 +148,25 @@ def busy():
     load('backlog', args.rows)
     began = time.monotonic()
     sql(''.join('RESUME busy%d;' % i for i in range(n)))
-    ended, shares = {}, []
+    ended, first, last = {}, None, None
     while len(ended) < n:
         now, at = committed('busy'), time.monotonic() - began
-        done = [c - before[j][0] for j, (c, _) in now.items() if j in before and c is not None]
-        ended.update({j: at for j, (c, _) in now.items() if j not in ended and c - before[j][0] >= args.rows})
-        if len(done) == n and not ended:
-            shares = done
+        known = {j: (c, epoch) for j, (c, _, epoch) in now.items() if c is not None and epoch is not None}
+        ended.update({j: at for j, (c, _) in known.items() if j not in ended and c - before[j][0] >= args.rows})
+        if len(known) == n and not ended:  # all of them are at work
+            first, last = first or (at, known), (at, known)
         time.sleep(0.1)
     print('%d busy jobs                 %8.0f rows/s together, %d rows each' %
           (n, n * args.rows / max(ended.values()), args.rows))
     rates = [args.rows / t for t in ended.values()]
     print('rows/s of each               %8.0f to %.0f, (greatest - least) / mean %.1f %%' %
           (min(rates), max(rates), 100 * spread(rates)))
-    if shares:
-        print('committed before one ended   %8d to %d of %d' % (min(shares), max(shares), args.rows))
+    if first and last[0] > first[0]:
+        print('while all of them were at work, %.1f s' % (last[0] - first[0]))
+        for what, at in (('rows of each', 0), ('commits of each', 1)):
+            more = [last[1][j][at] - first[1][j][at] for j in before]
+            print('%-28s %8d least, %d median, %d most, (greatest - least) / mean %.1f %%' %
+                  (what, min(more), statistics.median(more), max(more), 100 * spread(more)))
     sql(''.join('DROP STREAM busy%d;' % i for i in range(n)))
 
 
@@ -194,10 +198,7 @@ def heavy():
     sql(''.join('CREATE STREAM light%d AS SELECT k, v + %d AS v FROM lightsrc EMIT CHANGES;' % (i, i) for i in range(n)))
     alone = latency('light', args.rounds)
     source('heavysrc')
-    backlog = ''.join('k%d:{"V":%d}\n' % (i % 1000, i) for i in range(500000))
-    for _ in range(args.backlog):
-        subprocess.run([weir, 'produce', 'heavysrc', '-K', ':', '--quiet', '--server', '127.0.0.1:%d' % port], input=backlog,
-                       text=True, check=True)
+    load('heavysrc', args.backlog * 500000)
     costly = 'CAST(v AS VARCHAR)'
     for digit in range(30):
         costly = "REGEXP_REPLACE(%s, '%d+', 'xy')" % (costly, digit % 10)
@@ -224,9 +225,7 @@ def hog():
     sql(''.join('CREATE TABLE light%d AS SELECT k, COUNT(*) AS n FROM lightsrc GROUP BY k EMIT CHANGES;' % i for i in range(n)))
     alone = latency('light', args.rounds)
     source('hogsrc')
-    for part in range(args.backlog):
-        subprocess.run([weir, 'produce', 'hogsrc', '-K', ':', '--quiet', '--server', '127.0.0.1:%d' % port], text=True, check=True,
-                       input=''.join('k%d:{"V":%d}\n' % (i, i) for i in range(part * 500000, (part + 1) * 500000)))
+    load('hogsrc', args.backlog * 500000, keys=args.backlog * 500000)
     before = memory()
     sql('CREATE TABLE hog0 AS SELECT k, COUNT(*) AS n, MAX(v) AS v FROM hogsrc GROUP BY k EMIT CHANGES;')
     began, most = time.monotonic(), 0

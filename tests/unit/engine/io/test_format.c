@@ -320,8 +320,8 @@ static void add_recbatch(struct log *l, unsigned records, enum codec codec, int1
     wbuf_fini(&scratch);
 }
 
-/* Whatever the recbatches are (sizes, codecs, control ones between), every record from `from` on comes once, in
- * order. */
+/* Whatever the recbatches are (sizes, codecs, control ones between) and however many rows a batch may have, every
+ * record from `from` on comes once, in order; also when the run before has stopped elsewhere. */
 static void recbatches_are_walked(void **state)
 {
     (void)state;
@@ -354,6 +354,13 @@ static void recbatches_are_walked(void **state)
         wbuf_u8(&want, 0);
         int errors;
         struct str exact = arena_dup(&a, (struct str){(char *)l.bytes.data, cut});
+        if (random_chance(&r, 0.8)) {
+            size_t used;
+            int64_t next;
+            decoder_limit(d, 1 + (uint32_t)random_below(&r, random_chance(&r, 0.5) ? 30 : 3000));
+            for (unsigned k = (unsigned)random_below(&r, 3); k > 0; k--)
+                decoder_run(d, exact, (int64_t)random_below(&r, (uint64_t)l.next), 0, &a, &used, &next, NULL, NULL);
+        }
         assert_string_equal(all_rows(d, exact, from, &errors, &a), (char *)want.data);
         assert_int_equal(errors, 0);
         decoder_free(d);
