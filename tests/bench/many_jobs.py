@@ -5,12 +5,13 @@ beside a heavy one, or one that wants all the memory.
     WEIR=build/weir tests/bench/many_jobs.py [--parts idle,busy,heavy,hog] [--jobs 1000] [--busy 100] [--light 20] [--tables]
 
 Idle: N topics of one partition are made first (their cost is told apart), then N jobs from one topic into them, each with a
-changelog of one partition. Busy: --busy equal jobs read the same backlog; when each has committed all of it tells its rate.
+changelog of one partition. Busy: into the topic that --busy equal jobs read comes more at once than they can read;
+what each has committed between two looks, while all are behind, and when each had all of it tell how even that is.
 Heavy: rows go one at a time into a topic that --light jobs copy, alone and beside a job that is busy all the time; how long
 each of them took is told by the server's own clock: from the row's time to its job's commit. Hog: the same with tables beside
 one of as many keys as rows (--set weir.state.memory.bytes=262144 --set weir.job.memory.bytes=33554432).
 """
-import argparse, datetime, http.client, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, datetime, http.client, json, os, re, shutil, statistics, subprocess, sys, tempfile, threading, time
 
 args = argparse.ArgumentParser()
 args.add_argument('--jobs', type=int, default=1000)
@@ -136,26 +137,25 @@ def committed(prefix):
 
 
 def busy():
-    """Equal jobs on one backlog, resumed one after the other at once."""
+    """Equal jobs on one topic, into which comes more at once than all of them can read."""
     n = args.busy
     source('backlog')
-    load('backlog', args.rows)
-    sql("SET 'auto.offset.reset' = 'latest';" + ''.join(
+    sql(''.join(
         'CREATE STREAM busy%d AS SELECT k, v * %d AS v FROM backlog EMIT CHANGES;' % (i, i + 1) for i in range(n)))
     before = committed('busy')
     assert len(before) == n
-    sql(''.join('PAUSE busy%d;' % i for i in range(n)))
-    load('backlog', args.rows)
     began = time.monotonic()
-    sql(''.join('RESUME busy%d;' % i for i in range(n)))
+    loading = threading.Thread(target=load, args=('backlog', args.rows))
+    loading.start()
     ended, first, last = {}, None, None
     while len(ended) < n:
         now, at = committed('busy'), time.monotonic() - began
         known = {j: (c, epoch) for j, (c, _, epoch) in now.items() if c is not None and epoch is not None}
-        ended.update({j: at for j, (c, _) in known.items() if j not in ended and c - before[j][0] >= args.rows})
+        ended.update({j: at for j, (c, _) in known.items() if j not in ended and c >= args.rows})
         if len(known) == n and not ended:  # all of them are at work
             first, last = first or (at, known), (at, known)
         time.sleep(0.1)
+    loading.join()
     print('%d busy jobs                 %8.0f rows/s together, %d rows each' %
           (n, n * args.rows / max(ended.values()), args.rows))
     rates = [args.rows / t for t in ended.values()]
