@@ -407,6 +407,7 @@ name(A) ::= ID(T). { A = parse_name(p, &T); }
 /* ---- The tables without actions: a stack of states alone. */
 %code {
 unsigned grammar_ntokens(void) { return YYNTOKEN; }
+const char *grammar_rule(unsigned i) { return i < YYNRULE ? yyRuleName[i] : NULL; }
 
 struct ast_statement *grammar_build(struct parser *p, const struct token *tokens, unsigned n)
 {

@@ -74,6 +74,10 @@ void ast_print(const struct ast_statement *st, bool parens, struct wbuf *out);
 void ast_print_expr(const struct ast_expr *e, bool parens, struct wbuf *out);
 void ast_print_name(struct str name, struct wbuf *out);
 
+/* Appends the shape of the i-th statement, as the grammar has it: DROP FUNCTION [IF EXISTS] name. False: there are no
+ * more. */
+bool parse_shape(unsigned i, struct wbuf *out);
+
 /* ---- Errors. */
 /* Sets line, column (bytes, from 1) and length from a place in text. Gives err back. */
 int diag_place(struct diag *d, int err, struct str text, struct place place);

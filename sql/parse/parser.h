@@ -79,6 +79,7 @@ static inline void grammar_start(struct grammar_stack *s)
 bool grammar_step(struct grammar_stack *s, int token, bool exact);
 bool grammar_falls_back(int token); /* may stand for a name */
 unsigned grammar_ntokens(void);
+const char *grammar_rule(unsigned i); /* "symbol ::= word word ..."; NULL: there are no more */
 /* Runs the actions over tokens that are known to fit; NULL: an action refused. */
 struct ast_statement *grammar_build(struct parser *p, const struct token *tokens, unsigned n);
 

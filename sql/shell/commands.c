@@ -98,44 +98,122 @@ static const struct command commands[] = {
     {"\\q", "", "leave (also Ctrl-D, exit)", quit, NULL, NULL},
 };
 
-static const struct {
-    const char *name, *shape;
-} statements[] = {
-    {"CREATE STREAM",
-     "CREATE STREAM name (column type [KEY], ...) WITH (TOPIC='t', FORMAT='JSON' [, TIMESTAMP='column'] ...);"},
-    {"CREATE TABLE",
-     "CREATE TABLE name (column type PRIMARY KEY, column type, ...) WITH (TOPIC='t', FORMAT='JSON' ...);"},
-    {"CREATE STREAM AS",
-     "CREATE STREAM name AS SELECT ... FROM stream [JOIN table ON ...] [WHERE ...] [PARTITION BY ...] EMIT CHANGES;"},
-    {"CREATE TABLE AS", "CREATE TABLE name AS SELECT key, COUNT(*), ... FROM source [WINDOW TUMBLING (SIZE 1 HOUR, "
-                        "GRACE PERIOD 10 MINUTES)]\n"
-                        "  [WHERE ...] GROUP BY key [HAVING ...] EMIT CHANGES;"},
-    {"CREATE OR REPLACE", "CREATE OR REPLACE STREAM|TABLE name AS SELECT ...;   in place, with the state that stays true; "
-                          "EXPLAIN tells before"},
-    {"SELECT",
-     "SELECT ... FROM source [WHERE ...] [GROUP BY ...] [LIMIT n];                a pull query: what holds now\n"
-     "SELECT ... FROM source [WHERE ...] [GROUP BY ...] EMIT CHANGES [LIMIT n];   a push query: goes on"},
-    {"INSERT", "INSERT INTO name [(column, ...)] VALUES (value, ...), ...;   ROWTIME may be a column"},
-    {"CREATE FUNCTION", "CREATE FUNCTION name(type, ...) RETURNS type LANGUAGE C AS 'library.so', 'symbol';"},
-    {"DROP", "DROP STREAM|TABLE [IF EXISTS] name [DELETE TOPIC];   DROP FUNCTION name;"},
-    {"SHOW", "SHOW STREAMS|TABLES|TOPICS|JOBS|SAVEPOINTS|FUNCTIONS|PROPERTIES|VARIABLES;   SHOW TABLES FROM sys;\n"
-             "SHOW ERRORS [job] [LIMIT n];   bad records of jobs, newest first"},
-    {"DESCRIBE", "DESCRIBE name [EXTENDED];   DESCRIBE FUNCTION name;"},
-    {"EXPLAIN", "EXPLAIN statement;   EXPLAIN CREATE OR REPLACE ...;   EXPLAIN job;"},
-    {"PRINT", "PRINT topic [FROM BEGINNING] [LIMIT n];"},
-    {"PAUSE", "PAUSE job|ALL;"},
-    {"RESUME", "RESUME job|ALL;   RESUME job WITH (ERRORS_TOLERANCE='dead-letter'|'skip'|'stop', SKIP='topic/partition/offset', JOB_CPU_SHARE=n);"},
-    {"TERMINATE", "TERMINATE job|ALL;"},
-    {"PROMOTE", "PROMOTE name;   DISCARD name;   of the next version that SET 'replace.mode' = 'beside'; made "
-                "CREATE OR REPLACE start"},
-    {"SAVEPOINT", "SAVEPOINT job AS name;   RESTORE job FROM name;   SHOW SAVEPOINTS;   DROP SAVEPOINT name;"},
-    {"SET", "SET 'property' = 'value';   UNSET 'property';"},
-    {"DEFINE", "DEFINE name = 'value';   then ${name} stands for it;   UNDEFINE name;"},
+/* What the shapes of statements do not say. */
+static const char *const remarks[][2] = {
+    {"CREATE", "Properties of WITH: TOPIC='t', FORMAT='JSON', PARTITIONS=n, TIMESTAMP='column', ...\n"
+               "AS SELECT makes a job. OR REPLACE: in place, with the state that stays true; EXPLAIN tells before."},
+    {"CREATE FUNCTION", "AS 'library.so', 'symbol'; LANGUAGE C."},
+    {"SELECT", "Without EMIT CHANGES it is a pull query: what holds now. With it a push query, which goes on."},
+    {"INSERT", "ROWTIME may be a column."},
+    {"SHOW", "SHOW TABLES FROM sys; lists what tells of the server itself.\n"
+             "SHOW ERRORS: bad records of jobs, newest first."},
+    {"RESUME", "WITH (ERRORS_TOLERANCE='dead-letter'|'skip'|'stop', SKIP='topic/partition/offset', JOB_CPU_SHARE=n)"},
+    {"PROMOTE", "Of the next version that SET 'replace.mode' = 'beside'; made CREATE OR REPLACE start."},
+    {"DISCARD", "Of the next version that SET 'replace.mode' = 'beside'; made CREATE OR REPLACE start."},
+    {"DEFINE", "Then ${name} stands for the text."},
 };
+
+static bool is_letter(char ch) { return (ch | 32) >= 'a' && (ch | 32) <= 'z'; }
+
+/* Next word of letters in s, which is moved behind it; empty: none. */
+static struct str next_letters(struct str *s)
+{
+    size_t at = 0, n = 0;
+    while (at < s->len && !is_letter(s->ptr[at]))
+        at++;
+    while (at + n < s->len && is_letter(s->ptr[at + n]))
+        n++;
+    struct str word = {s->ptr + at, n};
+    *s = (struct str){s->ptr + at + n, s->len - at - n};
+    return word;
+}
+
+/* Do the words that are asked for come in the text, in order, the first of them first? One alone may be cut short. */
+static bool is_asked(struct str text, struct str asked)
+{
+    bool first = true;
+    for (struct str word; (word = next_letters(&asked)).len;) {
+        struct str found = next_letters(&text);
+        while (found.len && !first && !str_eq_nocase(found, word))
+            found = next_letters(&text);
+        bool cut = !asked.len && found.len > word.len;
+        if (!found.len || (first && !str_eq_nocase((struct str){found.ptr, cut ? word.len : found.len}, word)))
+            return false;
+        first = false;
+    }
+    return true;
+}
+
+/* Bytes up to the next blank; outside of brackets, unless that is too far. */
+static size_t piece_of(struct str text, size_t most)
+{
+    size_t n = 0, blank = 0;
+    int depth = 0;
+    for (; n < text.len && (n <= most || !blank); n++) {
+        if (text.ptr[n] == ' ' && depth == 0)
+            return n;
+        if (text.ptr[n] == ' ' && !blank)
+            blank = n;
+        depth += strchr("([", text.ptr[n]) ? 1 : strchr(")]", text.ptr[n]) ? -1 : 0;
+    }
+    return n == text.len && n <= most ? n : blank ? blank : text.len;
+}
+
+/* In lines of at most `columns`, those after the first set in. */
+static void print_wrapped(struct str text, size_t columns)
+{
+    enum { INDENT = 4 };
+    size_t col = 0;
+    while (text.len) {
+        size_t n = piece_of(text, columns - INDENT), blank = n < text.len;
+        if (col && col + 1 + n > columns) {
+            printf("\n%*s", INDENT, "");
+            col = INDENT;
+        } else if (col) {
+            putchar(' ');
+            col++;
+        }
+        printf("%.*s", (int)n, text.ptr);
+        col += n;
+        text = (struct str){text.ptr + n + blank, text.len - n - blank};
+    }
+    putchar('\n');
+}
+
+/* The remark that names the most of what is asked for. */
+static const char *remark_of(struct str asked)
+{
+    const char *const *best = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(remarks); i++)
+        if (is_asked(asked, str_of(remarks[i][0])) && (!best || strlen(remarks[i][0]) > strlen(best[0])))
+            best = remarks[i];
+    return best ? best[1] : NULL;
+}
+
+/* \h: the shapes of all statements, as the grammar has them, or of those that are asked for and what there is to say. */
+static void help_statements(struct str asked, size_t columns)
+{
+    bool any = false;
+    struct wbuf w;
+    wbuf_init(&w);
+    for (unsigned i = 0; wbuf_reset(&w), parse_shape(i, &w); i++) {
+        wbuf_u8(&w, ';');
+        if (!is_asked(wbuf_view(&w), asked))
+            continue;
+        print_wrapped(wbuf_view(&w), columns);
+        any = true;
+    }
+    const char *remark = asked.len ? remark_of(asked) : NULL;
+    if (any && remark)
+        puts(remark);
+    if (!any)
+        printf("no statement begins with %.*s; \\h lists them\n", STR_ARG(asked));
+    wbuf_fini(&w);
+}
 
 static bool help(struct client *c, const struct command *cmd, struct str arg, int *exit_code)
 {
-    (void)c, (void)exit_code;
+    (void)exit_code;
     if (strcmp(cmd->name, "\\?") == 0) {
         for (size_t i = 0; i < ARRAY_LEN(commands); i++)
             printf("  %-8s %-12s %s\n", commands[i].name, commands[i].args, commands[i].doc);
@@ -143,13 +221,7 @@ static bool help(struct client *c, const struct command *cmd, struct str arg, in
              "query.");
         return false;
     }
-    bool any = false;
-    for (size_t i = 0; i < ARRAY_LEN(statements); i++)
-        if (!arg.len ||
-            (strlen(statements[i].name) >= arg.len && str_eq_nocase((struct str){statements[i].name, arg.len}, arg)))
-            puts(statements[i].shape), any = true;
-    if (!any)
-        printf("no statement begins with %.*s; \\h lists them\n", STR_ARG(arg));
+    help_statements(arg, (size_t)MAX(c->screen.columns, 40) - 1);
     return false;
 }
 

@@ -18,6 +18,13 @@ w sql --until-caught-up -e "PRINT q FROM BEGINNING;"; said 0 "topic q is empty"
 w sql --until-caught-up -e "PRINT hd FROM BEGINNING;"; quiet 0
 [ "$(wc -l <out)" = 3 ] || fail "PRINT hd FROM BEGINNING: $(cat out)"
 
+# \h has its shapes from the grammar.
+printf '%s\n' '\h drop' '\h select' '\h nonsense' >help.sql
+w sql -f help.sql; quiet 0
+grep -qxF 'DROP STREAM|TABLE [IF EXISTS] name [DELETE TOPIC];' out || fail "no shape of DROP: $(cat out)"
+grep -qF '[WHERE expression]' out && grep -q 'a pull query' out || fail "no shape of SELECT: $(cat out)"
+grep -qF 'no statement begins with nonsense' out || fail "a statement that there is none of: $(cat out)"
+[ "$(awk 'length > 80' out | grep -cv '[.]$')" = 0 ] || fail "shapes are not wrapped: $(cat out)"
 # What the rows of a push query leave out, however it ends.
 w sql -e "CREATE STREAM hd (v INT) WITH (TOPIC='hd');"
 left="1 of 3 records of topic hd could not be decoded and were left out"

@@ -304,6 +304,36 @@ static void variables(void **state)
     assert_int_equal(diag.column, 8);
 }
 
+/* Shapes are those of the grammar: there is one for every kind of statement. */
+static void shapes(void **state)
+{
+    (void)state;
+    bool dropped = false, selected = false;
+    unsigned nshapes = 0;
+    struct wbuf all, one;
+    wbuf_init(&all);
+    wbuf_init(&one);
+    for (; wbuf_reset(&one), parse_shape(nshapes, &one); nshapes++) {
+        struct str shape = wbuf_view(&one);
+        dropped |= str_eq(shape, STR("DROP STREAM|TABLE [IF EXISTS] name [DELETE TOPIC]"));
+        selected |= str_starts(shape, STR("SELECT ")) && memmem(shape.ptr, shape.len, " [WHERE expression] ", 20);
+        wbuf_printf(&all, "\n%.*s", STR_ARG(shape));
+    }
+    assert_true(dropped && selected && nshapes > 20);
+    wbuf_u8(&all, 0);
+    static const char *const kinds[] = {"CREATE", "DROP",    "INSERT",    "TERMINATE", "PAUSE", "RESUME", "PROMOTE",
+                                        "DISCARD", "SAVEPOINT", "RESTORE", "SHOW", "DESCRIBE", "EXPLAIN", "PRINT",
+                                        "SET",     "UNSET",     "DEFINE",  "UNDEFINE", "SELECT"};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        char first[32];
+        snprintf(first, sizeof first, "\n%s", kinds[i]);
+        if (!strstr((const char *)all.data, first))
+            fail_msg("no shape of %s", kinds[i]);
+    }
+    wbuf_fini(&all);
+    wbuf_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +347,7 @@ int main(void)
         cmocka_unit_test(completeness),
         cmocka_unit_test(splitting),
         cmocka_unit_test(variables),
+        cmocka_unit_test(shapes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
