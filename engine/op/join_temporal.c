@@ -4,8 +4,8 @@
 /* Join of a stream with a table as it was at the time of each of the stream's rows: FOR SYSTEM_TIME AS OF. INNER and LEFT.
  *
  * The table's rows are kept as versions: a row is valid from its time on until the next one of its key, or its end, comes. A
- * row of the stream waits until the watermark is past its time: what is valid then is known. At the next marker it meets
- * that version, and goes on at its own time. When the watermark (less the grace) is past a version,
+ * row of the stream waits until the watermark is past its time by the grace: what is valid then is known. At the next marker
+ * it meets that version, and goes on at its own time. When the watermark is as far past a version,
  * those before it are forgotten: no row that is to come asks for them, unless it is late. Changes that come as -old +new
  * count as one if they have the same time, in whatever order they come. */
 
@@ -99,6 +99,13 @@ static void put_waiting_key(struct op *op, const struct batch *in, uint32_t row)
     row_encode(in, j->cols[0], in->ncols, row, &j->key);
 }
 
+/* What was valid before it is known. */
+static int64_t settled_until(const struct op *op)
+{
+    const struct temporal *j = op->state;
+    return time_add(j->wm_ms, -op->node->grace_ms);
+}
+
 static void push_stream(struct op *op, struct batch *in)
 {
     struct temporal *j = op->state;
@@ -115,7 +122,7 @@ static void push_stream(struct op *op, struct batch *in)
         join_entry_put(j->waiting, key, &(struct join_entry){e.count + 1, true});
         kv_put(j->touched[STORE_WAITING], key, STR(""));
         front_put(&j->front_waiting, in->ts[row]);
-        op->stats.late += in->ts[row] < j->wm_ms;
+        op->stats.late += in->ts[row] < settled_until(op);
     }
     emitter_flush(&j->out);
 }
@@ -350,8 +357,8 @@ static bool ask_versions(struct op *op, const struct front *f, struct needs *w)
 static void begin(struct op *op)
 {
     struct temporal *j = op->state;
-    front_begin(&j->front_waiting, j->wm_ms);
-    front_begin(&j->front_ending, time_add(j->wm_ms, -op->node->grace_ms));
+    front_begin(&j->front_waiting, settled_until(op));
+    front_begin(&j->front_ending, settled_until(op));
 }
 
 static void temporal_prepare(struct op *op, bool first, struct changes *out, struct needs *w)

@@ -106,7 +106,7 @@ struct plan_node {
     unsigned *left_cols, *right_cols;
     const struct expr *residual; /* not of LOOKUP: over left columns ++ right ones, must be true besides; NULL: nothing */
     int64_t before_ms, after_ms; /* INTERVAL: right's time in [left's - before, left's + after]; with grace_ms: how far behind
-                                  * the watermark a row may come and misses nothing. TEMPORAL has grace_ms, too */
+                                  * the watermark a row may come and misses nothing. TEMPORAL waits for the grace, too */
     /* SINK_TOPIC: which input column is the format's i-th key, then value column; windowed: window_start column */
     unsigned *sink_cols;
     int window_start_col; /* -1 */

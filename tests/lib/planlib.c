@@ -208,7 +208,8 @@ struct plan_node *pl_join(struct planlib *pl, enum plan_kind kind, enum join_kin
     n->njoin = 1;
     n->left_cols = uints(pl, 1, &left_col);
     n->right_cols = uints(pl, 1, &right_col);
-    n->out = schema(pl, left->out.n + right->out.n);
+    bool half = join == JOIN_SEMI || join == JOIN_ANTI;
+    n->out = schema(pl, half ? left->out.n : left->out.n + right->out.n);
     for (unsigned i = 0; i < n->out.n; i++)
         n->out.cols[i] = i < left->out.n ? left->out.cols[i] : right->out.cols[i - left->out.n];
     n->mode = kind == PLAN_JOIN_TABLE ? MODE_RETRACT : MODE_APPEND;

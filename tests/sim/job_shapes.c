@@ -2,6 +2,7 @@
 
 enum { HALF = 500000 };
 
+#define NEARBY "x.k = y.k AND y.ts BETWEEN x.ts - 500 AND x.ts + 1000"
 #define COUNTS "SELECT k, w, COUNT(*) FROM i GROUP BY k, w"
 const struct shape_facts shape_facts[SHAPES] = {
     [SUMS] = {.name = "sums", .query = "SELECT k, 0, SUM(v) FROM i GROUP BY k"},
@@ -41,6 +42,26 @@ const struct shape_facts shape_facts[SHAPES] = {
                 .query = "SELECT k, 0, SUM(v) FROM (SELECT k, v FROM t UNION ALL SELECT k, v FROM u) WHERE v NOT NULL GROUP BY k",
                 .tables = true,
                 .joined = true},
+    [SEMI_TABLES] = {.name = "semi_tables",
+                     .query = "SELECT k, 0, v FROM t WHERE v NOT NULL AND EXISTS(SELECT 1 FROM u WHERE u.k = t.k AND u.v >= 500000)",
+                     .tables = true,
+                     .joined = true},
+    [ANTI_TABLES] = {.name = "anti_tables",
+                     .query = "SELECT k, 0, v FROM t WHERE v NOT NULL AND NOT EXISTS(SELECT 1 FROM u WHERE u.k = t.k AND u.v >= 500000)",
+                     .tables = true,
+                     .joined = true},
+    [NEAR] = {.name = "near",
+              .query = "SELECT k, 0, COUNT(*) FROM (SELECT x.k FROM x JOIN y ON " NEARBY " UNION ALL SELECT x.k FROM x, w WHERE "
+                       "x.ts + 4000 < w.ms AND NOT EXISTS(SELECT 1 FROM y WHERE " NEARBY ")) GROUP BY k",
+              .tables = true,
+              .joined = true,
+              .timed = true},
+    [VERSIONS] = {.name = "versions",
+                  .query = "SELECT y.k, 0, SUM(x.v) FROM y, w JOIN x ON x.rowid = (SELECT b.rowid FROM x b WHERE b.k = y.k AND "
+                           "b.ts <= y.ts ORDER BY b.ts DESC, b.rowid DESC LIMIT 1) WHERE y.ts + 3000 < w.ms AND x.v NOT NULL GROUP BY y.k",
+                  .tables = true,
+                  .joined = true,
+                  .timed = true},
 };
 
 static struct plan_node *by_key(struct planlib *pl, struct plan_node *n, unsigned col)
@@ -86,6 +107,41 @@ static struct plan_node *lookup(struct planlib *pl, enum join_kind kind, struct 
     return pl_join(pl, PLAN_JOIN_LOOKUP, kind, by_key(pl, i, 0), by_key(pl, t, 0), 0, 0);
 }
 
+/* Rows of t that have, or have not, a row of u of a large value. */
+static struct plan_node *half(struct planlib *pl, enum join_kind kind, struct plan_node *t, struct plan_node *u)
+{
+    struct plan_node *both = join(pl, JOIN_INNER, t, u), *n = join(pl, kind, t, u);
+    n->residual = pl_at_least(pl, both, 3, HALF)->predicate;
+    pl_set_key(pl, n, 0);
+    return n;
+}
+
+static struct plan_node *as_stream(struct plan_node *source)
+{
+    source->table = false;
+    source->mode = MODE_APPEND;
+    source->nkey = 0;
+    return source;
+}
+
+static struct plan_node *near_in_time(struct planlib *pl, struct plan_node *x, struct plan_node *y)
+{
+    struct plan_node *n = pl_join(pl, PLAN_JOIN_INTERVAL, JOIN_LEFT, by_key(pl, x, 0), by_key(pl, y, 0), 0, 0);
+    n->before_ms = 500;
+    n->after_ms = 1000;
+    n->grace_ms = SHAPE_DISORDER_MS;
+    return group(pl, pl_pick(pl, n, 2, (unsigned[]){0, 1}), 0, AGG_COUNT_STAR, 0);
+}
+
+static struct plan_node *versions(struct planlib *pl, struct plan_node *y, struct plan_node *x)
+{
+    struct plan_node *table = by_key(pl, x, 0);
+    pl_set_key(pl, table, 0);
+    struct plan_node *n = pl_join(pl, PLAN_JOIN_TEMPORAL, JOIN_INNER, by_key(pl, y, 0), table, 0, 0);
+    n->grace_ms = SHAPE_DISORDER_MS;
+    return group(pl, pl_pick(pl, n, 2, (unsigned[]){0, 3}), 0, AGG_SUM, 1);
+}
+
 static struct plan_node *joined_tables(struct planlib *pl, struct plan_node *t, struct plan_node *u)
 {
     struct plan_node *n = pl_pick(pl, join(pl, JOIN_INNER, t, u), 2, (unsigned[]){0, 3});
@@ -127,6 +183,14 @@ static struct plan_node *result(struct planlib *pl, enum shape s, struct plan_no
     case UNITED:
         n = pl_union(pl, pl_normalize(pl, by_key(pl, t, 0)), pl_normalize(pl, by_key(pl, u, 0)));
         return pl_aggregate(pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
+    case SEMI_TABLES:
+        return half(pl, JOIN_SEMI, t, u);
+    case ANTI_TABLES:
+        return half(pl, JOIN_ANTI, t, u);
+    case NEAR:
+        return near_in_time(pl, as_stream(t), as_stream(u));
+    case VERSIONS:
+        return versions(pl, as_stream(u), t);
     case GROUPED:
         return group(pl, pl_normalize(pl, t), 1, AGG_COUNT_STAR, 0);
     case COPY:

@@ -5,6 +5,7 @@
 #include "tests/lib/planlib.h"
 
 enum { SHAPE_WINDOW_MS = 10000, SHAPE_GRACE_MS = 2000 };
+enum { SHAPE_DISORDER_MS = 3000 }; /* so far a row is behind others of its partition at most */
 enum shape {
     SUMS,        /* a sum per key */
     PARTIALS,    /* the same, added up before the exchange */
@@ -21,6 +22,10 @@ enum shape {
     LEFT_TABLES, /* the same LEFT join, counted */
     LEFT_LOOKUP, /* LOOKUP where some keys have no row of the table */
     UNITED,      /* rows of two tables together, summed per key */
+    SEMI_TABLES, /* rows of a table that have a row of another, by a condition besides the key */
+    ANTI_TABLES, /* rows that have none */
+    NEAR,        /* two streams, rows of a key that are near each other in time, counted; those that are alone, too */
+    VERSIONS,    /* rows of a stream with the version of a table at their time, summed */
     SHAPES
 };
 struct shape_facts {
@@ -31,6 +36,7 @@ struct shape_facts {
     bool joined;       /* U too */
     bool grouped;      /* T's values are keys of the result */
     bool lookup;       /* T is filled first */
+    bool timed;        /* T and U as x(k, v, ts), y(k, v, ts): each of their records is a row; w(ms): the watermark */
 };
 extern const struct shape_facts shape_facts[SHAPES];
 

@@ -199,7 +199,7 @@ static int input_row(void *arg, const struct record *rec)
         sqlite3_bind_int64(f->insert, 2, (int64_t)be64(rec->value.ptr));
     else
         sqlite3_bind_null(f->insert, 2);
-    sqlite3_bind_int64(f->insert, 3, window);
+    sqlite3_bind_int64(f->insert, 3, facts()->timed ? rec->ts_ms : window);
     MUST(sqlite3_step(f->insert) == SQLITE_DONE, "SQLite");
     return 0;
 }
@@ -218,11 +218,12 @@ static int source_node(const struct plan_node *n, struct uuid topic)
 static void feed(sqlite3 *db, unsigned in, const struct plan *plan, const struct commit_record *c)
 {
     static const char *const inserts[] = {"INSERT INTO i VALUES(?,?,?)", "REPLACE INTO t VALUES(?,?,?)",
-                                          "REPLACE INTO u VALUES(?,?,?)"};
+                                          "REPLACE INTO u VALUES(?,?,?)", "INSERT INTO x VALUES(?,?,?)",
+                                          "INSERT INTO y VALUES(?,?,?)"};
     struct uuid topic = in ? W.in[in] : stream();
     int node = source_node(plan->sink, topic);
     struct feeding f = {.table = in > 0};
-    MUST(sqlite3_prepare_v2(db, inserts[in], -1, &f.insert, NULL) == 0, "SQLite");
+    MUST(sqlite3_prepare_v2(db, inserts[in + (facts()->timed ? 2 : 0)], -1, &f.insert, NULL) == 0, "SQLite");
     for (int32_t i = 0; node >= 0 && i < PARTS; i++) {
         struct part *p = open_part(topic, i);
         int64_t end = jw_stable(p);
@@ -244,6 +245,15 @@ static int64_t watermark(const struct commit_record *c)
     return ms;
 }
 
+static void tell_watermark(sqlite3 *db, int64_t ms)
+{
+    sqlite3_stmt *q;
+    MUST(sqlite3_prepare_v2(db, "INSERT INTO w VALUES(?)", -1, &q, NULL) == 0, "SQLite");
+    sqlite3_bind_int64(q, 1, ms);
+    MUST(sqlite3_step(q) == SQLITE_DONE, "SQLite");
+    sqlite3_finalize(q);
+}
+
 /* The table that a batch database makes of the input up to some offsets (NULL: all of it). */
 static void oracle(struct table *t, const struct commit_record *c)
 {
@@ -257,11 +267,15 @@ static void oracle(struct table *t, const struct commit_record *c)
     MUST(sqlite3_exec(
              db,
              "CREATE TABLE i(k INTEGER, v INTEGER, w INTEGER); CREATE TABLE t(k INTEGER PRIMARY KEY, v INTEGER, w "
-             "INTEGER); CREATE TABLE u(k INTEGER PRIMARY KEY, v INTEGER, w INTEGER); BEGIN",
+             "INTEGER); CREATE TABLE u(k INTEGER PRIMARY KEY, v INTEGER, w INTEGER); CREATE TABLE x(k INTEGER, v INTEGER, ts "
+             "INTEGER); CREATE INDEX xk ON x(k, ts); CREATE TABLE y(k INTEGER, v INTEGER, ts INTEGER); CREATE INDEX yk ON y(k, ts); "
+             "CREATE TABLE w(ms INTEGER); BEGIN",
              NULL, NULL, NULL) == 0,
          "SQLite");
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = facts()->timed; i < 3; i++)
         feed(db, i, plan, c);
+    if (facts()->timed)
+        tell_watermark(db, watermark(c));
     MUST(sqlite3_prepare_v2(db, facts()->query, -1, &q, NULL) == 0, "SQLite: %s", sqlite3_errmsg(db));
     int64_t closed_ms = W.shape == FINALS ? watermark(c) : INT64_MAX;
     while (sqlite3_step(q) == SQLITE_ROW) {
@@ -512,7 +526,7 @@ static void produce(void)
         put_be64(v, copied_on ? W.serial++ % SERIALS : roll(key ? KEYS : 1000000));
         W.clock += (int64_t)roll(50);
         bool ends = table && roll(5) == 0;
-        int64_t ts = W.clock - (int64_t)roll(3000);
+        int64_t ts = W.clock - (int64_t)roll(SHAPE_DISORDER_MS);
         if (W.poisoned && W.nbad < BADS && roll(8) == 0)
             produce_bad(W.writers[in][part], MAX(0, ts), (struct str){k, 8});
         writer_record(W.writers[in][part], MAX(0, ts), (struct str){k, 8}, ends ? STR_NULL : (struct str){v, 8});
@@ -657,7 +671,7 @@ static void settle(void)
         check_copies(W.out, OUT_PARTS, NULL);
     } else {
         find_commit(W.changelog, &l);
-        oracle(&want, W.shape == FINALS ? &l.c : NULL);
+        oracle(&want, W.shape == FINALS || facts()->timed ? &l.c : NULL);
         arena_fini(&l.a);
         read_output(&got, NULL);
         same(&got, &want, "the output");

@@ -240,12 +240,12 @@ static void test_interval_late(void **state)
 /* ---- Temporal. */
 
 /* The table's history as the database knows it, and what it says of a row of l. */
-static const char *temporal_sql(struct rig *rig, bool left, const char *rest)
+static const char *temporal_sql(struct rig *rig, bool left, int64_t grace_ms, const char *rest)
 {
     const char *at = "(SELECT max(b.t * 10000 + b.seq) FROM t b WHERE b.k = l.k AND b.t <= l.t)";
     return rig_sql(rig, "SELECT l.*, t.id, t.k, t.h, t.v, t.t FROM l %s JOIN t ON t.k = l.k AND t.t * 10000 + t.seq = %s AND "
-                        "NOT t.gone AND %s WHERE l.t < (SELECT ms FROM w) %s",
-                   left ? "LEFT" : "", at, rest, left ? "OR l.k IS NULL" : "");
+                        "NOT t.gone AND %s WHERE l.t + %" PRId64 " < (SELECT ms FROM w) %s",
+                   left ? "LEFT" : "", at, rest, grace_ms, left ? "OR l.k IS NULL" : "");
 }
 
 static void table_rows(struct rig *rig, struct timed *t, bool in_order)
@@ -294,8 +294,9 @@ static void run_temporal(uint64_t seed)
     rig_exec(&rig, "CREATE TABLE l(id, k, h, v, t)");
     rig_exec(&rig, "CREATE TABLE t(id, k, h, v, t, seq, gone)");
     table_rows(&rig, &t, retract);
-    set_watermarks(&t, 0);
-    run_timed(&rig, &t, temporal_sql(&rig, join->join == JOIN_LEFT, rested ? "l.v < t.v" : "1"));
+    join->grace_ms = random_chance(&rig.r, 0.5) ? (int64_t)random_below(&rig.r, 300) : 0;
+    set_watermarks(&t, join->grace_ms);
+    run_timed(&rig, &t, temporal_sql(&rig, join->join == JOIN_LEFT, join->grace_ms, rested ? "l.v < t.v" : "1"));
     assert_int_equal(rig.ops[rig.nops - 1]->stats.late, 0);
     assert_int_equal(rig_live(&rig, join, 0) + rig_live(&rig, join, 2), 0);
     assert_true(rig_live(&rig, join, 1) <= 4); /* the last version of a key */
