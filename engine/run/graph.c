@@ -36,7 +36,7 @@ static void add_node(struct building *b, struct frag *f, const struct plan_node 
         g->tables |= n->table;
         g->streams |= !n->table;
         g->ends &= n->until_end;
-    } else if (n->kind == PLAN_SCAN) {
+    } else if (n->kind == PLAN_SCAN || n->kind == PLAN_VALUES) {
         f->scan = n;
     } else {
         f->ops[f->nops++] = n;

@@ -204,6 +204,11 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         for (unsigned i = 0; i < n->nkeys; i++)
             pack_bin(w, n->keys[i]);
         break;
+    case PLAN_VALUES:
+        pack_array(w, n->nrows);
+        for (unsigned i = 0; i < n->nrows; i++)
+            pack_bin(w, n->rows[i]);
+        break;
     case PLAN_SORT:
         put_sort(w, n);
         break;
@@ -546,6 +551,12 @@ static void get_body(struct reading *rd, struct plan_node *n)
         break;
     case PLAN_SCAN:
         get_scan(rd, n);
+        break;
+    case PLAN_VALUES:
+        n->nrows = unpack_array(&rd->u);
+        n->rows = ARENA_ARRAY(rd->a, struct str, n->nrows + 1);
+        for (unsigned i = 0; i < n->nrows && good(rd); i++)
+            n->rows[i] = arena_dup(rd->a, unpack_str(&rd->u));
         break;
     case PLAN_SORT:
         get_sort(rd, n);

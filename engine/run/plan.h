@@ -35,6 +35,7 @@ enum plan_kind {
                       * full; rows without a match come when the watermark is past all they could meet; ts = the greater */
     PLAN_JOIN_TEMPORAL, /* input 0 append, input 1 upsert or retract by its key, which is the join key -> append: the version
                       * valid at the time of the left row, once the watermark is past it; inner, left; ts of the left row */
+    PLAN_VALUES,     /* queries only: `rows`, which stand in the plan -> append */
     PLAN_KINDS_
 };
 
@@ -117,6 +118,9 @@ struct plan_node {
                         * meant; ascending, none twice; what a filter above it asks of them besides is its own business */
     unsigned nkeys;
     struct str *keys;
+    /* VALUES: row bytes of all columns */
+    unsigned nrows;
+    struct str *rows;
     /* SORT; LIMIT also on SINK_QUERY (-1: none) */
     unsigned nsort;
     struct sort_key *sort;

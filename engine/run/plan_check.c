@@ -13,7 +13,7 @@ static const struct kind_info {
     [PLAN_AGGREGATE] = {"AGGREGATE", 1}, [PLAN_JOIN_LOOKUP] = {"LOOKUP JOIN", 2}, [PLAN_JOIN_TABLE] = {"TABLE JOIN", 2},
     [PLAN_SINK_TOPIC] = {"SINK", 1},     [PLAN_SINK_QUERY] = {"RESULT", 1},       [PLAN_SCAN] = {"SCAN", 0},
     [PLAN_SORT] = {"SORT", 1},           [PLAN_UNION] = {"UNION", 2},
-    [PLAN_JOIN_INTERVAL] = {"INTERVAL JOIN", 2}, [PLAN_JOIN_TEMPORAL] = {"TEMPORAL JOIN", 2},
+    [PLAN_VALUES] = {"VALUES", 0},       [PLAN_JOIN_INTERVAL] = {"INTERVAL JOIN", 2}, [PLAN_JOIN_TEMPORAL] = {"TEMPORAL JOIN", 2},
 };
 static_assert(ARRAY_LEN(kinds) == PLAN_KINDS_, "every kind has a name");
 
@@ -376,6 +376,10 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         return 0;
     case PLAN_SCAN:
         return check_scan(ck, n);
+    case PLAN_VALUES:
+        if (ck->p->sink->kind != PLAN_SINK_QUERY || !n->out.n)
+            return REFUSE(ck, n, "a job is not made of constants");
+        return 0;
     case PLAN_SORT:
         return check_sort(ck, n, in);
     case PLAN_UNION:
@@ -442,7 +446,7 @@ static void leaves_of(const struct plan_node *n, struct leaves *l)
         const struct plan_node *in = n->inputs[i];
         if (in->kind == PLAN_EXCHANGE) {
             l->exchanges++;
-        } else if (in->kind == PLAN_SCAN) {
+        } else if (in->kind == PLAN_SCAN || in->kind == PLAN_VALUES) {
             l->scans++;
         } else if (in->kind == PLAN_SOURCE) {
             l->mixed |= l->source && !uuid_eq(l->source->topic, in->topic);

@@ -206,6 +206,9 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
         if (n->lookup)
             wbuf_printf(w, ", lookup by key (%u key%s)", n->nkeys, n->nkeys == 1 ? "" : "s");
         break;
+    case PLAN_VALUES:
+        wbuf_printf(w, "%u ROW%s", n->nrows, n->nrows == 1 ? "" : "S");
+        break;
     case PLAN_SORT:
         put_sort(w, n);
         break;

@@ -540,6 +540,35 @@ static void give_begin(struct scan *s)
     loop_post(s->q->loop, &s->done_msg);
 }
 
+/* ---- VALUES: the plan has the rows */
+
+static void give_values(struct task *t, struct arena *a)
+{
+    const struct plan_node *n = t->frag->scan;
+    for (unsigned at = 0; at < n->nrows;) {
+        uint32_t rows = MIN(n->nrows - at, (unsigned)ENGINE_BATCH_ROWS);
+        struct batch *b = batch_new(a, &n->out, rows);
+        b->n = b->nsel = rows;
+        for (uint32_t i = 0; i < rows; i++, at++) {
+            b->ts[i] = 0;
+            CHECK(row_decode(n->rows[at], &n->out, b, 0, i, rows) == 0);
+        }
+        give_cb(t, b);
+    }
+}
+
+static void values_cb(struct msg *m)
+{
+    struct scan *s = container_of(m, struct scan, done_msg);
+    if (!s->q->job_over && !s->q->closed && sm_is(&s->task->sm, TASK_OPEN)) {
+        struct arena a;
+        arena_init(&a);
+        give_values(s->task, &a);
+        arena_fini(&a);
+    }
+    scan_over(s, NULL);
+}
+
 void query_running(struct query *q)
 {
     for (unsigned i = 0; i < q->job->ntasks; i++) {
@@ -549,6 +578,11 @@ void query_running(struct query *q)
         struct scan *s = xzalloc(sizeof *s);
         *s = (struct scan){.q = q, .task = t, .find = {.found_cb = found_cb, .missing_cb = missing_cb}};
         q->scans++;
+        if (t->frag->scan->kind == PLAN_VALUES) {
+            s->done_msg.run_cb = values_cb;
+            loop_post(q->loop, &s->done_msg);
+            continue;
+        }
         if (uuid_is_zero(t->frag->scan->job)) {
             give_begin(s);
             continue;

@@ -368,6 +368,9 @@
 #define SQL_NAME_BYTES 249
 /* Depth of an expression. Trees are walked by recursion, and msgpack's depth bounds what a stored plan may nest. */
 #define SQL_DEPTH 48
+/* Queries inside queries, and beside one another (UNION): the same. */
+#define SQL_NESTING 24
+#define SQL_UNIONS 48
 /* Columns of a relation, items of a list, relations of a join: plans are built and printed per column. */
 #define SQL_COLUMNS 1000
 #define SQL_SOURCES 16

@@ -164,7 +164,7 @@ struct query {
     unsigned nitems;
     struct query_item *items; /* what is shown; a persistent query's key first */
     unsigned nkey;            /* so many are the key of the result in a topic */
-    bool table;               /* the result is a table */
+    bool counts_rows;         /* a table without a unique key: all its columns are one, beside ROW_COUNT */
     const struct tree_window *window; /* the result is a windowed table; NULL: it is not */
     unsigned window_start;    /* column with the window's start, of such */
     int64_t limit;            /* of a push query; -1: none */

@@ -1,17 +1,31 @@
-/* FROM: relations side by side in the source row, and what their ON conditions equate. */
+/* FROM: relations and queries, what their names mean, and how they are joined. */
 #include "sql/bind/select.h"
 
 /* ---- Relations and their columns */
 
+static int bind_join(struct scope *sc, const struct ast_source *from, struct tree **out);
+
+static void grow_columns(struct scope *sc, unsigned n)
+{
+    struct block *q = sc->q;
+    if (q->ncols + n <= q->cap)
+        return;
+    struct block_column *more = ARENA_ARRAY(sc->b->arena, struct block_column, q->cap = (q->ncols + n) * 2);
+    if (q->ncols)
+        memcpy(more, q->cols, q->ncols * sizeof *more);
+    q->cols = more;
+}
+
 static void add_column(struct scope *sc, struct tree *t, struct tree_column c, struct want want, bool key, bool pseudo)
 {
     struct block *q = sc->q;
-    c.source = q->sources[q->nsources].alias;
+    grow_columns(sc, 1);
+    c.source = q->sources[q->nsources - 1].alias;
     unsigned id = column_add(sc->b->columns, c);
     t->wants[t->out.n] = want;
     t->out.id[t->out.n++] = id;
     bool star = !pseudo || want.from >= WANT_WINDOWSTART;
-    q->cols[q->ncols++] = (struct block_column){c.name, c.type, q->nsources, id, key, pseudo, star};
+    q->cols[q->ncols++] = (struct block_column){.name = c.name, .type = c.type, .source = q->nsources - 1, .id = id, .key = key, .pseudo = pseudo, .star = star};
 }
 
 static void add_pseudo(struct scope *sc, struct tree *t, const char *name, uint8_t type, enum want_from from)
@@ -69,6 +83,9 @@ struct relation *bind_relation(const struct binding *b, const struct ast_name *n
 static void add_read(struct scope *sc, const struct relation *rel, struct place place)
 {
     struct query *r = sc->result;
+    for (unsigned i = 0; i < r->nreads; i++)
+        if (r->reads[i].rel->sys ? r->reads[i].rel->sys == rel->sys : uuid_eq(r->reads[i].rel->id, rel->id))
+            return;
     struct query_read *more = ARENA_ARRAY(sc->b->arena, struct query_read, r->nreads + 1);
     if (r->nreads)
         memcpy(more, r->reads, r->nreads * sizeof *more);
@@ -76,15 +93,117 @@ static void add_read(struct scope *sc, const struct relation *rel, struct place 
     r->reads = more;
 }
 
+/* ---- Sources */
+
+/* `name` as FROM has it; NULL: an error. */
+static struct block_source *add_source(struct scope *sc, const struct ast_source *from, const char *alias)
+{
+    struct block *q = sc->q;
+    const struct ast_name *said = from->alias.text.ptr ? &from->alias : &from->name;
+    for (unsigned k = 0; *alias && k < q->nsources; k++)
+        if (str_eq_nocase(str_of(q->sources[k].alias), str_of(alias))) {
+            bind_error(sc->b, said->place, "42712", "\"%s\" stands in FROM twice; give one another name with AS", alias);
+            return NULL;
+        }
+    if (q->nsources == SQL_SOURCES) {
+        bind_error(sc->b, said->place, "54000", "a query joins at most %d relations", SQL_SOURCES);
+        return NULL;
+    }
+    if (!q->sources)
+        q->sources = ARENA_ARRAY(sc->b->arena, struct block_source, SQL_SOURCES);
+    q->sources[q->nsources] = (struct block_source){.alias = alias, .place = from->name.place, .first = q->ncols};
+    return &q->sources[q->nsources++];
+}
+
+/* AS t (a, b): new names for its first columns. */
+static int rename_source(struct scope *sc, const struct ast_names *names, const struct block_source *s)
+{
+    struct block *q = sc->q;
+    unsigned n = 0;
+    while (n < s->ncols && !q->cols[s->first + n].pseudo)
+        n++;
+    if (names->n > n)
+        return bind_error(sc->b, names->items[n].place, "42P10", "%u columns are named here; there are %u", names->n, n);
+    for (unsigned i = 0; i < names->n; i++)
+        q->cols[s->first + i].name = arena_dup(sc->b->arena, names->items[i].text).ptr;
+    return 0;
+}
+
+static const struct named_query *find_named(const struct scope *sc, const struct ast_name *name)
+{
+    const struct named_query *n = sc->named;
+    while (n && (name->schema.ptr || !(name->quoted || n->cte->name.quoted ? str_eq(n->cte->name.text, name->text)
+                                                                           : str_eq_nocase(n->cte->name.text, name->text))))
+        n = n->before;
+    return n;
+}
+
+/* A query in FROM, or one that WITH names: columns as it shows them. */
+static int add_query(struct scope *sc, const struct ast_source *from, const struct ast_select *query,
+                     const struct named_query *named, const struct ast_names *names, struct tree **out)
+{
+    struct block *q = sc->q;
+    const struct ast_name *said = from->alias.text.ptr ? &from->alias : &from->name;
+    struct bound inner;
+    struct scope in = {.b = sc->b, .result = sc->result, .use = sc->use, .named = named, .nesting = sc->nesting + 1};
+    int err = bind_body(&in, query, &inner);
+    if (err)
+        return err;
+    struct block_source *s = add_source(sc, from, said->text.ptr ? arena_dup(sc->b->arena, said->text).ptr : "");
+    if (!s)
+        return E_SQL;
+    s->table = !inner.tree->stream;
+    s->ncols = inner.n;
+    grow_columns(sc, inner.n);
+    for (unsigned i = 0; i < inner.n; i++)
+        q->cols[q->ncols++] = (struct block_column){.name = inner.items[i].name,
+                                                    .type = inner.items[i].type,
+                                                    .source = q->nsources - 1,
+                                                    .id = inner.items[i].id,
+                                                    .key = inner.key && inner.key[i],
+                                                    .star = true};
+    *out = inner.tree;
+    err = names ? rename_source(sc, names, s) : 0;
+    return err ? err : rename_source(sc, &from->columns, s);
+}
+
+static int bind_source(struct scope *sc, const struct ast_source *from, struct tree **out)
+{
+    if (from->kind == AST_FROM_QUERY)
+        return add_query(sc, from, from->query, sc->named, NULL, out);
+    if (from->kind == AST_FROM_JOIN)
+        return bind_join(sc, from, out);
+    const struct named_query *named = find_named(sc, &from->name);
+    if (named)
+        return add_query(sc, from, named->cte->query, named->before, &named->cte->columns, out);
+    const struct relation *rel = bind_relation(sc->b, &from->name);
+    if (!rel)
+        return E_SQL;
+    struct block_source *s = add_source(sc, from,
+                                        from->alias.text.ptr ? arena_dup(sc->b->arena, from->alias.text).ptr
+                                        : rel->sys           ? rel->sys->name
+                                                             : rel->name);
+    if (!s)
+        return E_SQL;
+    s->rel = rel;
+    s->table = rel->table;
+    *out = read_relation(sc, s);
+    add_read(sc, rel, from->name.place);
+    return rename_source(sc, &from->columns, s);
+}
+
 /* ---- ON */
 
 struct on {
     struct scope *sc;
-    struct block_source *right; /* the one being joined */
-    struct tree *tree;          /* of it */
-    const struct expr *all;     /* the whole condition */
-    const struct expr *rest;    /* the last of it that is no equality between the sides */
+    const struct tree *left, *right;
+    const struct expr *all; /* the whole condition */
 };
+
+static bool is_of(const struct expr *e, const struct tree *t)
+{
+    return expr_reads_any(e, &t->out) && expr_reads_only(e, &t->out);
+}
 
 static int add_equality(struct on *on, const struct ast_expr *e, const struct expr *left, const struct expr *right,
                         const struct expr **out)
@@ -94,21 +213,12 @@ static int add_equality(struct on *on, const struct ast_expr *e, const struct ex
     char lt[TYPE_TEXT], rt[TYPE_TEXT];
     type_format(left->type, lt);
     type_format(right->type, rt);
-    /* The table's key is looked up as it is; only the other side can be widened. */
-    if (!type_common(left->type, right->type, &common) || (!type_eq(common, right->type) && right->kind == EX_COLUMN)) {
+    if (!type_common(left->type, right->type, &common)) {
         bind_error(b, e->place, "42804", "the two sides of the join differ in type: %s and %s", lt, rt);
         diag_hint(b->diag, "CAST the left side to %s", rt);
         return E_SQL;
     }
-    unsigned n = on->right->njoin++;
-    on->right->left[n] = expr_cast(b, left, common);
-    on->right->right[n] = expr_cast(b, right, common);
-    return resolve_compare(on->sc, STR("="), on->right->left[n], on->right->right[n], e, out);
-}
-
-static bool is_of(const struct expr *e, const struct tree *t)
-{
-    return expr_reads_any(e, &t->out) && expr_reads_only(e, &t->out);
+    return resolve_compare(on->sc, STR("="), expr_cast(b, left, common), expr_cast(b, right, common), e, out);
 }
 
 static int add_condition(struct on *on, const struct ast_expr *e)
@@ -125,148 +235,210 @@ static int add_condition(struct on *on, const struct ast_expr *e)
         if ((err = resolve_expr(on->sc, e->args[0], &left)) != 0 ||
             (err = resolve_expr(on->sc, e->args[1], &right)) != 0)
             return err;
-        if (is_of(left, on->sc->q->tree) && is_of(right, on->tree))
+        if (is_of(left, on->left) && is_of(right, on->right))
             err = add_equality(on, e, left, right, &one);
-        else if (is_of(right, on->sc->q->tree) && is_of(left, on->tree))
+        else if (is_of(right, on->left) && is_of(left, on->right))
             err = add_equality(on, e, right, left, &one);
         if (err)
             return err;
     }
-    if (!one && (err = resolve_condition(on->sc, e, "ON", &one)) == 0)
-        on->rest = one;
-    on->all = expr_and(on->sc->b, on->all, one);
+    err = one ? 0 : resolve_condition(on->sc, e, "ON", &one);
+    on->all = err ? NULL : expr_and(on->sc->b, on->all, one);
     return err;
 }
 
-/* ---- Which joins there are */
+/* ---- USING, NATURAL: the columns of both sides that are equated by name */
 
-/* Do the right sides of the equalities cover the whole key of the relation being joined? */
-static bool covers_key(const struct block *q, const struct block_source *s)
+static unsigned find_shared(const struct block *q, unsigned first, unsigned end, const struct ast_name *name, unsigned *n)
 {
-    for (unsigned c = s->first; c < s->first + s->ncols; c++) {
-        bool found = !q->cols[c].key;
-        for (unsigned i = 0; i < s->njoin && !found; i++)
-            found = s->right[i]->kind == EX_COLUMN && s->right[i]->column == q->cols[c].id;
-        if (!found)
-            return false;
+    unsigned at = end;
+    *n = 0;
+    for (unsigned i = first; i < end; i++) {
+        const struct block_column *c = &q->cols[i];
+        if (c->merged || c->pseudo || !(name->quoted ? str_eq(name->text, str_of(c->name))
+                                                     : str_eq_nocase(name->text, str_of(c->name))))
+            continue;
+        at = i;
+        ++*n;
     }
-    return true;
+    return at;
 }
 
-static bool covers_left_key(const struct block *q, const struct block_source *s)
+struct using {
+    struct on on;
+    enum ast_join_kind join;
+    unsigned first, middle, end; /* left columns, right columns */
+    unsigned nfull;              /* of a FULL join: what is whichever side is there */
+    struct ids ids;
+    const struct expr **exprs;
+};
+
+/* Of a FULL join a row may have either side only: the column is whichever is there. */
+static void share_full(struct using *u, struct block_column *l, struct block_column *r)
 {
-    for (unsigned c = 0; c < s->first; c++) {
-        bool found = !q->cols[c].key || q->cols[c].source != 0;
-        for (unsigned i = 0; i < s->njoin && !found; i++)
-            found = s->left[i]->kind == EX_COLUMN && s->left[i]->column == q->cols[c].id;
-        if (!found)
-            return false;
-    }
-    return true;
+    const struct binding *b = u->on.sc->b;
+    struct place place = {0, 0};
+    const struct expr *left = expr_column(b, l->id, l->type, place), *right = expr_column(b, r->id, r->type, place);
+    struct type common = l->type;
+    (void)type_common(l->type, r->type, &common);
+    const struct expr *e = expr_either(b, expr_cast(b, left, common), expr_cast(b, right, common));
+    unsigned id = column_add(b->columns, (struct tree_column){l->name, NULL, common, false});
+    u->ids.id[u->nfull] = id;
+    u->exprs[u->nfull++] = e;
+    grow_columns(u->on.sc, 1);
+    struct block *q = u->on.sc->q;
+    q->cols[q->ncols++] = (struct block_column){
+        .name = l->name, .type = common, .source = NO_COLUMN, .id = id, .star = true, .shared = true};
 }
 
-static int check_join(const struct binding *b, const struct block *q, const struct block_source *s, const struct on *on)
+static int share(struct using *u, const struct ast_name *name)
 {
-    const struct relation *left = q->sources[0].rel;
-    if (s->rel->windowed || left->windowed)
-        return bind_error(b, s->place, "0A000", "windowed tables cannot be joined");
-    if (!s->rel->table && left->table) {
-        bind_error(b, s->place, "0A000", "a table cannot be joined with a stream on its right");
-        diag_hint(b->diag, "put the stream first: FROM %s JOIN %s ...", s->rel->name, left->name);
-        return E_SQL;
-    }
-    if (!s->rel->table)
-        return bind_error(b, s->place, "0A000", "joins of two streams are not supported; join the stream to a table");
-    if (s->njoin == 0)
-        return bind_error(b, on->rest ? place_of(on->rest) : s->place, "42601",
-                          "ON needs an equality between \"%s\" and what stands left of it", s->alias);
-    if (s->rel->sys && !left->table) {
-        bind_error(b, s->place, "0A000", "a stream cannot be joined with %s", s->rel->name);
-        diag_hint(b->diag, "tables can: it shows what is now, and a stream's rows are of other times");
-        return E_SQL;
-    }
-    if (!s->rel->sys && !covers_key(q, s)) {
-        const char *key = "";
-        for (unsigned c = s->first; c < s->first + s->ncols && !*key; c++)
-            key = q->cols[c].key ? q->cols[c].name : "";
-        bind_error(b, place_of(s->right[0]), "0A000", "\"%s\" can be joined on its whole primary key only", s->alias);
-        diag_hint(b->diag, "its key begins with column \"%s\"", key);
-        return E_SQL;
-    }
-    bool outer_right = s->join == AST_JOIN_RIGHT || s->join == AST_JOIN_FULL;
-    if (outer_right && !left->table)
-        return bind_error(b, s->place, "0A000", "a stream and a table can be joined by JOIN or LEFT JOIN only");
-    bool keyed = !s->rel->sys || !left->sys;
-    if (outer_right && keyed && (!covers_left_key(q, s) || s->njoin != s->rel->format.nkey || q->nsources > 2))
-        return bind_error(b, s->place, "0A000",
-                          "RIGHT and FULL JOIN need the whole primary key of both tables, and no third table");
-    if (on->rest && s->join != AST_JOIN_INNER)
-        return bind_error(b, place_of(on->rest), "0A000",
-                          "ON of an outer join can hold equalities between the two sides only");
-    return 0;
-}
-
-static int join(struct scope *sc, struct block_source *s, struct tree *right, const struct ast_source *from)
-{
-    static const enum join_kind kinds[] = {JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL};
-    struct block *q = sc->q;
-    unsigned most = from->on->kind == AST_AND ? from->on->nargs : 1;
-    for (unsigned i = 0; from->on->kind == AST_AND && i < from->on->nargs; i++)
-        most += from->on->args[i]->nargs;
-    s->left = ARENA_ARRAY(sc->b->arena, const struct expr *, most);
-    s->right = ARENA_ARRAY(sc->b->arena, const struct expr *, most);
-    struct on on = {.sc = sc, .right = s, .tree = right};
-    sc->no_aggregates = "ON";
-    int err = add_condition(&on, from->on);
-    if (!err)
-        err = check_join(sc->b, q, s, &on);
+    struct scope *sc = u->on.sc;
+    unsigned nl, nr, l = find_shared(sc->q, u->first, u->middle, name, &nl),
+                     r = find_shared(sc->q, u->middle, u->end, name, &nr);
+    if (nl != 1 || nr != 1)
+        return bind_error(sc->b, name->place, "42703", "column \"%.*s\" is %s on the %s of this join",
+                          STR_ARG(name->text), (nl != 1 ? nl : nr) ? "more than once" : "not",
+                          nl != 1 ? "left" : "right");
+    struct block_column *lc = &sc->q->cols[l], *rc = &sc->q->cols[r];
+    struct ast_expr at = {.place = name->place, .op = name->place};
+    const struct expr *one;
+    int err = add_equality(&u->on, &at, expr_column(sc->b, lc->id, lc->type, name->place),
+                           expr_column(sc->b, rc->id, rc->type, name->place), &one);
     if (err)
         return err;
-    struct tree *t = tree_join(sc->b->arena, kinds[s->join], q->tree, right, on.all);
-    t->place = s->place;
-    t->meet = q->tree->stream && s->rel->table && sc->use != QUERY_PULL ? MEET_LOOKUP : MEET_STATE;
-    tree_derive(t, sc->b->arena);
-    q->tree = t;
+    u->on.all = expr_and(sc->b, u->on.all, one);
+    lc->merged = u->join == AST_JOIN_RIGHT || u->join == AST_JOIN_FULL;
+    rc->merged = !(u->join == AST_JOIN_RIGHT);
+    lc->shared = !lc->merged;
+    rc->shared = !rc->merged;
+    if (u->join == AST_JOIN_FULL) {
+        share_full(u, lc, rc);
+        sc->q->cols[l].merged = sc->q->cols[r].merged = true; /* they may have moved */
+    }
     return 0;
+}
+
+static int share_all(struct using *u, const struct ast_source *from)
+{
+    const struct block *q = u->on.sc->q;
+    int err = 0;
+    for (unsigned i = 0; i < from->using.n && !err; i++)
+        err = share(u, &from->using.items[i]);
+    for (unsigned i = u->first; from->natural && i < u->middle && !err; i++) {
+        struct ast_name name = {.text = str_of(q->cols[i].name), .place = from->place};
+        unsigned n;
+        if (q->cols[i].merged || q->cols[i].pseudo)
+            continue;
+        find_shared(q, u->middle, u->end, &name, &n);
+        err = n ? share(u, &name) : 0;
+    }
+    if (!err && from->natural && !u->on.all)
+        err = bind_error(u->on.sc->b, from->place, "42703", "NATURAL JOIN: no column has the same name on both sides");
+    return err;
+}
+
+/* ---- Joins */
+
+/* A stream's rows look up what a declared table has for them when they arrive, by its whole key. */
+bool join_looks_up(const struct scope *sc, const struct tree *t)
+{
+    const struct tree *l = t->inputs[0], *r = t->inputs[1];
+    if (sc->use == QUERY_PULL || !l->stream || r->kind != TREE_SOURCE || !r->rel->table || r->rel->windowed ||
+        (t->join != JOIN_INNER && t->join != JOIN_LEFT) || !t->on)
+        return false;
+    struct ids equal = join_equated(t, sc->b->arena);
+    return tree_unique_in(r, &equal);
+}
+
+static int check_join(const struct scope *sc, const struct tree *t)
+{
+    const struct binding *b = sc->b;
+    bool residual = false;
+    const struct expr *on = t->on;
+    for (unsigned i = 0; t->meet == MEET_LOOKUP && i < (on->kind == EX_AND ? on->nargs : 1); i++)
+        residual |= !expr_is_equality(on->kind == EX_AND ? on->args[i] : on);
+    if (residual && t->join == JOIN_LEFT) {
+        bind_error(b, t->place, "0A000", "ON of a LEFT JOIN of a stream with a table can hold equalities only");
+        diag_hint(b->diag, "put other conditions into WHERE, or into CASE WHEN ... around what the table gives");
+        return E_SQL;
+    }
+    return 0;
+}
+
+/* Conditions of WHERE that a comma or CROSS JOIN has on both of its sides are that join's. Gives what is left of them. */
+const struct expr *join_conditions(const struct scope *sc, struct tree *t, const struct expr *where)
+{
+    const struct expr *rest = NULL, *left = NULL;
+    if (t->kind != TREE_JOIN || t->join != JOIN_INNER || t->on)
+        return where;
+    struct ids *l = &t->inputs[0]->out, *r = &t->inputs[1]->out;
+    unsigned n = where->kind == EX_AND ? where->nargs : 1;
+    for (unsigned i = 0; i < n; i++) {
+        const struct expr *one = where->kind == EX_AND ? where->args[i] : where;
+        bool of_left = expr_reads_any(one, l), of_right = expr_reads_any(one, r);
+        const struct expr **to = of_left && of_right ? &t->on : of_left ? &left : &rest;
+        *to = expr_and(sc->b, *to, one);
+    }
+    if (left)
+        left = join_conditions(sc, t->inputs[0], left);
+    t->meet = join_looks_up(sc, t) ? MEET_LOOKUP : MEET_STATE;
+    tree_derive(t, sc->b->arena);
+    return expr_and(sc->b, left, rest);
+}
+
+static int bind_join(struct scope *sc, const struct ast_source *from, struct tree **out)
+{
+    static const enum join_kind kinds[] = {JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL};
+    struct arena *a = sc->b->arena;
+    struct block *q = sc->q;
+    struct tree *left, *right;
+    struct using u = {.on = {.sc = sc}, .join = from->join, .first = q->ncols};
+    int err = bind_source(sc, from->left, &left);
+    u.middle = q->ncols;
+    if (!err)
+        err = bind_source(sc, from->right, &right);
+    if (err)
+        return err;
+    u.end = q->ncols;
+    u.on.left = left;
+    u.on.right = right;
+    u.ids.id = ARENA_ARRAY(a, unsigned, u.end - u.first + 1);
+    u.exprs = ARENA_ARRAY(a, const struct expr *, u.end - u.first + 1);
+    sc->no_aggregates = "ON";
+    err = from->on ? add_condition(&u.on, from->on) : share_all(&u, from);
+    sc->no_aggregates = NULL;
+    if (err)
+        return err;
+    struct tree *t = tree_join(a, kinds[from->join], left, right, u.on.all);
+    t->place = from->place;
+    t->meet = join_looks_up(sc, t) ? MEET_LOOKUP : MEET_STATE;
+    tree_derive(t, a);
+    q->last_join = *out = t;
+    u.ids.n = u.nfull;
+    if (u.nfull)
+        *out = tree_add(a, sc->b->columns, t, u.ids, u.exprs);
+    return check_join(sc, t);
 }
 
 int bind_from(struct scope *sc, const struct ast_select *s)
 {
-    const struct binding *b = sc->b;
     struct block *q = sc->q;
-    unsigned room = 0;
-    if (s->from.n > SQL_SOURCES)
-        return bind_error(b, s->from.items[SQL_SOURCES].place, "54000", "a query joins at most %d relations",
-                          SQL_SOURCES);
-    q->sources = ARENA_ARRAY(b->arena, struct block_source, s->from.n);
-    struct relation **rels = ARENA_ARRAY(b->arena, struct relation *, s->from.n);
-    for (unsigned i = 0; i < s->from.n; i++) {
-        rels[i] = bind_relation(b, &s->from.items[i].name);
-        if (!rels[i])
-            return E_SQL;
-        room += rels[i]->ncols + 5;
+    struct arena *a = sc->b->arena;
+    if (!s->from.n) { /* one row of no column */
+        q->tree = tree_new(a, TREE_VALUES, NULL, NULL);
+        q->tree->nrows = 1;
+        tree_derive(q->tree, a);
+        return 0;
     }
-    q->cols = ARENA_ARRAY(b->arena, struct block_column, room);
     for (unsigned i = 0; i < s->from.n; i++) {
-        const struct ast_source *from = &s->from.items[i];
-        const struct ast_name *alias = from->alias.text.ptr ? &from->alias : &from->name;
-        struct block_source *src = &q->sources[i];
-        for (unsigned k = 0; k < i; k++)
-            if (str_eq_nocase(str_of(q->sources[k].alias), alias->text))
-                return bind_error(b, alias->place, "42712",
-                                  "\"%.*s\" stands in FROM twice; give one another name with AS", STR_ARG(alias->text));
-        *src = (struct block_source){.rel = rels[i], .join = from->join, .place = i ? from->place : from->name.place};
-        src->alias = from->alias.text.ptr ? arena_dup(b->arena, from->alias.text).ptr
-                     : rels[i]->sys       ? rels[i]->sys->name
-                                          : rels[i]->name;
-        struct tree *t = read_relation(sc, src);
-        add_read(sc, rels[i], from->name.place);
-        q->nsources = i + 1;
-        int err = i ? join(sc, src, t, from) : 0;
+        struct tree *t;
+        int err = bind_source(sc, s->from.items[i], &t);
         if (err)
             return err;
-        if (!i)
-            q->tree = t;
+        q->tree = i ? tree_join(a, JOIN_INNER, q->tree, t, NULL) : t;
+        if (i)
+            q->last_join = q->tree;
     }
     return 0;
 }

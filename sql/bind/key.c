@@ -8,7 +8,7 @@
 #include "sql/bind/select.h"
 
 struct key_part {
-    const struct expr *expr;  /* over the row that items are over */
+    const struct expr *expr;  /* over the tree that items are over */
     const struct expr *equal; /* an inner join's other side: the same value; NULL: none */
     const char *name;         /* if no item gives one; NULL: made */
     struct place place;
@@ -31,8 +31,7 @@ static bool has_part(const struct key_parts *ks, const struct expr *e)
     return false;
 }
 
-/* Of a FULL join a row may have either side only: the key is whichever is there. */
-static const struct expr *either(const struct binding *b, const struct expr *left, const struct expr *right)
+const struct expr *expr_either(const struct binding *b, const struct expr *left, const struct expr *right)
 {
     struct expr *null = expr_make(b, EX_IS_NULL, TYPE(T_BOOLEAN), place_of(left), 1);
     ((const struct expr **)null->args)[0] = left;
@@ -52,35 +51,126 @@ static void source_key(const struct scope *sc, struct key_parts *ks)
             add_part(ks, expr_column(sc->b, q->cols[c].id, q->cols[c].type, q->sources[0].place), NULL, q->cols[c].name);
 }
 
-/* Stream-table: the values the stream looked up last. Table-table: the left table's key, except where only the right
- * side is sure to be there. */
-static void join_key(const struct scope *sc, struct key_parts *ks)
+/* ---- Joins */
+
+/* What a join equates, expression by expression, in the order written. */
+struct equal {
+    unsigned n;
+    const struct expr **left, **right;
+};
+
+static void add_equal(struct equal *eq, const struct tree *t, const struct expr *on)
 {
-    const struct block *q = sc->q;
-    const struct block_source *s = &q->sources[q->nsources - 1];
-    bool by_left_key = q->sources[0].rel->table && s->join != AST_JOIN_RIGHT && s->join != AST_JOIN_FULL;
-    if (by_left_key) {
-        source_key(sc, ks);
-        for (unsigned k = 0; k < ks->n; k++)
-            for (unsigned j = 1; j < q->nsources; j++)
-                for (unsigned i = 0; i < q->sources[j].njoin && q->sources[j].join == AST_JOIN_INNER; i++)
-                    if (expr_same(q->sources[j].left[i], ks->items[k].expr))
-                        ks->items[k].equal = q->sources[j].right[i];
+    if (on->kind == EX_AND)
+        for (unsigned i = 0; i < on->nargs; i++)
+            add_equal(eq, t, on->args[i]);
+    if (!expr_is_equality(on))
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct expr *l = on->args[i], *r = on->args[1 - i];
+        if (!expr_reads_any(l, &t->inputs[0]->out) || !expr_reads_only(l, &t->inputs[0]->out) ||
+            !expr_reads_any(r, &t->inputs[1]->out) || !expr_reads_only(r, &t->inputs[1]->out))
+            continue;
+        eq->left[eq->n] = l;
+        eq->right[eq->n++] = r;
         return;
     }
-    for (unsigned i = 0; i < s->njoin; i++) {
-        const struct expr *l = s->left[i], *r = s->right[i];
-        const char *left = block_column_name(q, l), *right = block_column_name(q, r);
-        if (s->join == AST_JOIN_RIGHT)
-            add_part(ks, r, NULL, right);
-        else if (s->join == AST_JOIN_FULL)
-            add_part(ks, either(sc->b, l, r), NULL,
+}
+
+static unsigned parts_of(const struct expr *on) { return on && on->kind == EX_AND ? on->nargs + 1 : 2; }
+
+static struct equal equal_in(const struct scope *sc, const struct tree *t)
+{
+    unsigned room = parts_of(t->on);
+    for (unsigned i = 0; t->on && t->on->kind == EX_AND && i < t->on->nargs; i++)
+        room += parts_of(t->on->args[i]);
+    struct equal eq = {0, ARENA_ARRAY(sc->b->arena, const struct expr *, room),
+                       ARENA_ARRAY(sc->b->arena, const struct expr *, room)};
+    if (t->on)
+        add_equal(&eq, t, t->on);
+    return eq;
+}
+
+/* The other side of what an inner join anywhere in FROM equates with it. */
+static const struct expr *equal_to(const struct scope *sc, const struct tree *t, const struct expr *e)
+{
+    const struct expr *found = NULL;
+    if (t->kind == TREE_JOIN && t->join == JOIN_INNER) {
+        struct equal eq = equal_in(sc, t);
+        for (unsigned i = 0; i < eq.n && !found; i++)
+            found = expr_same(eq.left[i], e) ? eq.right[i] : expr_same(eq.right[i], e) ? eq.left[i] : NULL;
+    }
+    for (unsigned i = 0; i < t->ninputs && !found; i++)
+        found = equal_to(sc, t->inputs[i], e);
+    return found;
+}
+
+/* Of a FULL join by the keys of both sides: whichever is there, unless USING has a column for it. */
+static void full_key(const struct scope *sc, const struct tree *t, struct key_parts *ks)
+{
+    const struct block *q = sc->q;
+    struct equal eq = equal_in(sc, t);
+    for (unsigned i = 0; i < eq.n; i++) {
+        const char *left = block_column_name(q, eq.left[i]), *right = block_column_name(q, eq.right[i]);
+        const struct block_column *shared = NULL;
+        for (unsigned c = 0; c < q->ncols; c++)
+            if (q->cols[c].source == NO_COLUMN && left && strcmp(q->cols[c].name, left) == 0)
+                shared = &q->cols[c];
+        if (shared)
+            add_part(ks, expr_column(sc->b, shared->id, shared->type, place_of(eq.left[i])), NULL, shared->name);
+        else
+            add_part(ks, expr_either(sc->b, eq.left[i], eq.right[i]), NULL,
                      left && right && strcmp(left, right) == 0 ? left
                      : i == 0                                  ? "ROWKEY"
                                                                : arena_printf(sc->b->arena, "ROWKEY_%u", i));
-        else if (!has_part(ks, l)) /* one value may be looked up in two columns */
-            add_part(ks, l, s->join == AST_JOIN_INNER ? r : NULL, left ? left : right);
     }
+}
+
+static bool is_full_by_keys(const struct scope *sc, const struct tree *t)
+{
+    struct ids sides[2] = {{0, NULL}, {0, NULL}};
+    struct equal eq = equal_in(sc, t);
+    for (unsigned i = 0; i < eq.n; i++) {
+        if (eq.left[i]->kind == EX_COLUMN)
+            ids_add(sc->b->arena, &sides[0], eq.left[i]->column);
+        if (eq.right[i]->kind == EX_COLUMN)
+            ids_add(sc->b->arena, &sides[1], eq.right[i]->column);
+    }
+    return t->join == JOIN_FULL && tree_unique_in(t->inputs[0], &sides[0]) && tree_unique_in(t->inputs[1], &sides[1]);
+}
+
+/* Rows that only come: the values by which they were joined last. */
+static void stream_join_key(const struct scope *sc, const struct tree *t, struct key_parts *ks)
+{
+    struct equal eq = equal_in(sc, t);
+    for (unsigned i = 0; i < eq.n; i++) {
+        const struct expr *l = eq.left[i], *r = eq.right[i];
+        const char *left = block_column_name(sc->q, l), *right = block_column_name(sc->q, r);
+        if (!has_part(ks, l)) /* one value may be looked up in two columns */
+            add_part(ks, l, t->join == JOIN_INNER ? r : NULL, left ? left : right);
+    }
+}
+
+/* ---- What is unique in any tree */
+
+static void unique_key(const struct scope *sc, struct key_parts *ks)
+{
+    const struct tree *t = sc->q->tree;
+    const struct binding *b = sc->b;
+    for (unsigned i = 0; i < t->keys[0].n; i++) {
+        unsigned id = t->keys[0].id[i];
+        const struct tree_column *c = &b->columns->items[id];
+        const struct expr *e = expr_column(b, id, c->type, sc->q->sources ? sc->q->sources[0].place : (struct place){0, 0});
+        const char *name = str_eq_nocase(str_of(c->name), STR("WINDOWSTART")) ? "WINDOW_START"
+                           : str_eq_nocase(str_of(c->name), STR("WINDOWEND")) ? "WINDOW_END"
+                                                                              : c->name;
+        add_part(ks, e, equal_to(sc, t, e), name);
+    }
+    if (ks->n)
+        return;
+    struct expr *one = expr_make(b, EX_CONST, TYPE(T_INT), (struct place){0, 0}, 0); /* one row at most: any key will do */
+    one->value = (struct value){.type = TYPE(T_INT)};
+    add_part(ks, one, NULL, "KEY");
 }
 
 static void group_key(const struct scope *sc, struct key_parts *ks)
@@ -88,6 +178,26 @@ static void group_key(const struct scope *sc, struct key_parts *ks)
     const struct block *q = sc->q;
     for (unsigned i = 0; i < q->ngroup; i++)
         add_part(ks, expr_column(sc->b, q->group_ids[i], q->group[i]->type, place_of(q->group[i])), NULL, q->group_names[i]);
+}
+
+/* False: nothing is unique; the whole row is the key. */
+static bool find_key(const struct scope *sc, struct key_parts *ks)
+{
+    const struct block *q = sc->q;
+    const struct tree *join = q->last_join;
+    if (q->ngroup)
+        group_key(sc, ks);
+    else if (!q->aggregates && q->tree->stream && join)
+        stream_join_key(sc, join, ks);
+    else if (!q->aggregates && q->tree->stream)
+        source_key(sc, ks);
+    else if (!q->aggregates && join && is_full_by_keys(sc, join))
+        full_key(sc, join, ks);
+    else if (q->tree->nkeys)
+        unique_key(sc, ks);
+    else
+        return false;
+    return true;
 }
 
 /* An item that shows the key, in order of preference: the same expression, else the equal side of an inner join. */
@@ -134,32 +244,34 @@ static int check_names(const struct scope *sc, const struct ast_select *s)
                                   "two columns would have the name \"%s\"; give one another name with AS",
                                   q->items[i].name);
     }
-    if (q->nitems == q->nkey) {
-        bind_error(sc->b, s->items.items[0].place, "42601",
-                   "nothing is left beside the key: a record needs a value too");
-        diag_hint(sc->b->diag, q->aggregates ? "add an aggregate, such as COUNT(*)"
-                                             : "add a column, or copy the key with AS_VALUE(...) under another name");
-        return E_SQL;
-    }
     return 0;
+}
+
+static int nothing_left(struct scope *sc, const struct ast_select *s)
+{
+    bind_error(sc->b, s->items.n ? s->items.items[0].place : s->place, "42601",
+               "nothing is left beside the key: a record needs a value too");
+    diag_hint(sc->b->diag, sc->q->aggregates
+                               ? "add an aggregate, such as COUNT(*)"
+                               : "add a column, or copy the key with AS_VALUE(...) under another name");
+    return E_SQL;
 }
 
 int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *const *partition, unsigned npartition)
 {
     struct block *q = sc->q;
-    struct key_parts ks = {ARENA_ARRAY(sc->b->arena, struct key_part, q->ncols + npartition + q->ngroup + 1), 0};
+    struct key_parts ks = {NULL, 0};
+    unsigned room = q->ncols * 2 + npartition + q->ngroup + 1;
     drop_window_bounds(q);
-    if (q->aggregates)
-        group_key(sc, &ks);
-    else if (npartition)
-        for (unsigned i = 0; i < npartition; i++)
-            add_part(&ks, partition[i], NULL, block_column_name(q, partition[i]));
-    else if (q->nsources > 1)
-        join_key(sc, &ks);
-    else
-        source_key(sc, &ks);
-    if (q->sources[0].rel->windowed && !q->aggregates)
-        return bind_error(sc->b, q->sources[0].place, "0A000", "a windowed table can only be grouped anew, or queried");
+    for (unsigned i = 0; i < q->tree->nkeys; i++)
+        room += q->tree->keys[i].n;
+    ks.items = ARENA_ARRAY(sc->b->arena, struct key_part, room);
+    for (unsigned i = 0; i < npartition; i++)
+        add_part(&ks, partition[i], NULL, block_column_name(q, partition[i]));
+    if (!npartition && !find_key(sc, &ks)) {
+        sc->result->counts_rows = true;
+        return check_names(sc, s);
+    }
     bool *taken = ARENA_ARRAY(sc->b->arena, bool, q->nitems + ks.n + 1);
     for (unsigned k = 0; k < ks.n; k++) { /* moves items so that the key stands first, in its own order */
         int at = find_item(q, &ks.items[k], taken);
@@ -176,5 +288,40 @@ int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *co
         taken[k] = true;
         q->nkey++;
     }
-    return check_names(sc, s);
+    sc->result->nkey = q->nkey;
+    int err = check_names(sc, s);
+    if (err || q->nitems > q->nkey)
+        return err;
+    if (q->tree->stream || q->ngroup)
+        return nothing_left(sc, s);
+    sc->result->counts_rows = true;
+    return 0;
+}
+
+/* A table without a unique key has one row for equal ones, which says how many they are. */
+int count_rows(struct scope *sc, struct query *r)
+{
+    struct arena *a = sc->b->arena;
+    if (!r->counts_rows)
+        return 0;
+    struct tree *t = tree_new(a, TREE_AGGREGATE, r->tree, NULL);
+    struct query_item *items = ARENA_ARRAY(a, struct query_item, r->nitems + 1);
+    t->groups.id = ARENA_ARRAY(a, unsigned, r->nitems + 1);
+    for (unsigned i = 0; i < r->nitems; i++) {
+        items[i] = r->items[i];
+        t->groups.id[t->groups.n++] = items[i].id;
+        if (str_eq_nocase(str_of(items[i].name), STR("ROW_COUNT")))
+            return bind_error(sc->b, (struct place){0, 0}, "42701",
+                              "this table has no unique key, and is to have a column ROW_COUNT; give yours another name");
+    }
+    t->naggs = 1;
+    t->aggs = ARENA_NEW(a, struct tree_agg);
+    t->aggs->agg = (struct agg){.kind = AGG_COUNT_STAR, .type = TYPE(T_BIGINT)};
+    t->aggs->id = column_add(sc->b->columns, (struct tree_column){"ROW_COUNT", NULL, TYPE(T_BIGINT), false});
+    r->nkey = r->nitems;
+    items[r->nitems++] = (struct query_item){"ROW_COUNT", TYPE(T_BIGINT), t->aggs->id};
+    r->items = items;
+    tree_derive(t, a);
+    r->tree = t;
+    return 0;
 }

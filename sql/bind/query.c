@@ -74,28 +74,37 @@ void block_add_item(const struct binding *b, struct block *q, unsigned at, struc
     q->nitems++;
 }
 
-/* `*` and `a.*`. Of a join, columns get the name of their relation in front: A_COL. */
+static void add_star_column(struct scope *sc, const struct ast_item *it, const struct block_column *col)
+{
+    struct block *q = sc->q;
+    bool prefixed = q->nsources > 1 && col->source != NO_COLUMN && !col->shared && *q->sources[col->source].alias;
+    const char *name =
+        prefixed ? arena_printf(sc->b->arena, "%s_%s", q->sources[col->source].alias, col->name) : col->name;
+    block_add_item(sc->b, q, q->nitems,
+                   (struct block_item){expr_column(sc->b, col->id, col->type, it->place), name, false});
+}
+
+/* `*` and `a.*`. Of a join, columns get the name of their relation in front: A_COL. What USING equates comes first, once. */
 static int add_star(struct scope *sc, const struct ast_item *it)
 {
     struct block *q = sc->q;
-    bool found = false;
+    bool all = !it->qualifier.text.ptr, found = all && q->nsources;
+    for (unsigned c = 0; all && c < q->ncols; c++)
+        if (q->cols[c].shared && !q->cols[c].merged)
+            add_star_column(sc, it, &q->cols[c]);
     for (unsigned s = 0; s < q->nsources; s++) {
         const struct block_source *src = &q->sources[s];
-        if (it->qualifier.text.ptr && !str_eq_nocase(it->qualifier.text, str_of(src->alias)))
+        if (!all && !str_eq_nocase(it->qualifier.text, str_of(src->alias)))
             continue;
         found = true;
-        for (unsigned c = src->first; c < src->first + src->ncols; c++) {
-            const struct block_column *col = &q->cols[c];
-            if (!col->star)
-                continue;
-            const char *name =
-                q->nsources == 1 ? col->name : arena_printf(sc->b->arena, "%s_%s", src->alias, col->name);
-            block_add_item(sc->b, q, q->nitems,
-                           (struct block_item){expr_column(sc->b, col->id, col->type, it->place), name, false});
-        }
+        for (unsigned c = src->first; c < src->first + src->ncols; c++)
+            if (q->cols[c].star && !(all && (q->cols[c].merged || q->cols[c].shared)))
+                add_star_column(sc, it, &q->cols[c]);
     }
     if (found)
         return 0;
+    if (all)
+        return bind_error(sc->b, it->place, "42601", "there is no FROM whose columns * could show");
     return bind_error(sc->b, it->qualifier.place, "42P01", "\"%.*s\" is not part of this FROM",
                       STR_ARG(it->qualifier.text));
 }
@@ -112,7 +121,8 @@ static const char *item_name(struct scope *sc, const struct ast_item *it, const 
     if (!col)
         return arena_dup(sc->b->arena, it->expr->name.text).ptr;
     for (unsigned c = 0; c < q->ncols; c++)
-        if (&q->cols[c] != col && str_eq_nocase(str_of(q->cols[c].name), str_of(col->name)))
+        if (&q->cols[c] != col && !col->shared && col->source != NO_COLUMN && *q->sources[col->source].alias &&
+            str_eq_nocase(str_of(q->cols[c].name), str_of(col->name)))
             return arena_printf(sc->b->arena, "%s_%s", q->sources[col->source].alias, col->name);
     return col->name;
 }
@@ -147,8 +157,9 @@ static int bind_window(const struct binding *b, const struct ast_select *s, stru
     const struct ast_window *w = &s->window;
     if (!w->given)
         return 0;
-    if (q->sources[0].rel->table || q->sources[0].rel->windowed)
-        return bind_error(b, w->place, "42601", "WINDOW is for streams; \"%s\" is a table", q->sources[0].rel->name);
+    if (!q->tree->stream)
+        return bind_error(b, w->place, "42601", "WINDOW is for streams; \"%s\" is a table",
+                          q->nsources ? q->sources[0].alias : "");
     if (!s->group_by.n) {
         bind_error(b, w->place, "42601", "WINDOW needs GROUP BY");
         diag_hint(b->diag, "each group has its own row per window");
@@ -283,36 +294,35 @@ static int bind_order(struct scope *sc, const struct ast_select *s)
 
 /* ---- What may be asked for */
 
-static int check_use(const struct scope *sc, const struct ast_select *s, bool as_table)
+static int check_use(const struct scope *sc, const struct ast_select *s, bool table)
 {
     const struct binding *b = sc->b;
-    const struct block *q = sc->q;
-    bool table = sc->result->table;
-    if (s->emit == AST_EMIT_FINAL && !q->window)
+    if (sc->nesting && s->emit != AST_EMIT_NONE)
+        return bind_error(b, s->emit_place, "42601", "EMIT is for the whole statement, not for a query inside it");
+    if (s->emit == AST_EMIT_FINAL && !sc->q->window)
         return bind_error(b, s->emit_place, "42601", "EMIT FINAL is for windows: only they have a final result");
-    if (s->partition_by.n && (table || sc->use != QUERY_PERSISTENT))
+    if (s->partition_by.n && (table || sc->use != QUERY_PERSISTENT || sc->nesting))
         return bind_error(b, s->partition_place, "42601",
                           table ? "a table cannot be re-keyed by PARTITION BY; use GROUP BY"
                                 : "PARTITION BY is for CREATE STREAM ... AS SELECT");
-    if (s->offset.given && sc->use != QUERY_PULL)
-        return bind_error(b, s->offset.place, "0A000", "OFFSET is for queries that end: those without EMIT");
-    if (sc->use != QUERY_PERSISTENT)
+    if (sc->nesting || sc->use == QUERY_PULL)
         return 0;
-    if (s->limit.given)
+    if (s->offset.given)
+        return bind_error(b, s->offset.place, "0A000", "OFFSET is for queries that end: those without EMIT");
+    if (sc->use == QUERY_PERSISTENT && s->limit.given)
         return bind_error(b, s->limit.place, "0A000", "LIMIT is for queries; a stream or table takes all rows");
-    if (q->aggregates && !q->ngroup) {
-        bind_error(b, place_of(q->items[0].expr), "0A000", "a table made of one total has no key");
-        diag_hint(b->diag, "add GROUP BY, or ask for the total with SELECT alone");
-        return E_SQL;
-    }
-    if (table != as_table) {
-        bind_error(b, s->place, "42601",
-                   table ? "the result of this query is a table" : "the result of this query is a stream");
-        diag_hint(b->diag,
-                  table ? "write CREATE TABLE ... AS SELECT" : "write CREATE STREAM ... AS SELECT, or add GROUP BY");
-        return E_SQL;
-    }
     return 0;
+}
+
+static int check_kind(const struct scope *sc, const struct ast_select *s, bool table, bool as_table)
+{
+    if (sc->use != QUERY_PERSISTENT || table == as_table)
+        return 0;
+    bind_error(sc->b, s->place, "42601",
+               table ? "the result of this query is a table" : "the result of this query is a stream");
+    diag_hint(sc->b->diag,
+              table ? "write CREATE TABLE ... AS SELECT" : "write CREATE STREAM ... AS SELECT, or add GROUP BY");
+    return E_SQL;
 }
 
 /* Tables of schema sys are what is now: nobody tells of their changes. */
@@ -447,50 +457,78 @@ static int bind_aggregation(struct scope *sc, const struct ast_select *s)
 }
 
 /* The list as columns. What is shown under its own name is the column it was; what has another is a column of its own. */
-static void make_items(struct scope *sc)
+static void make_items(struct scope *sc, struct bound *out)
 {
     struct block *q = sc->q;
-    struct query *r = sc->result;
     struct columns *cs = sc->b->columns;
     struct arena *a = sc->b->arena;
     struct ids ids = {0, ARENA_ARRAY(a, unsigned, q->nitems + 1)};
     const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, q->nitems + 1);
-    r->items = ARENA_ARRAY(a, struct query_item, q->nitems + 1);
+    out->n = 0;
+    out->items = ARENA_ARRAY(a, struct query_item, q->nitems + 1);
     for (unsigned i = 0; i < q->nitems; i++) {
         const struct block_item *it = &q->items[i];
-        bool same = it->expr->kind == EX_COLUMN && !ids_have(&ids, it->expr->column) &&
+        bool same = it->expr->kind == EX_COLUMN && !ids_have(&ids, it->expr->column) && tree_has(q->tree, it->expr->column) &&
                     strcmp(cs->items[it->expr->column].name, it->name) == 0;
         exprs[i] = it->expr;
         ids.id[ids.n++] = same ? it->expr->column
                                : column_add(cs, (struct tree_column){it->name, NULL, it->expr->type, false});
         if (!it->hidden)
-            r->items[r->nitems++] = (struct query_item){it->name, it->expr->type, ids.id[i]};
+            out->items[out->n++] = (struct query_item){it->name, it->expr->type, ids.id[i]};
     }
-    if (sc->use == QUERY_PERSISTENT && q->window) {
-        r->window = q->window;
-        r->window_start = q->window_ids[0];
-        exprs[ids.n] = expr_of_id(cs, r->window_start);
-        ids.id[ids.n++] = r->window_start;
+    if (sc->use == QUERY_PERSISTENT && !sc->nesting && q->window) {
+        sc->result->window = q->window;
+        sc->result->window_start = q->window_ids[0];
+        exprs[ids.n] = expr_of_id(cs, q->window_ids[0]);
+        ids.id[ids.n++] = q->window_ids[0];
     }
-    q->tree = tree_project(a, q->tree, ids, exprs);
+    out->tree = tree_project(a, q->tree, ids, exprs);
 }
 
-static void make_order(struct scope *sc, const struct ast_select *s)
+/* Which of the items show a stream's key, or a source's: a query around this one may want to know. */
+static void mark_keys(const struct scope *sc, struct bound *out)
 {
-    struct block *q = sc->q;
-    struct tree *t = tree_new(sc->b->arena, TREE_TOPN, q->tree, NULL);
-    struct ids shown = {0, ARENA_ARRAY(sc->b->arena, unsigned, q->nitems + 1)};
-    t->nsort = q->nsort;
-    t->sort = q->sort;
+    const struct block *q = sc->q;
+    out->key = ARENA_ARRAY(sc->b->arena, bool, out->n + 1);
+    if (q->aggregates || q->nsources != 1)
+        return;
+    for (unsigned i = 0; i < q->nitems && i < out->n; i++) {
+        const struct block_column *c = block_column(q, q->items[i].expr);
+        out->key[i] = c && c->key;
+    }
+}
+
+/* ORDER BY, LIMIT, OFFSET over the first n columns of a tree, which stay; sort[i].id: which one. */
+static struct tree *make_order(struct scope *sc, struct tree *in, const struct ast_select *s, unsigned n,
+                               struct tree_sort *sort, unsigned nsort)
+{
+    struct arena *a = sc->b->arena;
+    struct tree *t = tree_new(a, TREE_TOPN, in, NULL);
+    t->nsort = nsort;
+    t->sort = sort;
     t->limit = s->limit.given ? s->limit.n : -1;
     t->offset = s->offset.given ? s->offset.n : 0;
-    for (unsigned i = 0; i < q->nsort; i++)
-        q->sort[i].id = q->tree->out.id[q->sort[i].id];
-    for (unsigned i = 0; i < q->nitems; i++)
-        if (!q->items[i].hidden)
-            shown.id[shown.n++] = q->tree->out.id[i];
-    tree_derive(t, sc->b->arena);
-    q->tree = shown.n < q->nitems ? tree_keep(sc->b->arena, sc->b->columns, t, shown) : t;
+    t->place = s->order_place;
+    for (unsigned i = 0; i < nsort; i++)
+        sort[i].id = in->out.id[sort[i].id];
+    tree_derive(t, a);
+    return n < in->out.n ? tree_keep(a, sc->b->columns, t, ids_of(a, in->out.id, n)) : t;
+}
+
+static struct tree *make_distinct(struct scope *sc, struct tree *in, const struct bound *items, unsigned *count)
+{
+    struct arena *a = sc->b->arena;
+    struct tree *t = tree_new(a, TREE_AGGREGATE, in, NULL);
+    t->groups = (struct ids){0, ARENA_ARRAY(a, unsigned, items->n + 1)};
+    for (unsigned i = 0; i < items->n; i++)
+        t->groups.id[t->groups.n++] = items->items[i].id;
+    t->naggs = 1;
+    t->aggs = ARENA_NEW(a, struct tree_agg);
+    t->aggs->agg = (struct agg){.kind = AGG_COUNT_STAR, .type = TYPE(T_BIGINT)};
+    t->aggs->id = *count =
+        column_add(sc->b->columns, (struct tree_column){"COUNT(*)", NULL, TYPE(T_BIGINT), false});
+    tree_derive(t, a);
+    return t;
 }
 
 static int bind_where(struct scope *sc, const struct ast_select *s)
@@ -498,13 +536,17 @@ static int bind_where(struct scope *sc, const struct ast_select *s)
     const struct expr *where;
     sc->no_aggregates = "WHERE";
     int err = s->where ? resolve_condition(sc, s->where, "WHERE", &where) : 0;
-    if (!err && s->where)
-        sc->q->tree = tree_filter(sc->b->arena, sc->q->tree, where);
+    if (!err && s->where) {
+        where = join_conditions(sc, sc->q->tree, where);
+        if (where)
+            sc->q->tree = tree_filter(sc->b->arena, sc->q->tree, where);
+    }
     sc->no_aggregates = NULL;
     return err;
 }
 
-static int bind_block(struct scope *sc, const struct ast_select *s, bool as_table)
+/* One SELECT. `keyed`: it is the whole of a persistent query, and its key is to be found. */
+static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, bool as_table, struct bound *out)
 {
     struct block *q = sc->q;
     const struct expr **partition;
@@ -521,34 +563,317 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool as_tabl
         err = bind_aggregation(sc, s);
     if (err)
         return err;
-    sc->result->table = q->aggregates || q->sources[0].rel->table;
+    bool table = q->aggregates || !q->tree->stream;
     sc->items = &s->items;
-    if ((err = bind_order(sc, s)) != 0 || (err = check_use(sc, s, as_table)) != 0)
+    if ((err = bind_order(sc, s)) != 0 || (err = check_use(sc, s, table)) != 0)
+        return err;
+    if (keyed && (err = check_kind(sc, s, table, as_table)) != 0)
         return err;
     sc->no_aggregates = "PARTITION BY";
     if ((err = bind_list(sc, &s->partition_by, &partition, &partition_names)) != 0)
         return err;
-    if (sc->use == QUERY_PERSISTENT && (err = bind_key(sc, s, partition, s->partition_by.n)) != 0)
-        return err;
+    sc->items = NULL;
     if (q->aggregates)
         make_aggregate(sc, s->emit == AST_EMIT_FINAL);
-    make_items(sc);
-    if (sc->use == QUERY_PULL && (q->nsort || s->limit.given || s->offset.given))
-        make_order(sc, s);
+    if (keyed && (err = bind_key(sc, s, partition, s->partition_by.n)) != 0)
+        return err;
+    make_items(sc, out);
+    mark_keys(sc, out);
+    unsigned count;
+    if (s->distinct)
+        out->tree = make_distinct(sc, out->tree, out, &count);
+    bool limited = s->limit.given && (sc->nesting || sc->use == QUERY_PULL);
+    if (q->nsort || limited || s->offset.given)
+        out->tree = make_order(sc, out->tree, s, out->n, q->sort, q->nsort);
     return 0;
+}
+
+/* ---- VALUES */
+
+static int bind_values(struct scope *sc, const struct ast_select *s, struct bound *out)
+{
+    struct arena *a = sc->b->arena;
+    unsigned n = s->rows.items[0].n;
+    struct scope none = {.b = sc->b, .no_aggregates = "VALUES"};
+    struct tree *t = tree_new(a, TREE_VALUES, NULL, NULL);
+    const struct expr **cells = ARENA_ARRAY(a, const struct expr *, (size_t)n * s->rows.n);
+    struct type *types = ARENA_ARRAY(a, struct type, n);
+    for (unsigned k = 0; k < n; k++)
+        types[k] = TYPE(T_NULL);
+    for (unsigned i = 0; i < s->rows.n; i++) {
+        const struct ast_exprs *row = &s->rows.items[i];
+        if (row->n != n)
+            return bind_error(sc->b, row->items[0]->place, "42601", "this row has %u values, the first one %u", row->n,
+                              n);
+        for (unsigned k = 0; k < n; k++) {
+            const struct expr **e = &cells[i * n + k];
+            struct type was = types[k];
+            int err = resolve_expr(&none, row->items[k], e);
+            if (err)
+                return err;
+            if (!type_common(was, (*e)->type, &types[k]))
+                return bind_error(sc->b, row->items[k]->place, "42804", "this has another type than the values above it");
+        }
+    }
+    t->nrows = s->rows.n;
+    t->rows = cells;
+    t->out.id = ARENA_ARRAY(a, unsigned, n);
+    out->items = ARENA_ARRAY(a, struct query_item, n);
+    out->n = n;
+    out->key = NULL;
+    for (unsigned k = 0; k < n; k++) {
+        const char *name = arena_printf(a, "COLUMN%u", k + 1);
+        if (types[k].id == T_NULL)
+            types[k] = TYPE(T_VARCHAR);
+        for (unsigned i = 0; i < s->rows.n; i++)
+            cells[i * n + k] = expr_cast(sc->b, cells[i * n + k], types[k]);
+        t->out.id[t->out.n++] = column_add(sc->b->columns, (struct tree_column){name, NULL, types[k], false});
+        out->items[k] = (struct query_item){name, types[k], t->out.id[k]};
+    }
+    tree_derive(t, a);
+    out->tree = t;
+    return 0;
+}
+
+/* ---- UNION, INTERSECT, EXCEPT */
+
+struct sides {
+    struct scope *sc;
+    const struct ast_select *s;
+    struct bound in[2];
+    struct type *types;
+};
+
+/* The columns of one side, in the common types, and of INTERSECT and EXCEPT a column for each side: 1 in its own. */
+static struct tree *side_columns(struct sides *sd, unsigned side, unsigned more, struct ids *ids)
+{
+    const struct binding *b = sd->sc->b;
+    const struct bound *in = &sd->in[side];
+    const struct expr **exprs = ARENA_ARRAY(b->arena, const struct expr *, in->n + 3);
+    bool same = !more;
+    *ids = (struct ids){0, ARENA_ARRAY(b->arena, unsigned, in->n + 3)};
+    for (unsigned i = 0; i < in->n; i++) {
+        const struct query_item *it = &in->items[i];
+        const struct expr *e = expr_column(b, it->id, it->type, sd->s->place);
+        exprs[i] = expr_cast(b, e, sd->types[i]);
+        bool keep = exprs[i] == e && !ids_have(ids, it->id);
+        same &= keep;
+        ids->id[ids->n++] = keep ? it->id
+                                 : column_add(b->columns, (struct tree_column){it->name, NULL, sd->types[i], false});
+    }
+    for (unsigned i = 0; i < more; i++) {
+        struct expr *e = expr_make(b, EX_CONST, TYPE(T_INT), sd->s->place, 0);
+        e->value = (struct value){.type = TYPE(T_INT), .i = i == side};
+        exprs[ids->n] = e;
+        ids->id[ids->n++] = column_add(b->columns, (struct tree_column){i ? "right" : "left", NULL, TYPE(T_INT), false});
+    }
+    return same ? in->tree : tree_project(b->arena, in->tree, *ids, exprs);
+}
+
+static struct tree *union_all(struct sides *sd, unsigned more, struct bound *out)
+{
+    const struct binding *b = sd->sc->b;
+    struct arena *a = b->arena;
+    struct ids from[2];
+    struct tree *left = side_columns(sd, 0, more, &from[0]), *right = side_columns(sd, 1, more, &from[1]);
+    struct tree *t = tree_new(a, TREE_UNION, left, right);
+    t->from[0] = from[0];
+    t->from[1] = from[1];
+    t->out.id = ARENA_ARRAY(a, unsigned, from[0].n + 1);
+    out->items = ARENA_ARRAY(a, struct query_item, from[0].n + 1);
+    out->n = sd->in[0].n;
+    out->key = ARENA_ARRAY(a, bool, from[0].n + 1);
+    for (unsigned i = 0; i < from[0].n; i++) {
+        struct tree_column c = b->columns->items[from[0].id[i]];
+        if (i < out->n)
+            c.name = sd->in[0].items[i].name;
+        c.source = NULL;
+        t->out.id[t->out.n++] = column_add(b->columns, c);
+        if (i >= out->n)
+            continue;
+        out->items[i] = (struct query_item){c.name, c.type, t->out.id[i]};
+        out->key[i] = sd->in[0].key && sd->in[0].key[i] && sd->in[1].key && sd->in[1].key[i];
+    }
+    tree_derive(t, a);
+    out->tree = t;
+    return t;
+}
+
+static const struct expr *compare_zero(const struct scope *sc, unsigned id, const char *op, struct place place)
+{
+    const struct binding *b = sc->b;
+    struct expr *zero = expr_make(b, EX_CONST, TYPE(T_BIGINT), place, 0);
+    zero->value = (struct value){.type = TYPE(T_BIGINT)};
+    struct type types[2] = {TYPE(T_BIGINT), TYPE(T_BIGINT)}, casts[2], result;
+    struct expr *e = expr_make(b, EX_CALL, TYPE(T_BOOLEAN), place, 2);
+    int err = func_resolve(str_of(op), types, 2, &e->func, casts, &result, NULL);
+    CHECK(err == 0);
+    ((const struct expr **)e->args)[0] = expr_column(b, id, TYPE(T_BIGINT), place);
+    ((const struct expr **)e->args)[1] = zero;
+    return e;
+}
+
+/* Rows of both sides in one group, and how many each side has of it. */
+static void count_sides(struct sides *sd, struct bound *out)
+{
+    const struct scope *sc = sd->sc;
+    struct arena *a = sc->b->arena;
+    struct tree *u = union_all(sd, 2, out), *g = tree_new(a, TREE_AGGREGATE, u, NULL);
+    g->groups = ids_of(a, u->out.id, out->n);
+    g->naggs = 2;
+    g->aggs = ARENA_ARRAY(a, struct tree_agg, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        struct agg agg = {.kind = AGG_SUM, .arg = expr_of_id(sc->b->columns, u->out.id[out->n + i]), .type = TYPE(T_BIGINT)};
+        g->aggs[i] = (struct tree_agg){
+            column_add(sc->b->columns, (struct tree_column){i ? "SUM(right)" : "SUM(left)", NULL, agg.type, false}), agg};
+    }
+    tree_derive(g, a);
+    const struct expr *left = compare_zero(sc, g->aggs[0].id, ">", sd->s->place);
+    const struct expr *right =
+        compare_zero(sc, g->aggs[1].id, sd->s->kind == AST_QUERY_EXCEPT ? "=" : ">", sd->s->place);
+    out->tree = tree_filter(a, g, expr_and(sc->b, left, right));
+}
+
+static int bind_set(struct scope *sc, const struct ast_select *s, struct bound *out)
+{
+    static const char *const words[] = {
+        [AST_QUERY_UNION] = "UNION", [AST_QUERY_INTERSECT] = "INTERSECT", [AST_QUERY_EXCEPT] = "EXCEPT"};
+    struct sides sd = {.sc = sc, .s = s};
+    struct scope in = *sc;
+    in.nesting++;
+    int err = bind_body(&in, s->left, &sd.in[0]);
+    if (!err)
+        err = bind_body(&in, s->right, &sd.in[1]);
+    if (err)
+        return err;
+    if (sd.in[0].n != sd.in[1].n)
+        return bind_error(sc->b, s->place, "42601", "the queries beside %s show %u and %u columns", words[s->kind],
+                          sd.in[0].n, sd.in[1].n);
+    sd.types = ARENA_ARRAY(sc->b->arena, struct type, sd.in[0].n + 1);
+    for (unsigned i = 0; i < sd.in[0].n; i++) {
+        char lt[TYPE_TEXT], rt[TYPE_TEXT];
+        type_format(sd.in[0].items[i].type, lt);
+        type_format(sd.in[1].items[i].type, rt);
+        if (!type_common(sd.in[0].items[i].type, sd.in[1].items[i].type, &sd.types[i]))
+            return bind_error(sc->b, s->place, "42804", "column %u is %s before %s and %s after it", i + 1, lt,
+                              words[s->kind], rt);
+    }
+    if (s->kind != AST_QUERY_UNION && s->all) {
+        bind_error(sc->b, s->place, "0A000", "%s ALL is not supported", words[s->kind]);
+        diag_hint(sc->b->diag, "without ALL each row is given once");
+        return E_SQL;
+    }
+    unsigned count;
+    if (s->kind != AST_QUERY_UNION)
+        count_sides(&sd, out);
+    else if (union_all(&sd, 0, out) && !s->all)
+        out->tree = make_distinct(sc, out->tree, out, &count);
+    return 0;
+}
+
+/* ORDER BY and LIMIT of what is no SELECT: by the names and numbers of its columns. */
+static int order_body(struct scope *sc, const struct ast_select *s, struct bound *out)
+{
+    struct block q = {.tree = out->tree};
+    struct scope in = *sc;
+    in.q = &q;
+    for (unsigned i = 0; i < out->n; i++)
+        block_add_item(sc->b, &q, i,
+                       (struct block_item){expr_column(sc->b, out->items[i].id, out->items[i].type, s->place),
+                                           out->items[i].name, false});
+    int err = bind_order(&in, s);
+    if (!err)
+        err = check_use(&in, s, !out->tree->stream);
+    if (err)
+        return err;
+    bool limited = s->limit.given && (sc->nesting || sc->use == QUERY_PULL);
+    if (!q.nsort && !limited && !s->offset.given)
+        return 0;
+    struct ids ids = {0, ARENA_ARRAY(sc->b->arena, unsigned, out->n + 1)};
+    for (unsigned i = 0; i < out->n; i++)
+        ids.id[ids.n++] = out->items[i].id;
+    out->tree = make_order(sc, tree_keep(sc->b->arena, sc->b->columns, out->tree, ids), s, out->n, q.sort, q.nsort);
+    return 0;
+}
+
+/* ---- All together */
+
+static int add_named(struct scope *sc, const struct ast_ctes *with)
+{
+    for (unsigned i = 0; i < with->n; i++) {
+        for (unsigned k = 0; k < i; k++)
+            if (str_eq_nocase(with->items[i].name.text, with->items[k].name.text))
+                return bind_error(sc->b, with->items[i].name.place, "42712", "WITH names \"%.*s\" twice",
+                                  STR_ARG(with->items[i].name.text));
+        struct named_query *n = ARENA_NEW(sc->b->arena, struct named_query);
+        *n = (struct named_query){&with->items[i], sc->named};
+        sc->named = n;
+    }
+    return 0;
+}
+
+static int bind_named(struct scope *sc, const struct ast_select *s, bool keyed, bool as_table, struct bound *out)
+{
+    struct block block = {0};
+    struct scope in = *sc;
+    if (sc->nesting > SQL_NESTING)
+        return bind_error(sc->b, s->place, "54001", "queries nest more than %d deep here", SQL_NESTING);
+    int err = add_named(&in, &s->with);
+    if (err)
+        return err;
+    if (s->kind == AST_QUERY_SELECT) {
+        in.q = &block;
+        return bind_block(&in, s, keyed, as_table, out);
+    }
+    err = s->kind == AST_QUERY_VALUES ? bind_values(&in, s, out) : bind_set(&in, s, out);
+    return err ? err : order_body(&in, s, out);
+}
+
+int bind_body(struct scope *sc, const struct ast_select *s, struct bound *out)
+{
+    return bind_named(sc, s, false, false, out);
+}
+
+/* What has no block whose key could be found: SELECT * of it, in one. */
+static int bind_around(struct scope *sc, const struct ast_select *s, bool as_table, struct bound *out)
+{
+    struct block q = {.nsources = 1, .tree = out->tree};
+    struct scope in = *sc;
+    in.q = &q;
+    q.sources = ARENA_NEW(sc->b->arena, struct block_source);
+    *q.sources = (struct block_source){.alias = "", .table = !q.tree->stream, .ncols = out->n, .place = s->place};
+    q.cols = ARENA_ARRAY(sc->b->arena, struct block_column, out->n + 1);
+    for (unsigned i = 0; i < out->n; i++) {
+        const struct query_item *it = &out->items[i];
+        q.cols[q.ncols++] = (struct block_column){
+            .name = it->name, .type = it->type, .id = it->id, .key = out->key && out->key[i], .star = true};
+        block_add_item(sc->b, &q, i,
+                       (struct block_item){expr_column(sc->b, it->id, it->type, s->place), it->name, false});
+    }
+    int err = check_kind(sc, s, !q.tree->stream, as_table);
+    if (!err)
+        err = bind_key(&in, s, NULL, 0);
+    if (!err)
+        make_items(&in, out);
+    sc->result->nkey = q.nkey;
+    return err;
 }
 
 int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table,
                struct query *out)
 {
     struct binding with = *b;
-    struct block block = {0};
+    struct bound bound = {0};
     *out = (struct query){.limit = s->limit.given ? s->limit.n : -1, .window_start = NO_COLUMN};
     out->columns = with.columns = ARENA_NEW(b->arena, struct columns);
     out->columns->arena = b->arena;
-    struct scope sc = {.b = &with, .q = &block, .result = out, .use = use};
-    int err = bind_block(&sc, s, as_table);
-    out->tree = block.tree;
-    out->nkey = block.nkey;
-    return err;
+    struct scope sc = {.b = &with, .result = out, .use = use};
+    bool keyed = use == QUERY_PERSISTENT, block = s->kind == AST_QUERY_SELECT && !s->distinct;
+    int err = bind_named(&sc, s, keyed && block, as_table, &bound);
+    if (!err && keyed && !block)
+        err = bind_around(&sc, s, as_table, &bound);
+    out->tree = bound.tree;
+    out->nitems = bound.n;
+    out->items = bound.items;
+    return err ? err : count_rows(&sc, out);
 }

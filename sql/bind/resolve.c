@@ -15,7 +15,9 @@ static bool name_matches(const struct ast_name *wanted, const char *have, bool e
 
 static bool in_source(const struct scope *sc, const struct block_column *c, const struct ast_name *qualifier)
 {
-    return !qualifier->text.ptr || name_matches(qualifier, sc->q->sources[c->source].alias, false);
+    if (!qualifier->text.ptr)
+        return !c->merged;
+    return c->source != NO_COLUMN && name_matches(qualifier, sc->q->sources[c->source].alias, false);
 }
 
 static unsigned count_matches(const struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name,
@@ -87,9 +89,13 @@ static int no_column(const struct scope *sc, const struct ast_name *qualifier, c
     for (unsigned i = 0; sc->items && !qualifier->text.ptr && i < sc->items->n; i++)
         if (sc->items->items[i].alias.text.ptr)
             nearest_add(&near, sc->items->items[i].alias.text);
-    if (only)
+    if (only && only->rel)
         bind_error(sc->b, name->place, "42703", "no column \"%.*s\" in %s \"%s\"", STR_ARG(name->text),
                    only->rel->table ? "table" : "stream", only->rel->name);
+    else if (only && *only->alias)
+        bind_error(sc->b, name->place, "42703", "no column \"%.*s\" in \"%s\"", STR_ARG(name->text), only->alias);
+    else if (!sc->q->nsources)
+        bind_error(sc->b, name->place, "42703", "no column \"%.*s\": there is no FROM", STR_ARG(name->text));
     else
         bind_error(sc->b, name->place, "42703", "no column \"%.*s\" in what FROM names", STR_ARG(name->text));
     struct str best = nearest_get(&near);
@@ -106,24 +112,35 @@ static int no_column(const struct scope *sc, const struct ast_name *qualifier, c
     return E_SQL;
 }
 
-int resolve_column(struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name, struct place place,
-                   unsigned *out)
+const struct block_column *resolve_column(struct scope *sc, const struct ast_name *qualifier,
+                                          const struct ast_name *name, struct place place)
 {
-    unsigned found[2] = {0};
-    unsigned n = count_matches(sc, qualifier, name, true, found);
-    if (n == 0)
-        n = count_matches(sc, qualifier, name, false, found);
-    *out = found[0];
+    unsigned found[2] = {0}, n = 0;
+    const struct scope *in = sc;
+    for (const struct scope *s = sc; s && !n; s = s->outer) { /* what is nearest hides what is farther out */
+        n = s->q ? count_matches(s, qualifier, name, true, found) : 0;
+        if (n == 0 && s->q)
+            n = count_matches(s, qualifier, name, false, found);
+        in = s;
+    }
     if (n == 1)
-        return 0;
-    if (n == 0)
-        return no_column(sc, qualifier, name);
-    const struct block_column *one = &sc->q->cols[found[0]], *two = &sc->q->cols[found[1]];
-    bind_error(sc->b, place, "42702", "column \"%.*s\" is in both \"%s\" and \"%s\"", STR_ARG(name->text),
-               sc->q->sources[one->source].alias, sc->q->sources[two->source].alias);
-    diag_hint(sc->b->diag, "write %s.%.*s or %s.%.*s", sc->q->sources[one->source].alias, STR_ARG(name->text),
-              sc->q->sources[two->source].alias, STR_ARG(name->text));
-    return E_SQL;
+        return &in->q->cols[found[0]];
+    if (n == 0) {
+        (void)no_column(sc, qualifier, name);
+        return NULL;
+    }
+    const struct block_column *one = &in->q->cols[found[0]], *two = &in->q->cols[found[1]];
+    const char *first = one->source == NO_COLUMN ? "" : in->q->sources[one->source].alias;
+    const char *second = two->source == NO_COLUMN ? "" : in->q->sources[two->source].alias;
+    if (one->source == two->source) {
+        bind_error(sc->b, place, "42702", "column \"%.*s\" is twice in \"%s\"", STR_ARG(name->text), first);
+        diag_hint(sc->b->diag, "give one of them another name with AS");
+        return NULL;
+    }
+    bind_error(sc->b, place, "42702", "column \"%.*s\" is in both \"%s\" and \"%s\"", STR_ARG(name->text), first,
+               second);
+    diag_hint(sc->b->diag, "write %s.%.*s or %s.%.*s", first, STR_ARG(name->text), second, STR_ARG(name->text));
+    return NULL;
 }
 
 static const struct ast_item *find_alias(const struct scope *sc, const struct ast_name *name)
@@ -139,7 +156,7 @@ static const struct ast_item *find_alias(const struct scope *sc, const struct as
 
 static int column(struct scope *sc, const struct ast_expr *e, const struct expr **out)
 {
-    unsigned found[2], col;
+    unsigned found[2];
     if (!sc->q)
         return bind_error(sc->b, e->place, "42703", "there are no columns here; only constant values can stand");
     if (!e->qualifier.text.ptr && sc->window)
@@ -156,10 +173,10 @@ static int column(struct scope *sc, const struct ast_expr *e, const struct expr 
         inner.items = NULL;
         return resolve_expr(&inner, alias->expr, out);
     }
-    int err = resolve_column(sc, &e->qualifier, &e->name, e->place, &col);
-    if (!err)
-        *out = expr_column(sc->b, sc->q->cols[col].id, sc->q->cols[col].type, e->place);
-    return err;
+    const struct block_column *col = resolve_column(sc, &e->qualifier, &e->name, e->place);
+    if (col)
+        *out = expr_column(sc->b, col->id, col->type, e->place);
+    return col ? 0 : E_SQL;
 }
 
 /* ---- Calls */

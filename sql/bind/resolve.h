@@ -14,19 +14,20 @@ static inline struct place place_of(const struct expr *e) { return container_of(
 /* ---- One SELECT while it is bound: what its names may mean. Its expressions are over the columns of FROM, of its window
  * and of its aggregates, all by id. */
 struct block_source {
-    const char *alias;
-    const struct relation *rel;
+    const char *alias;          /* "": a query without one */
+    const struct relation *rel; /* NULL: a query */
+    bool table;                 /* its rows may be taken back */
     struct place place;
-    unsigned first, ncols; /* its columns among the block's */
-    enum ast_join_kind join;
-    unsigned njoin; /* equalities with what stands to the left */
-    const struct expr **left, **right;
+    unsigned first, ncols;      /* its columns among the block's */
 };
 struct block_column {
     const char *name;
     struct type type;
-    unsigned source, id;
+    unsigned source;           /* NO_COLUMN: of several, by FULL JOIN ... USING */
+    unsigned id;
     bool key, pseudo, star; /* pseudo: not declared; star: `*` shows it */
+    bool merged;            /* another column stands for it where no relation is named: USING */
+    bool shared;            /* that other one: `*` shows it first */
 };
 struct block_item {
     const struct expr *expr;
@@ -36,9 +37,10 @@ struct block_item {
 struct block {
     unsigned nsources;
     struct block_source *sources;
-    unsigned ncols;
+    unsigned ncols, cap;
     struct block_column *cols;
     struct tree *tree; /* as far as it is made */
+    struct tree *last_join; /* the topmost join of FROM; NULL: none */
     struct tree_window *window; /* of WINDOW; NULL: none */
     unsigned window_ids[2];
     bool aggregates;
@@ -56,11 +58,20 @@ struct block {
     unsigned nkey; /* a persistent query's items begin with so many that are its key */
 };
 
+/* WITH's queries that are visible, the newest first. */
+struct named_query {
+    const struct ast_cte *cte;
+    const struct named_query *before; /* visible in its own query */
+};
+
 /* Names that are visible, and what may stand in an expression. */
 struct scope {
     const struct binding *b;
     struct query *result; /* the whole statement's; NULL: none is bound */
     enum query_use use;
+    const struct scope *outer; /* of the query in which this one stands; NULL: none, or it cannot be seen */
+    const struct named_query *named;
+    unsigned nesting;
     struct block *q;               /* its cols and sources are filled as far as they are visible; NULL: no columns */
     const struct ast_items *items; /* whose aliases may stand for their expressions; NULL: none */
     const char *no_aggregates;     /* the clause, for the sentence; NULL: aggregates may stand here */
@@ -79,9 +90,9 @@ const struct expr *expr_and(const struct binding *b, const struct expr *left, co
 /* A comparison of these two, which stands at e. */
 int resolve_compare(struct scope *sc, struct str op, const struct expr *left, const struct expr *right, const struct ast_expr *e,
                     const struct expr **out);
-/* Number of a column of the block; E_SQL if there is none or more than one. */
-int resolve_column(struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name, struct place place,
-                   unsigned *out);
+/* Of the block: NULL: the error is set. */
+const struct block_column *resolve_column(struct scope *sc, const struct ast_name *qualifier,
+                                          const struct ast_name *name, struct place place);
 struct expr *expr_make(const struct binding *b, enum expr_kind kind, struct type t, struct place place, unsigned nargs);
 
 #endif

@@ -3,10 +3,25 @@
 #define BIND_SELECT_H
 #include "sql/bind/resolve.h"
 
+/* What a query inside a statement gives: its tree and the columns that it shows, those of a key first in no case. */
+struct bound {
+    struct tree *tree;
+    unsigned n;
+    struct query_item *items;
+    bool *key; /* NULL: none is known */
+};
+/* SELECT, VALUES, UNION and so on, with what WITH names before it. sc: what is visible around it, without a block. */
+int bind_body(struct scope *sc, const struct ast_select *s, struct bound *out);
+/* Is this join (its `on` is there) one in which a stream's rows look up a table? */
+bool join_looks_up(const struct scope *sc, const struct tree *t);
+const struct expr *join_conditions(const struct scope *sc, struct tree *t, const struct expr *where);
+/* Whichever of two is there: the left one unless that is NULL. */
+const struct expr *expr_either(const struct binding *b, const struct expr *left, const struct expr *right);
 /* FROM: fills sources, cols and tree of sc->q. */
 int bind_from(struct scope *sc, const struct ast_select *s);
 /* The key of a persistent query: finds or adds its items, puts them first, and fixes names. */
 int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *const *partition, unsigned npartition);
+int count_rows(struct scope *sc, struct query *r);
 /* Appends an item; memory in the arena. */
 void block_add_item(const struct binding *b, struct block *q, unsigned at, struct block_item item);
 /* The name of the column that an expression is; NULL: it is none. */

@@ -260,10 +260,18 @@ static void equated(const struct expr *on, const struct tree *side, const struct
         add_equated(on->args[i], on->args[1 - i], side, other, out, a);
 }
 
+struct ids join_equated(const struct tree *t, struct arena *a)
+{
+    struct ids ids = {0, NULL};
+    if (t->on)
+        equated(t->on, t->inputs[1], t->inputs[0], &ids, a);
+    return ids;
+}
+
 static void derive_join(struct tree *t, struct arena *a)
 {
     const struct tree *l = t->inputs[0], *r = t->inputs[1];
-    bool one_sided = t->join > JOIN_FULL; /* SEMI, ANTI */
+    bool one_sided = t->join == JOIN_SEMI || t->join == JOIN_ANTI;
     struct ids lids = {0, NULL}, rids = {0, NULL};
     t->out = one_sided ? l->out : ids_join(a, l->out, r->out);
     t->stream = t->meet == MEET_STATE ? t->join == JOIN_INNER && l->stream && r->stream : l->stream;
@@ -437,6 +445,16 @@ struct tree *tree_keep(struct arena *a, const struct columns *cs, struct tree *i
     return tree_project(a, in, ids, exprs);
 }
 
+struct tree *tree_add(struct arena *a, const struct columns *cs, struct tree *in, struct ids ids,
+                      const struct expr **exprs)
+{
+    struct ids all = ids_join(a, in->out, ids);
+    const struct expr **both = ARENA_ARRAY(a, const struct expr *, all.n + 1);
+    for (unsigned i = 0; i < all.n; i++)
+        both[i] = i < in->out.n ? expr_of_id(cs, all.id[i]) : exprs[i - in->out.n];
+    return tree_project(a, in, all, both);
+}
+
 struct tree *tree_join(struct arena *a, enum join_kind kind, struct tree *left, struct tree *right,
                        const struct expr *on)
 {
@@ -465,6 +483,8 @@ static void use_agg(struct agg *a, const struct expr *(*use_cb)(void *arg, const
 void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, const struct expr *e), void *arg)
 {
     use(&t->predicate, use_cb, arg);
+    for (unsigned i = 0; t->kind == TREE_VALUES && i < t->nrows * t->out.n; i++)
+        use(&t->rows[i], use_cb, arg);
     for (unsigned i = 0; t->kind == TREE_PROJECT && i < t->out.n; i++)
         use(&t->exprs[i], use_cb, arg);
     use(&t->on, use_cb, arg);

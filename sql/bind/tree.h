@@ -126,7 +126,6 @@ struct tree {
     /* JOIN */
     enum join_kind join;
     enum tree_meet meet;
-    bool dependent;        /* right reads columns of left: until decorrelate.c */
     const struct expr *on; /* any condition over both sides; NULL: always. rule_join_keys makes of it: */
     unsigned njoin;        /* left_keys[i] = right_keys[i], of equal types, over one side each (rule_key_columns: columns) */
     const struct expr **left_keys, **right_keys;
@@ -175,6 +174,9 @@ struct tree *tree_filter(struct arena *a, struct tree *in, const struct expr *pr
 struct tree *tree_project(struct arena *a, struct tree *in, struct ids ids, const struct expr **exprs);
 /* Lets through what is in ids. */
 struct tree *tree_keep(struct arena *a, const struct columns *cs, struct tree *in, struct ids ids);
+/* Lets everything through and adds exprs[i] as ids[i]. */
+struct tree *tree_add(struct arena *a, const struct columns *cs, struct tree *in, struct ids ids,
+                      const struct expr **exprs);
 struct tree *tree_join(struct arena *a, enum join_kind kind, struct tree *left, struct tree *right, const struct expr *on);
 /* Fills in out (of kinds whose columns follow from their inputs) and what is derived; after any change of a node, from the
  * bottom up. */
@@ -192,6 +194,8 @@ bool tree_has(const struct tree *t, unsigned id);            /* among its column
 void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, const struct expr *e), void *arg);
 /* Columns that the tree reads and does not make: it depends on them (decorrelate.c). */
 struct ids tree_free(const struct tree *t, struct arena *a);
+/* Columns of a join's right side that its `on` equates with something of the left. */
+struct ids join_equated(const struct tree *t, struct arena *a);
 /* Is one of its keys within these columns? */
 bool tree_unique_in(const struct tree *t, const struct ids *ids);
 

@@ -223,13 +223,90 @@ struct ast_expr *parse_args(struct parser *p, enum ast_expr_kind kind, const str
     return e;
 }
 
+static struct str operator_text(struct parser *p, const struct token *op)
+{
+    struct str text = place_text(p->text, op->place);
+    return str_eq(text, STR("!=")) ? STR("<>") : text;
+}
+
 struct ast_expr *parse_binary(struct parser *p, struct ast_expr *left, const struct token *op, struct ast_expr *right)
 {
     struct ast_expr *e = parse_args(p, AST_BINARY, op, false, left, right, NULL);
-    e->text = place_text(p->text, op->place);
-    if (str_eq(e->text, STR("!=")))
-        e->text = STR("<>");
+    e->text = operator_text(p, op);
     return e;
+}
+
+/* ---- Queries */
+
+void parse_holds(struct parser *p, struct ast_expr *e, struct ast_select *query)
+{
+    e->query = query;
+    if (query->kind == AST_QUERY_SELECT && query->emit != AST_EMIT_NONE)
+        parse_refuse(p, query->emit_place, "EMIT is for the whole statement, not for a query inside it");
+}
+
+struct ast_expr *parse_quantified(struct parser *p, struct ast_expr *left, const struct token *op, bool all,
+                                  struct ast_select *query, struct place place)
+{
+    struct ast_expr *e = parse_unary(p, all ? AST_ALL : AST_ANY, op, left);
+    e->text = operator_text(p, op);
+    e->place = place;
+    parse_holds(p, e, query);
+    return e;
+}
+
+struct ast_source *parse_source(struct parser *p, enum ast_from_kind kind, struct parse_alias alias)
+{
+    struct ast_source *s = ARENA_NEW(p->arena, struct ast_source);
+    s->kind = kind;
+    s->alias = alias.name;
+    s->columns = alias.columns;
+    s->size = 1;
+    return s;
+}
+
+struct ast_source *parse_joined(struct parser *p, struct ast_source *left, struct parse_join join,
+                                struct ast_source *right)
+{
+    struct ast_source *s = parse_source(p, AST_FROM_JOIN, (struct parse_alias){0});
+    s->left = left;
+    s->right = right;
+    s->join = join.kind;
+    s->place = join.place;
+    s->size = left->size + right->size;
+    if (s->size > SQL_SOURCES)
+        parse_refuse(p, join.place, "a query joins at most %d relations", SQL_SOURCES);
+    return s;
+}
+
+struct ast_select *parse_set(struct parser *p, struct ast_select *left, enum ast_query_kind kind, bool all,
+                             struct ast_select *right, struct place place)
+{
+    struct ast_select *s = ARENA_NEW(p->arena, struct ast_select);
+    s->kind = kind;
+    s->place = place;
+    s->all = all;
+    s->left = left;
+    s->right = right;
+    s->depth = MAX(left->depth, right->depth) + 1;
+    if (s->depth > SQL_UNIONS)
+        parse_refuse(p, place, "more than %d queries cannot be put together", SQL_UNIONS);
+    return s;
+}
+
+struct ast_select *parse_query(struct parser *p, struct ast_ctes with, struct ast_select *body,
+                               struct parse_orders orders, struct parse_emit emit, struct ast_limit limit,
+                               struct ast_limit offset)
+{
+    (void)p;
+    body->with = with;
+    body->order_by = orders.list;
+    body->order_place = orders.place;
+    body->emit = emit.emit;
+    body->emit_place = emit.place;
+    body->limit = limit;
+    body->offset = offset;
+    return body;
 }
 
 /* a AND b AND c is one node with three arguments, so that long lists of conditions stay flat. */
@@ -295,7 +372,7 @@ bool ast_expr_same(const struct ast_expr *a, const struct ast_expr *b)
         a->has_operand != b->has_operand || a->has_else != b->has_else || a->distinct != b->distinct ||
         a->has_order != b->has_order || a->descending != b->descending || a->has_filter != b->has_filter || !str_eq(a->text, b->text) ||
         !name_same(&a->qualifier, &b->qualifier) || !name_same(&a->name, &b->name) ||
-        !a->type.name.ptr != !b->type.name.ptr)
+        !a->type.name.ptr != !b->type.name.ptr || a->query != b->query)
         return false;
     if (a->type.name.ptr && (!str_eq_nocase(a->type.name, b->type.name) || a->type.nparams != b->type.nparams ||
                              memcmp(a->type.params, b->type.params, sizeof a->type.params) != 0))

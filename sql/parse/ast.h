@@ -44,8 +44,15 @@ enum ast_expr_kind {
     AST_IS_NULL,
     AST_IS_DISTINCT, /* args[0] IS [NOT] DISTINCT FROM args[1] */
     AST_CASE,        /* args: [operand], when, then, ..., [else] */
-    AST_CAST
+    AST_CAST,
+    AST_QUERY,  /* (SELECT ...): its one value; AST_IN with one argument looks into `query`, too */
+    AST_EXISTS, /* EXISTS (query) */
+    AST_ANY,    /* args[0] op ANY (query); text: the operator */
+    AST_ALL,
+    AST_GROUPING_SETS, /* GROUPING SETS (args), in GROUP BY only */
+    AST_GROUPING_SET   /* of such: args may be none */
 };
+struct ast_select;
 struct ast_expr {
     enum ast_expr_kind kind;
     struct place place;         /* the whole of it, without parentheses around it */
@@ -59,6 +66,7 @@ struct ast_expr {
     struct str text;
     struct ast_name qualifier, name;
     struct ast_type type; /* CAST */
+    struct ast_select *query;
     unsigned nargs, cap;
     struct ast_expr **args;
 };
@@ -80,12 +88,6 @@ struct ast_item {              /* of a SELECT list */
     struct place place;
 };
 enum ast_join_kind { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_RIGHT, AST_JOIN_FULL };
-struct ast_source { /* first of FROM, or what is joined to all before it */
-    struct ast_name name, alias;
-    enum ast_join_kind join; /* not of the first */
-    struct ast_expr *on;     /* NULL for the first */
-    struct place place;      /* JOIN word */
-};
 struct ast_duration {
     bool given;
     int64_t ms;
@@ -116,7 +118,7 @@ struct ast_items {
     unsigned n, cap;
 };
 struct ast_sources {
-    struct ast_source *items;
+    struct ast_source **items;
     unsigned n, cap;
 };
 struct ast_orders {
@@ -144,8 +146,45 @@ struct ast_rows {
     unsigned n, cap;
 };
 
-struct ast_select {
+enum ast_from_kind { AST_FROM_RELATION, AST_FROM_QUERY, AST_FROM_JOIN };
+struct ast_source { /* what stands in FROM */
+    enum ast_from_kind kind;
+    struct ast_name name;       /* RELATION; QUERY: its place only */
+    struct ast_name alias;      /* not of a JOIN */
+    struct ast_names columns;   /* behind the alias: new names */
+    struct ast_select *query;
+    struct ast_source *left, *right; /* JOIN */
+    enum ast_join_kind join;
+    struct ast_expr *on;        /* none of these three: CROSS JOIN */
+    struct ast_names using;
+    bool natural;
+    struct place place;         /* JOIN word */
+    unsigned size;              /* how many relations and queries it joins */
+};
+struct ast_cte { /* WITH name (columns) AS (query) */
+    struct ast_name name;
+    struct ast_names columns;
+    struct ast_select *query;
+};
+struct ast_ctes {
+    struct ast_cte *items;
+    unsigned n, cap;
+};
+
+enum ast_query_kind { AST_QUERY_SELECT, AST_QUERY_VALUES, AST_QUERY_UNION, AST_QUERY_INTERSECT, AST_QUERY_EXCEPT };
+struct ast_select { /* a query */
+    enum ast_query_kind kind;
     struct place place;
+    bool enclosed; /* stood in parentheses, beside UNION and the like */
+    struct ast_ctes with;
+    /* UNION, INTERSECT, EXCEPT */
+    bool all;
+    struct ast_select *left, *right;
+    unsigned depth; /* of such on such */
+    /* VALUES */
+    struct ast_rows rows;
+    /* SELECT */
+    bool distinct;
     struct ast_items items;
     struct ast_sources from;
     struct ast_window window;
@@ -153,6 +192,7 @@ struct ast_select {
     struct ast_exprs group_by, partition_by;
     struct place group_place, partition_place; /* the words */
     struct ast_expr *having;
+    /* all of them */
     struct ast_orders order_by;
     struct place order_place;
     enum ast_emit emit;

@@ -16,11 +16,11 @@
 }
 
 /* Words that are in no rule, but known to refuse.def and to the error messages. */
-%token CROSS EXCEPT INTERSECT NATURAL OVER UNION USING WITHIN ARROW LAMBDA LB RB.
+%token OVER WITHIN ARROW LAMBDA LB RB.
 
-%fallback ID ALL ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE EXISTS EXPLAIN EXTENDED FILTER FINAL FUNCTION
-  FUNCTIONS GRACE IF JOBS KEY LANGUAGE LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES
-  REPLACE RESTORE RESUME RETENTION RETURNS SAVEPOINT SAVEPOINTS SET SHOW SIZE STREAM STREAMS TABLE TABLES TERMINATE TOPIC TOPICS TUMBLING UNDEFINE UNSET
+%fallback ID ALL ANY ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE EXISTS EXPLAIN EXTENDED FILTER FINAL FUNCTION
+  FUNCTIONS GRACE GROUPING IF JOBS KEY LANGUAGE LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES
+  REPLACE RESTORE RESUME RETENTION RETURNS SAVEPOINT SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS TABLE TABLES TERMINATE TOPIC TOPICS TUMBLING UNDEFINE UNSET
   VARIABLES WINDOW.
 
 %left OR.
@@ -54,7 +54,7 @@ statement(A) ::= CREATE or_replace(R) kind(K) if_not_exists(I) name(N) LP column
     A = parse_node(p, AST_CREATE);
     A->or_replace = R, A->table = K, A->if_clause = I, A->name = N, A->columns = C, A->with = W;
 }
-explainable(A) ::= CREATE or_replace(R) kind(K) if_not_exists(I) name(N) with(W) AS select(S). {
+explainable(A) ::= CREATE or_replace(R) kind(K) if_not_exists(I) name(N) with(W) AS query(S). {
     A = parse_node(p, AST_CREATE_AS);
     A->or_replace = R, A->table = K, A->if_clause = I, A->name = N, A->with = W, A->select = S;
 }
@@ -209,17 +209,57 @@ statement(A) ::= DEFINE name(N) EQ STRING(V). {
 }
 statement(A) ::= UNDEFINE name(N). { A = parse_node(p, AST_UNDEFINE); A->name = N; }
 
-/* ---- SELECT */
-explainable(A) ::= select(S). { A = parse_node(p, AST_SELECT); A->select = S; }
-%type select {struct ast_select *}
-select(A) ::= SELECT(B) items(I) FROM sources(F) window(W) where(C) group_by(G) partition_by(P) having(H) order_by(O)
-              emit(E) limit(L) offset(T). {
+/* ---- Queries: SELECTs and VALUES, put together by UNION, EXCEPT and, before those, INTERSECT. One in parentheses
+ * (`enclosed`) is a query only beside such a word: alone it is a value, or stands in FROM. */
+explainable(A) ::= query(S). { A = parse_node(p, AST_SELECT); A->select = S; }
+%type query {struct ast_select *}
+query(A) ::= body(B) order_by(O) emit(E) limit(L) offset(T). { A = parse_query(p, (struct ast_ctes){0}, B, O, E, L, T); }
+query(A) ::= WITH ctes(C) body(B) order_by(O) emit(E) limit(L) offset(T). { A = parse_query(p, C, B, O, E, L, T); }
+%type ctes {struct ast_ctes}
+ctes(A) ::= cte(B). { A = (struct ast_ctes){0}; AST_APPEND(p, A, B); }
+ctes(A) ::= ctes(A) COMMA cte(B). { AST_APPEND(p, A, B); }
+%type cte {struct ast_cte}
+cte(A) ::= name(N) AS LP query(Q) RP. { A = (struct ast_cte){.name = N, .query = Q}; }
+cte(A) ::= name(N) LP names(C) RP AS LP query(Q) RP. { A = (struct ast_cte){.name = N, .columns = C, .query = Q}; }
+
+%type body {struct ast_select *}
+body(A) ::= product(A).
+body(A) ::= body(B) sum(O) all(X) factor(C). { A = parse_set(p, B, O.kind, X, C, O.place); }
+body(A) ::= enclosed(B) sum(O) all(X) factor(C). { A = parse_set(p, B, O.kind, X, C, O.place); }
+%type factor {struct ast_select *}
+factor(A) ::= product(A).
+factor(A) ::= enclosed(A).
+%type product {struct ast_select *}
+product(A) ::= core(A).
+product(A) ::= factor(B) INTERSECT(O) all(X) term(C). { A = parse_set(p, B, AST_QUERY_INTERSECT, X, C, O.place); }
+%type term {struct ast_select *}
+term(A) ::= core(A).
+term(A) ::= enclosed(A).
+%type enclosed {struct ast_select *}
+enclosed(A) ::= LP query(B) RP. { A = B; A->enclosed = true; }
+%type sum {struct parse_sum}
+sum(A) ::= UNION(O). { A = (struct parse_sum){AST_QUERY_UNION, O.place}; }
+sum(A) ::= EXCEPT(O). { A = (struct parse_sum){AST_QUERY_EXCEPT, O.place}; }
+%type all {bool}
+all(A) ::= . { A = false; }
+all(A) ::= ALL. { A = true; }
+all(A) ::= DISTINCT. { A = false; }
+
+%type core {struct ast_select *}
+core(A) ::= SELECT(B) distinct(D) items(I) from(F) window(W) where(C) group_by(G) partition_by(P) having(H). {
     A = ARENA_NEW(p->arena, struct ast_select);
-    A->place = B.place, A->items = I, A->from = F, A->window = W, A->where = C;
+    A->place = B.place, A->distinct = D, A->items = I, A->from = F, A->window = W, A->where = C;
     A->group_by = G.list, A->group_place = G.place, A->partition_by = P.list, A->partition_place = P.place;
-    A->having = H, A->order_by = O.list, A->order_place = O.place;
-    A->emit = E.emit, A->emit_place = E.place, A->limit = L, A->offset = T;
+    A->having = H;
 }
+core(A) ::= VALUES(B) rows(R). {
+    A = ARENA_NEW(p->arena, struct ast_select);
+    A->kind = AST_QUERY_VALUES, A->place = B.place, A->rows = R;
+}
+%type distinct {bool}
+distinct(A) ::= . { A = false; }
+distinct(A) ::= ALL. { A = false; }
+distinct(A) ::= DISTINCT. { A = true; }
 %type items {struct ast_items}
 items(A) ::= item(B). { A = (struct ast_items){0}; AST_APPEND(p, A, B); }
 items(A) ::= items(A) COMMA item(B). { AST_APPEND(p, A, B); }
@@ -230,16 +270,36 @@ item(A) ::= expr(E). { A = (struct ast_item){.expr = E, .place = E->place}; }
 item(A) ::= expr(E) AS name(N). { A = (struct ast_item){.expr = E, .alias = N, .place = E->place}; }
 item(A) ::= expr(E) name(N). { A = (struct ast_item){.expr = E, .alias = N, .place = E->place}; }
 
+%type from {struct ast_sources}
+from(A) ::= . { A = (struct ast_sources){0}; }
+from(A) ::= FROM sources(B). { A = B; }
 %type sources {struct ast_sources}
-sources(A) ::= source(B). { A = (struct ast_sources){0}; AST_APPEND(p, A, B); }
-sources(A) ::= sources(A) join(J) source(B) ON expr(E). {
-    B.join = J.kind, B.on = E, B.place = J.place;
-    AST_APPEND(p, A, B);
+sources(A) ::= joined(B). { A = (struct ast_sources){0}; AST_APPEND(p, A, B); }
+sources(A) ::= sources(A) COMMA joined(B). { AST_APPEND(p, A, B); }
+%type joined {struct ast_source *}
+joined(A) ::= source(A).
+joined(A) ::= joined(B) join(J) source(C) ON expr(E). { A = parse_joined(p, B, J, C); A->on = E; }
+joined(A) ::= joined(B) join(J) source(C) USING LP names(N) RP. { A = parse_joined(p, B, J, C); A->using = N; }
+joined(A) ::= joined(B) NATURAL(W) join(J) source(C). {
+    A = parse_joined(p, B, J, C);
+    A->natural = true, A->place = place_join(W.place, J.place);
 }
-%type source {struct ast_source}
-source(A) ::= relation(N). { A = (struct ast_source){.name = N}; }
-source(A) ::= relation(N) AS name(L). { A = (struct ast_source){.name = N, .alias = L}; }
-source(A) ::= relation(N) ID(L). { A = (struct ast_source){.name = N, .alias = parse_name(p, &L)}; }
+joined(A) ::= joined(B) CROSS(W) JOIN(E) source(C). {
+    A = parse_joined(p, B, (struct parse_join){AST_JOIN_INNER, place_join(W.place, E.place)}, C);
+}
+%type source {struct ast_source *}
+source(A) ::= relation(N) alias(L). { A = parse_source(p, AST_FROM_RELATION, L); A->name = N; }
+source(A) ::= LP(B) query(Q) RP(E) alias(L). {
+    A = parse_source(p, AST_FROM_QUERY, L);
+    A->query = Q, A->name.place = place_join(B.place, E.place);
+}
+source(A) ::= LP joined(B) RP. { A = B; }
+%type alias {struct parse_alias}
+alias(A) ::= . { A = (struct parse_alias){0}; }
+alias(A) ::= AS name(L). { A = (struct parse_alias){.name = L}; }
+alias(A) ::= ID(L). { A = (struct parse_alias){.name = parse_name(p, &L)}; }
+alias(A) ::= AS name(L) LP names(C) RP. { A = (struct parse_alias){L, C}; }
+alias(A) ::= ID(L) LP names(C) RP. { A = (struct parse_alias){parse_name(p, &L), C}; }
 %type relation {struct ast_name}
 relation(A) ::= name(A).
 relation(A) ::= name(S) DOT name(N). { A = N, A.schema = S.text, A.place = place_join(S.place, N.place); }
@@ -269,7 +329,23 @@ where(A) ::= . { A = NULL; }
 where(A) ::= WHERE expr(E). { A = E; }
 %type group_by {struct parse_list}
 group_by(A) ::= . { A = (struct parse_list){0}; }
-group_by(A) ::= GROUP(W) BY list(L). { A = (struct parse_list){L, W.place}; }
+group_by(A) ::= GROUP(W) BY groups(L). { A = (struct parse_list){L, W.place}; }
+%type groups {struct ast_exprs}
+groups(A) ::= group(B). { A = (struct ast_exprs){0}; AST_APPEND(p, A, B); }
+groups(A) ::= LP expr(E) COMMA exprs(L) RP. { A = parse_prepend(p, E, L); }
+groups(A) ::= groups(A) COMMA group(B). { AST_APPEND(p, A, B); }
+%type group {struct ast_expr *}
+group(A) ::= expr(A).
+group(A) ::= GROUPING(B) SETS LP sets(L) RP(E). { A = parse_list_of(p, AST_GROUPING_SETS, place_join(B.place, E.place), L); }
+%type sets {struct ast_exprs}
+sets(A) ::= set(B). { A = (struct ast_exprs){0}; AST_APPEND(p, A, B); }
+sets(A) ::= sets(A) COMMA set(B). { AST_APPEND(p, A, B); }
+%type set {struct ast_expr *}
+set(A) ::= expr(B). { A = parse_list_of(p, AST_GROUPING_SET, B->place, parse_prepend(p, B, (struct ast_exprs){0})); }
+set(A) ::= LP(B) RP(E). { A = parse_list_of(p, AST_GROUPING_SET, place_join(B.place, E.place), (struct ast_exprs){0}); }
+set(A) ::= LP(B) expr(F) COMMA exprs(L) RP(E). {
+    A = parse_list_of(p, AST_GROUPING_SET, place_join(B.place, E.place), parse_prepend(p, F, L));
+}
 %type partition_by {struct parse_list}
 partition_by(A) ::= . { A = (struct parse_list){0}; }
 partition_by(A) ::= PARTITION(W) BY list(L). { A = (struct parse_list){L, W.place}; }
@@ -330,6 +406,18 @@ comparison(A) ::= value(B) IS(O) not(N) DISTINCT FROM value(C). {
 comparison(A) ::= value(B) not(N) BETWEEN(O) value(C) AND value(D). { A = parse_args(p, AST_BETWEEN, &O, N, B, C, D); }
 comparison(A) ::= value(B) not(N) LIKE(O) value(C). { A = parse_args(p, AST_LIKE, &O, N, B, C, NULL); }
 comparison(A) ::= value(B) not(N) LIKE(O) value(C) ESCAPE value(D). { A = parse_args(p, AST_LIKE, &O, N, B, C, D); }
+comparison(A) ::= value(B) compare(O) quantifier(Q) LP query(S) RP(E). {
+    A = parse_quantified(p, B, &O, Q, S, place_join(B->place, E.place));
+}
+%type quantifier {bool}
+quantifier(A) ::= ALL. { A = true; }
+quantifier(A) ::= ANY. { A = false; }
+quantifier(A) ::= SOME. { A = false; }
+comparison(A) ::= value(B) not(N) IN(O) LP query(S) RP(E). {
+    A = parse_unary(p, AST_IN, &O, B);
+    A->negated = N, A->place = place_join(B->place, E.place);
+    parse_holds(p, A, S);
+}
 comparison(A) ::= value(B) not(N) IN(O) LP exprs(L) RP(E). {
     A = parse_list_of(p, AST_IN, place_join(B->place, E.place), parse_prepend(p, B, L));
     A->op = O.place, A->negated = N;
@@ -345,6 +433,14 @@ value(A) ::= value(B) PERCENT(O) value(C). { A = parse_binary(p, B, &O, C); }
 value(A) ::= MINUS(O) value(B). [SIGN] { A = parse_unary(p, AST_NEG, &O, B); }
 value(A) ::= PLUS value(B). [SIGN] { A = B; }
 value(A) ::= LP expr(B) RP. { A = B; A->parens = true; }
+value(A) ::= LP(B) query(S) RP(E). {
+    A = parse_list_of(p, AST_QUERY, place_join(B.place, E.place), (struct ast_exprs){0});
+    parse_holds(p, A, S);
+}
+value(A) ::= EXISTS(B) LP query(S) RP(E). {
+    A = parse_list_of(p, AST_EXISTS, place_join(B.place, E.place), (struct ast_exprs){0});
+    parse_holds(p, A, S);
+}
 
 value(A) ::= NULL(T). { A = parse_literal(p, AST_NULL, &T); }
 value(A) ::= TRUE(T). { A = parse_literal(p, AST_BOOLEAN, &T); }

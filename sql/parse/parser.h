@@ -29,6 +29,14 @@ struct parse_join {
     enum ast_join_kind kind;
     struct place place;
 };
+struct parse_sum {
+    enum ast_query_kind kind;
+    struct place place;
+};
+struct parse_alias {
+    struct ast_name name;
+    struct ast_names columns;
+};
 /* Refuses the statement: the first call wins. */
 void parse_refuse(struct parser *p, struct place place, const char *fmt, ...) PRINTF_LIKE(3, 4);
 struct place place_join(struct place from, struct place to); /* from the start of one to the end of the other */
@@ -54,6 +62,18 @@ struct ast_expr *parse_case(struct parser *p, struct place place, struct ast_exp
                             struct ast_expr *otherwise);
 struct ast_expr *parse_more(struct parser *p, struct ast_expr *call, struct ast_expr *arg); /* another argument */
 void parse_ordered(struct parser *p, struct ast_expr *call, struct ast_order order); /* its ORDER BY, if there is one */
+void parse_holds(struct parser *p, struct ast_expr *e, struct ast_select *query); /* e is made of a query */
+struct ast_expr *parse_quantified(struct parser *p, struct ast_expr *left, const struct token *op, bool all,
+                                  struct ast_select *query, struct place place);
+struct ast_source *parse_source(struct parser *p, enum ast_from_kind kind, struct parse_alias alias);
+struct ast_source *parse_joined(struct parser *p, struct ast_source *left, struct parse_join join,
+                                struct ast_source *right);
+struct ast_select *parse_set(struct parser *p, struct ast_select *left, enum ast_query_kind kind, bool all,
+                             struct ast_select *right, struct place place);
+/* A body with what stands before and behind it. */
+struct ast_select *parse_query(struct parser *p, struct ast_ctes with, struct ast_select *body,
+                               struct parse_orders orders, struct parse_emit emit, struct ast_limit limit,
+                               struct ast_limit offset);
 struct ast_exprs parse_prepend(struct parser *p, struct ast_expr *first, struct ast_exprs rest);
 
 /* Appends item to a list {items, n, cap} that grows in the parser's arena. */

@@ -89,6 +89,8 @@ static enum binding binding_of(const struct ast_expr *e)
     case AST_LIKE:
     case AST_IS_NULL:
     case AST_IS_DISTINCT:
+    case AST_ANY:
+    case AST_ALL:
         return B_COMPARE;
     case AST_NEG:
         return B_SIGN;
@@ -112,6 +114,14 @@ static enum binding binding_of(const struct ast_expr *e)
 }
 
 static void put_expr(struct printer *pr, const struct ast_expr *e, enum binding at_least);
+static void put_query(struct printer *pr, const struct ast_select *s);
+
+static void put_inner(struct printer *pr, const char *before, const struct ast_select *query)
+{
+    wbuf_printf(pr->out, "%s(", before);
+    put_query(pr, query);
+    PUT(")");
+}
 
 static void put_exprs(struct printer *pr, struct ast_expr *const *items, unsigned n, const char *between)
 {
@@ -169,7 +179,17 @@ static void put_comparison(struct printer *pr, const struct ast_expr *e)
             put_expr(pr, e->args[2], B_CONCAT);
         }
         break;
+    case AST_ANY:
+    case AST_ALL:
+        wbuf_printf(pr->out, " %.*s ", STR_ARG(e->text));
+        put_inner(pr, e->kind == AST_ANY ? "ANY " : "ALL ", e->query);
+        break;
     default: /* AST_IN */
+        if (e->query) {
+            wbuf_printf(pr->out, " %sIN ", no);
+            put_inner(pr, "", e->query);
+            break;
+        }
         wbuf_printf(pr->out, " %sIN (", no);
         put_exprs(pr, e->args + 1, e->nargs - 1, ", ");
         PUT(")");
@@ -241,6 +261,22 @@ static void put_bare(struct printer *pr, const struct ast_expr *e)
         put_name(pr, &e->name);
         PUT("(");
         put_call_args(pr, e);
+        break;
+    case AST_QUERY:
+        put_inner(pr, "", e->query);
+        break;
+    case AST_EXISTS:
+        put_inner(pr, "EXISTS ", e->query);
+        break;
+    case AST_GROUPING_SETS:
+        PUT("GROUPING SETS (");
+        put_exprs(pr, e->args, e->nargs, ", ");
+        PUT(")");
+        break;
+    case AST_GROUPING_SET:
+        PUT("(");
+        put_exprs(pr, e->args, e->nargs, ", ");
+        PUT(")");
         break;
     case AST_NEG: /* "- -1", never the comment "--" */
         wbuf_str(pr->out, e->args[0]->kind == AST_NEG && !pr->parens ? STR("- ") : STR("-"));
@@ -325,21 +361,63 @@ static void put_relation(struct printer *pr, const struct ast_name *n)
     put_name(pr, n);
 }
 
+static void put_names(struct printer *pr, const struct ast_names *names)
+{
+    for (unsigned i = 0; i < names->n; i++) {
+        wbuf_str(pr->out, i ? STR(", ") : STR("("));
+        put_name(pr, &names->items[i]);
+    }
+    if (names->n)
+        PUT(")");
+}
+
+static void put_source(struct printer *pr, const struct ast_source *s);
+
+static void put_joined(struct printer *pr, const struct ast_source *s)
+{
+    static const char *const joins[] = {"JOIN ", "LEFT JOIN ", "RIGHT JOIN ", "FULL JOIN "};
+    bool cross = !s->on && !s->using.n && !s->natural;
+    put_source(pr, s->left);
+    wbuf_printf(pr->out, " %s%s", cross ? "CROSS " : s->natural ? "NATURAL " : "", joins[s->join]);
+    if (s->right->kind == AST_FROM_JOIN)
+        PUT("(");
+    put_source(pr, s->right);
+    if (s->right->kind == AST_FROM_JOIN)
+        PUT(")");
+    if (s->on) {
+        PUT(" ON ");
+        put_expr(pr, s->on, B_OR);
+    }
+    if (s->using.n) {
+        PUT(" USING ");
+        put_names(pr, &s->using);
+    }
+}
+
+static void put_source(struct printer *pr, const struct ast_source *s)
+{
+    if (s->kind == AST_FROM_JOIN) {
+        put_joined(pr, s);
+        return;
+    }
+    if (s->kind == AST_FROM_QUERY)
+        put_inner(pr, "", s->query);
+    else
+        put_relation(pr, &s->name);
+    if (s->alias.text.ptr) {
+        PUT(" AS ");
+        put_name(pr, &s->alias);
+    }
+    if (s->columns.n)
+        PUT(" ");
+    put_names(pr, &s->columns);
+}
+
 static void put_sources(struct printer *pr, const struct ast_sources *from)
 {
-    static const char *const joins[] = {" JOIN ", " LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN "};
     for (unsigned i = 0; i < from->n; i++) {
-        const struct ast_source *s = &from->items[i];
-        wbuf_str(pr->out, str_of(i ? joins[s->join] : " FROM "));
-        put_relation(pr, &s->name);
-        if (s->alias.text.ptr) {
-            PUT(" AS ");
-            put_name(pr, &s->alias);
-        }
-        if (s->on) {
-            PUT(" ON ");
-            put_expr(pr, s->on, B_OR);
-        }
+        wbuf_str(pr->out, i ? STR(", ") : STR(" FROM "));
+        put_source(pr, from->items[i]);
     }
 }
 
@@ -385,8 +463,7 @@ static void put_condition(struct printer *pr, const char *word, const struct ast
 
 static void put_select(struct printer *pr, const struct ast_select *s)
 {
-    static const char *const emits[] = {"", " EMIT CHANGES", " EMIT FINAL"};
-    PUT("SELECT ");
+    wbuf_str(pr->out, s->distinct ? STR("SELECT DISTINCT ") : STR("SELECT "));
     put_items(pr, &s->items);
     put_sources(pr, &s->from);
     if (s->window.given) {
@@ -400,6 +477,50 @@ static void put_select(struct printer *pr, const struct ast_select *s)
     put_clause(pr, " GROUP BY ", &s->group_by);
     put_clause(pr, " PARTITION BY ", &s->partition_by);
     put_condition(pr, " HAVING ", s->having);
+}
+
+static void put_rows(struct printer *pr, const struct ast_rows *rows)
+{
+    for (unsigned i = 0; i < rows->n; i++) {
+        wbuf_str(pr->out, i ? STR(", (") : STR("VALUES ("));
+        put_exprs(pr, rows->items[i].items, rows->items[i].n, ", ");
+        PUT(")");
+    }
+}
+
+/* A UNION below an INTERSECT, or on the right of anything, stood in parentheses. */
+static void put_operand(struct printer *pr, const struct ast_select *s)
+{
+    if (s->enclosed)
+        put_inner(pr, "", s);
+    else
+        put_query(pr, s);
+}
+
+static void put_query(struct printer *pr, const struct ast_select *s)
+{
+    static const char *const emits[] = {"", " EMIT CHANGES", " EMIT FINAL"};
+    static const char *const words[] = {
+        [AST_QUERY_UNION] = " UNION ", [AST_QUERY_INTERSECT] = " INTERSECT ", [AST_QUERY_EXCEPT] = " EXCEPT "};
+    for (unsigned i = 0; i < s->with.n; i++) {
+        wbuf_str(pr->out, i ? STR(", ") : STR("WITH "));
+        put_name(pr, &s->with.items[i].name);
+        if (s->with.items[i].columns.n)
+            PUT(" ");
+        put_names(pr, &s->with.items[i].columns);
+        put_inner(pr, " AS ", s->with.items[i].query);
+    }
+    if (s->with.n)
+        PUT(" ");
+    if (s->kind == AST_QUERY_SELECT) {
+        put_select(pr, s);
+    } else if (s->kind == AST_QUERY_VALUES) {
+        put_rows(pr, &s->rows);
+    } else {
+        put_operand(pr, s->left);
+        wbuf_printf(pr->out, "%s%s", words[s->kind], s->all ? "ALL " : "");
+        put_operand(pr, s->right);
+    }
     put_orders(pr, &s->order_by);
     wbuf_str(pr->out, str_of(emits[s->emit]));
     if (s->limit.given)
@@ -458,7 +579,7 @@ static void put_create(struct printer *pr, const struct ast_statement *st)
     put_with(pr, &st->with);
     if (st->select) {
         PUT(" AS ");
-        put_select(pr, st->select);
+        put_query(pr, st->select);
     }
 }
 
@@ -528,7 +649,7 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
         put_insert(pr, st);
         break;
     case AST_SELECT:
-        put_select(pr, st->select);
+        put_query(pr, st->select);
         break;
     case AST_TERMINATE:
         put_name_or_all(pr, "TERMINATE ", st);

@@ -138,15 +138,19 @@ static void try_inserting(struct syntax *s)
         try_inserting_at(s, 1, earlier, ARRAY_LEN(earlier));
 }
 
+static void try_removing_comma(struct syntax *s)
+{
+    if (s->at == 0 || s->tokens[s->at - 1].kind != TK_COMMA)
+        return;
+    struct grammar_stack stack = s->before[1];
+    consider(s, (struct repair){REPAIR_REMOVE, s->at - 1, reach_of(s, &stack, s->at), 0, 0, NULL});
+}
+
 static void try_removing(struct syntax *s)
 {
     struct grammar_stack stack = s->before[0];
     if (s->tokens[s->at].cls != LEX_END && s->tokens[s->at].cls != LEX_SEMICOLON)
         consider(s, (struct repair){REPAIR_REMOVE, s->at, reach_of(s, &stack, s->at + 1), 0, 0, NULL});
-    if (s->at > 0 && s->tokens[s->at - 1].kind == TK_COMMA) {
-        stack = s->before[1];
-        consider(s, (struct repair){REPAIR_REMOVE, s->at - 1, reach_of(s, &stack, s->at), 0, 0, NULL});
-    }
 }
 
 /* ---- Sentences */
@@ -242,7 +246,8 @@ static bool is_operator(int token)
 static bool starts_value(int token)
 {
     static const int starts[] = {TK_ID,    TK_STRING, TK_INTEGER, TK_DECIMAL, TK_DOUBLE, TK_NULL, TK_TRUE,
-                                 TK_FALSE, TK_CASE,   TK_CAST,    TK_NOT,     TK_MINUS,  TK_PLUS, TK_LP};
+                                 TK_FALSE, TK_CASE,   TK_CAST,    TK_NOT,     TK_MINUS,  TK_PLUS, TK_LP,
+                                 TK_EXISTS};
     for (unsigned i = 0; i < ARRAY_LEN(starts); i++)
         if (starts[i] == token)
             return true;
@@ -351,21 +356,6 @@ static bool refused_word(struct syntax *s)
     return false;
 }
 
-/* SELECT 1; as other databases take it. */
-static bool nothing_selected_from(struct syntax *s)
-{
-    bool selects = false;
-    for (unsigned i = 0; i < s->at; i++)
-        selects |= s->tokens[i].kind == TK_SELECT;
-    bool end = s->tokens[s->at].cls == LEX_END || s->tokens[s->at].cls == LEX_SEMICOLON;
-    if (!selects || !end || !could_stand(s, TK_FROM))
-        return false;
-    report(s, s->at, "SELECT reads a stream or a table: FROM is missing");
-    diag_hint(s->p->diag, "SHOW STREAMS; and SHOW TABLES; list them; to try a function any will do: "
-                          "SELECT ... FROM sys.topics LIMIT 1;");
-    return true;
-}
-
 int syntax_error(struct parser *p, const struct token *tokens, unsigned n, unsigned at)
 {
     struct syntax *s = ARENA_NEW(p->arena, struct syntax);
@@ -382,10 +372,8 @@ int syntax_error(struct parser *p, const struct token *tokens, unsigned n, unsig
         return E_SQL;
     if (at > 0 && tokens[at - 1].cls == LEX_SEMICOLON)
         return report(s, at, "a second statement starts here; only one is taken at a time");
-    if (nothing_selected_from(s))
-        return E_SQL;
-    if (tokens[at].kind == TK_COMMA && could_stand(s, TK_JOIN))
-        return report_expected(s); /* FROM a, b: known what is meant */
+    if (tokens[at].kind != TK_COMMA)
+        try_removing_comma(s); /* before a word that goes on; of two commas the second is one too many */
     try_quoting(s);
     try_keywords(s);
     try_inserting(s);

@@ -88,6 +88,11 @@ int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr)
         err = bind_query(&st->b, ast->select, QUERY_PERSISTENT, ast->table, q);
     if (err)
         return err;
+    if (!q->nreads) {
+        bind_error(&st->b, ast->select->place, "0A000", "a stream or table is made of what comes; this query reads nothing");
+        diag_hint(st->b.diag, "declare a table by CREATE TABLE, and INSERT the rows");
+        return E_SQL;
+    }
     const struct relation *first = q->reads[0].rel;
     const struct topic *t = image_topic_by_id(st->b.image, first->topic);
     dr->partitions_like = t ? t->nparts : st->env->default_partitions;
@@ -98,6 +103,7 @@ int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr)
     dr->rel.name = arena_dup(st->arena, ast->name.text).ptr;
     dr->rel.table = ast->table;
     relation_of_query(st, q, dr);
+    dr->wrap_key = q->counts_rows;
     return 0;
 }
 

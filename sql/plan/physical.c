@@ -113,7 +113,7 @@ static void set_key(struct lowering *lo, struct plan_node *n, const unsigned *co
 static bool relabel_scan(struct plan_node *n)
 {
     bool scan =
-        n->kind == PLAN_SCAN ||
+        n->kind == PLAN_SCAN || n->kind == PLAN_VALUES ||
         ((n->kind == PLAN_PROJECT || n->kind == PLAN_FILTER || n->kind == PLAN_EXCHANGE) && relabel_scan(n->inputs[0]));
     if (scan)
         n->mode = MODE_RETRACT;
@@ -253,6 +253,54 @@ static int lower_source(struct lowering *lo, const struct tree *t, struct lowere
             key[nkey++] = i;
     set_key(lo, s, key, nkey);
     out->node = s;
+    return 0;
+}
+
+/* ---- Constants */
+
+static void project(struct lowering *lo, const struct tree *t, struct lowered *l);
+
+/* Rows without a column have one, which nobody asks for. What cannot be computed here is computed by a projection. */
+static int lower_values(struct lowering *lo, const struct tree *t, struct lowered *out)
+{
+    struct plan_node *v = physical_node(lo->arena, PLAN_VALUES, NULL);
+    struct ids none = {1, ARENA_ARRAY(lo->arena, unsigned, 1)};
+    struct column dummy = {"row", TYPE(T_INT)};
+    struct wbuf w;
+    bool constant = t->out.n > 0;
+    for (unsigned i = 0; i < t->nrows * t->out.n; i++)
+        constant &= t->rows[i]->kind == EX_CONST;
+    if (!constant && t->out.n && t->nrows > 1) {
+        diag_set(lo->diag, E_SQL, "VALUES of several rows takes constants");
+        return E_SQL;
+    }
+    none.id[0] = NO_COLUMN;
+    v->out = constant ? named(lo, &t->out) : (struct schema){1, ARENA_NEW(lo->arena, struct column)};
+    if (!constant)
+        v->out.cols[0] = dummy;
+    v->mode = MODE_APPEND;
+    v->nrows = t->nrows;
+    v->rows = ARENA_ARRAY(lo->arena, struct str, t->nrows + 1);
+    struct batch *b = batch_new(lo->arena, &v->out, 1);
+    unsigned *all = ARENA_ARRAY(lo->arena, unsigned, v->out.n);
+    b->n = b->nsel = 1;
+    for (unsigned k = 0; k < v->out.n; k++)
+        all[k] = k;
+    wbuf_init(&w);
+    for (unsigned i = 0; i < t->nrows; i++) {
+        struct value zero = {.type = TYPE(T_INT)};
+        for (unsigned k = 0; k < v->out.n; k++)
+            batch_set_value(b, k, 0, constant ? &t->rows[i * t->out.n + k]->value : &zero, 1);
+        wbuf_reset(&w);
+        row_encode(b, all, v->out.n, 0, &w);
+        v->rows[i] = arena_dup(lo->arena, wbuf_view(&w));
+    }
+    wbuf_fini(&w);
+    *out = (struct lowered){.node = v, .ids = constant ? t->out.id : none.id};
+    if (constant || !t->out.n)
+        return 0;
+    struct tree computed = {.kind = TREE_PROJECT, .out = t->out, .exprs = t->rows};
+    project(lo, &computed, out);
     return 0;
 }
 
@@ -449,17 +497,30 @@ static void aggregate(struct lowering *lo, const struct tree *t, struct lowered 
 
 /* ---- Joins */
 
-static void key_of_join(struct lowering *lo, struct plan_node *j)
+static bool is_key(const struct lowered *l, const struct plan_node *n, const struct ids *key, unsigned *at)
 {
-    const struct plan_node *l = j->inputs[0], *r = j->inputs[1];
-    unsigned *key = ARENA_ARRAY(lo->arena, unsigned, MAX(l->nkey, r->nkey));
+    for (unsigned i = 0; i < key->n; i++) {
+        unsigned p = 0;
+        while (p < n->out.n && l->ids[p] != key->id[i])
+            p++;
+        if (p == n->out.n)
+            return false;
+        at[i] = p;
+    }
+    return true;
+}
+
+/* What the tree knows to be unique. Of a FULL join it may be NULL on either side. */
+static void key_of_join(struct lowering *lo, const struct tree *t, struct plan_node *j, const struct lowered *l)
+{
     j->nkey = 0;
-    if (j->join == JOIN_FULL || j->kind == PLAN_JOIN_LOOKUP)
+    if (t->join == JOIN_FULL || j->mode == MODE_APPEND)
         return;
-    const struct plan_node *from = j->join == JOIN_RIGHT ? r : l;
-    for (unsigned i = 0; i < from->nkey; i++)
-        key[i] = from->key[i] + (from == r ? l->out.n : 0);
-    set_key(lo, j, key, from->nkey);
+    for (unsigned i = 0; i < t->nkeys && !j->nkey; i++) {
+        unsigned *at = ARENA_ARRAY(lo->arena, unsigned, t->keys[i].n + 1);
+        if (is_key(l, j, &t->keys[i], at))
+            set_key(lo, j, at, t->keys[i].n);
+    }
 }
 
 /* Is an equality on something else than the key? A row whose value there changes moves from one task to another. */
@@ -501,6 +562,32 @@ static void tell_apart(struct lowering *lo, struct schema *out, const unsigned *
         }
 }
 
+/* A NULL equals nothing: such rows can only be of use to the side that an outer join keeps. */
+static bool drops_null(const struct tree *t, bool right)
+{
+    if (!t->njoin)
+        return false;
+    return right ? t->join != JOIN_RIGHT && t->join != JOIN_FULL
+                 : t->join == JOIN_INNER || t->join == JOIN_RIGHT || t->join == JOIN_SEMI;
+}
+
+/* Both sides side by side; then what is shown of them. */
+static void join_columns(struct lowering *lo, const struct tree *t, const struct lowered *left,
+                         const struct lowered *right, struct plan_node *j, struct lowered *out)
+{
+    unsigned nl = left->node->out.n, nr = right->node->out.n;
+    out->ids = ids_join(lo->arena, (struct ids){nl, left->ids}, (struct ids){nr, right->ids}).id;
+    j->out = (struct schema){nl + nr, ARENA_ARRAY(lo->arena, struct column, nl + nr + 1)};
+    memcpy(j->out.cols, left->node->out.cols, nl * sizeof *j->out.cols);
+    memcpy(j->out.cols + nl, right->node->out.cols, nr * sizeof *j->out.cols);
+    tell_apart(lo, &j->out, out->ids, nl);
+    out->node = j;
+    if (t->residual)
+        j->residual = placed(lo, out, t->residual);
+    if (t->join == JOIN_SEMI || t->join == JOIN_ANTI)
+        j->out.n = nl;
+}
+
 static int join(struct lowering *lo, const struct tree *t, struct lowered *out)
 {
     struct lowered left, right;
@@ -516,28 +603,63 @@ static int join(struct lowering *lo, const struct tree *t, struct lowered *out)
         to_retract(lo, &left);
         to_retract(lo, &right);
     }
-    /* A NULL equals nothing: such rows can only be of use to the side that an outer join keeps. */
-    exchange(lo, &left, left_cols, t->njoin, t->join == JOIN_INNER || t->join == JOIN_RIGHT);
-    exchange(lo, &right, right_cols, t->njoin, t->join == JOIN_INNER || t->join == JOIN_LEFT);
+    exchange(lo, &left, left_cols, t->njoin, drops_null(t, false));
+    exchange(lo, &right, right_cols, t->njoin, drops_null(t, true));
     struct plan_node *j = physical_node(lo->arena, lookup ? PLAN_JOIN_LOOKUP : PLAN_JOIN_TABLE, left.node);
-    unsigned nl = left.node->out.n, nr = right.node->out.n;
-    *out = left;
-    out->ids = ids_join(lo->arena, (struct ids){nl, left.ids}, (struct ids){nr, right.ids}).id;
+    bool comes = left.node->mode == MODE_APPEND && right.node->mode == MODE_APPEND &&
+                 (t->join == JOIN_INNER || t->join == JOIN_SEMI);
     j->ninputs = 2;
     j->inputs[1] = right.node;
-    j->out = (struct schema){nl + nr, ARENA_ARRAY(lo->arena, struct column, nl + nr + 1)};
-    memcpy(j->out.cols, left.node->out.cols, nl * sizeof *j->out.cols);
-    memcpy(j->out.cols + nl, right.node->out.cols, nr * sizeof *j->out.cols);
-    tell_apart(lo, &j->out, out->ids, nl);
-    j->mode = lookup ? MODE_APPEND : MODE_RETRACT;
+    j->mode = lookup || comes ? MODE_APPEND : MODE_RETRACT;
     j->join = t->join;
     j->njoin = t->njoin;
     j->left_cols = left_cols;
     j->right_cols = right_cols;
-    key_of_join(lo, j);
-    out->node = j;
+    *out = left;
+    join_columns(lo, t, &left, &right, j, out);
+    key_of_join(lo, t, j, out);
     out->split = !lookup && joined_beside_key(j);
     out->spread = left.spread && t->join != JOIN_RIGHT && t->join != JOIN_FULL;
+    return 0;
+}
+
+/* ---- UNION ALL */
+
+/* The rows of a side, in the order of the union's columns. */
+static int side(struct lowering *lo, const struct tree *t, unsigned i, struct lowered *out)
+{
+    int err = lower(lo, t->inputs[i], out);
+    if (err)
+        return err;
+    struct tree keep = {.kind = TREE_PROJECT, .out = t->out, .exprs = ARENA_ARRAY(lo->arena, const struct expr *, t->out.n + 1)};
+    for (unsigned k = 0; k < t->out.n; k++)
+        keep.exprs[k] = expr_of_id(lo->columns, t->from[i].id[k]);
+    to_retract(lo, out);
+    project(lo, &keep, out);
+    return 0;
+}
+
+/* Rows of two places meet behind an exchange: by what is asked for above, if that is known, else by all columns. */
+static int union_all(struct lowering *lo, const struct tree *t, struct lowered *out)
+{
+    struct lowered in[2];
+    struct ids by = {MIN(t->out.n, (unsigned)SPREAD_COLUMNS), t->out.id};
+    for (unsigned i = 0; i < 2; i++) {
+        int err = side(lo, t, i, &in[i]);
+        if (err)
+            return err;
+        exchange(lo, &in[i], places_of(lo, &in[i], &by), by.n, false);
+    }
+    struct plan_node *u = physical_node(lo->arena, PLAN_UNION, in[0].node);
+    u->ninputs = 2;
+    u->inputs[1] = in[1].node;
+    u->out = named(lo, &t->out);
+    u->nkey = 0;
+    u->mode = in[0].node->mode == MODE_APPEND && in[1].node->mode == MODE_APPEND ? MODE_APPEND : MODE_RETRACT;
+    *out = in[0];
+    out->node = u;
+    out->ids = t->out.id;
+    out->split = true;
     return 0;
 }
 
@@ -547,8 +669,12 @@ static int lower(struct lowering *lo, const struct tree *t, struct lowered *out)
 {
     if (t->kind == TREE_SOURCE)
         return lower_source(lo, t, out);
+    if (t->kind == TREE_VALUES)
+        return lower_values(lo, t, out);
     if (t->kind == TREE_JOIN)
         return join(lo, t, out);
+    if (t->kind == TREE_UNION)
+        return union_all(lo, t, out);
     int err = lower(lo, t->inputs[0], out);
     if (err)
         return err;

@@ -3,25 +3,12 @@
 
 /* ---- Plans of queries */
 
-/* Arrival order decides what a stream-table join gives; over topics read to their end there is none. */
-static int check_pull(struct stmt *st, const struct ast_select *s, const struct query *q)
-{
-    if (q->nreads > 1 && !q->reads[0].rel->table) {
-        bind_error(&st->b, s->from.items[1].place, "0A000", "a stream is joined as its rows arrive: that has no end");
-        diag_hint(st->b.diag, "add EMIT CHANGES");
-        return E_SQL;
-    }
-    return 0;
-}
-
 static bool is_pull(const struct ast_select *s) { return s->emit == AST_EMIT_NONE; }
 
 int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, struct plan **out)
 {
     enum query_use use = is_pull(s) ? QUERY_PULL : QUERY_PUSH;
     int err = bind_query(&st->b, s, use, false, q);
-    if (!err && use == QUERY_PULL)
-        err = check_pull(st, s, q);
     if (err)
         return err;
     struct plan_node *input;
@@ -35,7 +22,7 @@ int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, str
         return diag_place(st->b.diag, err, st->b.text, s->place);
     struct plan_node *sink = physical_node(st->arena, PLAN_SINK_QUERY, input);
     sink->limit = use == QUERY_PUSH ? q->limit : -1;
-    const struct topic *t = image_topic_by_id(st->b.image, q->reads[0].rel->topic);
+    const struct topic *t = q->nreads ? image_topic_by_id(st->b.image, q->reads[0].rel->topic) : NULL;
     return plan_finish(sink, plan_parallelism(t ? t->nparts : 1), st->arena, out, st->b.diag);
 }
 

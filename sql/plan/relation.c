@@ -150,14 +150,14 @@ static int set_formats(struct stmt *st, struct draft_relation *dr)
 {
     struct row_format *f = &dr->rel.format;
     const struct with *w = &dr->with;
-    f->key.kind = f->nkey ? choose(st, w->key_format, "ksql.persistence.default.format.key", dr->key_like, f->key_cols,
-                                   f->nkey, true, simple_key(f) ? FORMAT_KAFKA : FORMAT_JSON)
+    f->key.kind = f->nkey ? choose(st, w->key_format, "ksql.persistence.default.format.key", dr->wrap_key ? -1 : dr->key_like, f->key_cols,
+                                   f->nkey, true, simple_key(f) && !dr->wrap_key ? FORMAT_KAFKA : FORMAT_JSON)
                           : FORMAT_NONE;
     f->value.kind = choose(st, w->value_format, "ksql.persistence.default.format.value", dr->value_like, f->value_cols,
                            f->nvalue, false, FORMAT_JSON);
     f->key.delimiter = w->key_delimiter ? w->key_delimiter : ',';
     f->value.delimiter = w->value_delimiter ? w->value_delimiter : ',';
-    f->key.wrapped = f->nkey != 1;
+    f->key.wrapped = f->nkey != 1 || (dr->wrap_key && f->key.kind == FORMAT_JSON);
     f->value.wrapped = w->wrap != 0;
     if (w->wrap >= 0 && (f->nvalue != 1 || f->value.kind != FORMAT_JSON))
         return bind_error(&st->b, w->place_wrap, "42601", "WRAP_SINGLE_VALUE is for JSON values of one column");

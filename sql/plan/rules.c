@@ -89,19 +89,37 @@ static void split_on(struct tree *t, const struct expr *e, struct arena *a)
     t->residual = expr_both(t->residual, e, a);
 }
 
-/* What is left of an inner join's condition may be asked of its result. */
+/* What is left is asked before the join of the side that it is about, if the join never makes NULLs of that side, or where
+ * it does because nothing met its rows; else by the join itself. A lookup asks nothing: it is asked of its result. */
+static void place_rest(struct tree *t, const struct expr *rest, struct columns *cs)
+{
+    bool left = is_of(rest, t->inputs[0]), right = is_of(rest, t->inputs[1]);
+    bool left_may = t->join == JOIN_INNER || t->join == JOIN_RIGHT || t->join == JOIN_SEMI;
+    bool right_may = t->join != JOIN_RIGHT && t->join != JOIN_FULL;
+    if (rest->kind == EX_AND)
+        for (unsigned i = 0; i < rest->nargs; i++)
+            place_rest(t, rest->args[i], cs);
+    else if (left && left_may)
+        t->inputs[0] = tree_filter(cs->arena, t->inputs[0], rest);
+    else if (right && right_may)
+        t->inputs[1] = tree_filter(cs->arena, t->inputs[1], rest);
+    else
+        t->residual = expr_both(t->residual, rest, cs->arena);
+}
+
 struct tree *rule_join_keys(struct tree *t, struct columns *cs)
 {
     apply_below(t, rule_join_keys, cs);
     if (t->kind != TREE_JOIN || !t->on)
         return t;
     split_on(t, t->on, cs->arena);
-    t->on = NULL;
-    if (!t->residual || t->join != JOIN_INNER)
-        return t;
-    const struct expr *residual = t->residual;
-    t->residual = NULL;
-    return tree_filter(cs->arena, t, residual);
+    const struct expr *rest = t->residual;
+    t->on = t->residual = NULL;
+    if (rest && t->meet == MEET_LOOKUP)
+        return tree_filter(cs->arena, t, rest);
+    if (rest)
+        place_rest(t, rest, cs);
+    return t;
 }
 
 /* ---- Conditions go down to where their columns come from: fewer rows are joined, moved and decoded. */
@@ -126,11 +144,16 @@ static struct tree *push_project(struct tree *t, const struct expr *predicate, s
     return t;
 }
 
-/* A side may be filtered before the join unless the join makes rows of NULLs in place of those it lacks. */
+/* A side may be filtered before the join unless the join makes rows of NULLs in place of those it lacks. An inner join
+ * that keeps both sides asks itself what is about both. */
 static struct tree *push_join(struct tree *t, const struct expr *predicate, struct columns *cs)
 {
     bool left = is_of(predicate, t->inputs[0]) && t->join != JOIN_RIGHT && t->join != JOIN_FULL;
     bool right = is_of(predicate, t->inputs[1]) && t->join != JOIN_LEFT && t->join != JOIN_FULL;
+    if (!left && !right && t->join == JOIN_INNER && t->meet == MEET_STATE && !t->njoin) {
+        split_on(t, predicate, cs->arena);
+        return t;
+    }
     if (!left && !right)
         return tree_filter(cs->arena, t, predicate);
     t->inputs[!left] = push(t->inputs[!left], predicate, cs);
@@ -154,6 +177,30 @@ static struct tree *push_aggregate(struct tree *t, const struct expr *predicate,
     if (expr_reads_any(predicate, &bounds))
         return tree_filter(cs->arena, t, predicate);
     return push_through(t, predicate, &t->groups, cs);
+}
+
+struct side_of {
+    const struct tree *tree;
+    unsigned side;
+    struct columns *cs;
+};
+
+static const struct expr *of_side(void *arg, unsigned id)
+{
+    const struct side_of *so = arg;
+    for (unsigned i = 0; i < so->tree->out.n; i++)
+        if (so->tree->out.id[i] == id)
+            return expr_of_id(so->cs, so->tree->from[so->side].id[i]);
+    return NULL;
+}
+
+static struct tree *push_union(struct tree *t, const struct expr *predicate, struct columns *cs)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct side_of so = {t, i, cs};
+        t->inputs[i] = push(t->inputs[i], expr_rewrite(predicate, of_side, &so, cs->arena), cs);
+    }
+    return t;
 }
 
 static struct tree *push(struct tree *t, const struct expr *predicate, struct columns *cs)
@@ -181,6 +228,14 @@ static struct tree *push(struct tree *t, const struct expr *predicate, struct co
         return push_join(t, predicate, cs);
     case TREE_AGGREGATE:
         return push_aggregate(t, predicate, cs);
+    case TREE_UNION:
+        return push_union(t, predicate, cs);
+    case TREE_OVER: /* whole partitions stay or go */
+        return push_through(t, predicate, &t->groups, cs);
+    case TREE_TOPN:
+        return push_through(t, predicate, &t->groups, cs);
+    case TREE_UNNEST:
+        return push_through(t, predicate, &t->inputs[0]->out, cs);
     default:
         return tree_filter(cs->arena, t, predicate);
     }
@@ -270,6 +325,11 @@ static void prune_source(struct tree *t, const struct pruning *p)
 
 static void prune_project(struct tree *t, struct pruning *p)
 {
+    bool any = false;
+    for (unsigned i = 0; i < t->out.n && !any; i++)
+        any = p->needed[t->out.id[i]];
+    if (!any && t->out.n) /* rows are counted by one column */
+        p->needed[t->out.id[0]] = true;
     struct ids out = {0, ARENA_ARRAY(p->a, unsigned, t->out.n + 1)};
     for (unsigned i = 0; i < t->out.n; i++)
         if (p->needed[t->out.id[i]]) {
@@ -290,6 +350,22 @@ static void prune_aggregate(struct tree *t, struct pruning *p)
     need_ids(p, &t->groups);
 }
 
+/* What is read on one side only goes on both. */
+static void prune_union(struct tree *t, struct pruning *p)
+{
+    unsigned k = 0;
+    for (unsigned i = 0; i < t->out.n; i++) {
+        if (!p->needed[t->out.id[i]] && !(i + 1 == t->out.n && !k))
+            continue;
+        t->from[0].id[k] = t->from[0].id[i];
+        t->from[1].id[k] = t->from[1].id[i];
+        t->out.id[k++] = t->out.id[i];
+    }
+    t->out.n = t->from[0].n = t->from[1].n = k;
+    need_ids(p, &t->from[0]);
+    need_ids(p, &t->from[1]);
+}
+
 /* From the root down: what is needed of a node is known before its inputs are asked. */
 static void prune(struct tree *t, struct pruning *p)
 {
@@ -299,6 +375,10 @@ static void prune(struct tree *t, struct pruning *p)
         prune_project(t, p);
     else if (t->kind == TREE_AGGREGATE)
         prune_aggregate(t, p);
+    else if (t->kind == TREE_UNION)
+        prune_union(t, p);
+    else
+        need_ids(p, &t->groups);
     tree_each_expr(t, need, p);
     for (unsigned i = 0; i < t->nsort; i++)
         p->needed[t->sort[i].id] = true;

@@ -43,6 +43,7 @@ struct draft_relation { /* a relation to be, while it is found out what it is */
     struct with with;
     bool windowed;
     int64_t window_retention_ms;
+    bool wrap_key; /* a key of one column that may be NULL: in an object */
     int key_like, value_like; /* formats to take if nothing is said and they can hold the columns; -1 none */
     int32_t partitions_like;  /* partitions of a new topic if nothing is said */
 };

@@ -43,7 +43,7 @@ SELECT * FROM orders o JOIN people o ON o.id = o.id EMIT CHANGES;
 SELECT amount FROM orders PARTITION BY customer EMIT CHANGES;
 CREATE STREAM s AS SELECT customer, COUNT(*) FROM orders GROUP BY customer;
 CREATE TABLE t AS SELECT customer FROM orders;
-CREATE TABLE t AS SELECT COUNT(*) FROM orders;
+EXPLAIN CREATE TABLE t AS SELECT COUNT(*) FROM orders;
 CREATE TABLE t AS SELECT customer FROM orders GROUP BY customer;
 CREATE STREAM s AS SELECT amount AS x, customer AS x FROM orders;
 CREATE STREAM s AS SELECT amount AS rowtime FROM orders;

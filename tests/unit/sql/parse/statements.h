@@ -27,6 +27,14 @@ static const char *const statements[] = {
     "SELECT CASE origin WHEN 'SFO' THEN 1 END, CAST(delay AS DECIMAL(10, 2)), name LIKE '%x!%' ESCAPE '!' FROM flights;",
     ("SELECT a IS DISTINCT FROM b, a IS NOT DISTINCT FROM b, a NOT LIKE 'x%', a NOT IN (1, 2.5, 1E3), a || 'x' || b, "
     "-a - -b, \"Mixed Case\", \"select\" FROM s;"),
+    ("WITH big AS (SELECT a FROM s WHERE a > 1), small (b) AS (SELECT a FROM s) SELECT DISTINCT x.a FROM big AS x, (SELECT "
+    "b, c FROM t) AS y (p, q) WHERE x.a = y.p UNION ALL SELECT b FROM small ORDER BY a LIMIT 3;"),
+    ("(SELECT a FROM s UNION SELECT a FROM t) INTERSECT SELECT a FROM u EXCEPT (VALUES (1), (2) ORDER BY column1 LIMIT 1);"),
+    ("SELECT a FROM s JOIN t USING (a, b) CROSS JOIN u NATURAL LEFT JOIN (v FULL JOIN w ON v.a = w.a);"),
+    ("SELECT (SELECT MAX(b) FROM t WHERE t.a = s.a) AS m, COUNT(DISTINCT c) FILTER (WHERE c > 0) FROM s WHERE EXISTS (SELECT "
+    "1 FROM t) AND a NOT IN (SELECT a FROM u) AND b > ALL (SELECT b FROM v) AND b = ANY (SELECT b FROM w);"),
+    "SELECT a, b, GROUPING(a) FROM s GROUP BY GROUPING SETS ((a, b), (a), ()), ROLLUP(c);",
+    "SELECT 1 + 1 AS two;",
     "TERMINATE by_hour;",
     "TERMINATE ALL;",
     "PAUSE by_hour;",
