@@ -9,17 +9,23 @@ const struct api apis[] = {
 };
 const unsigned napis = ARRAY_LEN(apis);
 
-/* transaction.version 2 (KIP-890) rests on Produce 12, TxnOffsetCommit 5 and EndTxn 5, which are served: it is in
- * force, and lower levels are not to be had. (A lowest level of 0 could not be told in version 3: its readers fail to
- * decode it.) */
+/* group.version 1 is KIP-848. transaction.version 2 (KIP-890) rests on Produce 12, TxnOffsetCommit 5 and EndTxn 5,
+ * which are served. Both are in force, and lower levels are not to be had. (A lowest level of 0 could not be told in
+ * version 3: its readers fail to decode it.) */
+static const struct feature all_features[] = {{"group.version", 1}, {"transaction.version", 2}};
+
+const struct feature *feature_at(unsigned i) { return i < ARRAY_LEN(all_features) ? &all_features[i] : NULL; }
+
 static void features(struct req *r, struct api_versions_response *m)
 {
-    m->supported_features = REQ_NEW(r, struct api_versions_response_supported);
-    m->supported_features_n = 1;
-    m->supported_features[0] = (struct api_versions_response_supported){STR(FEATURE_NAME), FEATURE_LEVEL, FEATURE_LEVEL};
-    m->finalized_features = REQ_NEW(r, struct api_versions_response_finalized);
-    m->finalized_features_n = 1;
-    m->finalized_features[0] = (struct api_versions_response_finalized){STR(FEATURE_NAME), FEATURE_LEVEL, FEATURE_LEVEL};
+    m->supported_features = REQ_ARRAY(r, struct api_versions_response_supported, ARRAY_LEN(all_features));
+    m->finalized_features = REQ_ARRAY(r, struct api_versions_response_finalized, ARRAY_LEN(all_features));
+    for (const struct feature *f; (f = feature_at(m->supported_features_n)) != NULL; m->supported_features_n++) {
+        m->supported_features[m->supported_features_n] =
+            (struct api_versions_response_supported){str_of(f->name), f->level, f->level};
+        m->finalized_features[m->finalized_features_n++] =
+            (struct api_versions_response_finalized){str_of(f->name), f->level, f->level};
+    }
     m->finalized_features_epoch = 0;
 }
 

@@ -199,7 +199,7 @@ void api_list_config_resources(struct req *r)
 
 /* ---- UpdateFeatures: what is in force can be asked for again; nothing else can be had */
 
-static int16_t feature_check(const struct update_features_request *in, uint32_t i, struct str *why)
+static int16_t feature_check(struct req *r, const struct update_features_request *in, uint32_t i, struct str *why)
 {
     const struct update_features_request_update *u = &in->feature_updates[i];
     for (uint32_t k = 0; k < i; k++)
@@ -211,12 +211,15 @@ static int16_t feature_check(const struct update_features_request *in, uint32_t 
         *why = u->feature.len == 0 ? STR("a feature without a name") : STR("no such type of upgrade");
         return K_INVALID_REQUEST;
     }
-    if (!str_eq(u->feature, STR(FEATURE_NAME))) {
+    const struct feature *f;
+    for (unsigned k = 0; (f = feature_at(k)) != NULL && !str_eq(u->feature, str_of(f->name)); k++)
+        ;
+    *why = STR_NULL;
+    if (!f)
         *why = STR("this node does not have the feature");
-        return K_INVALID_UPDATE_VERSION;
-    }
-    *why = u->max_version_level == FEATURE_LEVEL ? STR_NULL : STR("this node has transaction.version 2 only");
-    return u->max_version_level == FEATURE_LEVEL ? K_NONE : K_INVALID_UPDATE_VERSION;
+    else if (u->max_version_level != f->level)
+        *why = str_of(arena_printf(&r->arena, "this node has %s %d only", f->name, f->level));
+    return why->ptr ? K_INVALID_UPDATE_VERSION : K_NONE;
 }
 
 void api_update_features(struct req *r)
@@ -238,7 +241,7 @@ void api_update_features(struct req *r)
     for (uint32_t i = 0; i < in->feature_updates_n; i++) {
         struct update_features_response_result *ro = &out.results[i];
         ro->feature = in->feature_updates[i].feature;
-        ro->error_code = feature_check(in, i, &ro->error_message);
+        ro->error_code = feature_check(r, in, i, &ro->error_message);
         if (r->version >= 2 && ro->error_code && !out.error_code) { /* all or nothing, without single results */
             out.error_code = ro->error_code;
             out.error_message = ro->error_message;

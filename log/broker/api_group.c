@@ -1,4 +1,5 @@
-/* JoinGroup, SyncGroup, Heartbeat, LeaveGroup, DescribeGroups, ListGroups, DeleteGroups. What they mean is coord's. */
+/* JoinGroup, SyncGroup, Heartbeat, LeaveGroup, ConsumerGroupHeartbeat, DescribeGroups, ConsumerGroupDescribe,
+ * ListGroups, DeleteGroups. What they mean is coord's. */
 #include "log/broker/request.h"
 
 /* A request that is one call. */
@@ -126,12 +127,36 @@ void api_leave_group(struct req *r)
     coord_group_leave(req_broker(r)->coord, &group_req_new(r, in->group_id, out, leave_done)->call);
 }
 
-/* ---- DescribeGroups, DeleteGroups: one group after the other */
+/* ---- ConsumerGroupHeartbeat */
+
+static void consumer_done(struct coord_group_call *call)
+{
+    struct group_req *gr = req_of(call);
+    struct consumer_group_heartbeat_response *out = gr->out;
+    out->error_code = call->error;
+    req_reply(gr->r, out);
+}
+
+void api_consumer_group_heartbeat(struct req *r)
+{
+    if (REQ_DECODE(r, consumer_group_heartbeat_request) < 0)
+        return;
+    const struct consumer_group_heartbeat_request *in = r->own;
+    struct consumer_group_heartbeat_response *out = REQ_NEW(r, struct consumer_group_heartbeat_response);
+    consumer_group_heartbeat_response_init(out);
+    struct group_req *gr = group_req_new(r, in->group_id, out, consumer_done);
+    gr->call.client_id = r->client_id;
+    gr->call.client_host = client_host(r);
+    coord_consumer_beat(req_broker(r)->coord, &gr->call);
+}
+
+/* ---- DescribeGroups, ConsumerGroupDescribe, DeleteGroups: one group after the other */
 
 struct group_walk {
     struct group_req gr; /* of the group at hand */
     uint32_t at;
     struct describe_groups_response described;
+    struct consumer_group_describe_response consumers;
     struct delete_groups_response deleted;
 };
 
@@ -194,6 +219,45 @@ void api_describe_groups(struct req *r)
     describe_next(r, wk);
 }
 
+static void consumer_next(struct req *r, struct group_walk *wk);
+
+static void consumer_described(struct coord_group_call *call)
+{
+    struct group_walk *wk = walk_of(call);
+    struct req *r = wk->gr.r;
+    const struct consumer_group_describe_request *in = r->own;
+    struct consumer_group_describe_response_group *to = &wk->consumers.groups[wk->at++];
+    to->error_code = call->error;
+    if (in->include_authorized_operations && !call->error)
+        to->authorized_operations = group_operations();
+    consumer_next(r, wk);
+}
+
+static void consumer_next(struct req *r, struct group_walk *wk)
+{
+    const struct consumer_group_describe_request *in = r->own;
+    if (wk->at == in->group_ids_n) {
+        req_reply(r, &wk->consumers);
+        return;
+    }
+    struct consumer_group_describe_response_group *to = &wk->consumers.groups[wk->at];
+    consumer_group_describe_response_group_init(to);
+    to->group_id = in->group_ids[wk->at];
+    coord_consumer_describe(req_broker(r)->coord, walk_call(wk, r, to->group_id, to, consumer_described));
+}
+
+void api_consumer_group_describe(struct req *r)
+{
+    if (REQ_DECODE(r, consumer_group_describe_request) < 0)
+        return;
+    const struct consumer_group_describe_request *in = r->own;
+    struct group_walk *wk = REQ_NEW(r, struct group_walk);
+    consumer_group_describe_response_init(&wk->consumers);
+    wk->consumers.groups = REQ_ARRAY(r, struct consumer_group_describe_response_group, in->group_ids_n + 1);
+    wk->consumers.groups_n = in->group_ids_n;
+    consumer_next(r, wk);
+}
+
 static void delete_next(struct req *r, struct group_walk *wk);
 
 static void delete_done(struct coord_group_call *call)
@@ -253,10 +317,11 @@ static void list_done(struct coord_group_list *list)
     for (uint32_t i = 0; i < list->ngroups && !list->error; i++) {
         const struct coord_listed_group *g = &list->groups[i];
         if (passes(in->states_filter, in->states_filter_n, g->state) &&
-            passes(in->types_filter, in->types_filter_n, "classic"))
-            out.groups[out.groups_n++] = (struct list_groups_response_group){
-                .group_id = g->id, .protocol_type = g->protocol_type, .group_state = str_of(g->state),
-                .group_type = STR("classic")};
+            passes(in->types_filter, in->types_filter_n, g->type))
+            out.groups[out.groups_n++] = (struct list_groups_response_group){.group_id = g->id,
+                                                                             .protocol_type = g->protocol_type,
+                                                                             .group_state = str_of(g->state),
+                                                                             .group_type = str_of(g->type)};
     }
     req_reply(r, &out);
 }

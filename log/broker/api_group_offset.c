@@ -286,6 +286,8 @@ static void fetch_next(struct fetch_walk *fw)
     fw->out.groups[fw->at].group_id = gi->group_id;
     oq->out = fw;
     oq->call.all = !gi->topics;
+    oq->call.member_id = gi->member_id;
+    oq->call.generation = r->version >= 9 ? gi->member_epoch : -1;
     oq->call.require_stable = in->require_stable;
     coord_group_fetch(req_broker(r)->coord, &oq->call);
 }

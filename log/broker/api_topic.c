@@ -145,8 +145,14 @@ static void put_missing(const struct metadata_request_topic *ti, int16_t code, s
 {
     metadata_response_topic_init(to);
     to->error_code = code;
-    to->name = ti->name;
+    to->name = code == K_UNKNOWN_TOPIC_ID ? STR_NULL : ti->name;
     to->topic_id = ti->topic_id;
+}
+
+/* An id counts more than a name, which some clients leave empty beside it. */
+static bool by_id(const struct req *r, const struct metadata_request_topic *ti)
+{
+    return r->version >= 12 && !uuid_is_zero(ti->topic_id);
 }
 
 /* Looks each topic up in the newest image; errors of creation, made before, stay. */
@@ -164,10 +170,10 @@ static void metadata_topics(struct req *r, struct metadata *m)
         const struct metadata_request_topic *ti = &m->in->topics[i];
         const struct topic *t = NULL;
         int16_t code = K_INVALID_REQUEST; /* neither name nor an id that this version may ask by */
-        if (ti->name.ptr)
-            code = req_topic(im, false, ti->name, ti->topic_id, &t);
-        else if (r->version >= 12 && !uuid_is_zero(ti->topic_id))
+        if (by_id(r, ti))
             code = req_topic(im, true, ti->name, ti->topic_id, &t);
+        else if (ti->name.ptr)
+            code = req_topic(im, false, ti->name, ti->topic_id, &t);
         if (t)
             put_topic(r, m->in, t, &m->out.topics[i]);
         else
@@ -208,7 +214,7 @@ static void metadata_create(struct req *r, struct metadata *m)
     struct image *im = req_image(r);
     for (uint32_t i = 0; i < m->in->topics_n; i++) {
         struct str name = m->in->topics[i].name;
-        if (!name.ptr || image_topic(im, name))
+        if (!name.ptr || by_id(r, &m->in->topics[i]) || image_topic(im, name))
             continue;
         struct topic_change *tc = changes_begin(cs, i);
         tc->id = fresh_id(r);
@@ -233,8 +239,9 @@ static void metadata_unique(struct req *r, struct metadata_request *in)
     map_init(&ids);
     for (uint32_t i = 0; i < in->topics_n; i++) {
         const struct metadata_request_topic *ti = &in->topics[i];
-        struct map *said = ti->name.ptr ? &names : &ids;
-        struct str what = ti->name.ptr ? ti->name : (struct str){(const char *)ti->topic_id.b, sizeof ti->topic_id.b};
+        bool named = ti->name.ptr && !by_id(r, ti);
+        struct map *said = named ? &names : &ids;
+        struct str what = named ? ti->name : (struct str){(const char *)ti->topic_id.b, sizeof ti->topic_id.b};
         said_add(said, &r->arena, what);
         if (said_times(said, what) == 1)
             in->topics[n++] = *ti;

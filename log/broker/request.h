@@ -137,9 +137,12 @@ int16_t req_fenced(const struct req *r, int16_t code, int since);
 /* What is allowed on a topic, as a set of operations. */
 int32_t req_topic_operations(void);
 
-/* The one feature that a cluster can be told to use, and its only level here. */
-#define FEATURE_NAME "transaction.version"
-enum { FEATURE_LEVEL = 2 };
+/* The features that a cluster can be told to use, and their only levels here. */
+struct feature {
+    const char *name;
+    int16_t level;
+};
+const struct feature *feature_at(unsigned i); /* NULL past the end */
 
 /* Calls done(r) on the request's loop when all the views that were missing may be there. */
 struct opening;

@@ -165,6 +165,8 @@ struct coord_group_call {
     struct msg msg;
     uint64_t guard;
     bool verified;
+    struct list link;
+    uint64_t ticket;
 };
 /* in, out: wire's request and response of JoinGroup and SyncGroup. version, client_id, client_host, arena. */
 void coord_group_join(struct coord *c, struct coord_group_call *call);
@@ -177,12 +179,18 @@ void coord_group_commit(struct coord *c, struct coord_group_call *call);
 void coord_group_txn_commit(struct coord *c, struct coord_group_call *call);
 void coord_group_fetch(struct coord *c, struct coord_group_call *call);    /* offsets or all; require_stable, arena */
 void coord_group_describe(struct coord *c, struct coord_group_call *call); /* out: describe_groups_response_group; arena */
+/* KIP-848. in, out: wire's request and response of ConsumerGroupHeartbeat; client_id, client_host, arena. Answered when
+ * what it promises is durable. */
+void coord_consumer_beat(struct coord *c, struct coord_group_call *call);
+void coord_consumer_describe(struct coord *c,
+                             struct coord_group_call *call); /* out: consumer_group_describe_response_group; arena */
 void coord_group_delete(struct coord *c, struct coord_group_call *call);
 void coord_group_forget(struct coord *c, struct coord_group_call *call); /* offsets: those to delete */
 
 struct coord_listed_group {
     struct str id, protocol_type;
     const char *state; /* Kafka's name */
+    const char *type;  /* "classic", "consumer" */
 };
 struct coord_group_list {
     struct loop *from;

@@ -19,6 +19,7 @@ struct groups_loop {
 struct groups {
     struct coord *coord;
     struct group_conf machine;
+    struct consumer_conf consumer;
     struct groups_loop *loops;
     bool closing;
 };
@@ -32,6 +33,10 @@ static void timer_fired(struct timer *t)
     struct group *g = container_of(t, struct group, timer);
     group_enter(g);
     group_state_tick(&g->st);
+    if (g->consumer) {
+        consumer_tick(g->consumer, g->st.now_ms);
+        group_write_consumer(g);
+    }
     group_leave(g);
 }
 
@@ -49,24 +54,44 @@ struct group *group_get(struct group_shard *sh, struct str id)
     group_state_init(&g->st, id, &sh->gs->machine, &machine_out, g);
     group_offsets_init(&g->offsets);
     timer_init(&g->timer, sh->loop, timer_fired);
+    list_init(&g->waiting);
     map_put(&sh->groups, id, g);
     return g;
+}
+
+static void consumer_free(struct group *g)
+{
+    if (g->consumer)
+        consumer_fini(g->consumer);
+    xfree(g->consumer);
+    g->consumer = NULL;
 }
 
 static void group_free(struct group *g)
 {
     CHECK(g->inflight == 0);
     timer_stop(&g->timer);
+    consumer_free(g);
     group_state_fini(&g->st);
     group_offsets_fini(&g->offsets);
     xfree(g);
 }
 
+bool group_is_empty(const struct group *g)
+{
+    return group_state_is(&g->st, GROUP_EMPTY) && g->st.promised.len == 0 &&
+           (!g->consumer || g->consumer->nmembers == 0);
+}
+
+bool group_reads(const struct group *g, struct str topic)
+{
+    return g->consumer ? consumer_reads(g->consumer, topic) : group_state_reads(&g->st, topic);
+}
+
 /* Nothing would be lost with it. */
 static bool is_idle(const struct group *g)
 {
-    return g->inflight == 0 && group_state_is(&g->st, GROUP_EMPTY) && g->st.promised.len == 0 &&
-           group_offsets_empty(&g->offsets);
+    return g->inflight == 0 && group_is_empty(g) && list_empty(&g->waiting) && group_offsets_empty(&g->offsets);
 }
 
 static void drop(struct group *g)
@@ -82,11 +107,12 @@ void group_enter(struct group *g)
 
 void group_leave(struct group *g)
 {
-    if (is_idle(g) && g->st.generation == 0 && !g->st.protocol_type.ptr) {
+    if (is_idle(g) && g->st.generation == 0 && !g->st.protocol_type.ptr && !g->consumer) {
         drop(g);
         return;
     }
-    int64_t next = group_state_next_ms(&g->st), now = loop_now_ms(g->shard->loop);
+    int64_t next = MIN(group_state_next_ms(&g->st), g->consumer ? g->consumer->next_ms : INT64_MAX);
+    int64_t now = loop_now_ms(g->shard->loop);
     if (next == INT64_MAX)
         timer_stop(&g->timer);
     else if (!timer_active(&g->timer) || g->timer.due_us > next * 1000)
@@ -107,42 +133,49 @@ struct group_write *group_write_new(struct group *g, void (*done_cb)(struct grou
     return gw;
 }
 
-static void write_key(struct group_write *gw, struct str topic, int32_t partition)
+struct wbuf *group_write_key(struct group_write *gw)
 {
     if (gw->n == gw->cap) {
         gw->cap = gw->cap ? 2 * gw->cap : 4;
         gw->ends = xrealloc(gw->ends, 2 * gw->cap * sizeof *gw->ends);
         gw->dead = xrealloc(gw->dead, gw->cap * sizeof *gw->dead);
     }
-    struct group_key k = {gw->g->st.id, topic, partition};
-    group_key_write(&k, &gw->bytes);
-    gw->ends[2 * gw->n] = (uint32_t)gw->bytes.len;
+    return &gw->bytes;
 }
 
-static void write_end(struct group_write *gw, bool dead)
+void group_write_value(struct group_write *gw) { gw->ends[2 * gw->n] = (uint32_t)gw->bytes.len; }
+
+void group_write_end(struct group_write *gw, bool dead)
 {
     gw->ends[2 * gw->n + 1] = (uint32_t)gw->bytes.len;
     gw->dead[gw->n++] = dead;
+}
+
+static void write_key(struct group_write *gw, struct str topic, int32_t partition)
+{
+    struct group_key k = {gw->g->st.id, topic, partition};
+    group_key_write(&k, group_write_key(gw));
+    group_write_value(gw);
 }
 
 void group_write_offset(struct group_write *gw, struct str topic, int32_t partition, const struct offset_value *v)
 {
     write_key(gw, topic, partition);
     offset_value_write(v, &gw->bytes);
-    write_end(gw, false);
+    group_write_end(gw, false);
 }
 
 void group_write_tombstone(struct group_write *gw, struct str topic, int32_t partition)
 {
     write_key(gw, topic, partition);
-    write_end(gw, true);
+    group_write_end(gw, true);
 }
 
 void group_write_state(struct group_write *gw)
 {
     write_key(gw, STR_NULL, 0);
     group_value_write(&gw->g->st, &gw->bytes);
-    write_end(gw, false);
+    group_write_end(gw, false);
 }
 
 static struct statelog_record record_at(const struct group_write *gw, unsigned i)
@@ -199,7 +232,10 @@ static void written(struct statelog_write *w, int status)
     struct group *g = gw->g;
     for (unsigned i = 0; i < gw->n && status == 0; i++) {
         struct statelog_record rec = record_at(gw, i);
+        struct consumer_record other;
         struct group_key k;
+        if (consumer_key_read(&other, rec.key))
+            continue;
         CHECK(group_key_read(&k, rec.key) == 0);
         if (k.topic.ptr)
             apply_offset(g, &k, rec.value, gw->write.producer_id, gw->write.append.base_offset + i);
@@ -221,6 +257,137 @@ void group_write_go(struct group_write *gw)
     gw->g->inflight++;
     statelog_append(gw->g->shard->lp, &gw->write, recs, gw->n);
     xfree(recs);
+}
+
+/* ---- groups of KIP-848 */
+
+enum { CONSUMER_RECORDS = 500 }; /* in a batch: so none is larger than a topic takes */
+
+static void write_consumer(struct group_write *gw, enum consumer_key kind, struct str member,
+                           const struct consumer_member *m, bool dead)
+{
+    struct consumer_record rec = {kind, gw->g->st.id, member};
+    consumer_key_write(&rec, group_write_key(gw));
+    group_write_value(gw);
+    if (!dead)
+        consumer_value_write(gw->g->consumer, m, kind, &gw->bytes);
+    group_write_end(gw, dead);
+}
+
+/* Of a group as a whole. */
+static void write_tombstones(struct group_write *gw)
+{
+    if (!gw->g->consumer) {
+        group_write_tombstone(gw, STR_NULL, 0);
+        return;
+    }
+    write_consumer(gw, CONSUMER_TARGET, STR_NULL, NULL, true);
+    write_consumer(gw, CONSUMER_GROUP, STR_NULL, NULL, true);
+}
+
+static void consumer_written(struct group_write *gw, int status)
+{
+    struct group *g = gw->g;
+    g->done++;
+    if (status < 0 && g->consumer)
+        consumer_redo(g->consumer);
+    group_call_consumed(g, status);
+    group_enter(g);
+    group_leave(g);
+}
+
+/* A batch that is full goes; what follows begins another one. */
+static struct group_write *room(struct group *g, struct group_write *gw)
+{
+    if (gw && gw->n >= CONSUMER_RECORDS) {
+        group_write_go(gw);
+        gw = NULL;
+    }
+    if (!gw) {
+        gw = group_write_new(g, consumer_written, NULL);
+        g->asked++;
+    }
+    return gw;
+}
+
+/* The target's epoch comes behind all that it is made of: a target that is cut off by a crash is made again. */
+void group_write_consumer(struct group *g)
+{
+    struct consumer *c = g->consumer;
+    struct group_write *gw = NULL;
+    if (!c || !consumer_dirty(c))
+        return;
+    for (unsigned i = 0; i < c->ngone; i++) {
+        gw = room(g, gw);
+        write_consumer(gw, CONSUMER_MEMBER_CURRENT, c->gone[i], NULL, true);
+        write_consumer(gw, CONSUMER_MEMBER_TARGET, c->gone[i], NULL, true);
+        write_consumer(gw, CONSUMER_MEMBER, c->gone[i], NULL, true);
+    }
+    if (c->dirty_epoch)
+        write_consumer(gw = room(g, gw), CONSUMER_GROUP, STR_NULL, NULL, false);
+    LIST_EACH (l, &c->members) {
+        const struct consumer_member *m = container_of(l, struct consumer_member, link);
+        if (m->dirty_self)
+            write_consumer(gw = room(g, gw), CONSUMER_MEMBER, m->id, m, false);
+        if (m->dirty_target)
+            write_consumer(gw = room(g, gw), CONSUMER_MEMBER_TARGET, m->id, m, false);
+    }
+    if (c->dirty_target_epoch)
+        write_consumer(gw = room(g, gw), CONSUMER_TARGET, STR_NULL, NULL, false);
+    LIST_EACH (l, &c->members) {
+        const struct consumer_member *m = container_of(l, struct consumer_member, link);
+        if (m->dirty_current)
+            write_consumer(gw = room(g, gw), CONSUMER_MEMBER_CURRENT, m->id, m, false);
+    }
+    consumer_clean(c);
+    group_write_go(gw);
+}
+
+static void type_changed(struct group_write *gw, int status)
+{
+    (void)status; /* if it is not durable, the records that follow are not either */
+    group_enter(gw->g);
+    group_leave(gw->g);
+}
+
+/* Takes back the records of the type that it had. */
+static void forget_type(struct group *g)
+{
+    struct group_write *gw = group_write_new(g, type_changed, NULL);
+    write_tombstones(gw);
+    group_write_go(gw);
+}
+
+static struct consumer *consumer_get(struct group *g)
+{
+    if (!g->consumer) {
+        g->consumer = xzalloc(sizeof *g->consumer);
+        consumer_init(g->consumer, g->st.id, &g->shard->gs->consumer);
+    }
+    return g->consumer;
+}
+
+bool group_make_consumer(struct group *g)
+{
+    if (!g->consumer && (!group_state_is(&g->st, GROUP_EMPTY) || g->st.promised.len))
+        return false;
+    if (!g->consumer && (g->st.generation || g->st.protocol_type.ptr)) {
+        forget_type(g);
+        group_state_load(&g->st, STR_NULL, 0, STR_NULL, 0);
+    }
+    consumer_get(g);
+    return true;
+}
+
+bool group_make_classic(struct group *g)
+{
+    if (!g->consumer)
+        return true;
+    if (g->consumer->nmembers || !list_empty(&g->waiting))
+        return false;
+    forget_type(g);
+    consumer_free(g);
+    return true;
 }
 
 /* ---- erasing */
@@ -274,7 +441,7 @@ void group_erase(struct group *g, group_choose choose, void *choose_arg, bool wh
     }
     if (whole) {
         gw = gw ? gw : group_write_new(g, erased, e);
-        group_write_tombstone(gw, STR_NULL, 0);
+        write_tombstones(gw);
     }
     if (gw) {
         e->left++;
@@ -337,6 +504,8 @@ static bool is_old(const struct group *g, const struct group_offset *of, void *a
     int64_t now = *(const int64_t *)arg, since = of->value.commit_ms;
     if ((of->npending && !BUG("offset_expire_pending")) || !of->committed)
         return false;
+    if (g->consumer && consumer_reads(g->consumer, of->topic))
+        return false;
     if (st->protocol_type.ptr && group_state_is(st, GROUP_EMPTY) && st->changed_ms > 0)
         since = MAX(since, st->changed_ms); /* a group that was in use begins to age when it is left */
     else if (st->protocol_type.ptr && !group_state_is(st, GROUP_EMPTY) &&
@@ -355,7 +524,7 @@ static void group_expire(struct group *g, int64_t now)
         return; /* a commit on its way may make an old offset young */
     for (size_t i = 0; (of = group_offsets_next(&g->offsets, &i)) != NULL;)
         old += is_old(g, of, &now);
-    bool whole = group_state_is(&g->st, GROUP_EMPTY) && g->st.promised.len == 0 && old == g->offsets.all.len;
+    bool whole = group_is_empty(g) && list_empty(&g->waiting) && old == g->offsets.all.len;
     if (old || whole)
         group_erase(g, is_old, &now, whole, NULL, NULL);
 }
@@ -447,10 +616,30 @@ static void *shard_open(void *arg, struct statelog_part *lp)
     return sh;
 }
 
+static void consumer_replayed(struct group_shard *sh, const struct consumer_record *cr, const struct record *rec)
+{
+    struct group *g = group_get(sh, cr->group);
+    if (cr->kind == CONSUMER_GROUP && !rec->value.ptr) {
+        consumer_free(g);
+        return;
+    }
+    if (!rec->value.ptr && !g->consumer)
+        return;
+    int rc = consumer_value_read(consumer_get(g), cr, rec->value);
+    if (rc < 0)
+        trace(WARN, "coord", "bad_consumer_group group=%.*s at=%lld error=%s: skipped", STR_ARG(cr->group),
+              (long long)rec->offset, err_name(rc));
+}
+
 static void shard_record(void *state, const struct recbatch *rb, const struct record *rec)
 {
     struct group_shard *sh = state;
+    struct consumer_record cr;
     struct group_key k;
+    if (consumer_key_read(&cr, rec->key)) {
+        consumer_replayed(sh, &cr, rec);
+        return;
+    }
     int rc = group_key_read(&k, rec->key);
     if (rc < 0) {
         trace(WARN, "coord", "bad_group_record at=%lld error=%s: skipped", (long long)rec->offset, err_name(rc));
@@ -462,8 +651,8 @@ static void shard_record(void *state, const struct recbatch *rb, const struct re
     else if (!rec->value.ptr)
         group_state_load(&g->st, STR_NULL, 0, STR_NULL, 0);
     else if ((rc = group_value_read(&g->st, rec->value)) < 0)
-        trace(WARN, "coord", "bad_group group=%.*s at=%lld error=%s: skipped", STR_ARG(k.group),
-              (long long)rec->offset, err_name(rc));
+        trace(WARN, "coord", "bad_group group=%.*s at=%lld error=%s: skipped", STR_ARG(k.group), (long long)rec->offset,
+              err_name(rc));
 }
 
 static void shard_marker(void *state, int64_t producer_id, int16_t epoch, bool commit)
@@ -496,6 +685,8 @@ static void shard_loaded(void *state)
     for (size_t i = 0; i < n; i++) {
         group_enter(all[i]);
         group_state_load_done(&all[i]->st);
+        if (all[i]->consumer)
+            consumer_load_done(all[i]->consumer, all[i]->st.now_ms);
         group_scan(all[i], is_gone, im);
         group_leave(all[i]);
     }
@@ -511,6 +702,8 @@ static void shard_close(void *state)
         if (!sh->gs->closing) {
             group_enter(g);
             group_state_kill(&g->st);
+            g->done = g->asked;
+            group_call_consumed(g, E_NO_TOPIC);
         }
         g->inflight = 0; /* what was on its way at the end of the server never ends */
         group_free(g);
@@ -524,8 +717,12 @@ static void shard_close(void *state)
 }
 
 static const struct statelog_class log_class = {
-    .topic = "__consumer_offsets", .open = shard_open, .record = shard_record, .marker = shard_marker,
-    .loaded = shard_loaded, .close = shard_close,
+    .topic = "__consumer_offsets",
+    .open = shard_open,
+    .record = shard_record,
+    .marker = shard_marker,
+    .loaded = shard_loaded,
+    .close = shard_close,
 };
 
 /* ---- life */
@@ -536,8 +733,15 @@ void groups_open(struct coord *c)
     gs->coord = c;
     gs->machine = (struct group_conf){(int32_t)c->conf->group_session_min_ms, (int32_t)c->conf->group_session_max_ms,
                                       (int32_t)c->conf->group_initial_delay_ms, c->conf->group_max_size};
-    struct statelog_conf lc = {.cls = &log_class, .arg = gs, .store = c->store, .cluster = c->cluster,
-                               .loops = c->loops, .nloops = c->nloops, .nparts = (int32_t)c->conf->offsets_parts};
+    gs->consumer = (struct consumer_conf){(int32_t)c->conf->consumer_session_ms,
+                                          (int32_t)c->conf->consumer_heartbeat_ms, c->conf->consumer_max_size};
+    struct statelog_conf lc = {.cls = &log_class,
+                               .arg = gs,
+                               .store = c->store,
+                               .cluster = c->cluster,
+                               .loops = c->loops,
+                               .nloops = c->nloops,
+                               .nparts = (int32_t)c->conf->offsets_parts};
     statelog_open(&c->group_log, &lc);
     gs->loops = xzalloc(c->nloops * sizeof *gs->loops);
     for (unsigned i = 0; i < c->nloops; i++) {

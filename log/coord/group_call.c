@@ -14,16 +14,16 @@ static void answer_run(struct msg *m)
     call->done_cb(call);
 }
 
-static void answer(struct coord_group_call *call)
+void group_call_answer(struct coord_group_call *call)
 {
     call->msg.run_cb = answer_run;
     loop_post(call->from, &call->msg);
 }
 
-static void fail(struct coord_group_call *call, int16_t error)
+void group_call_fail(struct coord_group_call *call, int16_t error)
 {
     call->error = error;
-    answer(call);
+    group_call_answer(call);
 }
 
 struct call_ask {
@@ -38,25 +38,25 @@ static void arrived(struct statelog_ask *ask, struct statelog_part *lp, void *st
     (void)lp;
     xfree(ca);
     if (error)
-        fail(call, error);
+        group_call_fail(call, error);
     else
         call->run(call, state);
 }
 
-static void start(struct coord *c, struct coord_group_call *call, bool needs_id,
-                  void (*run)(struct coord_group_call *, void *))
+void group_call_start(struct coord *c, struct coord_group_call *call, bool needs_id,
+                      void (*run)(struct coord_group_call *, void *))
 {
     call->coord = c;
     call->run = run;
     call->error = 0;
     if (!call->group.ptr || (needs_id && !call->group.len)) {
-        fail(call, K_INVALID_GROUP_ID);
+        group_call_fail(call, K_INVALID_GROUP_ID);
         return;
     }
     struct call_ask *ca = xzalloc(sizeof *ca);
     ca->call = call;
-    ca->ask = (struct statelog_ask){.index = statelog_index(c->group_log, call->group), .ask_cb = arrived,
-                                    .loop = call->from};
+    ca->ask = (struct statelog_ask){
+        .index = statelog_index(c->group_log, call->group), .ask_cb = arrived, .loop = call->from};
     statelog_ask(c->group_log, &ca->ask);
 }
 
@@ -71,7 +71,7 @@ static struct str short_name(struct str s)
     return (struct str){s.ptr, n};
 }
 
-static struct str fresh_id(const struct coord_group_call *call, struct loop *loop, struct str instance_id)
+struct str group_call_fresh_id(const struct coord_group_call *call, struct loop *loop, struct str instance_id)
 {
     struct str name = short_name(instance_id.ptr ? instance_id : call->client_id);
     uint64_t a = loop_random(loop), b = loop_random(loop);
@@ -96,11 +96,11 @@ void group_call_joined(void *arg, void *waiter, const struct group_joined *a)
     out->members = ARENA_ARRAY(call->arena, struct join_group_response_member, a->npeers + 1);
     out->members_n = a->npeers;
     for (unsigned i = 0; i < a->npeers; i++)
-        out->members[i] = (struct join_group_response_member){
-            .member_id = arena_dup(call->arena, a->peers[i].member_id),
-            .group_instance_id = arena_dup(call->arena, a->peers[i].instance_id),
-            .metadata = arena_dup(call->arena, a->peers[i].metadata)};
-    answer(call);
+        out->members[i] =
+            (struct join_group_response_member){.member_id = arena_dup(call->arena, a->peers[i].member_id),
+                                                .group_instance_id = arena_dup(call->arena, a->peers[i].instance_id),
+                                                .metadata = arena_dup(call->arena, a->peers[i].metadata)};
+    group_call_answer(call);
 }
 
 static void join_refuse(struct coord_group_call *call, int16_t error)
@@ -117,19 +117,30 @@ static void join_run(struct coord_group_call *call, void *shard)
     struct group_protocol *protocols = ARENA_ARRAY(call->arena, struct group_protocol, in->protocols_n + 1);
     for (uint32_t i = 0; i < in->protocols_n; i++)
         protocols[i] = (struct group_protocol){in->protocols[i].name, in->protocols[i].metadata};
-    struct group_join j = {
-        .member_id = in->member_id, .instance_id = in->group_instance_id, .client_id = call->client_id,
-        .client_host = call->client_host, .protocol_type = in->protocol_type,
-        .fresh_id = fresh_id(call, sh->loop, in->group_instance_id), .protocols = protocols,
-        .nprotocols = in->protocols_n, .session_timeout_ms = in->session_timeout_ms,
-        .rebalance_timeout_ms = call->version >= 1 ? in->rebalance_timeout_ms : in->session_timeout_ms,
-        .need_id = call->version >= 4, .can_skip = call->version >= 9, .waiter = call};
+    struct group_join j = {.member_id = in->member_id,
+                           .instance_id = in->group_instance_id,
+                           .client_id = call->client_id,
+                           .client_host = call->client_host,
+                           .protocol_type = in->protocol_type,
+                           .fresh_id = group_call_fresh_id(call, sh->loop, in->group_instance_id),
+                           .protocols = protocols,
+                           .nprotocols = in->protocols_n,
+                           .session_timeout_ms = in->session_timeout_ms,
+                           .rebalance_timeout_ms =
+                               call->version >= 1 ? in->rebalance_timeout_ms : in->session_timeout_ms,
+                           .need_id = call->version >= 4,
+                           .can_skip = call->version >= 9,
+                           .waiter = call};
     struct group *g = in->member_id.len ? group_find(sh, call->group) : group_get(sh, call->group);
     if (!g) {
         const struct config *conf = call->coord->conf;
-        bool bad = in->session_timeout_ms < conf->group_session_min_ms ||
-                   in->session_timeout_ms > conf->group_session_max_ms;
+        bool bad =
+            in->session_timeout_ms < conf->group_session_min_ms || in->session_timeout_ms > conf->group_session_max_ms;
         join_refuse(call, bad ? K_INVALID_SESSION_TIMEOUT : K_UNKNOWN_MEMBER);
+        return;
+    }
+    if (!group_make_classic(g)) {
+        join_refuse(call, K_INCONSISTENT_PROTOCOL); /* a group of KIP-848 */
         return;
     }
     group_enter(g);
@@ -137,7 +148,7 @@ static void join_run(struct coord_group_call *call, void *shard)
     group_leave(g);
 }
 
-void coord_group_join(struct coord *c, struct coord_group_call *call) { start(c, call, true, join_run); }
+void coord_group_join(struct coord *c, struct coord_group_call *call) { group_call_start(c, call, true, join_run); }
 
 /* ---- SyncGroup */
 
@@ -151,7 +162,7 @@ void group_call_synced(void *arg, void *waiter, const struct group_synced *a)
     out->protocol_type = arena_dup(call->arena, a->protocol_type);
     out->protocol_name = arena_dup(call->arena, a->protocol);
     out->assignment = arena_dup(call->arena, a->assignment);
-    answer(call);
+    group_call_answer(call);
 }
 
 static void sync_run(struct coord_group_call *call, void *shard)
@@ -165,16 +176,20 @@ static void sync_run(struct coord_group_call *call, void *shard)
     struct group_assignment *as = ARENA_ARRAY(call->arena, struct group_assignment, in->assignments_n + 1);
     for (uint32_t i = 0; i < in->assignments_n; i++)
         as[i] = (struct group_assignment){in->assignments[i].member_id, in->assignments[i].assignment};
-    struct group_sync s = {.member_id = in->member_id, .instance_id = in->group_instance_id,
-                           .protocol_type = in->protocol_type, .protocol = in->protocol_name,
-                           .generation = in->generation_id, .assignments = as, .nassignments = in->assignments_n,
+    struct group_sync s = {.member_id = in->member_id,
+                           .instance_id = in->group_instance_id,
+                           .protocol_type = in->protocol_type,
+                           .protocol = in->protocol_name,
+                           .generation = in->generation_id,
+                           .assignments = as,
+                           .nassignments = in->assignments_n,
                            .waiter = call};
     group_enter(g);
     group_state_sync(&g->st, &s);
     group_leave(g);
 }
 
-void coord_group_sync(struct coord *c, struct coord_group_call *call) { start(c, call, true, sync_run); }
+void coord_group_sync(struct coord *c, struct coord_group_call *call) { group_call_start(c, call, true, sync_run); }
 
 /* ---- Heartbeat, LeaveGroup */
 
@@ -187,10 +202,10 @@ static void beat_run(struct coord_group_call *call, void *shard)
         error = group_state_beat(&g->st, call->member_id, call->instance_id, call->generation);
         group_leave(g);
     }
-    fail(call, error);
+    group_call_fail(call, error);
 }
 
-void coord_group_beat(struct coord *c, struct coord_group_call *call) { start(c, call, true, beat_run); }
+void coord_group_beat(struct coord *c, struct coord_group_call *call) { group_call_start(c, call, true, beat_run); }
 
 static void leave_run(struct coord_group_call *call, void *shard)
 {
@@ -209,10 +224,10 @@ static void leave_run(struct coord_group_call *call, void *shard)
     }
     if (g)
         group_leave(g);
-    answer(call);
+    group_call_answer(call);
 }
 
-void coord_group_leave(struct coord *c, struct coord_group_call *call) { start(c, call, true, leave_run); }
+void coord_group_leave(struct coord *c, struct coord_group_call *call) { group_call_start(c, call, true, leave_run); }
 
 /* ---- OffsetCommit */
 
@@ -238,9 +253,17 @@ static void commit_done(struct group_write *gw, int status)
 {
     struct coord_group_call *call = gw->arg;
     FAULT("group.after_commit");
-    fail(call, commit_error(status));
+    group_call_fail(call, commit_error(status));
     group_enter(gw->g);
     group_leave(gw->g);
+}
+
+/* Older versions have no word for an epoch that is stale. */
+static int16_t may_commit_consumer(const struct coord_group_call *call, const struct group *g, bool txn)
+{
+    int16_t error = consumer_may(g->consumer, call->member_id, call->generation, txn);
+    bool old = !txn && call->version < 9 && call->generation >= 0;
+    return old && (error == 0 || error == K_STALE_MEMBER_EPOCH) ? K_UNSUPPORTED_VERSION : error;
 }
 
 static int16_t may_commit(struct coord_group_call *call, struct group_shard *sh, bool txn, struct group **out)
@@ -250,6 +273,8 @@ static int16_t may_commit(struct coord_group_call *call, struct group_shard *sh,
         return K_ILLEGAL_GENERATION;
     if (!g)
         return 0; /* offsets are all there is to it */
+    if (g->consumer)
+        return may_commit_consumer(call, g, txn);
     group_enter(g);
     int16_t error = group_state_may_commit(&g->st, call->member_id, call->instance_id, call->generation, txn);
     group_leave(g);
@@ -269,9 +294,12 @@ static struct group_write *commit_write(struct coord_group_call *call, struct gr
             o->error = K_METADATA_TOO_LARGE;
         if (o->error)
             continue;
-        struct offset_value v = {.offset = o->offset, .leader_epoch = o->leader_epoch, .metadata = o->metadata,
+        struct offset_value v = {.offset = o->offset,
+                                 .leader_epoch = o->leader_epoch,
+                                 .metadata = o->metadata,
                                  .commit_ms = now,
-                                 .expire_ms = call->retention_ms < 0 ? -1 : now + MIN(call->retention_ms, INT64_MAX - now)};
+                                 .expire_ms =
+                                     call->retention_ms < 0 ? -1 : now + MIN(call->retention_ms, INT64_MAX - now)};
         v.metadata = v.metadata.ptr ? v.metadata : STR("");
         gw = gw ? gw : group_write_new(g, done_cb, call);
         group_write_offset(gw, o->topic, o->partition, &v);
@@ -284,7 +312,7 @@ static void commit_run(struct coord_group_call *call, void *shard)
     struct group *g;
     int16_t error = may_commit(call, shard, false, &g);
     if (error) {
-        fail(call, error);
+        group_call_fail(call, error);
         return;
     }
     g = g ? g : group_get(shard, call->group);
@@ -295,10 +323,13 @@ static void commit_run(struct coord_group_call *call, void *shard)
         return;
     }
     group_leave(g);
-    answer(call);
+    group_call_answer(call);
 }
 
-void coord_group_commit(struct coord *c, struct coord_group_call *call) { start(c, call, false, commit_run); }
+void coord_group_commit(struct coord *c, struct coord_group_call *call)
+{
+    group_call_start(c, call, false, commit_run);
+}
 
 /* ---- TxnOffsetCommit
  *
@@ -323,7 +354,7 @@ static void txn_verified(struct coord_call *tc)
     int16_t error = tc->error ? tc->error : ta->part.error;
     xfree(ta);
     if (error) {
-        fail(call, error);
+        group_call_fail(call, error);
     } else {
         call->verified = true;
         txn_write(call, sh);
@@ -338,10 +369,15 @@ static void txn_verify(struct coord_group_call *call, struct group_shard *sh)
     ta->gc = call;
     ta->sh = sh;
     ta->part = (struct coord_part){str_of(statelog_topic(c->group_log)), statelog_part_index(sh->lp), 0};
-    ta->call = (struct coord_call){.from = sh->loop, .done_cb = txn_verified,
-                                   .flags = COORD_BRIEFLY | (call->v2 ? COORD_V2 : 0), .txn_id = call->txn_id,
-                                   .producer_id = call->producer_id, .epoch = call->epoch, .group = call->group,
-                                   .parts = &ta->part, .nparts = 1};
+    ta->call = (struct coord_call){.from = sh->loop,
+                                   .done_cb = txn_verified,
+                                   .flags = COORD_BRIEFLY | (call->v2 ? COORD_V2 : 0),
+                                   .txn_id = call->txn_id,
+                                   .producer_id = call->producer_id,
+                                   .epoch = call->epoch,
+                                   .group = call->group,
+                                   .parts = &ta->part,
+                                   .nparts = 1};
     statelog_hold(sh->lp);
     if (call->v2)
         coord_add_offsets(c, &ta->call);
@@ -357,7 +393,7 @@ static void txn_done(struct group_write *gw, int status)
         call->guard = gw->write.guard;
         txn_verify(call, sh);
     } else {
-        fail(call, status == E_TXN_UNVERIFIED ? K_INVALID_TXN_STATE : commit_error(status));
+        group_call_fail(call, status == E_TXN_UNVERIFIED ? K_INVALID_TXN_STATE : commit_error(status));
     }
     group_enter(gw->g);
     group_leave(gw->g);
@@ -368,14 +404,14 @@ static void txn_write(struct coord_group_call *call, struct group_shard *sh)
     struct group *g;
     int16_t error = may_commit(call, sh, true, &g);
     if (error) {
-        fail(call, error);
+        group_call_fail(call, error);
         return;
     }
     g = g ? g : group_get(sh, call->group);
     struct group_write *gw = commit_write(call, g, txn_done);
     if (!gw) {
         group_leave(g);
-        answer(call);
+        group_call_answer(call);
         return;
     }
     gw->write.producer_id = call->producer_id;
@@ -392,7 +428,7 @@ void coord_group_txn_commit(struct coord *c, struct coord_group_call *call)
     call->verified = false;
     call->guard = 0;
     call->retention_ms = -1;
-    start(c, call, true, txn_run);
+    group_call_start(c, call, true, txn_run);
 }
 
 /* ---- OffsetFetch */
@@ -429,6 +465,12 @@ static void fetch_all(struct coord_group_call *call, const struct group *g)
 static void fetch_run(struct coord_group_call *call, void *shard)
 {
     const struct group *g = group_find(shard, call->group);
+    bool asks = g && g->consumer && (call->member_id.len || call->generation >= 0);
+    int16_t error = asks ? consumer_may(g->consumer, call->member_id, call->generation, false) : 0;
+    if (error) {
+        group_call_fail(call, error);
+        return;
+    }
     if (call->all)
         fetch_all(call, g);
     for (uint32_t i = 0; i < call->noffsets && !call->all; i++) {
@@ -436,10 +478,10 @@ static void fetch_run(struct coord_group_call *call, void *shard)
         if (!to->error)
             fetch_one(call, g ? group_offsets_find(&g->offsets, to->topic, to->partition) : NULL, to);
     }
-    answer(call);
+    group_call_answer(call);
 }
 
-void coord_group_fetch(struct coord *c, struct coord_group_call *call) { start(c, call, false, fetch_run); }
+void coord_group_fetch(struct coord *c, struct coord_group_call *call) { group_call_start(c, call, false, fetch_run); }
 
 /* ---- DescribeGroups */
 
@@ -463,8 +505,8 @@ static void describe_run(struct coord_group_call *call, void *shard)
 {
     struct describe_groups_response_group *out = call->out;
     const struct group *g = group_find(shard, call->group);
-    if (!g) {
-        fail(call, K_GROUP_ID_NOT_FOUND);
+    if (!g || g->consumer) {
+        group_call_fail(call, K_GROUP_ID_NOT_FOUND);
         return;
     }
     const struct group_state *st = &g->st;
@@ -472,12 +514,16 @@ static void describe_run(struct coord_group_call *call, void *shard)
     out->protocol_type = st->protocol_type.ptr ? arena_dup(call->arena, st->protocol_type) : STR("");
     out->protocol_data = group_state_is(st, GROUP_STABLE) ? arena_dup(call->arena, st->protocol) : STR("");
     out->members = ARENA_ARRAY(call->arena, struct describe_groups_response_member, st->nmembers + 1);
-    LIST_EACH(l, &st->members)
+    LIST_EACH (l, &st->members) {
         describe_member(call->arena, g, container_of(l, struct group_member, link), &out->members[out->members_n++]);
-    answer(call);
+    }
+    group_call_answer(call);
 }
 
-void coord_group_describe(struct coord *c, struct coord_group_call *call) { start(c, call, false, describe_run); }
+void coord_group_describe(struct coord *c, struct coord_group_call *call)
+{
+    group_call_start(c, call, false, describe_run);
+}
 
 /* ---- DeleteGroups, OffsetDelete */
 
@@ -487,23 +533,23 @@ static bool choose_all(const struct group *g, const struct group_offset *of, voi
     return true;
 }
 
-static void erase_done(void *arg, int status)
-{
-    fail(arg, coord_append_error(status));
-}
+static void erase_done(void *arg, int status) { group_call_fail(arg, coord_append_error(status)); }
 
 static void delete_run(struct coord_group_call *call, void *shard)
 {
     struct group *g = group_find(shard, call->group);
     if (!g)
-        fail(call, K_GROUP_ID_NOT_FOUND);
-    else if (!group_state_is(&g->st, GROUP_EMPTY) || g->st.promised.len)
-        fail(call, K_NON_EMPTY_GROUP);
+        group_call_fail(call, K_GROUP_ID_NOT_FOUND);
+    else if (!group_is_empty(g))
+        group_call_fail(call, K_NON_EMPTY_GROUP);
     else
         group_erase(g, choose_all, NULL, true, erase_done, call);
 }
 
-void coord_group_delete(struct coord *c, struct coord_group_call *call) { start(c, call, false, delete_run); }
+void coord_group_delete(struct coord *c, struct coord_group_call *call)
+{
+    group_call_start(c, call, false, delete_run);
+}
 
 /* A partition of a topic, as a key of a map; `w` holds it. */
 static struct str named_key(struct wbuf *w, struct str topic, int32_t partition)
@@ -530,16 +576,16 @@ static void forget_run(struct coord_group_call *call, void *shard)
 {
     struct group *g = group_find(shard, call->group);
     struct named named;
-    bool used = g && !group_state_is(&g->st, GROUP_EMPTY);
-    if (!g || (used && !str_eq(g->st.protocol_type, STR("consumer")))) {
-        fail(call, g ? K_NON_EMPTY_GROUP : K_GROUP_ID_NOT_FOUND);
+    bool used = g && !group_is_empty(g);
+    if (!g || (used && !g->consumer && !str_eq(g->st.protocol_type, STR("consumer")))) {
+        group_call_fail(call, g ? K_NON_EMPTY_GROUP : K_GROUP_ID_NOT_FOUND);
         return;
     }
     map_init(&named.map);
     wbuf_init(&named.key);
     for (uint32_t i = 0; i < call->noffsets; i++) {
         struct coord_offset *o = &call->offsets[i];
-        if (!o->error && used && group_state_reads(&g->st, o->topic))
+        if (!o->error && used && group_reads(g, o->topic))
             o->error = K_SUBSCRIBED_TO_TOPIC;
         if (!o->error)
             map_put(&named.map, named_key(&named.key, o->topic, o->partition), o);
@@ -549,7 +595,10 @@ static void forget_run(struct coord_group_call *call, void *shard)
     wbuf_fini(&named.key);
 }
 
-void coord_group_forget(struct coord *c, struct coord_group_call *call) { start(c, call, false, forget_run); }
+void coord_group_forget(struct coord *c, struct coord_group_call *call)
+{
+    group_call_start(c, call, false, forget_run);
+}
 
 /* ---- ListGroups: from shard to shard */
 
@@ -571,7 +620,10 @@ static void list_add(struct coord_group_list *list, const struct group *g)
     }
     list->groups[list->ngroups++] = (struct coord_listed_group){
         arena_dup(list->arena, g->st.id),
-        g->st.protocol_type.ptr ? arena_dup(list->arena, g->st.protocol_type) : STR(""), group_state_name(&g->st)};
+        g->consumer               ? STR("consumer")
+        : g->st.protocol_type.ptr ? arena_dup(list->arena, g->st.protocol_type)
+                                  : STR(""),
+        g->consumer ? consumer_state(g->consumer) : group_state_name(&g->st), g->consumer ? "consumer" : "classic"};
 }
 
 static void list_shard(struct msg *m)

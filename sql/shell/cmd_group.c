@@ -33,7 +33,15 @@ static const char usage[] =
     "\n"
     "exit codes: 0 done, 1 the server refused, 2 no connection or a lost one, 3 wrong usage\n";
 
-enum { KEY_COMMIT = 8, KEY_FETCH = 9, KEY_DESCRIBE = 15, KEY_LIST = 16, KEY_DELETE = 42, KEY_OFFSET_DELETE = 47 };
+enum {
+    KEY_COMMIT = 8,
+    KEY_FETCH = 9,
+    KEY_DESCRIBE = 15,
+    KEY_LIST = 16,
+    KEY_DELETE = 42,
+    KEY_OFFSET_DELETE = 47,
+    KEY_DESCRIBE_CONSUMER = 69
+};
 enum { BY_NAME = 9, PATIENCE = 600, MOMENT_MS = 50 };
 enum { TO_END = -1 };
 #define CMD "group"
@@ -111,6 +119,56 @@ static void keep_member(struct describe_groups_response_member *m, struct arena 
     m->member_assignment = arena_dup(a, m->member_assignment);
 }
 
+/* In the form in which members of classic groups hold theirs: version 0 of the consumer protocol's assignment. */
+static struct str assignment_bytes(struct arena *a, const struct consumer_group_describe_response_assignment *as)
+{
+    struct wbuf w;
+    wbuf_init(&w);
+    wbuf_be16(&w, 0);
+    wbuf_be32(&w, as->topic_partitions_n);
+    for (uint32_t i = 0; i < as->topic_partitions_n; i++) {
+        const struct consumer_group_describe_response_topic *t = &as->topic_partitions[i];
+        wbuf_be16(&w, (uint16_t)t->topic_name.len);
+        wbuf_str(&w, t->topic_name);
+        wbuf_be32(&w, t->partitions_n);
+        for (uint32_t k = 0; k < t->partitions_n; k++)
+            wbuf_be32(&w, (uint32_t)t->partitions[k]);
+    }
+    wbuf_be32(&w, UINT32_MAX); /* no user data */
+    struct str out = arena_dup(a, wbuf_view(&w));
+    wbuf_fini(&w);
+    return out;
+}
+
+/* A group of KIP-848 (ConsumerGroupDescribe), told as a classic one is. */
+static int ask_consumer_group(struct group_options *o, struct str name, struct describe_groups_response_group *out)
+{
+    struct consumer_group_describe_request in;
+    struct consumer_group_describe_response got;
+    consumer_group_describe_request_init(&in);
+    in.group_ids = &name;
+    in.group_ids_n = 1;
+    int rc = kafka_call(o->rm, CMD, KEY_DESCRIBE_CONSUMER, &in, &got, &o->arena);
+    if (rc || got.groups_n != 1 || got.groups[0].error_code)
+        return rc;
+    const struct consumer_group_describe_response_group *g = &got.groups[0];
+    describe_groups_response_group_init(out);
+    out->group_state = g->group_state;
+    out->protocol_data = g->assignor_name;
+    out->members = ARENA_ARRAY(&o->arena, struct describe_groups_response_member, g->members_n + 1);
+    for (; out->members_n < g->members_n; out->members_n++) {
+        const struct consumer_group_describe_response_member *m = &g->members[out->members_n];
+        struct describe_groups_response_member *to = &out->members[out->members_n];
+        describe_groups_response_member_init(to);
+        to->member_id = m->member_id;
+        to->group_instance_id = m->instance_id;
+        to->client_id = m->client_id;
+        to->client_host = m->client_host;
+        to->member_assignment = assignment_bytes(&o->arena, &m->assignment);
+    }
+    return 0;
+}
+
 /* As it is answered: with an error if there is none. */
 static int ask_group(struct group_options *o, const char *what, struct str name,
                      struct describe_groups_response_group *out)
@@ -126,9 +184,11 @@ static int ask_group(struct group_options *o, const char *what, struct str name,
     while (rc == 0 && got.groups_n == 1 && in_a_moment(o, got.groups[0].error_code));
     if (rc == 0 && got.groups_n != 1)
         return refused(what, name, "not answered");
-    if (rc == 0)
-        *out = got.groups[0];
-    return rc;
+    if (rc)
+        return rc;
+    *out = got.groups[0];
+    bool unknown = out->error_code == K_GROUP_ID_NOT_FOUND || str_eq(out->group_state, STR("Dead"));
+    return unknown && remote_version(o->rm, KEY_DESCRIBE_CONSUMER) >= 0 ? ask_consumer_group(o, name, out) : 0;
 }
 
 static int describe(struct group_options *o, const char *what, struct str name,

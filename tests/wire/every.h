@@ -22,6 +22,8 @@ void do_offset_fetch(int version);
 void do_offset_delete(int version);
 void do_describe_groups(int version);
 void do_list_groups(int version);
+void do_consumer_group_heartbeat(int version);
+void do_consumer_group_describe(int version);
 void do_delete_groups(int version);
 /* What the group has committed for partition 0 of "every"; the code of its partition in *error. */
 int64_t every_committed(const char *group, bool stable, int16_t *error);

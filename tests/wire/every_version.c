@@ -35,10 +35,11 @@ static void do_api_versions(int version)
     const struct api_versions_response *out = every_call(18, version, &in);
     assert_int_equal(out->error_code, 0);
     assert_true(out->api_keys_n >= 14);
-    assert_int_equal(out->finalized_features_n, version >= 3);
+    static const char *const names[] = {"group.version", "transaction.version"};
+    assert_int_equal(out->finalized_features_n, version >= 3 ? 2 : 0);
     for (uint32_t i = 0; i < out->finalized_features_n; i++) {
-        assert_true(str_eq(out->finalized_features[i].name, STR("transaction.version")));
-        assert_int_equal(out->finalized_features[i].max_version_level, 2);
+        assert_true(str_eq(out->finalized_features[i].name, str_of(names[i])));
+        assert_int_equal(out->finalized_features[i].max_version_level, i + 1);
     }
 }
 
@@ -64,6 +65,14 @@ static void do_metadata(int version)
     in.topics_n = 0;
     out = every_call(3, version, &in);
     assert_true(out->topics_n >= 1);
+    if (version >= 12) { /* by its id; some clients leave an empty name beside it */
+        t.name = STR("");
+        t.topic_id = every_topic_id;
+        in.topics = &t;
+        in.topics_n = 1;
+        out = every_call(3, version, &in);
+        assert_true(out->topics_n == 1 && out->topics[0].error_code == 0 && str_eq(out->topics[0].name, STR("every")));
+    }
 }
 
 static void do_create_topics(int version)
@@ -316,20 +325,47 @@ static const struct {
     int first; /* served from here; ApiVersions may say less (Produce) */
     void (*run)(int version);
 } rows[] = {
-    {18, 0, do_api_versions},      {3, 0, do_metadata},          {19, 2, do_create_topics},
-    {20, 1, do_delete_topics},     {37, 0, do_create_partitions}, {32, 1, do_describe_configs},
-    {44, 0, do_incremental_alter_configs},     {0, 3, do_produce},           {1, 4, do_fetch},
-    {2, 1, do_list_offsets},       {23, 2, do_offset_for_leader_epoch}, {22, 0, do_init_producer_id},
-    {21, 0, do_delete_records},    {60, 0, do_describe_cluster}, {10, 0, do_find_coordinator},
-    {24, 0, do_add_partitions_to_txn}, {26, 0, do_end_txn},
-    {27, 1, do_write_txn_markers}, {65, 0, do_describe_transactions}, {66, 0, do_list_transactions},
+    {18, 0, do_api_versions},
+    {3, 0, do_metadata},
+    {19, 2, do_create_topics},
+    {20, 1, do_delete_topics},
+    {37, 0, do_create_partitions},
+    {32, 1, do_describe_configs},
+    {44, 0, do_incremental_alter_configs},
+    {0, 3, do_produce},
+    {1, 4, do_fetch},
+    {2, 1, do_list_offsets},
+    {23, 2, do_offset_for_leader_epoch},
+    {22, 0, do_init_producer_id},
+    {21, 0, do_delete_records},
+    {60, 0, do_describe_cluster},
+    {10, 0, do_find_coordinator},
+    {24, 0, do_add_partitions_to_txn},
+    {26, 0, do_end_txn},
+    {27, 1, do_write_txn_markers},
+    {65, 0, do_describe_transactions},
+    {66, 0, do_list_transactions},
     {61, 0, do_describe_producers},
-    {25, 0, do_add_offsets_to_txn}, {8, 2, do_offset_commit},      {9, 1, do_offset_fetch},      {47, 0, do_offset_delete},
-    {11, 0, do_join_group},        {12, 0, do_heartbeat},        {13, 0, do_leave_group},
-    {14, 0, do_sync_group},        {15, 0, do_describe_groups},  {16, 0, do_list_groups},
-    {33, 0, do_alter_configs},     {35, 1, do_describe_log_dirs}, {43, 0, do_elect_leaders},
-    {57, 0, do_update_features},   {74, 0, do_list_config_resources}, {75, 0, do_describe_topic_partitions},
-    {42, 0, do_delete_groups},     {28, 0, do_txn_offset_commit},
+    {25, 0, do_add_offsets_to_txn},
+    {8, 2, do_offset_commit},
+    {9, 1, do_offset_fetch},
+    {47, 0, do_offset_delete},
+    {11, 0, do_join_group},
+    {12, 0, do_heartbeat},
+    {13, 0, do_leave_group},
+    {14, 0, do_sync_group},
+    {15, 0, do_describe_groups},
+    {16, 0, do_list_groups},
+    {33, 0, do_alter_configs},
+    {35, 1, do_describe_log_dirs},
+    {43, 0, do_elect_leaders},
+    {57, 0, do_update_features},
+    {74, 0, do_list_config_resources},
+    {75, 0, do_describe_topic_partitions},
+    {68, 0, do_consumer_group_heartbeat},
+    {69, 0, do_consumer_group_describe},
+    {42, 0, do_delete_groups},
+    {28, 0, do_txn_offset_commit},
 };
 
 /* Every API that is told has a row here, and every version of it answers. */

@@ -267,9 +267,24 @@ static void check_message(const char *folder, const char *name, struct tally *t)
 
 /* Messages that Kafka's vectors leave out: most are records of its internal topics. */
 static const char *const without_vectors[] = {
-    "describe_topic_partitions_response", "offset_delete_response", "offset_commit_key", "offset_commit_value",
-    "group_metadata_key", "group_metadata_value",
-    "transaction_log_key", "transaction_log_value", "describe_transactions_request", "describe_transactions_response",
+    "describe_topic_partitions_response",
+    "offset_delete_response",
+    "offset_commit_key",
+    "offset_commit_value",
+    "group_metadata_key",
+    "group_metadata_value",
+    "consumer_group_heartbeat_request",
+    "consumer_group_key",
+    "consumer_group_value",
+    "consumer_member_key",
+    "consumer_member_value",
+    "consumer_target_value",
+    "consumer_member_target_value",
+    "consumer_member_current_value",
+    "transaction_log_key",
+    "transaction_log_value",
+    "describe_transactions_request",
+    "describe_transactions_response",
 };
 
 static void messages_match_kafka_byte_for_byte(void **state)
