@@ -39,6 +39,8 @@ void btree_check(const struct btree *t);
 /* ---- memory.c, for store.c */
 struct pair *kv_find(const struct kv *kv, struct str key); /* NULL if absent; until the next change */
 struct pair *kv_set(struct kv *kv, struct str key, struct str value); /* kv_put; the pair, until the next change */
+/* Adds the pair if there is none of the key; else that one, as it was. */
+struct pair *kv_add(struct kv *kv, struct str key, struct str value, bool *added);
 struct btree_at kv_seek(const struct kv *kv, struct str key);         /* ordered: the first pair with key >= key */
 struct btree_at kv_seek_past(const struct kv *kv, struct str prefix); /* the first behind all with this prefix */
 /* A walk over all pairs in pieces, while the map changes between them. */

@@ -176,12 +176,15 @@ static struct pair **in_tree(struct kv *kv, struct str key)
     return btree_put(&kv->tree, key, &added);
 }
 
-struct pair *kv_set(struct kv *kv, struct str key, struct str value)
+static struct pair *put_pair(struct kv *kv, struct str key, struct str value, bool replace, bool *is_new)
 {
     CHECK(!kv->scans);
     bool added;
     key = key_of(key);
     struct pair **slot = kv->hashed ? table_put(kv, key, &added) : btree_put(&kv->tree, key, &added);
+    *is_new = added;
+    if (!added && !replace)
+        return *slot;
     struct pair **both = kv->hashed && kv->ordered && (added || !pair_fits(*slot, value)) ? in_tree(kv, key) : NULL;
     if (added) {
         kv->count++;
@@ -192,6 +195,17 @@ struct pair *kv_set(struct kv *kv, struct str key, struct str value)
     if (both)
         *both = *slot;
     return *slot;
+}
+
+struct pair *kv_set(struct kv *kv, struct str key, struct str value)
+{
+    bool added;
+    return put_pair(kv, key, value, true, &added);
+}
+
+struct pair *kv_add(struct kv *kv, struct str key, struct str value, bool *added)
+{
+    return put_pair(kv, key, value, false, added);
 }
 
 void kv_put(struct kv *kv, struct str key, struct str value) { (void)kv_set(kv, key, value); }

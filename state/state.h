@@ -97,6 +97,8 @@ bool store_whole(const struct store *s);                  /* nothing of it is mi
 /* What memory says of a key; after it was wanted that is the truth. .ptr NULL: absent. Until the next change. */
 struct str store_get(struct store *s, struct str key);
 void store_put(struct store *s, struct str key, struct str value);
+/* Puts it if there is none: .ptr NULL. Else what is there, which stays, until the next change. */
+struct str store_add(struct store *s, struct str key, struct str value);
 bool store_remove(struct store *s, struct str key);                    /* false: it was not there */
 bool store_buried(const struct store *s, struct str key);              /* gone, whatever the cold level says */
 void store_pin(struct store *s, struct str key); /* if it is in memory it stays until this epoch is in the checkpoint */

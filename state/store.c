@@ -166,6 +166,18 @@ void store_put(struct store *s, struct str key, struct str value)
     put(s, key, value, s->clock->epoch);
 }
 
+struct str store_add(struct store *s, struct str key, struct str value)
+{
+    bool added;
+    struct pair *p = kv_add(s->map, key, value, &added);
+    p->used = 1;
+    if (!added)
+        return pair_value(p);
+    clock_fresh(s->clock, sizeof *p + key.len + value.len);
+    p->epoch = s->clock->epoch;
+    return STR_NULL;
+}
+
 bool store_remove(struct store *s, struct str key)
 {
     if (!kv_remove(s->map, key))

@@ -8,13 +8,15 @@ struct join_entry {
     int64_t count;
     bool waiting;
 };
-void join_entry_put(struct store *rows, struct str key, const struct join_entry *e);
+enum { JOIN_ENTRY_BYTES = 10 };
+struct str join_entry_bytes(const struct join_entry *e, uint8_t value[JOIN_ENTRY_BYTES]);
 bool join_entry_get(struct str value, struct join_entry *e); /* false: not one; then it is all 0 */
 
 /* A row of the other side that may meet the row at hand. */
 struct candidate {
     struct str key; /* of its entry in its store; borrowed */
     int64_t weight, ts;
+    bool waiting;
 };
 #define PAIRS_MAX MIN(ENGINE_BATCH_ROWS, 256) /* judged at once: most rows have few candidates */
 /* Length of the join key of side s that is encoded in front; SIZE_MAX: there is none. */

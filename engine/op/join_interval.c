@@ -1,5 +1,6 @@
 #include "engine/op/front.h"
 #include "engine/op/join.h"
+#include "engine/op/journal.h"
 
 /* Join of two streams whose rows meet if their keys are equal, the right row's time lies in [left's - before, left's + after],
  * and the residual holds. A pair's time is the greater one.
@@ -25,7 +26,7 @@ struct side {
     int64_t reach_ms;
     struct store *rows;    /* span, join key, time, row -> entry; a unit is what has one span and join key */
     struct store *waiting; /* time, join key, row -> entry; of outer sides */
-    struct kv *touched, *touched_waiting;
+    struct journal changed, changed_waiting;
     struct front front, front_waiting;
 };
 struct interval {
@@ -91,8 +92,8 @@ static void side_open(struct op *op, unsigned s)
     side->rows = store_new(true, op->env->clock, op->env->memory);
     store_units(side->rows, unit_of, unit_gone, side);
     side->waiting = store_new(true, op->env->clock, op->env->memory);
-    side->touched = kv_new(false, op->env->memory);
-    side->touched_waiting = kv_new(false, op->env->memory);
+    journal_init(&side->changed, op->env->memory);
+    journal_init(&side->changed_waiting, op->env->memory);
     front_init(&side->front, side->rows, op_store(op, STORE_ROWS + s));
     front_init(&side->front_waiting, side->waiting, op_store(op, STORE_WAITING + s));
 }
@@ -155,12 +156,10 @@ struct meeting {
 static void meet(struct meeting *m, const struct candidate *c)
 {
     struct interval *j = m->op->state;
-    struct join_entry e;
     struct str row = {c->key.ptr + 16 + m->key_len, c->key.len - 16 - m->key_len};
-    CHECK(join_entry_get(store_get(j->side[!m->s].rows, c->key), &e));
     emit_joined(m->op, m->s, m->row, row, c->weight, MAX(c->ts, m->ts));
     m->met = true;
-    if (e.waiting)
+    if (c->waiting)
         needs_key(&j->met, 0, c->key);
 }
 
@@ -180,7 +179,7 @@ static int candidate_cb(void *arg, struct str key, struct str value)
     struct str at = {key.ptr + 8 + m->key_len, 8};
     struct join_entry e;
     CHECK(join_entry_get(value, &e));
-    struct candidate c = {key, e.count, time_of(at)};
+    struct candidate c = {key, e.count, time_of(at), e.waiting};
     if (c.ts > m->to)
         return 1;
     if (is_over(m->op, &j->side[!m->s], c.ts))
@@ -232,6 +231,14 @@ static struct str waiting_key(struct interval *j, const struct parts *p)
     return wbuf_view(&j->waiting);
 }
 
+static void put_entry(struct store *rows, struct journal *changed, struct str key, const struct join_entry *e)
+{
+    uint8_t room[JOIN_ENTRY_BYTES];
+    struct str value = join_entry_bytes(e, room);
+    store_put(rows, key, value);
+    journal_put(changed, key, value);
+}
+
 /* Rows that have met one now wait no longer. */
 static void cease_waiting(struct interval *j, struct side *side)
 {
@@ -241,33 +248,33 @@ static void cease_waiting(struct interval *j, struct side *side)
         struct join_entry e;
         CHECK(parts_get(side, key, true, &p) && join_entry_get(store_get(side->rows, key), &e));
         e.waiting = false;
-        join_entry_put(side->rows, key, &e);
-        kv_put(side->touched, key, STR(""));
+        put_entry(side->rows, &side->changed, key, &e);
         waits = waiting_key(j, &p);
         store_restore(side->waiting, waits, STR_NULL); /* it may be in the checkpoint only */
-        kv_put(side->touched_waiting, waits, STR(""));
+        journal_put(&side->changed_waiting, waits, STR_NULL);
     }
     needs_reset(&j->met);
 }
 
 /* whole: the row's key in `rows`. */
-static void keep(struct op *op, struct side *side, struct str whole, bool met)
+static void keep(struct op *op, struct side *side, struct str whole, const struct meeting *m)
 {
     struct interval *j = op->state;
-    struct parts p;
-    struct join_entry e;
-    CHECK(parts_get(side, whole, true, &p));
-    bool is_new = !join_entry_get(store_get(side->rows, whole), &e);
-    e.waiting = side->outer && !met && (is_new || e.waiting);
-    e.count++;
-    join_entry_put(side->rows, whole, &e);
-    kv_put(side->touched, whole, STR(""));
+    struct join_entry e = {1, side->outer && !m->met}, before;
+    uint8_t room[JOIN_ENTRY_BYTES];
+    struct str value = join_entry_bytes(&e, room), known = store_add(side->rows, whole, value);
+    if (!known.ptr) {
+        journal_put(&side->changed, whole, value);
+    } else {
+        CHECK(join_entry_get(known, &before));
+        e = (struct join_entry){before.count + 1, e.waiting && before.waiting};
+        put_entry(side->rows, &side->changed, whole, &e);
+    }
     front_put(&side->front, time_of(whole));
     if (!e.waiting)
         return;
-    struct str waits = waiting_key(j, &p);
-    join_entry_put(side->waiting, waits, &e);
-    kv_put(side->touched_waiting, waits, STR(""));
+    struct parts p = {{whole.ptr + 8, m->key_len}, m->row, m->ts};
+    put_entry(side->waiting, &side->changed_waiting, waiting_key(j, &p), &e);
     front_put(&side->front_waiting, p.ts);
 }
 
@@ -302,7 +309,7 @@ static void join_row(struct op *op, unsigned s, struct batch *in, uint32_t row)
     meet_others(op, (struct str){whole.ptr + 8, key_len}, &m);
     cease_waiting(j, &j->side[!s]);
     if (!is_over(op, side, ts)) {
-        keep(op, side, whole, m.met);
+        keep(op, side, whole, &m);
         return;
     }
     op->stats.late += j->wm_ms > time_add(ts, op->node->grace_ms);
@@ -333,25 +340,27 @@ static int64_t over_until(const struct op *op, const struct side *side)
     return time_add(time_add(j->wm_ms, -side->reach_ms), -op->node->grace_ms);
 }
 
-static void begin_walks(struct op *op)
+/* What changed is said before it goes. */
+static void begin_walks(struct op *op, struct changes *out)
 {
     struct interval *j = op->state;
     for (unsigned s = 0; s < 2; s++) {
         struct side *side = &j->side[s];
         int64_t until = over_until(op, side);
+        journal_save(&side->changed, op_store(op, STORE_ROWS + s), out);
+        journal_save(&side->changed_waiting, op_store(op, STORE_WAITING + s), out);
         front_begin(&side->front, floor_div(until, j->span_ms));
         front_begin(&side->front_waiting, until);
     }
 }
 
 /* Removes the front pair, also where it is only the checkpoint's. */
-static void drop(struct op *op, const struct front *f, struct kv *touched, struct str key, struct changes *out)
+static void drop(struct op *op, const struct front *f, struct str key, struct changes *out)
 {
     struct interval *j = op->state;
     wbuf_reset(&j->key);
     wbuf_str(&j->key, key);
     key = wbuf_view(&j->key);
-    kv_remove(touched, key);
     store_remove(f->rows, key);
     changes_put(out, f->number, key, STR_NULL);
 }
@@ -364,10 +373,10 @@ static void take_side(struct op *op, struct side *side, struct changes *out)
     while (front_next(&side->front_waiting, &key, &value)) {
         CHECK(parts_get(side, key, false, &p) && join_entry_get(value, &e));
         emit_joined(op, side->number, p.row, STR_NULL, e.count, p.ts);
-        drop(op, &side->front_waiting, side->touched_waiting, key, out);
+        drop(op, &side->front_waiting, key, out);
     }
     while (front_next(&side->front, &key, &value))
-        drop(op, &side->front, side->touched, key, out);
+        drop(op, &side->front, key, out);
 }
 
 static void take_all(struct op *op, struct changes *out)
@@ -382,7 +391,7 @@ static void interval_prepare(struct op *op, bool first, struct changes *out, str
 {
     struct interval *j = op->state;
     if (first)
-        begin_walks(op);
+        begin_walks(op, out);
     else
         take_all(op, out);
     for (unsigned s = 0; s < 2; s++) {
@@ -410,8 +419,6 @@ static void interval_marker(struct op *op, struct changes *out)
     op->stats.state_rows = op->stats.state_bytes = 0;
     for (unsigned s = 0; s < 2; s++) {
         struct side *side = &j->side[s];
-        op_save_touched(op, STORE_ROWS + s, side->touched, side->rows, out);
-        op_save_touched(op, STORE_WAITING + s, side->touched_waiting, side->waiting, out);
         op->stats.state_rows += store_count(side->rows);
         op->stats.state_bytes += store_bytes(side->rows) + store_bytes(side->waiting);
     }
@@ -540,8 +547,8 @@ static void interval_close(struct op *op)
         struct side *side = &j->side[s];
         store_free(side->rows);
         store_free(side->waiting);
-        kv_free(side->touched);
-        kv_free(side->touched_waiting);
+        journal_fini(&side->changed);
+        journal_fini(&side->changed_waiting);
         front_fini(&side->front);
         front_fini(&side->front_waiting);
     }

@@ -2,18 +2,18 @@
 
 /* The residual condition of a join: what is left of ON when equalities have become keys. */
 
-void join_entry_put(struct store *rows, struct str key, const struct join_entry *e)
+struct str join_entry_bytes(const struct join_entry *e, uint8_t value[JOIN_ENTRY_BYTES])
 {
-    uint8_t value[10] = {OP_LAYOUT};
+    value[0] = OP_LAYOUT;
     put_be64(value + 1, (uint64_t)e->count);
     value[9] = e->waiting;
-    store_put(rows, key, (struct str){(char *)value, sizeof value});
+    return (struct str){(char *)value, JOIN_ENTRY_BYTES};
 }
 
 bool join_entry_get(struct str value, struct join_entry *e)
 {
     *e = (struct join_entry){0};
-    if (value.len != 10 || value.ptr[0] != OP_LAYOUT || (uint8_t)value.ptr[9] > 1)
+    if (value.len != JOIN_ENTRY_BYTES || value.ptr[0] != OP_LAYOUT || (uint8_t)value.ptr[9] > 1)
         return false;
     struct join_entry got = {(int64_t)be64(value.ptr + 1), value.ptr[9] == 1};
     if (got.count <= 0 || !count_possible(got.count))

@@ -1,4 +1,5 @@
 #include "engine/op/join.h"
+#include "engine/op/journal.h"
 
 /* Join of two tables, or of all rows of two streams, on equality keys (or none) and a residual condition: INNER, LEFT, RIGHT
  * and FULL; SEMI and ANTI give the left rows that have a match or none.
@@ -22,7 +23,9 @@ struct side {
     struct store *rows;        /* ordered: key bytes, row_encode -> layout, event time, weight; a unit is a join key */
     struct kv *totals;         /* of keys in memory: key bytes -> sum of weights; kept if the other side shows by it */
     struct kv *met;            /* of rows in memory: key of `rows` -> sum of the weights it meets; with a residual, if alone */
-    struct kv *touched;
+    struct kv *touched;        /* rows that changed in this epoch; */
+    bool only_comes;           /* its input takes nothing back: then they are in `journal` */
+    struct journal journal;
 };
 struct table_join {
     struct arena arena;
@@ -64,6 +67,8 @@ static void side_open(struct op *op, unsigned s)
     side->totals = kv_new(false, op->env->memory);
     side->met = kv_new(true, op->env->memory);
     side->touched = kv_new(false, op->env->memory);
+    side->only_comes = op->node->inputs[s]->mode == MODE_APPEND;
+    journal_init(&side->journal, op->env->memory);
 }
 
 /* Pairs of an INNER JOIN are judged when a batch of them is full. */
@@ -99,18 +104,20 @@ static int table_join_open(struct op *op, struct diag *d)
 
 /* ---- Entries and sums. */
 
-static void entry_put(struct store *rows, struct str key, const struct entry *e)
+enum { ENTRY_BYTES = 17 };
+
+static struct str entry_bytes(const struct entry *e, uint8_t value[ENTRY_BYTES])
 {
-    uint8_t value[17] = {OP_LAYOUT};
+    value[0] = OP_LAYOUT;
     put_be64(value + 1, (uint64_t)e->ts);
     put_be64(value + 9, (uint64_t)e->weight);
-    store_put(rows, key, (struct str){(char *)value, sizeof value});
+    return (struct str){(char *)value, ENTRY_BYTES};
 }
 
 static bool entry_get(struct str value, struct entry *e)
 {
     *e = (struct entry){INT64_MIN, 0};
-    if (value.len != 17 || value.ptr[0] != OP_LAYOUT)
+    if (value.len != ENTRY_BYTES || value.ptr[0] != OP_LAYOUT)
         return false;
     *e = (struct entry){(int64_t)be64(value.ptr + 1), (int64_t)be64(value.ptr + 9)};
     return count_possible(e->weight);
@@ -215,7 +222,7 @@ static int count_cb(void *arg, struct str key, struct str value)
     struct entry e;
     CHECK(entry_get(value, &e));
     pairs_add(&j->counted, m->s, m->row, (struct str){key.ptr + m->key_len, key.len - m->key_len},
-              (struct candidate){key, e.weight, e.ts});
+              (struct candidate){key, e.weight, e.ts, false});
     if (!pairs_full(&j->counted))
         return 0;
     for (uint32_t i = 0, n = pairs_judge(&j->counted, &sel); i < n; i++)
@@ -269,7 +276,7 @@ static int candidate_cb(void *arg, struct str key, struct str value)
     struct entry e;
     CHECK(entry_get(value, &e));
     pairs_add(&j->pairs, m->s, m->row, (struct str){key.ptr + m->key_len, key.len - m->key_len},
-              (struct candidate){key, e.weight, e.ts});
+              (struct candidate){key, e.weight, e.ts, false});
     if (pairs_full(&j->pairs))
         meet_judged(m);
     return 0;
@@ -289,17 +296,24 @@ static void meet_matching(struct op *op, struct str whole, struct str key, struc
 
 static void store_row(struct side *side, struct str key, int64_t weight, int64_t ts)
 {
-    struct entry e;
-    (void)entry_get(store_get(side->rows, key), &e);
-    e.weight += weight;
-    e.ts = ts;
-    if (e.weight) {
-        entry_put(side->rows, key, &e);
-    } else {
-        store_remove(side->rows, key);
-        kv_remove(side->met, key);
+    uint8_t room[ENTRY_BYTES];
+    struct entry e = {ts, weight}, before;
+    struct str value = entry_bytes(&e, room), known = store_add(side->rows, key, value);
+    if (known.ptr) {
+        (void)entry_get(known, &before);
+        e.weight += before.weight;
+        value = entry_bytes(&e, room);
+        if (e.weight)
+            store_put(side->rows, key, value);
+        else
+            store_remove(side->rows, key);
+        if (!e.weight)
+            kv_remove(side->met, key);
     }
-    kv_put(side->touched, key, STR(""));
+    if (side->only_comes)
+        journal_put(&side->journal, key, value);
+    else
+        kv_put(side->touched, key, STR(""));
 }
 
 /* The join key; without one all rows meet under a key of one byte. */
@@ -363,6 +377,7 @@ static void table_join_marker(struct op *op, struct changes *out)
     for (unsigned s = 0; s < 2; s++) {
         struct side *side = &j->side[s];
         op_save_touched(op, s ? STORE_RIGHT : STORE_LEFT, side->touched, side->rows, out);
+        journal_save(&side->journal, op_store(op, s ? STORE_RIGHT : STORE_LEFT), out);
         op->stats.state_rows += store_count(side->rows);
         op->stats.state_bytes += store_bytes(side->rows) + kv_bytes(side->totals) + kv_bytes(side->met);
     }
@@ -512,6 +527,7 @@ static void table_join_close(struct op *op)
         kv_free(j->side[s].totals);
         kv_free(j->side[s].met);
         kv_free(j->side[s].touched);
+        journal_fini(&j->side[s].journal);
     }
     wbuf_fini(&j->row);
     emitter_fini(&j->out);

@@ -119,7 +119,8 @@ static void push_stream(struct op *op, struct batch *in)
         put_waiting_key(op, in, row);
         struct str key = wbuf_view(&j->key);
         (void)join_entry_get(store_get(j->waiting, key), &e);
-        join_entry_put(j->waiting, key, &(struct join_entry){e.count + 1, true});
+        uint8_t value[JOIN_ENTRY_BYTES];
+        store_put(j->waiting, key, join_entry_bytes(&(struct join_entry){e.count + 1, true}, value));
         kv_put(j->touched[STORE_WAITING], key, STR(""));
         front_put(&j->front_waiting, in->ts[row]);
         op->stats.late += in->ts[row] < settled_until(op);
@@ -273,7 +274,7 @@ static struct str met_by(struct op *op, const struct waiter *w)
     CHECK(version_get(value, &row));
     if (!row.ptr || !j->pairs.prog || op->node->join == JOIN_INNER)
         return row;
-    pairs_add(&j->pairs, 0, w->row, row, (struct candidate){found, 1, w->ts});
+    pairs_add(&j->pairs, 0, w->row, row, (struct candidate){found, 1, w->ts, false});
     bool meets = pairs_judge(&j->pairs, &sel) > 0;
     pairs_clear(&j->pairs);
     return meets ? row : STR_NULL;
