@@ -318,6 +318,15 @@
 #define PLAN_DEPTH 64
 #define PLAN_NODES 1024
 
+/* An INSERT of more text than this is read by a worker; of the rows, so many are handed to the log in one turn. */
+#ifdef TINY
+#define SERVE_LONG_BYTES 64
+#define SERVE_INSERT_ROWS 2
+#else
+#define SERVE_LONG_BYTES 8192
+#define SERVE_INSERT_ROWS 1000
+#endif
+
 /* Longest turn of a task, in microseconds: broker events get the loop between two turns. */
 #define ENGINE_TURN_US 250
 /* A job's share of a loop's time beside that of others (job.cpu.share): what it has if nobody says, and the greatest. With the

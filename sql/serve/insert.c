@@ -1,4 +1,5 @@
-/* INSERT VALUES: its records are appended and the answer comes when all of them are durable. */
+/* INSERT VALUES: its records are appended, some in each turn of the loop, and the answer comes when all of them are durable. */
+#include "log/base/limits.h"
 #include "sql/serve/session.h"
 
 struct insert_part { /* records of one partition */
@@ -6,6 +7,12 @@ struct insert_part { /* records of one partition */
     struct session *s;
 };
 struct insert {
+    struct session *s;
+    struct msg next;
+    const struct topic *topic;
+    struct insert_part *parts;
+    unsigned at;   /* records that writers have */
+    uint32_t spin; /* of keyless ones */
     unsigned left; /* flushes under way */
     int status;
 };
@@ -37,15 +44,18 @@ static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_o
     session_done(s);
 }
 
-static int open_writers(struct session *s, const struct topic *t, struct insert_part *parts)
+/* Some more records to their partitions' writers. */
+static int write_some(struct insert *in)
 {
+    struct session *s = in->s;
     struct store *st = broker_store(s->serve->broker);
-    uint32_t spin = (uint32_t)random_next(&s->random);
-    for (unsigned i = 0; i < s->p.nrecords; i++) {
-        const struct insert_record *r = &s->p.records[i];
-        struct insert_part *part = &parts[client_partition(r->key, t->nparts, &spin)];
+    const struct topic *t = in->topic;
+    unsigned upto = MIN(s->p.nrecords, in->at + SERVE_INSERT_ROWS);
+    for (; in->at < upto; in->at++) {
+        const struct insert_record *r = &s->p.records[in->at];
+        struct insert_part *part = &in->parts[client_partition(r->key, t->nparts, &in->spin)];
         if (!part->writer) {
-            int err = writer_open(&part->writer, st, t->parts[part - parts], s->loop);
+            int err = writer_open(&part->writer, st, t->parts[part - in->parts], s->loop);
             if (err)
                 return err;
             part->s = s;
@@ -53,6 +63,60 @@ static int open_writers(struct session *s, const struct topic *t, struct insert_
         writer_record(part->writer, r->ts_ms, r->key, r->value);
     }
     return 0;
+}
+
+static void drop_writers(struct insert *in)
+{
+    for (int32_t i = 0; i < in->topic->nparts; i++)
+        if (in->parts[i].writer)
+            writer_close(in->parts[i].writer);
+    in->s->insert = NULL;
+}
+
+static void flush_all(struct insert *in)
+{
+    struct session *s = in->s;
+    for (int32_t i = 0; i < in->topic->nparts; i++)
+        in->left += in->parts[i].writer != NULL;
+    if (!in->left) {
+        s->insert = NULL;
+        session_done(s);
+        return;
+    }
+    for (unsigned i = 0; i < in->left; i++)
+        session_hold(s);
+    for (int32_t i = 0; i < in->topic->nparts; i++)
+        if (in->parts[i].writer)
+            writer_flush(in->parts[i].writer, flushed_cb, &in->parts[i]);
+}
+
+static void write_next(struct insert *in);
+
+static void next_cb(struct msg *m)
+{
+    struct insert *in = container_of(m, struct insert, next);
+    struct session *s = in->s;
+    if (!s->req) /* nothing is in the log yet, and nobody waits for it */
+        drop_writers(in);
+    if (session_release(s))
+        write_next(in);
+}
+
+static void write_next(struct insert *in)
+{
+    struct session *s = in->s;
+    int err = write_some(in);
+    if (err) {
+        drop_writers(in);
+        session_error(s, err, "58030", "the rows could not be appended: %s", err_text(err));
+        session_fail(s);
+    } else if (in->at == s->p.nrecords) {
+        flush_all(in);
+    } else {
+        session_hold(s);
+        in->next.run_cb = next_cb;
+        loop_post(s->loop, &in->next);
+    }
 }
 
 /* As Produce: the disk's reserve is for what the node writes itself. */
@@ -78,27 +142,8 @@ void insert_begin(struct session *s)
         session_fail(s);
         return;
     }
-    struct insert_part *parts = ARENA_ARRAY(&s->memory, struct insert_part, t->nparts);
     struct insert *in = s->insert = ARENA_NEW(&s->memory, struct insert);
-    int err = open_writers(s, t, parts);
-    for (int32_t i = 0; i < t->nparts; i++) {
-        if (parts[i].writer && err)
-            writer_close(parts[i].writer);
-        else if (parts[i].writer)
-            in->left++;
-    }
-    if (err) {
-        session_error(s, err, "58030", "the rows could not be appended: %s", err_text(err));
-        session_fail(s);
-        return;
-    }
-    if (!in->left) {
-        session_done(s);
-        return;
-    }
-    for (unsigned i = 0; i < in->left; i++)
-        session_hold(s);
-    for (int32_t i = 0; i < t->nparts; i++)
-        if (parts[i].writer)
-            writer_flush(parts[i].writer, flushed_cb, &parts[i]);
+    *in = (struct insert){.s = s, .topic = t, .spin = (uint32_t)random_next(&s->random)};
+    in->parts = ARENA_ARRAY(&s->memory, struct insert_part, t->nparts);
+    write_next(in);
 }

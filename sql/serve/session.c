@@ -1,4 +1,5 @@
 #include "sql/serve/session.h"
+#include "log/base/limits.h"
 
 #include <stdarg.h>
 
@@ -174,22 +175,27 @@ struct image *session_image(struct session *s)
     return s->preview;
 }
 
-static int prepare(struct session *s)
+static void look_around(struct session *s)
 {
     statement_clear(s);
     s->image = session_image(s);
-    struct statement_env env = {.image = s->image,
-                                .props = &s->props,
-                                .vars = &s->vars,
-                                .random = &s->random,
-                                .now_ms = loop_wall_ms(s->loop),
-                                .replace = s->deploy,
-                                .beside = s->beside,
-                                .topic_records = topic_records,
-                                .topic_arg = s,
-                                .default_partitions = (int32_t)broker_config(s->serve->broker)->num_partitions,
-                                .at_least_once = engine_at_least_once(s->serve->engine)};
-    int err = statement_prepare(&s->p, s->substitution.text, &env, &s->memory, &s->diag);
+    s->env = (struct statement_env){.image = s->image,
+                                    .props = &s->props,
+                                    .vars = &s->vars,
+                                    .random = &s->random,
+                                    .now_ms = loop_wall_ms(s->loop),
+                                    .replace = s->deploy,
+                                    .beside = s->beside,
+                                    .topic_records = topic_records,
+                                    .topic_arg = s,
+                                    .default_partitions = (int32_t)broker_config(s->serve->broker)->num_partitions,
+                                    .at_least_once = engine_at_least_once(s->serve->engine)};
+}
+
+static int prepare(struct session *s)
+{
+    look_around(s);
+    int err = statement_prepare(&s->p, s->substitution.text, &s->env, &s->memory, &s->diag);
     s->prepared = err == 0;
     return err;
 }
@@ -429,6 +435,49 @@ static void dispatch(struct session *s)
     }
 }
 
+static void go_on(struct session *s, int err)
+{
+    if (s->plan && (err || s->p.kind == PREPARED_CHANGE || s->p.kind == PREPARED_NOTHING))
+        plan_statement(s, err);
+    else if (err)
+        session_fail(s);
+    else
+        dispatch(s);
+}
+
+/* Thousands of rows take tens of milliseconds to read and to encode: a worker does that, and until it is through, statement,
+ * image and settings stay as they are. */
+static bool is_long(const struct session *s)
+{
+    struct str text = s->substitution.text, word = STR("INSERT");
+    size_t at = 0;
+    while (at < text.len && (text.ptr[at] == ' ' || (text.ptr[at] >= '\t' && text.ptr[at] <= '\r')))
+        at++;
+    return text.len > SERVE_LONG_BYTES && text.len - at > word.len && str_eq_nocase((struct str){text.ptr + at, word.len}, word);
+}
+
+static void prepare_work(struct work *w)
+{
+    struct session *s = container_of(w, struct session, preparing);
+    s->prepare_err = statement_prepare(&s->p, s->substitution.text, &s->env, &s->memory, &s->diag);
+}
+
+static void prepare_done(struct work *w)
+{
+    struct session *s = container_of(w, struct session, preparing);
+    s->prepared = s->prepare_err == 0;
+    if (session_release(s))
+        go_on(s, s->prepare_err);
+}
+
+static void prepare_elsewhere(struct session *s)
+{
+    look_around(s);
+    session_hold(s);
+    s->preparing = (struct work){.work_cb = prepare_work, .done_cb = prepare_done};
+    loop_work(s->loop, LANE_DISK, &s->preparing);
+}
+
 static void run_statement(struct session *s)
 {
     arena_reset(&s->memory);
@@ -446,14 +495,10 @@ static void run_statement(struct session *s)
         session_done(s);
         return;
     }
-    if (!err)
-        err = prepare(s);
-    if (s->plan && (err || s->p.kind == PREPARED_CHANGE || s->p.kind == PREPARED_NOTHING))
-        plan_statement(s, err);
-    else if (err)
-        session_fail(s);
+    if (!err && is_long(s))
+        prepare_elsewhere(s);
     else
-        dispatch(s);
+        go_on(s, err ? err : prepare(s));
 }
 
 /* ---- The request. */

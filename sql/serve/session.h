@@ -43,6 +43,9 @@ struct session {
     struct str statement;
     struct substitution substitution;
     struct image *image;
+    struct statement_env env; /* what it is prepared in */
+    struct work preparing;    /* a worker is at that, */
+    int prepare_err;          /* and says what came of it */
     bool prepared;
     struct prepared p;
     struct diag diag;
