@@ -22,6 +22,7 @@ struct engine {
     _Atomic int nkeepers; /* jobs with state that can be dropped, */
     _Atomic int nholders; /* and those that had memory at their last commit */
     struct map jobs; /* id -> struct job; loop 0 */
+    unsigned *homes; /* per loop: those of them that are at home there */
     struct cluster_sub sub;
     struct list awaiting; /* calls about jobs that are being stopped; loop 0 */
     _Atomic bool is_volatile;
@@ -123,9 +124,25 @@ struct turns *engine_turns(struct engine *e, struct loop *loop)
 }
 
 /* Jobs begin at different shards, tasks of one job on shards one after the other. */
-struct loop *engine_place(struct engine *e, struct uuid job, unsigned number)
+struct loop *engine_place(const struct job *j, unsigned number)
 {
-    return e->turns[(hash_bytes(job.b, sizeof job.b, 0) + number) % e->nloops].loop;
+    struct engine *e = j->engine;
+    return e->turns[(engine_turns(e, j->home)->number + number) % e->nloops].loop;
+}
+
+/* The loop that is home to the fewest jobs: those of one task then have as many beside them on each. */
+static struct loop *least_home(const struct engine *e)
+{
+    unsigned best = 0;
+    for (unsigned i = 1; i < e->nloops; i++)
+        if (e->homes[i] < e->homes[best])
+            best = i;
+    return e->turns[best].loop;
+}
+
+static void home_counts(struct engine *e, const struct job *j, int by)
+{
+    e->homes[engine_turns(e, j->home)->number] += (unsigned)by;
 }
 
 int engine_open(struct engine **out, struct broker *b, struct diag *d)
@@ -138,6 +155,7 @@ int engine_open(struct engine **out, struct broker *b, struct diag *d)
     e->broker = b;
     e->nloops = broker_nloops(b);
     e->turns = xzalloc(e->nloops * sizeof *e->turns);
+    e->homes = xzalloc(e->nloops * sizeof *e->homes);
     for (unsigned i = 0; i < e->nloops; i++)
         turns_init(&e->turns[i], broker_loop(b, i), i);
     budget_init(&e->memory, broker_config(b)->job_memory, NULL);
@@ -163,6 +181,7 @@ void engine_free(struct engine *e)
             job_free(j);
     map_fini(&e->jobs);
     xfree(e->turns);
+    xfree(e->homes);
     xfree(e);
 }
 
@@ -256,13 +275,14 @@ static void post(struct loop *loop, struct msg *m, void (*run_cb)(struct msg *))
 
 static struct job *make_job(struct engine *e, const struct object *o)
 {
-    struct job *j = job_new(e, o->id, engine_place(e, o->id, 0));
+    struct job *j = job_new(e, o->id, least_home(e));
     struct str body = arena_dup(&j->arena, o->body);
     if (job_def_unpack(&j->def, body, &j->arena) != 0)
         j->def = (struct job_def){.name = arena_dup(&j->arena, str_of(o->name)).ptr, .sql = "", .plan = STR("")};
     for (unsigned i = 0; j->def.cpu_share && i < engine_nloops(e); i++)
         share_weigh(&j->shares[i], j->def.cpu_share);
     map_put(&e->jobs, id_str(&o->id), j);
+    home_counts(e, j, 1);
     return j;
 }
 
@@ -303,6 +323,7 @@ static void let_go(struct engine *e, struct job *j)
 {
     CHECK(j->seen_over);
     map_remove(&e->jobs, id_str(&j->id));
+    home_counts(e, j, -1);
     post(j->home, &j->free_msg, free_cb);
 }
 

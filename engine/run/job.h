@@ -194,7 +194,7 @@ bool query_paused(const struct query *q);
 /* ---- engine.c: what the others need of the engine */
 struct broker *engine_broker(struct engine *e);
 struct turns *engine_turns(struct engine *e, struct loop *loop);
-struct loop *engine_place(struct engine *e, struct uuid job, unsigned number);
+struct loop *engine_place(const struct job *j, unsigned number); /* where its task of this number runs; 0: at home */
 struct budget *engine_memory(struct engine *e);
 unsigned engine_nloops(const struct engine *e);
 /* Memory is shared evenly by the jobs that keep state. When that of all jobs is nearly full, a job above its share gives way,

@@ -150,7 +150,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     struct arena *a = &job->arena;
     unsigned nnodes = job->plan->nnodes;
     *t = (struct task){.job = job, .frag = f, .index = index, .number = number, .id = frag_task_id(f, index)};
-    t->loop = job->query ? job->home : engine_place(job->engine, job->id, number);
+    t->loop = job->query ? job->home : engine_place(job, number);
     t->turns = engine_turns(job->engine, t->loop);
     t->share = &job->shares[t->turns->number];
     sm_init(&t->sm, task_states, "run.task", TASK_NEW);
