@@ -318,7 +318,8 @@ static void aim_topics(struct aiming *am, const struct consumer *c, const struct
                 VEC_PUSH(am->topics, am->n, am->cap) = t;
         }
     }
-    qsort(am->topics, am->n, sizeof *am->topics, topic_cmp);
+    if (am->n)
+        qsort(am->topics, am->n, sizeof *am->topics, topic_cmp);
 }
 
 static int index_cmp(const void *a, const void *b)

@@ -141,7 +141,7 @@ static void end(void)
 /* ---- members, as clients are */
 
 struct person {
-    char id[16], instance[16];
+    char id[24], instance[24];
     int life;
     int32_t epoch;         /* 0: to join */
     struct owned_set owns; /* works on */
@@ -184,9 +184,9 @@ static int16_t beat(struct person *p, bool lose)
     consumer_beat(&c, now, &t, &b, &a);
     consumer_check(&c);
     flush();
+    p->tell_all = lose; /* as clients do after an error */
     if (lose || a.error)
         return a.error;
-    p->tell_all = false;
     if (p->epoch >= 0)
         p->epoch = a.epoch;
     if (a.holds)
