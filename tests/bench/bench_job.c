@@ -10,8 +10,9 @@
  *
  * bench_job growth KEYS uniform|zipf|both [records] [shards] [MiB] [0]: SUM(amount) per user into a table, of so many users.
  * Every user comes once, in random order; then `records` more, which are what is measured (both: Zipf's, then as many uniform
- * ones). Beyond so many MiB state is dropped and read again. resident_bytes: the most that the process had above what it had
- * before the job. Then the server is stopped cleanly and started, and started again from nothing but the changelog: how long
+ * ones): they are written in a transaction, so the job sees them all at once, and the time ends with the commit that holds
+ * the last. Beyond so many MiB state is dropped and read again. resident_bytes: the most that the process had above what it
+ * had before the job. Then the server is stopped cleanly and started, and started again from nothing but the changelog: how long
  * until the job runs. 0: it is not, and users come in order at first, which fills faster. growth.sh makes a table of it. */
 #include "engine/run/run.h"
 #include "log/base/clock.h"
@@ -40,6 +41,8 @@ static struct {
     struct engine *e;
     struct uuid in, out, changelog, job;
     enum kind kind;
+    enum { FILL, ZIPF, UNIFORM } phase; /* GROWTH: what comes */
+    struct txn *txn; /* GROWTH: of what is not to be seen yet; NULL: all is */
     int64_t records;
     sem_t turn;
     struct msg msg;
@@ -116,9 +119,8 @@ static int64_t spread(int64_t i) { return (int64_t)((unsigned __int128)i * 26544
 static void make_sum_record(struct writer *w)
 {
     char text[64];
-    bool ranks = B.zipf && (!B.uniform || made < B.keys + (B.records - B.keys) / 2);
-    int64_t i = made < B.keys ? made : ranks ? zipf_rank() : (int64_t)random_below(&dice, (uint64_t)B.keys);
-    int64_t key = made < B.keys && !B.restarts ? i : spread(i);
+    int64_t i = B.phase == FILL ? made : B.phase == ZIPF ? zipf_rank() : (int64_t)random_below(&dice, (uint64_t)B.keys);
+    int64_t key = B.phase == FILL && !B.restarts ? i : spread(i);
     int n = snprintf(text, sizeof text, "{\"id\":%" PRId64 ",\"amount\":%u}", key, (unsigned)random_below(&dice, 1000));
     writer_record(w, made / 100, STR_NULL, (struct str){text, (size_t)n});
     made++;
@@ -150,11 +152,16 @@ static void load_some(struct msg *m)
     flushing = 1;
     for (int p = 0; p < PARTS; p++) {
         struct writer *w;
-        CHECK(writer_open(&w, broker_store(B.b), t->parts[p], B.loop[0]) == 0);
-        for (int64_t n = MIN(B.records / PARTS, 100000); n > 0; n--)
+        struct store *st = broker_store(B.b);
+        CHECK((B.txn ? writer_open_txn(&w, st, t->parts[p], B.loop[0], B.txn)
+                     : writer_open(&w, st, t->parts[p], B.loop[0])) == 0);
+        for (int64_t n = MIN((B.records - made) / (PARTS - p) + 1, 100000); n > 0; n--)
             make_record(w);
         flushing++;
-        writer_flush(w, flushed_cb, NULL);
+        if (B.txn)
+            writer_flush_in(w, B.phase, flushed_cb, NULL);
+        else
+            writer_flush(w, flushed_cb, NULL);
         writer_close(w);
     }
     counted_release(&im->c);
@@ -551,19 +558,66 @@ static double restart(const char *dir)
     return (double)(clock_mono_us() - wall) / 1e6;
 }
 
-/* From the rows that have come to `upto`. */
-static void measure(const char *how, int64_t upto, double fill, int64_t idle)
+static void txn_cb(void *arg, int status)
 {
-    int64_t from = (int64_t)now->rows_in, cpu = clock_cpu_us(), wall = clock_mono_us();
-    while (!come_to(upto))
-        clock_sleep_ms(10);
-    double n = (double)now->rows_in - (double)from;
+    (void)arg;
+    CHECK(status == 0);
+    sem_post(&B.turn);
+}
+
+static void txn_new(struct msg *m)
+{
+    (void)m;
+    B.txn = txn_open(B.b, "bench", 600000, B.loop[0]);
+    txn_init(B.txn, txn_cb, NULL);
+}
+
+static void txn_next(struct msg *m)
+{
+    (void)m;
+    txn_begin(B.txn, B.phase);
+    sem_post(&B.turn);
+}
+
+static void txn_commit(struct msg *m)
+{
+    (void)m;
+    txn_end(B.txn, true, txn_cb, NULL);
+}
+
+static void txn_over(struct msg *m)
+{
+    (void)m;
+    txn_close(B.txn);
+    B.txn = NULL;
+    sem_post(&B.turn);
+}
+
+static void finish_rows(void)
+{
+    while (!come_to(made) || now->lag > 0)
+        clock_sleep_ms(5);
+}
+
+/* So many records of a kind that come at once. */
+static void measure(int phase, int64_t n, double fill, int64_t idle)
+{
+    int64_t from = made;
+    B.phase = phase;
+    B.records = made + n;
+    on_loop(txn_next);
+    while (made < B.records)
+        on_loop(load_some);
+    n = made - from;
+    int64_t cpu = clock_cpu_us(), wall = clock_mono_us();
+    on_loop(txn_commit);
+    finish_rows();
     wall = clock_mono_us() - wall;
     cpu = clock_cpu_us() - cpu;
     printf("growth keys=%" PRId64 " %s shards=%u fill_per_s=%.0f wall_s=%.3f per_s=%.0f per_cpu_s=%.0f state_bytes=%" PRIu64
            " peak_bytes=%" PRId64 " resident_bytes=%" PRId64 "\n",
-           B.keys, how, B.nloops, fill, (double)wall / 1e6, n * 1e6 / (double)wall, n * 1e6 / (double)cpu, now->state_bytes,
-           peak, resident - idle);
+           B.keys, phase == ZIPF ? "zipf" : "uniform", B.nloops, fill, (double)wall / 1e6, (double)n * 1e6 / (double)wall,
+           (double)n * 1e6 / (double)cpu, now->state_bytes, peak, resident - idle);
     fflush(stdout);
 }
 
@@ -584,11 +638,11 @@ static void growth(void)
     struct arena a;
     struct planlib pl;
     char *dir = scratch_new();
+    int64_t more = B.records;
     if (B.zipf)
         zipf_init(B.keys);
     open_node(dir);
-    bool both = B.zipf && B.uniform;
-    B.records = B.keys + (both ? 2 : 1) * B.records;
+    B.records = B.keys;
     load_all();
     create_results();
     arena_init(&a);
@@ -596,12 +650,14 @@ static void growth(void)
     planlib_init(&pl, &a, TASKS);
     int64_t began = clock_mono_us(), idle = resident_now();
     put_job(growth_plan(&pl));
-    while (!come_to(B.keys))
-        clock_sleep_ms(1);
-    double fill = (double)B.keys * 1e6 / (double)(clock_mono_us() - began);
-    if (both)
-        measure("zipf", B.keys + (B.records - B.keys) / 2, fill, idle);
-    measure(B.uniform ? "uniform" : "zipf", B.records, fill, idle);
+    finish_rows();
+    double fill = (double)made * 1e6 / (double)(clock_mono_us() - began);
+    on_loop(txn_new);
+    if (B.zipf)
+        measure(ZIPF, more, fill, idle);
+    if (B.uniform)
+        measure(UNIFORM, more, fill, idle);
+    on_loop(txn_over);
     close_node();
     if (B.restarts)
         restarts(dir);
