@@ -42,6 +42,8 @@ struct pair *kv_set(struct kv *kv, struct str key, struct str value); /* kv_put;
 /* Adds the pair if there is none of the key; else that one, as it was. */
 struct pair *kv_add(struct kv *kv, struct str key, struct str value, bool *added);
 struct btree_at kv_seek(const struct kv *kv, struct str key);         /* ordered: the first pair with key >= key */
+/* ordered: the last pair with a key <= key, the first one above it; NULL: none */
+struct pair *kv_floor(const struct kv *kv, struct str key, struct pair **above);
 struct btree_at kv_seek_past(const struct kv *kv, struct str prefix); /* the first behind all with this prefix */
 /* A walk over all pairs in pieces, while the map changes between them. */
 struct kv_hand {

@@ -390,6 +390,18 @@ struct btree_at kv_seek(const struct kv *kv, struct str key)
     return btree_seek(&kv->tree, key_of(key));
 }
 
+struct pair *kv_floor(const struct kv *kv, struct str key, struct pair **above)
+{
+    struct btree_at at = kv_seek(kv, key);
+    struct pair *p = btree_pair(at);
+    if (p && str_eq(pair_key(p), key_of(key))) {
+        *above = btree_pair(btree_next(at));
+        return p;
+    }
+    *above = p;
+    return btree_pair(btree_back(&kv->tree, at.node ? at : btree_end(&kv->tree)));
+}
+
 bool kv_next(const struct kv *kv, struct str after, bool equal, struct str *key, struct str *value)
 {
     struct btree_at at = kv_seek(kv, after);

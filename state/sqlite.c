@@ -1,25 +1,30 @@
 #include "log/base/crc32c.h"
 #include "log/base/limits.h"
 #include "state/bucket.h"
-#include "state/state.h"
+#include "state/shelf.h"
 #include "state/vfs.h"
 #include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
-/* The checkpoint of a task, which is also the cold level of its stores. A directory (store, fence) -> bucket, and buckets
- * that each fit one leaf page: a cold read costs one descent of a small tree and one page, and brings its neighbours. A
- * fence is the least key that may be in its bucket; the first one of a store is empty. Writes come sorted, in transactions
- * with a rollback journal, so each bucket is written once; the journal is cut to nothing instead of unlinked, which saves a
- * sync of the folder. One row per entry was the first layout: it cost three times the bytes and a descent per entry, and
- * neighbours came one by one. Layout: state/README.md, "Checkpoint". */
+/* The checkpoint of a task, which is also the cold level of its stores. A directory (store, fence) -> bucket, which
+ * memory holds whole, and buckets that each fit one leaf page, some of which memory holds (shelf.h): a cold read
+ * costs one page at most, and brings its neighbours. A fence is the least key that may be in its bucket; the first
+ * one of a store is empty. Writes come sorted, in transactions with a rollback journal, so each bucket is written
+ * once; the journal is cut to nothing instead of unlinked, which saves a sync of the folder. One row per entry was
+ * the first layout: it cost three times the bytes and a descent per entry, and neighbours came one by one. Layout:
+ * state/README.md, "Checkpoint". */
 
+enum { SOON = 16, BASE_FOLDS = 16 };
 enum { LAYOUT = 2, APPLICATION = 0x57454952 /* "WEIR" */ };
 
 struct checkpoint {
     struct vfs *vfs;
+    uint64_t folds;   /* buckets written */
+    size_t pages_max; /* bytes of pages that SQLite may keep */
     sqlite3 *db;
-    sqlite3_stmt *seek, *next, *all, *get, *put, *remove, *dir_put, *dir_remove, *meta_put, *size_put;
+    sqlite3_stmt *get, *put, *remove, *dir_put, *dir_remove, *meta_put, *size_put;
     int64_t offset, aim, last_id;
     char *note;
     size_t note_len;
@@ -29,10 +34,24 @@ struct checkpoint {
     struct checkpoint_size *saved;
     size_t nsaved;
     int64_t saved_id;
-    /* of the bucket read last */
-    struct wbuf fence, bucket, bucket_last; /* bucket_last: keys up to this one are in it, if anywhere */
-    int64_t bucket_id;                      /* -1: none */
-    uint32_t bucket_store;
+    struct shelf shelf;
+    bool shelf_stale;   /* an error left it behind the file */
+    struct wbuf bucket; /* one that the shelf has no room for, or that is being changed */
+    /* The bucket asked last, and how far the search has come: keys are asked in order. */
+    struct {
+        bool open, more;
+        uint32_t store;
+        struct wbuf asked; /* the last key */
+        struct shelf_place place;
+        struct bucket_iter it;
+    } cursor;
+    /* Places of keys that will be asked soon; they go round. */
+    struct foreseen {
+        uint32_t store;
+        const char *key; /* where it is; NULL: none */
+        struct shelf_place place;
+    } soon[SOON];
+    unsigned next_soon;
 };
 
 /* SQLite's codes stop here. The disk knows better than SQLite what went wrong. */
@@ -142,9 +161,6 @@ static int prepare_all(struct checkpoint *cp)
         sqlite3_stmt **st;
         const char *sql;
     } all[] = {
-        {&cp->seek, "SELECT fence, id FROM dir WHERE store = ?1 AND fence <= ?2 ORDER BY fence DESC LIMIT 1"},
-        {&cp->next, "SELECT fence, id FROM dir WHERE store = ?1 AND fence > ?2 ORDER BY fence LIMIT 1"},
-        {&cp->all, "SELECT store, fence, id FROM dir ORDER BY store, fence"},
         {&cp->get, "SELECT data FROM bucket WHERE id = ?1"},
         {&cp->put, "INSERT OR REPLACE INTO bucket VALUES(?1, ?2)"},
         {&cp->remove, "DELETE FROM bucket WHERE id = ?1"},
@@ -173,6 +189,26 @@ static int read_sizes(struct checkpoint *cp)
     return err ? err : number(cp, "SELECT coalesce(max(id), 0) FROM bucket", &cp->last_id);
 }
 
+/* The directory into memory. */
+static int read_dir(struct checkpoint *cp)
+{
+    sqlite3_stmt *st;
+    shelf_clear(&cp->shelf);
+    int code = sqlite3_prepare_v2(cp->db, "SELECT store, fence, id FROM dir ORDER BY store, fence", -1, &st, NULL);
+    int err = 0;
+    while (!err && code == SQLITE_OK && (code = sqlite3_step(st)) == SQLITE_ROW) {
+        int64_t store = sqlite3_column_int64(st, 0), id = sqlite3_column_int64(st, 2);
+        err = store < 0 || store > UINT32_MAX || id < 1 || id > cp->last_id ? E_CORRUPT : 0;
+        if (!err)
+            shelf_fence(&cp->shelf, (uint32_t)store, column_blob(st, 1), id);
+        code = SQLITE_OK;
+    }
+    err = err ? err : err_of(cp, code);
+    sqlite3_finalize(st);
+    cp->shelf_stale = err != 0;
+    return err;
+}
+
 static int open_tables(struct checkpoint *cp)
 {
     int64_t tables = 0, layout = 0, application = 0;
@@ -191,16 +227,23 @@ static int open_tables(struct checkpoint *cp)
         err = read_meta(cp);
     if (!err)
         err = read_sizes(cp);
+    if (!err)
+        err = read_dir(cp);
     return err ? err : prepare_all(cp);
 }
 
+/* SQLite would count its memory behind one lock for all threads. */
+static void quiet(void) { (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 int checkpoint_open(struct checkpoint **out, struct disk *disk, const char *path, struct diag *d)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    CHECK(pthread_once(&once, quiet) == 0);
     struct checkpoint *cp = xzalloc(sizeof *cp);
-    cp->offset = cp->aim = cp->bucket_id = -1;
-    wbuf_init(&cp->fence);
+    cp->offset = cp->aim = -1;
+    shelf_init(&cp->shelf);
     wbuf_init(&cp->bucket);
-    wbuf_init(&cp->bucket_last);
+    wbuf_init(&cp->cursor.asked);
     int err = vfs_new(&cp->vfs, disk);
     if (!err) {
         int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
@@ -260,19 +303,46 @@ int checkpoint_finish(struct disk *disk, const char *path)
     return err ? err : vfs_sync_parent(disk, path);
 }
 
+static void cursor_close(struct checkpoint *cp)
+{
+    if (cp->cursor.open)
+        bucket_iter_fini(&cp->cursor.it);
+    cp->cursor.open = false;
+}
+
+/* The shelf may change: what points into it must go. */
+static void forget(struct checkpoint *cp)
+{
+    cursor_close(cp);
+    memset(cp->soon, 0, sizeof cp->soon);
+}
+
+void checkpoint_memory(struct checkpoint *cp, struct budget *budget, size_t max)
+{
+    size_t pages_max = MIN((size_t)CHECKPOINT_CACHE_KIB << 10, max / 8);
+    forget(cp);
+    if (pages_max != cp->pages_max) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "PRAGMA cache_size=-%zu", pages_max / 1024 + 1);
+        (void)run(cp, sql);
+        cp->pages_max = pages_max;
+    }
+    shelf_memory(&cp->shelf, budget, max);
+}
+
 void checkpoint_close(struct checkpoint *cp)
 {
     if (!cp)
         return;
-    sqlite3_stmt *all[] = {cp->seek,   cp->next,    cp->all,        cp->get,      cp->put,
-                           cp->remove, cp->dir_put, cp->dir_remove, cp->meta_put, cp->size_put};
+    sqlite3_stmt *all[] = {cp->get, cp->put, cp->remove, cp->dir_put, cp->dir_remove, cp->meta_put, cp->size_put};
     for (unsigned i = 0; i < ARRAY_LEN(all); i++)
         sqlite3_finalize(all[i]);
     CHECK(sqlite3_close(cp->db) == SQLITE_OK);
     vfs_free(cp->vfs);
-    wbuf_fini(&cp->fence);
+    cursor_close(cp);
+    shelf_fini(&cp->shelf);
     wbuf_fini(&cp->bucket);
-    wbuf_fini(&cp->bucket_last);
+    wbuf_fini(&cp->cursor.asked);
     xfree(cp->sizes);
     xfree(cp->saved);
     xfree(cp->note);
@@ -314,54 +384,38 @@ static int step_once(struct checkpoint *cp, sqlite3_stmt *st)
     return err_of(cp, code);
 }
 
-/* The bucket where key belongs; found false: the store is empty. fence: copied to cp->fence. */
-static int seek(struct checkpoint *cp, uint32_t store, struct str key, bool *found, int64_t *id)
+/* The bucket's bytes: on the shelf, where it is put if it is wanted there, or in cp->bucket. */
+static int read_bucket(struct checkpoint *cp, int64_t id, bool wanted, struct str *out)
 {
-    sqlite3_bind_int64(cp->seek, 1, store);
-    bind_blob(cp->seek, 2, key);
-    int code = sqlite3_step(cp->seek);
-    *found = code == SQLITE_ROW;
-    if (*found) {
-        wbuf_reset(&cp->fence);
-        wbuf_str(&cp->fence, column_blob(cp->seek, 0));
-        wbuf_room(&cp->fence, 1);
-        *id = sqlite3_column_int64(cp->seek, 1);
-    }
-    sqlite3_reset(cp->seek);
-    return err_of(cp, code);
-}
-
-/* The fence after the one at hand. */
-static int seek_next(struct checkpoint *cp, uint32_t store, struct str fence, bool *found, struct wbuf *out, int64_t *id)
-{
-    sqlite3_bind_int64(cp->next, 1, store);
-    bind_blob(cp->next, 2, fence);
-    int code = sqlite3_step(cp->next);
-    *found = code == SQLITE_ROW;
-    if (*found) {
-        struct str next = column_blob(cp->next, 0);
-        struct wbuf copy;
-        wbuf_init(&copy);
-        wbuf_str(&copy, next);
-        *id = sqlite3_column_int64(cp->next, 1);
-        wbuf_fini(out);
-        *out = copy;
-    }
-    sqlite3_reset(cp->next);
-    return err_of(cp, code);
-}
-
-/* The bucket's bytes into cp->bucket. */
-static int read_bucket(struct checkpoint *cp, int64_t id)
-{
+    *out = shelf_get(&cp->shelf, id);
+    if (out->ptr)
+        return 0;
     sqlite3_bind_int64(cp->get, 1, id);
     int code = sqlite3_step(cp->get);
-    wbuf_reset(&cp->bucket);
-    if (code == SQLITE_ROW)
-        wbuf_str(&cp->bucket, column_blob(cp->get, 0));
+    if (code == SQLITE_ROW) {
+        struct str bytes = column_blob(cp->get, 0);
+        *out = wanted ? shelf_put(&cp->shelf, id, bytes) : STR_NULL;
+        if (!out->ptr) {
+            wbuf_reset(&cp->bucket);
+            wbuf_str(&cp->bucket, bytes);
+            wbuf_room(&cp->bucket, 1);
+            *out = wbuf_view(&cp->bucket);
+        }
+    }
     sqlite3_reset(cp->get);
-    cp->bucket_id = code == SQLITE_ROW ? id : -1;
     return code == SQLITE_DONE ? E_CORRUPT : err_of(cp, code);
+}
+
+/* The same into cp->bucket, whatever becomes of the shelf. */
+static int copy_bucket(struct checkpoint *cp, int64_t id)
+{
+    struct str bytes;
+    int err = read_bucket(cp, id, false, &bytes);
+    if (!err && bytes.ptr != (char *)cp->bucket.data) {
+        wbuf_reset(&cp->bucket);
+        wbuf_str(&cp->bucket, bytes);
+    }
+    return err;
 }
 
 static struct checkpoint_size *size_of(struct checkpoint *cp, uint32_t store)
@@ -403,6 +457,10 @@ struct folding {
     int64_t id;             /* of the first piece; 0: none yet */
     struct wbuf fence;      /* its key in dir */
     struct bucket_writer out;
+    bool same_base;         /* as the old content */
+    bool trial;             /* nothing is written: how many pieces, and bytes of those that are full? */
+    size_t max;             /* bytes of a piece */
+    size_t full;
     unsigned pieces;
     int err;
 };
@@ -417,8 +475,10 @@ static int put_bucket(struct folding *f)
     sqlite3_bind_int64(cp->put, 1, id);
     bind_blob(cp->put, 2, wbuf_view(&f->out.bytes));
     int err = step_once(cp, cp->put);
+    shelf_update(&cp->shelf, id, wbuf_view(&f->out.bytes));
     if (err || !is_new)
         return err;
+    shelf_fence(&cp->shelf, f->store, wbuf_view(&f->fence), id);
     sqlite3_bind_int64(cp->dir_put, 1, f->store);
     bind_blob(cp->dir_put, 2, wbuf_view(&f->fence));
     sqlite3_bind_int64(cp->dir_put, 3, id);
@@ -428,6 +488,12 @@ static int put_bucket(struct folding *f)
 /* Writes the piece, which is full; the next one begins with key. */
 static int next_piece(struct folding *f, struct str key)
 {
+    f->full += f->out.bytes.len;
+    if (f->trial) {
+        f->pieces++;
+        bucket_writer_reset(&f->out);
+        return 0;
+    }
     int err = put_bucket(f);
     struct str fence = bucket_fence(wbuf_view(&f->out.last), key);
     wbuf_reset(&f->fence);
@@ -436,22 +502,29 @@ static int next_piece(struct folding *f, struct str key)
     return err;
 }
 
-/* An entry of the new content; when the piece is full it is written first. */
-static void fold_entry(struct folding *f, struct str key, struct str value, size_t max)
+/* Before an entry of so many bytes: a piece that would be too large is written first. */
+static void make_room(struct folding *f, struct str key, size_t value_len)
 {
-    size_t more = key.len + value.len + 8;
-    if (f->out.n && f->out.bytes.len + more > max && !f->err)
+    if (f->out.n && f->out.bytes.len + key.len + value_len + 8 > f->max && !f->err)
         f->err = next_piece(f, key);
-    bucket_add(&f->out, key, value);
+}
+
+static void fold_old(struct folding *f, struct bucket_iter *it)
+{
+    make_room(f, wbuf_view(&it->key), it->payload.len);
+    if (f->same_base)
+        bucket_copy(&f->out, it);
+    else
+        bucket_add(&f->out, wbuf_view(&it->key), bucket_value(it));
 }
 
 /* Changes behind the last old entry: most of them, where a file is made anew. */
-static int fold_rest(struct folding *f, const struct checkpoint_change *c, size_t n, size_t max)
+static int fold_rest(struct folding *f, const struct checkpoint_change *c, size_t n)
 {
     struct checkpoint_size *size = size_of(f->cp, f->store);
     int err = f->err;
     for (size_t done = 0; !err;) {
-        size_t k = bucket_fill(&f->out, c + done, n - done, max);
+        size_t k = bucket_fill(&f->out, c + done, n - done, f->max);
         for (size_t i = done; i < done + k; i++) {
             size->entries += c[i].value.ptr != NULL;
             size->bytes += c[i].value.ptr ? (int64_t)(c[i].key.len + c[i].value.len) : 0;
@@ -466,12 +539,26 @@ static int fold_rest(struct folding *f, const struct checkpoint_change *c, size_
 
 enum { AHEAD = 8 };
 
+/* What the entries will be like: as the last time, but now and then as they are now. */
+static void choose_base(struct folding *f, const struct bucket_iter *it, const struct checkpoint_change *c, size_t n)
+{
+    size_t i = 0;
+    while (i < n && !c[i].value.ptr)
+        i++;
+    bool keep = it->base.len && (i == n || f->cp->folds % BASE_FOLDS);
+    f->same_base = keep;
+    bucket_writer_base(&f->out, keep    ? (struct str){(const char *)it->base.bytes, it->base.len}
+                                : i < n ? c[i].value
+                                        : STR(""));
+}
+
 /* Merges the old entries (in cp->bucket) with n changes. */
-static int merge(struct folding *f, const struct checkpoint_change *c, size_t n, size_t max)
+static int merge(struct folding *f, const struct checkpoint_change *c, size_t n)
 {
     struct bucket_iter it;
     struct checkpoint_size *size = size_of(f->cp, f->store);
     bucket_iter_init(&it, wbuf_view(&f->cp->bucket));
+    choose_base(f, &it, c, n);
     bool more = bucket_next(&it);
     size_t i = 0;
     while (more) {
@@ -482,21 +569,22 @@ static int merge(struct folding *f, const struct checkpoint_change *c, size_t n,
         int cmp = i == n ? -1 : str_cmp(wbuf_view(&it.key), c[i].key);
         if (cmp <= 0) {
             size->entries -= cmp == 0;
-            size->bytes -= cmp == 0 ? (int64_t)(it.key.len + it.value.len) : 0;
+            size->bytes -= cmp == 0 ? (int64_t)(it.key.len + it.value_len) : 0;
             if (cmp < 0)
-                fold_entry(f, wbuf_view(&it.key), it.value, max);
-            more = bucket_next(&it);
+                fold_old(f, &it);
+            more = !it.err && bucket_next(&it);
         }
         if (cmp < 0)
             continue;
         if (c[i].value.ptr) {
             size->entries++;
             size->bytes += (int64_t)(c[i].key.len + c[i].value.len);
-            fold_entry(f, c[i].key, c[i].value, max);
+            make_room(f, c[i].key, c[i].value.len);
+            bucket_add(&f->out, c[i].key, c[i].value);
         }
         i++;
     }
-    int err = it.err ? it.err : fold_rest(f, c + i, n - i, max);
+    int err = it.err ? it.err : fold_rest(f, c + i, n - i);
     bucket_iter_fini(&it);
     return err;
 }
@@ -504,6 +592,8 @@ static int merge(struct folding *f, const struct checkpoint_change *c, size_t n,
 static int drop_bucket(struct folding *f)
 {
     struct checkpoint *cp = f->cp;
+    shelf_update(&cp->shelf, f->id, STR_NULL);
+    shelf_unfence(&cp->shelf, f->store, wbuf_view(&f->fence));
     sqlite3_bind_int64(cp->remove, 1, f->id);
     int err = step_once(cp, cp->remove);
     sqlite3_bind_int64(cp->dir_remove, 1, f->store);
@@ -521,40 +611,49 @@ static int finish_bucket(struct folding *f)
     return f->fence.len ? drop_bucket(f) : put_bucket(f);
 }
 
+/* Keys that only come at the end fill buckets whole. What has grown in the middle is halved: then others have room
+ * too. */
+static int merge_in_pieces(struct folding *f, const struct checkpoint_change *c, size_t n, bool bounded)
+{
+    struct checkpoint_size *size = size_of(f->cp, f->store), before = *size;
+    f->max = BUCKET_BYTES;
+    f->trial = bounded;
+    int err = merge(f, c, n);
+    f->trial = false;
+    if (err || !bounded || !f->pieces)
+        return err;
+    size_t pieces = f->pieces + 1;
+    f->max = MIN((size_t)BUCKET_BYTES, (f->full + f->out.bytes.len) / pieces + BUCKET_BYTES / 16);
+    f->pieces = 0;
+    *size = before;
+    return merge(f, c, n);
+}
+
 /* One bucket with all its changes, which begin at c; *taken: how many. */
 static int fold_bucket(struct checkpoint *cp, const struct checkpoint_change *c, size_t n, size_t *taken)
 {
     struct folding f = {.cp = cp, .store = c->store};
-    bool found, bounded = false;
-    int64_t unused;
-    struct wbuf bound;
+    struct shelf_place place = {0};
     wbuf_init(&f.fence);
-    wbuf_init(&bound);
     bucket_writer_init(&f.out);
     wbuf_reset(&cp->bucket);
-    int err = seek(cp, c->store, c->key, &found, &f.id);
-    if (!err && found) {
-        wbuf_str(&f.fence, wbuf_view(&cp->fence));
-        err = read_bucket(cp, f.id);
-        if (!err)
-            err = seek_next(cp, c->store, wbuf_view(&f.fence), &bounded, &bound, &unused);
+    int err = 0;
+    if (shelf_seek(&cp->shelf, c->store, c->key, &place)) {
+        f.id = place.id;
+        wbuf_str(&f.fence, place.fence);
+        err = copy_bucket(cp, f.id);
     }
-    cp->bucket_id = -1;
+    bool bounded = place.above.ptr != NULL;
     size_t k = 0;
-    while (k < n && c[k].store == c->store && (!bounded || str_cmp(c[k].key, wbuf_view(&bound)) < 0))
+    while (k < n && c[k].store == c->store && (!bounded || str_cmp(c[k].key, place.above) < 0))
         k++;
-    /* Keys that only come at the end fill buckets whole; others leave room for what comes between. */
-    size_t sum = cp->bucket.len;
-    for (size_t i = 0; i < k; i++)
-        sum += c[i].key.len + c[i].value.len + 8;
-    size_t max = !bounded || sum <= BUCKET_BYTES ? BUCKET_BYTES : BUCKET_BYTES * 3 / 4;
     if (!err)
-        err = merge(&f, c, k, max);
+        err = merge_in_pieces(&f, c, k, bounded);
+    cp->folds++;
     if (!err)
         err = finish_bucket(&f);
     bucket_writer_fini(&f.out);
     wbuf_fini(&f.fence);
-    wbuf_fini(&bound);
     *taken = k;
     return err;
 }
@@ -580,8 +679,14 @@ static int write_meta(struct checkpoint *cp, int64_t offset, int64_t aim, struct
     return err ? err : write_sizes(cp);
 }
 
+static int refresh(struct checkpoint *cp) { return cp->shelf_stale ? read_dir(cp) : 0; }
+
 static int begin(struct checkpoint *cp)
 {
+    forget(cp);
+    int err = refresh(cp);
+    if (err)
+        return err;
     cp->saved_id = cp->last_id;
     cp->saved = xrealloc(cp->saved, (cp->nsizes + 1) * sizeof *cp->saved);
     if (cp->nsizes)
@@ -601,6 +706,7 @@ static int end(struct checkpoint *cp, int err)
     if (!sqlite3_get_autocommit(cp->db))
         sqlite3_exec(cp->db, "ROLLBACK", NULL, NULL, NULL);
     vfs_error_clear(cp->vfs);
+    cp->shelf_stale = true;
     cp->last_id = cp->saved_id;
     if (cp->nsaved)
         memcpy(cp->sizes, cp->saved, cp->nsaved * sizeof *cp->sizes);
@@ -668,32 +774,67 @@ int checkpoint_write(struct checkpoint *cp, struct checkpoint_change *changes, s
 
 /* ---- Reading. */
 
+void checkpoint_foresee(struct checkpoint *cp, uint32_t store, struct str key)
+{
+    struct foreseen *f = &cp->soon[cp->next_soon++ % SOON];
+    f->key = NULL;
+    if (cp->shelf_stale || !shelf_seek(&cp->shelf, store, key, &f->place))
+        return;
+    f->store = store;
+    f->key = key.ptr;
+    shelf_prefetch(&cp->shelf, f->place.id);
+}
+
+static bool foreseen(struct checkpoint *cp, uint32_t store, struct str key)
+{
+    for (unsigned i = 0; i < SOON; i++)
+        if (cp->soon[i].key == key.ptr && cp->soon[i].store == store && key.ptr) {
+            cp->cursor.place = cp->soon[i].place;
+            return true;
+        }
+    return false;
+}
+
+/* Leads the cursor to the bucket where key belongs; it stays where it is if that is behind it in the same one. */
+static int cursor_seek(struct checkpoint *cp, uint32_t store, struct str key)
+{
+    struct str asked = wbuf_view(&cp->cursor.asked), bytes;
+    struct shelf_place *place = &cp->cursor.place;
+    if (cp->cursor.open && cp->cursor.store == store && str_cmp(asked, key) <= 0 &&
+        (!place->above.ptr || str_cmp(key, place->above) < 0))
+        return 0;
+    cursor_close(cp);
+    if (!foreseen(cp, store, key) && !shelf_seek(&cp->shelf, store, key, place))
+        return 0;
+    int err = read_bucket(cp, place->id, true, &bytes);
+    if (err)
+        return err;
+    cp->cursor.store = store;
+    cp->cursor.open = true;
+    bucket_iter_init(&cp->cursor.it, bytes);
+    cp->cursor.more = bucket_next(&cp->cursor.it);
+    return 0;
+}
+
 int checkpoint_get(struct checkpoint *cp, uint32_t store, struct str key, checkpoint_each each_cb, void *arg)
 {
-    bool found = true;
-    int64_t id = cp->bucket_id;
-    /* Keys come in order: often it is the bucket at hand. */
-    bool at_hand = id >= 0 && cp->bucket_store == store && str_cmp(wbuf_view(&cp->fence), key) <= 0 &&
-                   str_cmp(key, wbuf_view(&cp->bucket_last)) <= 0;
-    int err = at_hand ? 0 : seek(cp, store, key, &found, &id);
-    if (err || !found)
+    struct bucket_iter *it = &cp->cursor.it;
+    int err = refresh(cp);
+    if (!err)
+        err = cursor_seek(cp, store, key);
+    if (err || !cp->cursor.open)
         return err;
-    if (!at_hand && id != cp->bucket_id)
-        err = read_bucket(cp, id);
-    cp->bucket_store = store;
-    struct bucket_iter it;
-    bucket_iter_init(&it, wbuf_view(&cp->bucket));
-    int cmp = 0;
-    while (!err && bucket_next(&it))
-        if ((cmp = str_cmp(wbuf_view(&it.key), key)) >= 0)
-            break;
-    if (!err && it.any && cmp == 0 && !it.err)
-        err = each_cb(arg, store, wbuf_view(&it.key), it.value);
-    wbuf_reset(&cp->bucket_last);
-    wbuf_str(&cp->bucket_last, wbuf_view(&it.key)); /* up to here it is known */
-    err = err ? err : it.err;
-    bucket_iter_fini(&it);
-    return err;
+    wbuf_reset(&cp->cursor.asked);
+    wbuf_str(&cp->cursor.asked, key);
+    wbuf_room(&cp->cursor.asked, 1); /* an empty key is not null */
+    if (cp->cursor.more)
+        cp->cursor.more = bucket_seek(it, key);
+    if (it->err)
+        return it->err;
+    if (!cp->cursor.more || !str_eq(wbuf_view(&it->key), key))
+        return 0;
+    struct str value = bucket_value(it);
+    return value.ptr ? each_cb(arg, store, key, value) : it->err;
 }
 
 /* Entries of one bucket. *over: the end of the range is reached. */
@@ -725,7 +866,8 @@ static int scan_bucket(struct scanning *s, struct str bytes)
             break;
         }
         s->left--;
-        err = s->each_cb(s->arg, s->store, key, it.value);
+        struct str value = bucket_value(&it);
+        err = value.ptr ? s->each_cb(s->arg, s->store, key, value) : it.err;
     }
     err = err ? err : it.err;
     bucket_iter_fini(&it);
@@ -740,22 +882,17 @@ int checkpoint_scan(struct checkpoint *cp, uint32_t store, struct str prefix, st
         s.from = prefix;
         s.above = false;
     }
-    bool found;
-    int64_t id;
-    struct wbuf fence;
-    wbuf_init(&fence);
-    int err = seek(cp, store, s.from, &found, &id);
-    if (!err && found)
-        wbuf_str(&fence, wbuf_view(&cp->fence));
+    struct shelf_place place;
+    struct str bytes;
+    cursor_close(cp);
+    int err = refresh(cp);
+    bool found = !err && shelf_seek(&cp->shelf, store, s.from, &place);
     while (!err && found && !s.over) {
-        err = read_bucket(cp, id);
+        err = read_bucket(cp, place.id, true, &bytes);
         if (!err)
-            err = scan_bucket(&s, wbuf_view(&cp->bucket));
-        if (!err && !s.over)
-            err = seek_next(cp, store, wbuf_view(&fence), &found, &fence, &id);
+            err = scan_bucket(&s, bytes);
+        found = place.above.ptr && shelf_seek(&cp->shelf, store, place.above, &place);
     }
-    cp->bucket_id = -1;
-    wbuf_fini(&fence);
     return err;
 }
 
@@ -779,26 +916,33 @@ static int load_cb(void *arg, uint32_t store, struct str key, struct str value)
     return l->each_cb(l->arg, store, key, value);
 }
 
+static int load_store(struct checkpoint *cp, uint32_t store, struct loading *l)
+{
+    struct shelf_place place;
+    struct str bytes;
+    int err = 0;
+    for (bool more = shelf_seek(&cp->shelf, store, STR(""), &place); !err && more;
+         more = place.above.ptr && shelf_seek(&cp->shelf, store, place.above, &place)) {
+        wbuf_reset(&l->fence);
+        wbuf_str(&l->fence, place.fence);
+        err = read_bucket(cp, place.id, false, &bytes);
+        struct scanning s = {.store = store, .prefix = STR(""), .from = STR(""), .left = SIZE_MAX,
+                             .each_cb = load_cb, .arg = l};
+        if (!err)
+            err = scan_bucket(&s, bytes);
+    }
+    return err;
+}
+
 int checkpoint_load(struct checkpoint *cp, checkpoint_each each_cb, void *arg)
 {
     struct loading l = {.each_cb = each_cb, .arg = arg, .store = -1};
-    int code, err = 0;
+    cursor_close(cp);
+    int err = refresh(cp);
     wbuf_init(&l.last);
     wbuf_init(&l.fence);
-    while (!err && (code = sqlite3_step(cp->all)) == SQLITE_ROW) {
-        int64_t store = sqlite3_column_int64(cp->all, 0);
-        wbuf_reset(&l.fence);
-        wbuf_str(&l.fence, column_blob(cp->all, 1));
-        err = store < 0 || store > UINT32_MAX ? E_CORRUPT : read_bucket(cp, sqlite3_column_int64(cp->all, 2));
-        struct scanning s = {.store = (uint32_t)store, .prefix = STR(""), .from = STR(""), .left = SIZE_MAX,
-                             .each_cb = load_cb, .arg = &l};
-        if (!err)
-            err = scan_bucket(&s, wbuf_view(&cp->bucket));
-    }
-    if (!err)
-        err = err_of(cp, code);
-    sqlite3_reset(cp->all);
-    cp->bucket_id = -1;
+    for (size_t i = 0; !err && i < cp->shelf.ndirs; i++)
+        err = load_store(cp, cp->shelf.dirs[i].store, &l);
     wbuf_fini(&l.last);
     wbuf_fini(&l.fence);
     return err;

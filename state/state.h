@@ -1,8 +1,9 @@
 /* What operators remember: in-memory maps, the changes of an epoch, the checkpoint file of a task.
  *
- * Truth lies in the job's changelog topic: key = store number (4 bytes big-endian) + state key, value = absolute value,
- * null = gone. The checkpoint (SQLite) is a copy of a prefix of one changelog partition, taken on another clock; damaged
- * or missing, it is rebuilt. Thread: maps belong to a task; checkpoints to the worker job that holds them. */
+ * Truth lies in the job's changelog topic: key = store number (4 bytes big-endian) + state key, value = absolute
+ * value, null = gone. The checkpoint (SQLite) is a copy of a prefix of one changelog partition, taken on another
+ * clock; damaged or missing, it is rebuilt. Thread: maps belong to a task; checkpoints to the worker job that holds
+ * them. */
 #ifndef STATE_STATE_H
 #define STATE_STATE_H
 #include "log/base/alloc.h"
@@ -46,7 +47,8 @@ bool kv_last(const struct kv *kv, struct str prefix, struct str *key, struct str
 /* ---- A store: a map with a cold level (a task's checkpoint). What it is, and why: README.md, "Stores".
  * Fetching is the task's: want -> fetch by a worker -> load, then the push. */
 
-/* What of a task's state is dirty: changed after the epoch that its checkpoint holds. Numbers wrap; only distances count. */
+/* What of a task's state is dirty: changed after the epoch that its checkpoint holds. Numbers wrap; only distances
+ * count. */
 struct state_clock {
     bool cold;            /* there is a checkpoint, or may be one: what is removed must be remembered */
     uint32_t epoch, clean; /* running epoch; the last one that the checkpoint holds */
@@ -115,8 +117,8 @@ void store_tidy(struct store *s, size_t steps);
 size_t store_count(const struct store *s); /* in memory */
 size_t store_bytes(const struct store *s);
 
-/* Ordered stores whose keys are loaded and dropped in units (all entries of one join key): unit_cb gives the length of the
- * unit's prefix of a key, gone_cb hears of a unit that was dropped. */
+/* Ordered stores whose keys are loaded and dropped in units (all entries of one join key): unit_cb gives the length
+ * of the unit's prefix of a key, gone_cb hears of a unit that was dropped. */
 void store_units(struct store *s, size_t (*unit_cb)(void *arg, struct str key), void (*gone_cb)(void *arg, struct str unit),
                  void *arg);
 void store_want_unit(struct store *s, unsigned number, struct str unit, struct needs *w);
@@ -134,22 +136,27 @@ static inline void changes_put(struct changes *c, unsigned store, struct str key
     c->put_cb(c->arg, store, key, value);
 }
 
-/* ---- The checkpoint of one task, and the cold level of its stores: (store, key) -> value in sorted buckets, with the
- * changelog offset it reflects and a few bytes of the runner's own (the last commit it holds). One SQLite file.
+/* ---- The checkpoint of one task, and the cold level of its stores: (store, key) -> value in sorted buckets, with
+ * the changelog offset it reflects and a few bytes of the runner's own (the last commit it holds). One SQLite file.
  *
- * A checkpoint may be put piece by piece (checkpoint_put, each a durable transaction) between reads; only the seal moves the
- * offset. In between the file holds some values newer than its offset says, all of them committed: replaying the changelog
- * from the offset gives the same, because values are absolute. Blocking: worker jobs, one at a time. */
+ * A checkpoint may be put piece by piece (checkpoint_put, each a durable transaction) between reads; only the seal
+ * moves the offset. In between the file holds some values newer than its offset says, all of them committed:
+ * replaying the changelog from the offset gives the same, because values are absolute. Blocking: worker jobs, one at
+ * a time. */
 struct checkpoint;
 /* Opens or creates path on disk (through a VFS over it). Answers E_CORRUPT if the file is damaged or of another layout:
  * then the caller deletes it (checkpoint_delete) and rebuilds from the changelog. */
 int checkpoint_open(struct checkpoint **out, struct disk *disk, const char *path, struct diag *d) MUST_USE;
 void checkpoint_close(struct checkpoint *cp);
-/* A new one is made without a journal and without syncs under another name, PATH.new, which a crash leaves as nothing worth: begin
- * deletes what is there of both. After the seal and a close, finish makes it durable and gives it its name. */
+/* A new one is made without a journal and without syncs under another name, PATH.new, which a crash leaves as
+ * nothing worth: begin deletes what is there of both. After the seal and a close, finish makes it durable and gives
+ * it its name. */
 int checkpoint_begin(struct checkpoint **out, struct disk *disk, const char *path, struct diag *d) MUST_USE;
 int checkpoint_finish(struct disk *disk, const char *path) MUST_USE;
 int checkpoint_delete(struct disk *disk, const char *path);
+/* What it keeps in memory is counted in `budget` from now on; of packed entries it keeps at most max bytes. SQLite's
+ * pages are not counted: they are an eighth of that, and CHECKPOINT_CACHE_KIB, at most. */
+void checkpoint_memory(struct checkpoint *cp, struct budget *budget, size_t max);
 int64_t checkpoint_offset(const struct checkpoint *cp); /* -1: empty */
 int64_t checkpoint_aim(const struct checkpoint *cp);    /* no value in it is newer than this offset */
 struct str checkpoint_note(const struct checkpoint *cp); /* borrowed until the next write */
@@ -164,8 +171,8 @@ struct checkpoint_change {
     struct str key, value; /* value null: gone */
 };
 void checkpoint_sort(struct checkpoint_change *changes, size_t n); /* by store and key; at most one per key */
-/* Some of the sorted changes, from *done on, which is moved: as many as some `buckets` take, whole, or nothing. They all
- * belong before changelog offset `aim`. */
+/* Some of the sorted changes, from *done on, which is moved: as many as some `buckets` take, whole, or nothing. They
+ * all belong before changelog offset `aim`. */
 int checkpoint_put(struct checkpoint *cp, const struct checkpoint_change *sorted, size_t n, size_t *done, size_t buckets,
                    int64_t aim);
 int checkpoint_seal(struct checkpoint *cp, int64_t offset, struct str note); /* all changes before offset are in */
@@ -174,6 +181,8 @@ int checkpoint_write(struct checkpoint *cp, struct checkpoint_change *changes, s
 /* Every entry, in order; a non-zero answer of each_cb ends it. E_CORRUPT when the file turns out damaged. */
 typedef int (*checkpoint_each)(void *arg, uint32_t store, struct str key, struct str value);
 int checkpoint_load(struct checkpoint *cp, checkpoint_each each_cb, void *arg);
+/* It will be asked, with these very bytes, after some fifteen others at most: where they are is looked for now. */
+void checkpoint_foresee(struct checkpoint *cp, uint32_t store, struct str key);
 /* The value of a key, if there is one. Ask in order of keys: neighbours come with one read. */
 int checkpoint_get(struct checkpoint *cp, uint32_t store, struct str key, checkpoint_each each_cb, void *arg);
 /* Entries of a store from key `from` on (above it, if `above`) that start with prefix, at most `limit`. */

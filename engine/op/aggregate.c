@@ -270,13 +270,20 @@ static void touch(struct op *op, struct pane *p, struct group *g)
     a->remembered += a->old_size;
 }
 
+void agg_block_prefetch(const struct block *blk)
+{
+    for (uint32_t i = 0; i < blk->n; i++)
+        if (LIKELY(blk->pane[i]))
+            groups_prefetch(&blk->pane[i]->groups, blk->key[i].hash);
+    for (uint32_t i = 0; i < blk->n; i++)
+        if (LIKELY(blk->pane[i]))
+            groups_prefetch_group(&blk->pane[i]->groups, blk->key[i].hash);
+}
+
 static void find_groups(struct op *op, struct block *blk)
 {
     struct aggregate *a = op->state;
-    for (uint32_t i = 0; i < blk->n; i++)
-        groups_prefetch(&blk->pane[i]->groups, blk->key[i].hash);
-    for (uint32_t i = 0; i < blk->n; i++)
-        groups_prefetch_group(&blk->pane[i]->groups, blk->key[i].hash);
+    agg_block_prefetch(blk);
     const struct batch *in = blk->in;
     size_t before = a->remembered;
     for (uint32_t i = 0; i < blk->n; i++) {

@@ -79,6 +79,7 @@ struct pane *agg_pane_make(struct op *op, int64_t start); /* or finds it */
 void agg_pane_drop(struct op *op, struct pane *p);
 void agg_group_clear(struct aggregate *a, const struct plan_node *node, struct group *g);
 void agg_block_keys(struct op *op, struct block *blk); /* of its rows */
+void agg_block_prefetch(const struct block *blk);      /* begins to fetch their groups */
 /* ---- aggregate_out.c */
 void agg_mark_panes(struct op *op, struct changes *out);
 void agg_close_pane(struct op *op, struct pane *p, struct changes *out);

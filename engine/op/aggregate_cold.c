@@ -7,7 +7,7 @@
  * Closing windows reads what the checkpoint has of them in pieces: keys begin with the window's start, so they lie
  * together; each piece is closed before the next is fetched. */
 
-enum { PIECE = 4096 };
+enum { PIECE = 4096, AHEAD = 16 };
 
 void aggregate_opened(struct op *op, unsigned store, int64_t entries)
 {
@@ -40,6 +40,7 @@ static void want_block(struct op *op, struct block *blk, const int64_t *starts, 
 {
     struct aggregate *a = op->state;
     agg_block_keys(op, blk);
+    agg_block_prefetch(blk);
     for (uint32_t i = 0; i < blk->n; i++) {
         bool here = blk->pane[i] && groups_find(&blk->pane[i]->groups, &blk->key[i]);
         if (here && !kv_count(a->partial))
@@ -299,6 +300,7 @@ bool aggregate_evict(struct op *op, size_t steps)
             return true;
         }
         for (; steps && a->hand_slot < p->groups.cap; steps--) {
+            groups_prefetch_at(&p->groups, a->hand_slot + AHEAD);
             struct group *g = groups_at(&p->groups, a->hand_slot);
             if (!g || !drop_group(op, p, g))
                 a->hand_slot++;

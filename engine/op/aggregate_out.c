@@ -2,6 +2,8 @@
 
 /* What GROUP BY gives: the difference that an epoch made to each group, partial results, the last word of a window. */
 
+enum { AHEAD = 16 };
+
 static void put_group_columns(struct op *op, const struct pane *p, const struct group *g, struct batch *b, uint32_t row)
 {
     struct aggregate *a = op->state;
@@ -165,6 +167,8 @@ static void mark_pane(struct op *op, struct pane *p, struct changes *out)
 {
     struct aggregate *a = op->state;
     for (size_t i = 0; i < p->ndirty; i++) {
+        if (i + AHEAD < p->ndirty)
+            __builtin_prefetch(p->dirty[i + AHEAD], 1);
         struct group *g = p->dirty[i];
         if (a->counted)
             look_up(op, p, g);

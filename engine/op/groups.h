@@ -67,6 +67,11 @@ static inline void groups_prefetch_group(const struct groups *t, uint64_t hash)
     if (t->cap)
         __builtin_prefetch((void *)(uintptr_t)(t->slots[hash & (t->cap - 1)] << 16 >> 16), 1);
 }
+static inline void groups_prefetch_at(const struct groups *t, size_t slot)
+{
+    if (slot < t->cap)
+        __builtin_prefetch((void *)(uintptr_t)(t->slots[slot] << 16 >> 16), 1);
+}
 /* The group of the key; a new one has rows 0, ts INT64_MIN, old GROUP_NEW and zeroed accumulators. */
 struct group *groups_put(struct groups *t, const struct group_key *key);
 struct group *groups_find(const struct groups *t, const struct group_key *key); /* NULL: not there */

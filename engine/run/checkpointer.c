@@ -8,6 +8,7 @@
 #include "engine/run/fold.h"
 #include "engine/run/job.h"
 #include "log/base/fault.h"
+#include "log/base/limits.h"
 #include "log/base/trace.h"
 #include "log/wire/recbatch.h"
 
@@ -29,8 +30,8 @@ struct checkpointing {
     uint64_t taken_bytes;
     struct checkpoint_note work_note;
     struct fold fold;
-    struct checkpoint_change *changes;
-    struct account memory; /* of fold and changes */
+    struct checkpoint_change *piece;
+    struct account memory; /* of fold */
     struct cold_put put;
     struct wbuf note_bytes;
     int status;
@@ -85,7 +86,7 @@ void checkpointing_tell(const struct checkpointing *c, struct checkpointing_fact
 
 static void count_memory(struct checkpointing *c)
 {
-    size_t bytes = fold_bytes(&c->fold) + (c->changes ? c->fold.n * sizeof *c->changes : 0);
+    size_t bytes = fold_bytes(&c->fold);
     if (bytes > c->memory.bytes)
         account_add(&c->memory, bytes - c->memory.bytes);
 }
@@ -111,8 +112,7 @@ static void fold_work(struct work *w)
     if (c->status)
         return;
     fold_sort(&c->fold);
-    c->changes = xalloc((c->fold.n + 1) * sizeof *c->changes);
-    CHECK(fold_take(&c->fold, c->changes, c->fold.n) == c->fold.n);
+    c->piece = xalloc(RESTORE_PUT_CHANGES * sizeof *c->piece);
     count_memory(c);
 }
 
@@ -130,8 +130,8 @@ static void over(struct checkpointing *c)
         c->from = c->taken;
     }
     fold_fini(&c->fold);
-    xfree(c->changes);
-    c->changes = NULL;
+    xfree(c->piece);
+    c->piece = NULL;
     account_sub(&c->memory, c->memory.bytes);
     wbuf_fini(&c->note_bytes);
     FAULT("checkpoint.over");
@@ -154,8 +154,8 @@ static void fold_done(struct work *w)
     }
     checkpoint_note_pack(&c->work_note, &c->note_bytes);
     c->put = (struct cold_put){.task = c->t,
-                               .changes = c->changes,
-                               .n = c->fold.n,
+                               .fold = &c->fold,
+                               .piece = c->piece,
                                .offset = BUG("checkpoint_claims_written") ? part_end(c->t->changelog_part, false)
                                                                           : c->taken,
                                .epoch = c->work_note.epoch,

@@ -1,4 +1,5 @@
 #include "engine/run/cold.h"
+#include "engine/run/fold.h"
 #include "engine/run/job.h"
 #include "log/base/fault.h"
 #include "log/base/limits.h"
@@ -16,6 +17,7 @@ struct cold {
     int64_t used_us;
     struct checkpoint_size *sizes; /* by node */
     size_t nsizes;
+    size_t cache; /* of packed state in memory, at most */
     /* the worker's */
     struct checkpoint *cp;
     struct checkpoint_size *now;
@@ -121,12 +123,15 @@ static int need_cmp(const void *pa, const void *pb)
 }
 
 /* In the order of the file, so that neighbours are read together; what is asked twice is looked up once. */
+enum { AHEAD = 12 };
 static int fetch_all(struct checkpoint *cp, struct cold_fetch *f)
 {
     int err = 0;
     qsort(f->needs.v, f->needs.n, sizeof *f->needs.v, need_cmp);
     for (uint32_t i = 0; !err && i < f->needs.n; i++) {
         struct need *n = &f->needs.v[i];
+        if (i + AHEAD < f->needs.n && !n[AHEAD].range)
+            checkpoint_foresee(cp, f->node << 16 | n[AHEAD].store, n[AHEAD].key);
         struct finding finding = {f, i};
         uint32_t store = f->node << 16 | n->store;
         if (i && need_cmp(&n[-1], n) == 0 && (!n->range || str_eq(n[-1].from, n->from)))
@@ -142,9 +147,14 @@ static int fetch_all(struct checkpoint *cp, struct cold_fetch *f)
 static int put_some(struct cold *c, struct cold_put *p)
 {
     size_t buckets = list_empty(&c->fetches) ? COLD_PUT_BUCKETS : COLD_PUT_BUCKETS / 8 + 1;
-    int err = p->done < p->n ? checkpoint_put(c->cp, p->changes, p->n, &p->done, buckets, p->offset) : 0;
+    if (p->done == p->n) {
+        p->n = fold_take(p->fold, p->piece, RESTORE_PUT_CHANGES);
+        p->done = 0;
+        p->over = p->n == 0;
+    }
+    int err = p->over ? 0 : checkpoint_put(c->cp, p->piece, p->n, &p->done, buckets, p->offset);
     FAULT("checkpoint.piece");
-    if (err || p->done < p->n)
+    if (err || !p->over)
         return err;
     err = checkpoint_seal(c->cp, p->offset, p->note);
     FAULT("checkpoint.sealed");
@@ -164,6 +174,8 @@ static void cold_work(struct work *w)
         return;
     }
     int err = open_file(c, c->putting);
+    if (!err && c->cp)
+        checkpoint_memory(c->cp, &c->t->memory, c->cache);
     if (!err && c->putting)
         err = put_some(c, c->put);
     else if (!err && c->cp)
@@ -194,9 +206,9 @@ static void put_back(struct cold *c, struct cold_put *p)
 static void put_done(struct cold *c)
 {
     struct cold_put *p = c->put;
-    if (c->stopped && !p->status && p->done < p->n)
+    if (c->stopped && !p->status && !p->over)
         p->status = E_CANCELED;
-    if (!p->status && p->done < p->n)
+    if (!p->status && !p->over)
         return; /* another piece */
     if (!p->status) {
         c->t->clock.clean = BUG("clean_ahead") ? INT32_MAX : (uint32_t)p->epoch;
@@ -230,6 +242,7 @@ static void cold_done(struct work *w)
 static void run(struct cold *c)
 {
     c->busy = true;
+    c->cache = engine_cache_bytes(c->t->job);
     c->work = (struct work){.loop = c->t->loop, .lane = LANE_HEAVY, .work_cb = cold_work, .done_cb = cold_done};
     loop_work(c->t->loop, LANE_HEAVY, &c->work);
 }
@@ -320,7 +333,8 @@ static void put_cb(struct msg *m)
 
 void cold_put(struct cold_put *p)
 {
-    p->done = 0;
+    p->n = p->done = 0;
+    p->over = false;
     p->status = 0;
     p->msg.run_cb = put_cb;
     loop_post(p->task->loop, &p->msg);

@@ -28,13 +28,15 @@ struct cold_fetch {
 void cold_fetch_init(struct cold_fetch *f);
 void cold_fetch_fini(struct cold_fetch *f); /* not under way */
 
-/* A checkpoint: sorted net changes of commits up to `note`, which end at `offset` of the changelog. Home loop gives it
+/* A checkpoint: the net changes of commits up to `note`, which end at `offset` of the changelog. Home loop gives it
  * and gets it back; in between it is the task's. */
 struct cold_put {
     struct msg msg;
     struct task *task;
-    struct checkpoint_change *changes;
-    size_t n, done;
+    struct fold *fold; /* sorted; taken in pieces */
+    struct checkpoint_change *piece; /* room for RESTORE_PUT_CHANGES */
+    size_t n, done; /* of the piece at hand */
+    bool over;      /* that was the last */
     int64_t offset, epoch;
     struct str note;
     int status;

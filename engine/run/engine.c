@@ -103,6 +103,9 @@ static int64_t task_share(const struct job *j)
     return share_of(all, &j->engine->nkeepers) / MAX(1u, atomic_load(&j->nkeepers));
 }
 
+/* Packed, state takes a fraction of what it takes where it is at work. */
+size_t engine_cache_bytes(const struct job *j) { return (size_t)(task_share(j) / 8 * 3); }
+
 uint64_t engine_checkpoint_bytes(const struct job *j)
 {
     int64_t most = broker_config(j->engine->broker)->checkpoint_bytes;

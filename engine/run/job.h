@@ -208,6 +208,7 @@ bool engine_memory_full(struct job *j);
 /* Changelog ahead of a task's checkpoint that calls for the next: in memory it takes some four times as much, and most of a
  * task's share shall be left for what can be dropped. */
 uint64_t engine_checkpoint_bytes(const struct job *j);
+size_t engine_cache_bytes(const struct job *j); /* of a task's state as its checkpoint has it that stays in memory */
 /* Bytes of state that may change within one epoch of a task. */
 int64_t engine_epoch_bytes(const struct job *j);
 bool engine_volatile(struct engine *e);

@@ -204,6 +204,12 @@
 /* Page cache of one open checkpoint file: the inner pages of some gigabytes of state, so that a cold read costs one
  * page. */
 #define CHECKPOINT_CACHE_KIB 2048
+/* Memory for packed buckets is taken and given back in pieces of so many bytes. */
+#ifdef TINY
+#define SHELF_BOARD_BYTES 1024
+#else
+#define SHELF_BOARD_BYTES 131072
+#endif
 /* A bucket and its row fit one leaf page of the file (4096 - 8 - 35 - varints). Tiny: a few entries, so that tests
  * split. */
 #ifdef TINY

@@ -1,19 +1,21 @@
-/* What a job costs end to end: JSON records of 200 bytes and 5 fields, preloaded, through a filter that passes half of
- * them to an output topic, into a windowed count per user, or into a running sum per user, of whom there are a million.
- * Prints events per second and per second of CPU time of all threads.
- * Usage: bench_job filter|count|sums [records] [shards] [rounds] [ms between commits; 0: none before the end]
+/* What a job costs end to end: JSON records of 200 bytes and 5 fields, preloaded, through a filter that passes half
+ * of them to an output topic, into a windowed count per user, or into a running sum per user, of whom there are a
+ * million. Prints events per second and per second of CPU time of all threads. Usage: bench_job filter|count|sums
+ * [records] [shards] [rounds] [ms between commits; 0: none before the end]
  *
- * bench_job cost count|sums [records] [shards] [rounds] [ms between commits]: what exactly once costs. Each round runs the job
- * over the same input twice, in turns first: once with commits, once without: then it writes no changelog, no
- * transactions, no commit record and no checkpoint, and waits for no sync, but emits the same results as often
- * (engine_set_volatile). A lap ends when all records are in a commit. Prints both laps and the medians of the ratios.
+ * bench_job cost count|sums [records] [shards] [rounds] [ms between commits]: what exactly once costs. Each round
+ * runs the job over the same input twice, in turns first: once with commits, once without: then it writes no
+ * changelog, no transactions, no commit record and no checkpoint, and waits for no sync, but emits the same results
+ * as often (engine_set_volatile). A lap ends when all records are in a commit. Prints both laps and the medians of
+ * the ratios.
  *
- * bench_job growth KEYS uniform|zipf|both [records] [shards] [MiB] [0]: SUM(amount) per user into a table, of so many users.
- * Every user comes once, in random order; then `records` more, which are what is measured (both: Zipf's, then as many uniform
- * ones): they are written in a transaction, so the job sees them all at once, and the time ends with the commit that holds
- * the last. Beyond so many MiB state is dropped and read again. resident_bytes: the most that the process had above what it
- * had before the job. Then the server is stopped cleanly and started, and started again from nothing but the changelog: how long
- * until the job runs. 0: it is not, and users come in order at first, which fills faster. growth.sh makes a table of it. */
+ * bench_job growth KEYS uniform|zipf|both [records] [shards] [MiB] [0]: SUM(amount) per user into a table, of so
+ * many users. Every user comes once, in random order; then `records` more, which are what is measured (both: Zipf's,
+ * then as many uniform ones): they are written in a transaction, so the job sees them all at once, and the time ends
+ * with the commit that holds the last. Beyond so many MiB state is dropped and read again. resident_bytes: the most
+ * that the process had above what it had before the job. Then the server is stopped cleanly and started, and started
+ * again from nothing but the changelog: how long until the job runs. 0: it is not, and users come in order at first,
+ * which fills faster. growth.sh makes a table of it. */
 #include "engine/run/run.h"
 #include "log/base/clock.h"
 #include "log/base/metrics.h"

@@ -1,3 +1,4 @@
+#include "log/base/limits.h"
 #include "log/base/random.h"
 #include "state/state.h"
 #include "tests/lib/seed.h"
@@ -183,13 +184,23 @@ static int count_cb(void *arg, struct str key, struct str value)
     return 0;
 }
 
-/* Piece by piece, changes of random keys and values of any size: every key is found, absent ones are not, and ranges,
- * whether by prefix, from a place on or limited, hold what a map in memory holds. */
+/* Another amount of memory for buckets, from none to more than there are. */
+static void other_memory(struct bench *b, struct checkpoint *cp, struct budget *memory)
+{
+    static const size_t most[] = {0, 3 * SHELF_BOARD_BYTES, 20 * SHELF_BOARD_BYTES, 1 << 26};
+    checkpoint_memory(cp, memory, most[random_below(&b->r, ARRAY_LEN(most))]);
+}
+
+/* Piece by piece, changes of random keys and values of any size: every key is found, absent ones are not, and
+ * ranges, whether by prefix, from a place on or limited, hold what a map in memory holds, however many buckets stay
+ * in memory. */
 static void test_equals_a_map(void **state)
 {
     (void)state;
     struct bench b;
+    struct budget memory;
     bench_init(&b, test_seed());
+    budget_init(&memory, INT64_MAX, NULL);
     struct checkpoint *cp = open_ok(&b);
     struct kv *model = kv_new(true, NULL);
     struct wbuf k;
@@ -206,7 +217,11 @@ static void test_equals_a_map(void **state)
             uint32_t store = 1 + (uint32_t)random_below(&b.r, 2);
             char *key = arena_printf(&a, "%s%u", random_chance(&b.r, 0.5) ? "" : "window 7/", (unsigned)random_below(&b.r, 3000));
             size_t len = random_chance(&b.r, 0.01) ? sizeof big : random_below(&b.r, 60);
-            struct str value = random_chance(&b.r, round > 40 ? 0.8 : 0.2) ? STR_NULL : (struct str){big, len};
+            char *bytes = arena_alloc(&a, len + 1);
+            memcpy(bytes, big, len);
+            for (unsigned i = 0; len && i < random_below(&b.r, 4); i++)
+                bytes[random_below(&b.r, len)] = (char)random_below(&b.r, 256);
+            struct str value = random_chance(&b.r, round > 40 ? 0.8 : 0.2) ? STR_NULL : (struct str){bytes, len};
             store_key(store, str_of(key), &k);
             if (kv_get(fresh, wbuf_view(&k)).ptr) {
                 want--;
@@ -230,6 +245,8 @@ static void test_equals_a_map(void **state)
             checkpoint_close(cp);
             cp = open_ok(&b);
         }
+        if (random_chance(&b.r, 0.4))
+            other_memory(&b, cp, &memory);
         struct walk w = {model, 0};
         assert_int_equal(checkpoint_load(cp, take_cb, &w), 0);
         assert_int_equal(w.n, kv_count(model));
@@ -241,6 +258,8 @@ static void test_equals_a_map(void **state)
         for (unsigned i = 0; i < 100; i++) {
             char *key = arena_printf(&a, "%u", (unsigned)random_below(&b.r, 3000));
             size_t before = w.n;
+            if (random_chance(&b.r, 0.5))
+                checkpoint_foresee(cp, 1, str_of(key));
             assert_int_equal(checkpoint_get(cp, 1, str_of(key), take_cb, &w), 0);
             store_key(1, str_of(key), &k);
             assert_int_equal(w.n - before, kv_get(model, wbuf_view(&k)).ptr != NULL);
@@ -271,6 +290,7 @@ static void test_equals_a_map(void **state)
     wbuf_fini(&k);
     kv_free(model);
     checkpoint_close(cp);
+    assert_int_equal(memory.used, 0);
     simdisk_free(b.sd);
 }
 

@@ -453,7 +453,7 @@ static void test_damage_found_late(void **state)
     assert_int_equal(disk_open(simdisk_disk(W.sd), path, FILE_READ, &f), 0);
     int64_t size = file_size(f);
     file_close(f);
-    jw_must(size > 10 * 4096, "the file has only %" PRId64 " bytes", size);
+    jw_must(size > 8 * 4096, "the file has only %" PRId64 " bytes", size);
     assert_int_equal(simdisk_flip(W.sd, path, size / 4096 / 2 * 4096 + 2000, 3), 0);
     jw_open(&W, 2);
     jw_start(&W);
