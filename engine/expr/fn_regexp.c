@@ -210,3 +210,49 @@ static void list_rows(struct call *c, unsigned pattern, bool (*list_cb)(struct c
 
 KERNEL(regexp_extract_all) { list_rows(c, 0, extract_all); }
 KERNEL(regexp_split) { list_rows(c, 1, split); }
+
+/* ---- SIMILAR TO: SQL's own patterns, made regular expressions */
+
+/* % is any text, _ any character; | * + ? {n} ( ) [ ] are as there, all else is itself; a backslash takes the meaning away. */
+static void translate(struct str pattern, struct wbuf *out)
+{
+    bool set = false;
+    wbuf_str(out, STR("(?s)\\A(?:"));
+    for (size_t i = 0; i < pattern.len; i++) {
+        char ch = pattern.ptr[i];
+        if (ch == '\\' && i + 1 < pattern.len) {
+            wbuf_u8(out, '\\');
+            wbuf_u8(out, (uint8_t)pattern.ptr[++i]);
+        } else if (set) {
+            set = ch != ']';
+            wbuf_u8(out, (uint8_t)ch);
+        } else if (ch == '%') {
+            wbuf_str(out, STR(".*"));
+        } else if (ch == '_') {
+            wbuf_u8(out, '.');
+        } else if (ch == '(') {
+            wbuf_str(out, STR("(?:"));
+        } else {
+            if (ch == '.' || ch == '^' || ch == '$' || ch == '\\')
+                wbuf_u8(out, '\\');
+            set = ch == '[';
+            wbuf_u8(out, (uint8_t)ch);
+        }
+    }
+    wbuf_str(out, STR(")\\z"));
+}
+
+KERNEL(text_similar)
+{
+    struct wbuf regexp;
+    wbuf_init(&regexp);
+    ROWS_VALID (c, r) {
+        wbuf_reset(&regexp);
+        translate(arg_str(c, 1, r), &regexp);
+        struct pattern *p = pattern_of(c, r, wbuf_view(&regexp));
+        int found = p ? match(c, r, p, arg_str(c, 0, r), 0) : -1;
+        if (found >= 0)
+            c->out->b[r] = found > 0;
+    }
+    wbuf_fini(&regexp);
+}

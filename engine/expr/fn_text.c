@@ -125,6 +125,39 @@ KERNEL(text_trim)
     }
 }
 
+static bool is_among(struct str ch, struct str set)
+{
+    const char *at = set.len ? memmem(set.ptr, set.len, ch.ptr, ch.len) : NULL;
+    return at && starts_char(*at);
+}
+
+/* Without characters of the set (NULL: blanks) at either end or both. */
+static void trim_rows(struct call *c, bool start, bool end)
+{
+    ROWS_VALID (c, r) {
+        struct str s = arg_str(c, 0, r), set = c->nargs > 1 ? arg_str(c, 1, r) : STR(" \t\n\v\f\r");
+        while (start && s.len) {
+            size_t n = char_pos(s, 1);
+            if (!is_among(cut(s, 0, n), set))
+                break;
+            s = cut(s, n, s.len);
+        }
+        while (end && s.len) {
+            size_t from = s.len - 1;
+            while (from && !starts_char(s.ptr[from]))
+                from--;
+            if (!is_among(cut(s, from, s.len), set))
+                break;
+            s.len = from;
+        }
+        out_str(c, r, s);
+    }
+}
+
+KERNEL(text_trim_of) { trim_rows(c, true, true); }
+KERNEL(text_ltrim) { trim_rows(c, true, false); }
+KERNEL(text_rtrim) { trim_rows(c, false, true); }
+
 /* From a 1-based position, negative from the end, and a length: units [from, to). */
 static void span(struct call *c, uint32_t r, size_t total, size_t *from, size_t *to)
 {

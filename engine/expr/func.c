@@ -460,6 +460,8 @@ static int no_such_overload(struct str name, const struct type *args, unsigned n
     for (unsigned i = 0; i < nargs && i < 8; i++) {
         char one[TYPE_TEXT];
         type_format(args[i], one);
+        if (args[i].id == T_LAMBDA)
+            snprintf(one, sizeof one, "a lambda of %u", args[i].of->n - 1);
         put(types, sizeof types, i ? ", " : "");
         put(types, sizeof types, one);
     }

@@ -108,6 +108,10 @@ struct function {
 void function_pack(const struct function *f, struct wbuf *out);
 int function_unpack(struct function *f, const struct object *obj, struct arena *a);
 
+/* ---- Catalog: object "type": a name for a type. Relations keep the type itself, so dropping the name harms nobody. */
+void named_type_pack(struct type t, const char *sql, struct wbuf *out);
+int named_type_unpack(const struct object *obj, struct type *out, const char **sql, struct arena *a); /* sql NULL: not wanted */
+
 /* Every relation or function: calls each_cb by name. */
 void relation_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct relation *r),
                    void *arg);

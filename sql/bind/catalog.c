@@ -4,6 +4,7 @@
 
 #define RELATION_VERSION 1
 #define FUNCTION_VERSION 1
+#define NAMED_TYPE_VERSION 1
 
 static void put_type(struct wbuf *w, struct type t)
 {
@@ -154,6 +155,28 @@ int function_unpack(struct function *f, const struct object *obj, struct arena *
     f->symbol = get_text(&u, a);
     f->sql = get_text(&u, a);
     return unpack_err(&u) ? E_CORRUPT : 0;
+}
+
+void named_type_pack(struct type t, const char *sql, struct wbuf *out)
+{
+    pack_array(out, 3);
+    pack_uint(out, NAMED_TYPE_VERSION);
+    put_type(out, t);
+    pack_str(out, str_of(sql));
+}
+
+int named_type_unpack(const struct object *obj, struct type *out, const char **sql, struct arena *a)
+{
+    struct unpack u = unpack_of(obj->body);
+    uint32_t n = unpack_array(&u);
+    uint64_t version = unpack_uint(&u);
+    if (version != NAMED_TYPE_VERSION)
+        return unpack_err(&u) || version < NAMED_TYPE_VERSION ? E_CORRUPT : E_NEWER_FORMAT;
+    *out = get_type(&u);
+    const char *text = get_text(&u, a);
+    if (sql)
+        *sql = text;
+    return unpack_err(&u) || n != 3 ? E_CORRUPT : 0;
 }
 
 void function_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct function *f),

@@ -16,35 +16,79 @@ int bind_error(const struct binding *b, struct place place, const char *code, co
     return diag_place(b->diag, E_SQL, b->text, place);
 }
 
-int bind_type(const struct binding *b, const struct ast_type *t, struct type *out)
+static int no_type(const struct binding *b, const struct ast_type *t, const char *text)
 {
-    static const char *const names[] = {"BOOLEAN", "INT",  "BIGINT", "DOUBLE",    "DECIMAL", "VARCHAR",
-                                        "BYTES",   "DATE", "TIME",   "TIMESTAMP", "STRING",  "INTEGER"};
-    char text[80];
+    static const char *const names[] = {"BOOLEAN", "INT",  "BIGINT", "DOUBLE",    "DECIMAL", "VARCHAR", "BYTES",  "DATE",
+                                        "TIME",    "TIMESTAMP", "STRING", "INTEGER", "INTERVAL", "ARRAY",   "MAP", "STRUCT"};
     struct nearest near = nearest_of(t->name);
-    if (t->nparams == 2)
-        snprintf(text, sizeof text, "%.*s(%u,%u)", (int)MIN(t->name.len, 40), t->name.ptr, t->params[0], t->params[1]);
-    else if (t->nparams == 1)
-        snprintf(text, sizeof text, "%.*s(%u)", (int)MIN(t->name.len, 40), t->name.ptr, t->params[0]);
-    else
-        snprintf(text, sizeof text, "%.*s", (int)MIN(t->name.len, 40), t->name.ptr);
-    if (type_parse(str_of(text), out) && out->id != T_NULL)
-        return 0;
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
         nearest_add(&near, str_of(names[i]));
+    for (unsigned i = 0; i < b->image->nobjects; i++)
+        if (strcmp(b->image->objects[i]->kind, "type") == 0)
+            nearest_add(&near, str_of(b->image->objects[i]->name));
     bind_error(b, t->place, "42704", "there is no type %s", text);
     struct str best = nearest_get(&near);
     if (best.ptr && str_eq_nocase(best, t->name))
         diag_hint(b->diag, "%s",
                   str_eq_nocase(t->name, STR("DECIMAL"))
                       ? "DECIMAL(p, s) has 1 to 38 digits, 0 to p of them behind the point"
-                      : "this type takes no number in parentheses");
+                  : t->nparams ? "this type takes no number in parentheses"
+                               : "nested types are ARRAY<INT>, MAP<VARCHAR, INT>, STRUCT<A INT, B VARCHAR>");
     else if (best.ptr)
         diag_hint(b->diag, "did you mean %.*s?", STR_ARG(best));
     else
-        diag_hint(b->diag,
-                  "types are BOOLEAN, INT, BIGINT, DOUBLE, DECIMAL(p, s), VARCHAR, BYTES, DATE, TIME, TIMESTAMP");
+        diag_hint(b->diag, "types are BOOLEAN, INT, BIGINT, DOUBLE, DECIMAL(p, s), VARCHAR, BYTES, DATE, TIME, TIMESTAMP, "
+                           "INTERVAL, ARRAY, MAP, STRUCT");
     return E_SQL;
+}
+
+/* ARRAY<T>, MAP<VARCHAR, T>, STRUCT<A T, ...>. */
+static int nested_type(const struct binding *b, const struct ast_type *t, struct type *out)
+{
+    bool array = str_eq_nocase(t->name, STR("ARRAY")), map = str_eq_nocase(t->name, STR("MAP"));
+    struct type_field *parts = ARENA_ARRAY(b->arena, struct type_field, t->parts.n);
+    for (unsigned i = 0; i < t->parts.n; i++) {
+        const struct ast_column *part = &t->parts.items[i];
+        int err = bind_type(b, &part->type, &parts[i].type);
+        if (err)
+            return err;
+        parts[i].name = part->name.text.ptr ? arena_dup(b->arena, part->name.text).ptr : "";
+        if (str_eq_nocase(t->name, STR("STRUCT")) && !type_struct_names(parts, i + 1))
+            return bind_error(b, part->name.place, "42701", "the field %s is given twice", parts[i].name);
+        if (type_depth(parts[i].type) >= TYPE_DEPTH)
+            return bind_error(b, t->place, "42704", "types are nested at most %d deep", TYPE_DEPTH);
+    }
+    if (str_eq_nocase(t->name, STR("STRUCT")))
+        *out = type_struct(parts, t->parts.n);
+    else if (array && t->parts.n == 1)
+        *out = type_array(parts[0].type);
+    else if (map && t->parts.n == 2 && parts[0].type.id == T_VARCHAR)
+        *out = type_map(parts[1].type);
+    else
+        return bind_error(b, t->place, "42704",
+                          array ? "an ARRAY has one type of elements: ARRAY<INT>"
+                          : map ? "a MAP has keys of VARCHAR and values of one type: MAP<VARCHAR, INT>"
+                                : "only ARRAY, MAP and STRUCT have types in < >");
+    return 0;
+}
+
+int bind_type(const struct binding *b, const struct ast_type *t, struct type *out)
+{
+    char text[80];
+    if (t->parts.n)
+        return nested_type(b, t, out);
+    if (t->nparams == 2)
+        snprintf(text, sizeof text, "%.*s(%u,%u)", (int)MIN(t->name.len, 40), t->name.ptr, t->params[0], t->params[1]);
+    else if (t->nparams == 1)
+        snprintf(text, sizeof text, "%.*s(%u)", (int)MIN(t->name.len, 40), t->name.ptr, t->params[0]);
+    else
+        snprintf(text, sizeof text, "%.*s", (int)MIN(t->name.len, 40), t->name.ptr);
+    if (!t->quoted && type_parse(str_of(text), out))
+        return 0;
+    const struct object *obj = t->nparams ? NULL : image_object(b->image, "type", t->name);
+    if (obj && named_type_unpack(obj, out, NULL, b->arena) == 0)
+        return 0;
+    return no_type(b, t, text);
 }
 
 struct expr *expr_make(const struct binding *b, enum expr_kind kind, struct type t, struct place place, unsigned nargs)

@@ -109,12 +109,31 @@ static int add_star(struct scope *sc, const struct ast_item *it)
                       STR_ARG(it->qualifier.text));
 }
 
+/* "s->*": each field under its own name. */
+static int add_fields(struct scope *sc, const struct ast_item *it, const struct expr *e)
+{
+    char have[TYPE_TEXT];
+    type_format(e->type, have);
+    if (e->type.id != T_STRUCT)
+        return bind_error(sc->b, it->place, "42703", "this is %s, which has no fields", have);
+    for (unsigned i = 0; i < e->type.of->n; i++) {
+        const struct type_field *f = &e->type.of->fields[i];
+        struct expr *part = expr_make(sc->b, EX_FIELD, f->type, it->place, 1);
+        part->column = i;
+        ((const struct expr **)part->args)[0] = e;
+        block_add_item(sc->b, sc->q, sc->q->nitems, (struct block_item){part, f->name, false});
+    }
+    return 0;
+}
+
 /* Name of an item without alias: its column's, with the relation in front if several have it; else KSQL_COL_n. */
 static const char *item_name(struct scope *sc, const struct ast_item *it, const struct expr *e, unsigned *unnamed)
 {
     const struct block *q = sc->q;
     if (it->alias.text.ptr)
         return arena_dup(sc->b->arena, it->alias.text).ptr;
+    if (it->expr->kind == AST_FIELD)
+        return arena_dup(sc->b->arena, it->expr->name.text).ptr;
     if (it->expr->kind != AST_COLUMN)
         return arena_printf(sc->b->arena, "KSQL_COL_%u", (*unnamed)++);
     const struct block_column *col = block_column(q, e);
@@ -134,9 +153,11 @@ static int bind_items(struct scope *sc, const struct ast_items *items)
         const struct ast_item *it = &items->items[i];
         const struct expr *e;
         int err = it->expr ? resolve_expr(sc, it->expr, &e) : add_star(sc, it);
+        if (!err && it->fields)
+            err = add_fields(sc, it, e);
         if (err)
             return err;
-        if (!it->expr)
+        if (!it->expr || it->fields)
             continue;
         if (e->type.id == T_NULL) {
             bind_error(sc->b, it->place, "42804", "a column cannot be just NULL: it has no type");

@@ -154,9 +154,34 @@ static const struct ast_item *find_alias(const struct scope *sc, const struct as
     return NULL;
 }
 
+/* "a.b" where a is no source: a field of what a means. */
+static bool is_field(struct scope *sc, const struct ast_expr *e, struct ast_expr *of, const struct expr **param)
+{
+    unsigned found[2];
+    *of = (struct ast_expr){.kind = AST_COLUMN, .name = e->qualifier, .place = e->qualifier.place};
+    if (resolve_param(sc, &e->qualifier, of->place, param))
+        return true;
+    bool any = false;
+    for (const struct scope *s = sc; s; s = s->outer) {
+        for (unsigned i = 0; s->q && i < s->q->nsources; i++)
+            if (name_matches(&e->qualifier, s->q->sources[i].alias, false))
+                return false;
+        any |= s->q && count_matches(s, &of->qualifier, &of->name, false, found) > 0;
+    }
+    return any;
+}
+
 static int column(struct scope *sc, const struct ast_expr *e, const struct expr **out)
 {
     unsigned found[2];
+    if (!e->qualifier.text.ptr && resolve_param(sc, &e->name, e->place, out))
+        return 0;
+    struct ast_expr of;
+    const struct expr *whole = NULL; /* a lambda's parameter */
+    if (e->qualifier.text.ptr && is_field(sc, e, &of, &whole)) {
+        int err = whole ? 0 : column(sc, &of, &whole);
+        return err ? err : resolve_field_of(sc, whole, &e->name, e->place, out);
+    }
     if (!sc->q)
         return bind_error(sc->b, e->place, "42703", "there are no columns here; only constant values can stand");
     if (!e->qualifier.text.ptr && sc->window)
@@ -186,12 +211,13 @@ static int resolve_args(struct scope *sc, const struct ast_expr *e, const struct
     *out = ARENA_ARRAY(sc->b->arena, const struct expr *, e->nargs + 1);
     int err = 0;
     for (unsigned i = 0; i < e->nargs && !err; i++)
-        err = resolve_expr(sc, e->args[i], &(*out)[i]);
+        if (!resolve_unit(sc, e, e->args[i], &(*out)[i]))
+            err = resolve_expr(sc, e->args[i], &(*out)[i]);
     return err;
 }
 
 /* Points the function table's sentence at `place`. */
-static int call_error(const struct scope *sc, struct place place, const char *code)
+int resolve_call_error(const struct scope *sc, struct place place, const char *code)
 {
     struct diag *d = sc->b->diag;
     if (d)
@@ -199,8 +225,8 @@ static int call_error(const struct scope *sc, struct place place, const char *co
     return diag_place(d, E_SQL, sc->b->text, place);
 }
 
-static int call(struct scope *sc, struct str name, const struct expr **args, unsigned nargs, struct place place,
-                struct place point, const struct expr **out)
+int resolve_call(struct scope *sc, struct str name, const struct expr **args, unsigned nargs, struct place place,
+                 struct place point, const struct expr **out)
 {
     struct type *types = ARENA_ARRAY(sc->b->arena, struct type, nargs + 1);
     struct type *casts = ARENA_ARRAY(sc->b->arena, struct type, nargs + 1);
@@ -209,13 +235,16 @@ static int call(struct scope *sc, struct str name, const struct expr **args, uns
     for (unsigned i = 0; i < nargs; i++)
         types[i] = args[i]->type;
     if (func_resolve(name, types, nargs, &func, casts, &result, sc->b->diag) != 0)
-        return call_error(sc, point, "42883");
+        return resolve_call_error(sc, point, "42883");
     struct expr *e = expr_make(sc->b, EX_CALL, result, place, nargs);
     e->func = func;
     for (unsigned i = 0; i < nargs; i++)
         ((const struct expr **)e->args)[i] = expr_cast(sc->b, args[i], casts[i]);
     *out = e;
-    return 0;
+    for (unsigned i = 0; i < nargs; i++)
+        if (check_known(sc, casts[i], place_of(args[i])) != 0)
+            return E_SQL;
+    return check_known(sc, result, place);
 }
 
 /* A literal text beside a value of another type means a value of that type: time > '2024-01-01', n = '5'. Times of rows
@@ -250,7 +279,7 @@ int resolve_compare(struct scope *sc, struct str op, const struct expr *left, co
     int err = meet_literal(sc, left, &args[1]);
     if (!err)
         err = meet_literal(sc, right, &args[0]);
-    return err ? err : call(sc, op, args, 2, e->place, e->op.len ? e->op : e->place, out);
+    return err ? err : resolve_call(sc, op, args, 2, e->place, e->op.len ? e->op : e->place, out);
 }
 
 static bool is_comparison(struct str op) { return op.ptr[0] == '=' || op.ptr[0] == '<' || op.ptr[0] == '>'; }
@@ -262,7 +291,7 @@ static int binary(struct scope *sc, const struct ast_expr *e, const struct expr 
     if (err)
         return err;
     if (!is_comparison(e->text))
-        return call(sc, e->text, args, 2, e->place, e->op, out);
+        return resolve_call(sc, e->text, args, 2, e->place, e->op, out);
     for (unsigned i = 0; i < 2; i++)
         if (args[i]->kind == EX_CONST && args[i]->value.null && e->args[i]->kind == AST_NULL) {
             bind_error(sc->b, e->args[i]->place, "42601", "a comparison with NULL is never true");
@@ -321,6 +350,11 @@ static int in_list(struct scope *sc, const struct ast_expr *e, const struct expr
 {
     const struct expr **args;
     struct type common;
+    if (e->bare) {
+        bind_error(sc->b, e->args[1]->place, "42601", "IN needs a list in parentheses");
+        diag_hint(sc->b->diag, "for an element of an array write ARRAY_CONTAINS(array, x)");
+        return E_SQL;
+    }
     int err = resolve_args(sc, e, &args);
     for (unsigned i = 1; i < e->nargs && !err; i++)
         err = meet_literal(sc, args[0], &args[i]);
@@ -409,7 +443,8 @@ static int like(struct scope *sc, const struct ast_expr *e, const struct expr **
     const struct expr **args;
     int err = resolve_args(sc, e, &args);
     if (!err)
-        err = call(sc, STR("LIKE"), args, e->nargs, e->place, e->op, out);
+        err = resolve_call(sc, !e->text.ptr ? STR("LIKE") : str_eq(e->text, STR("REGEXP")) ? STR("REGEXP_LIKE") : e->text, args,
+                           e->nargs, e->place, e->op, out);
     if (!err)
         maybe_negate(sc, e->negated, out);
     return err;
@@ -489,12 +524,15 @@ static int named_call(struct scope *sc, const struct ast_expr *e, const struct e
     if (e->distinct || e->has_order || e->has_filter)
         return bind_error(sc->b, e->place, "42883", "%s is for aggregates, and %.*s is none",
                           e->distinct ? "DISTINCT" : e->has_order ? "ORDER BY" : "FILTER", STR_ARG(e->name.text));
+    int err = 0;
+    if (resolve_special(sc, e, out, &err))
+        return err;
     const struct object *obj = image_object(sc->b->image, "function", e->name.text);
     if (e->star && (obj || func_exists(e->name.text)))
         return bind_error(sc->b, e->place, "42883", "only COUNT can take *");
     if (func_exists(e->name.text)) {
-        int err = resolve_args(sc, e, &args);
-        return err ? err : call(sc, e->name.text, args, e->nargs, e->place, e->place, out);
+        err = resolve_args(sc, e, &args);
+        return err ? err : resolve_call(sc, e->name.text, args, e->nargs, e->place, e->place, out);
     }
     return obj ? udf(sc, e, obj, out) : no_function(sc, e);
 }
@@ -504,7 +542,7 @@ static int minus(struct scope *sc, const struct ast_expr *e, const struct expr *
     const struct expr **args;
     int err = resolve_args(sc, e, &args);
     if (!err)
-        err = call(sc, STR("-"), args, 1, e->place, e->op, out);
+        err = resolve_call(sc, STR("-"), args, 1, e->place, e->op, out);
     struct value v;
     if (!err && args[0]->kind == EX_CONST && expr_const(*out, &v, sc->b->arena, sc->b->diag) == 0) {
         struct expr *c = expr_make(sc->b, EX_CONST, v.type, e->place, 0);
@@ -547,6 +585,13 @@ int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr *
         return case_when(sc, e, out);
     case AST_CAST:
         return cast(sc, e, out);
+    case AST_INTERVAL:
+    case AST_ARRAY:
+    case AST_ELEMENT:
+    case AST_FIELD:
+    case AST_ASSIGN:
+    case AST_LAMBDA:
+        return resolve_nested(sc, e, out);
     default:
         return literal_value(sc->b, e, out);
     }

@@ -77,6 +77,7 @@ struct scope {
     const char *no_aggregates;     /* the clause, for the sentence; NULL: aggregates may stand here */
     bool window;                   /* WINDOWSTART and WINDOWEND of the query's own window may stand here */
     bool in_aggregate;
+    const struct params *params; /* of the lambdas around; NULL: none */
 };
 int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr **out);
 /* The same, and it must be a BOOLEAN. clause: "WHERE". */
@@ -93,6 +94,24 @@ int resolve_compare(struct scope *sc, struct str op, const struct expr *left, co
 /* Of the block: NULL: the error is set. */
 const struct block_column *resolve_column(struct scope *sc, const struct ast_name *qualifier,
                                           const struct ast_name *name, struct place place);
+int resolve_call(struct scope *sc, struct str name, const struct expr **args, unsigned nargs, struct place place,
+                 struct place point, const struct expr **out);
+int resolve_call_error(const struct scope *sc, struct place place, const char *code);
+
+/* ---- nested.c */
+int resolve_nested(struct scope *sc, const struct ast_expr *e, const struct expr **out);
+/* Calls that are not just a function and its arguments. False: this is none. */
+bool resolve_special(struct scope *sc, const struct ast_expr *e, const struct expr **out, int *err);
+int resolve_lambdas(struct scope *sc, const struct ast_expr *e, const struct expr **out);
+/* A lambda's parameter of this name. */
+bool resolve_param(struct scope *sc, const struct ast_name *name, struct place place, const struct expr **out);
+/* A unit of time as a word. */
+bool resolve_unit(struct scope *sc, const struct ast_expr *call, const struct ast_expr *arg, const struct expr **out);
+int resolve_field_of(struct scope *sc, const struct expr *of, const struct ast_name *name, struct place place,
+                     const struct expr **out);
+/* Refuses nested types that are too deep, or have a NULL in them. */
+int check_known(struct scope *sc, struct type t, struct place place);
+
 struct expr *expr_make(const struct binding *b, enum expr_kind kind, struct type t, struct place place, unsigned nargs);
 
 #endif

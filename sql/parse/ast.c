@@ -181,9 +181,7 @@ struct ast_expr *parse_typed(struct parser *p, const struct token *type, const s
     struct ast_expr *e = expr_new(p, AST_TYPED, place_join(type->place, text->place));
     e->name = parse_name(p, type);
     e->text = parse_string(p, text);
-    if (str_eq_nocase(e->name.text, STR("INTERVAL")))
-        parse_refuse(p, type->place, "INTERVAL values are not part of this dialect");
-    else if (!str_eq_nocase(e->name.text, STR("DATE")) && !str_eq_nocase(e->name.text, STR("TIME")) &&
+    if (!str_eq_nocase(e->name.text, STR("DATE")) && !str_eq_nocase(e->name.text, STR("TIME")) &&
              !str_eq_nocase(e->name.text, STR("TIMESTAMP"))) {
         parse_refuse(p, text->place, "a string cannot follow \"%.*s\" here", STR_ARG(e->name.text));
         diag_hint(p->diag, "a comma or an operator may be missing before it");
@@ -351,6 +349,129 @@ struct ast_expr *parse_case(struct parser *p, struct place place, struct ast_exp
     return e;
 }
 
+/* ---- Nested types and values */
+
+struct ast_type parse_parts(struct parser *p, struct str name, struct ast_types parts, struct place place)
+{
+    struct ast_type t = {.name = name, .place = place};
+    for (unsigned i = 0; i < parts.n; i++) {
+        struct ast_column part = {.type = parts.items[i]};
+        AST_APPEND(p, t.parts, part);
+    }
+    return t;
+}
+
+/* From one unit down to another: those of an interval, in this order. */
+static bool is_span(const struct ast_name *from, const struct ast_name *to, bool *months)
+{
+    static const char *const units[] = {"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"};
+    unsigned f = 0, t = 0;
+    while (f < ARRAY_LEN(units) && !str_eq_nocase(from->text, str_of(units[f])))
+        f++;
+    while (t < ARRAY_LEN(units) && !str_eq_nocase(to->text, str_of(units[t])))
+        t++;
+    *months = f < 2;
+    return f < t && t < ARRAY_LEN(units) && (f < 2) == (t < 2);
+}
+
+struct ast_type parse_interval_type(struct parser *p, const struct token *word, const struct ast_name *from,
+                                    const struct ast_name *to)
+{
+    struct ast_type t = {.name = STR("INTERVAL DAY TO SECOND"), .place = place_join(word->place, to->place)};
+    bool months;
+    if (!is_span(from, to, &months))
+        parse_refuse(p, t.place, "there are INTERVAL DAY TO SECOND and INTERVAL YEAR TO MONTH");
+    if (months)
+        t.name = STR("INTERVAL YEAR TO MONTH");
+    return t;
+}
+
+struct ast_expr *parse_interval(struct parser *p, const struct token *word, const struct token *text,
+                                const struct ast_name *from, const struct ast_name *to)
+{
+    struct place end = to ? to->place : from->place;
+    struct ast_expr *e = expr_new(p, AST_INTERVAL, place_join(word->place, end));
+    bool months;
+    e->text = text->cls == LEX_STRING ? parse_string(p, text) : place_text(p->text, text->place);
+    e->name = *from;
+    if (to)
+        e->qualifier = *to;
+    if (to && !is_span(from, to, &months))
+        parse_refuse(p, place_join(from->place, end), "an interval goes from a unit to a smaller one: DAY TO SECOND, YEAR TO MONTH");
+    return e;
+}
+
+struct ast_expr *parse_lambda(struct parser *p, struct ast_expr *first, struct ast_exprs more, const struct token *op,
+                              struct ast_expr *body)
+{
+    struct ast_expr *e = expr_new(p, AST_LAMBDA, place_join(first->place, body->place));
+    struct ast_exprs params = parse_prepend(p, first, more);
+    e->op = op->place;
+    for (unsigned i = 0; i < params.n; i++) {
+        if (params.items[i]->kind != AST_COLUMN || params.items[i]->qualifier.text.ptr)
+            parse_refuse(p, params.items[i]->place, "in front of => stand names: x => x + 1, (k, v) => k");
+        add_arg(p, e, params.items[i]);
+    }
+    add_arg(p, e, body);
+    return e;
+}
+
+struct ast_expr *parse_field(struct parser *p, struct ast_expr *of, const struct token *op, struct ast_name field)
+{
+    struct ast_expr *e = expr_new(p, AST_FIELD, place_join(of->place, field.place));
+    e->op = op->place;
+    e->name = field;
+    add_arg(p, e, of);
+    return e;
+}
+
+static bool is_array_word(const struct ast_expr *e)
+{
+    return e->kind == AST_COLUMN && !e->qualifier.text.ptr && !e->name.quoted && !e->parens &&
+           str_eq_nocase(e->name.text, STR("ARRAY"));
+}
+
+struct ast_expr *parse_element(struct parser *p, struct ast_expr *of, const struct token *open, struct ast_expr *index,
+                               const struct token *close)
+{
+    if (is_array_word(of))
+        return parse_array(p, of, open, index, (struct ast_exprs){0}, close);
+    struct ast_expr *e = expr_new(p, AST_ELEMENT, place_join(of->place, close->place));
+    e->op = place_join(open->place, close->place);
+    add_arg(p, e, of);
+    add_arg(p, e, index);
+    return e;
+}
+
+struct ast_expr *parse_array(struct parser *p, struct ast_expr *word, const struct token *open, struct ast_expr *first,
+                             struct ast_exprs more, const struct token *close)
+{
+    struct ast_expr *e = expr_new(p, AST_ARRAY, place_join(word->place, close->place));
+    if (!is_array_word(word))
+        parse_refuse(p, place_join(open->place, close->place), "one index stands in brackets");
+    if (first)
+        add_arg(p, e, first);
+    for (unsigned i = 0; i < more.n; i++)
+        add_arg(p, e, more.items[i]);
+    return e;
+}
+
+struct ast_expr *parse_words(struct parser *p, const struct ast_name *name, const struct token *side, struct ast_expr *x,
+                             struct ast_expr *y, struct ast_expr *z, const struct token *close)
+{
+    struct ast_expr *e = expr_new(p, AST_CALL, place_join(name->place, close->place));
+    e->name = *name;
+    e->words = true;
+    if (side)
+        e->text = place_text(p->text, side->place);
+    if (x)
+        add_arg(p, e, x);
+    add_arg(p, e, y);
+    if (z)
+        add_arg(p, e, z);
+    return e;
+}
+
 struct ast_exprs parse_prepend(struct parser *p, struct ast_expr *first, struct ast_exprs rest)
 {
     struct ast_exprs all = {0};
@@ -366,16 +487,27 @@ static bool name_same(const struct ast_name *a, const struct ast_name *b)
                                   : !a->text.ptr == !b->text.ptr && str_eq_nocase(a->text, b->text);
 }
 
+static bool type_same(const struct ast_type *a, const struct ast_type *b)
+{
+    if (!a->name.ptr || !b->name.ptr)
+        return !a->name.ptr == !b->name.ptr;
+    if (!str_eq_nocase(a->name, b->name) || a->nparams != b->nparams || a->parts.n != b->parts.n ||
+        memcmp(a->params, b->params, sizeof a->params) != 0)
+        return false;
+    for (unsigned i = 0; i < a->parts.n; i++)
+        if (!name_same(&a->parts.items[i].name, &b->parts.items[i].name) ||
+            !type_same(&a->parts.items[i].type, &b->parts.items[i].type))
+            return false;
+    return true;
+}
+
 bool ast_expr_same(const struct ast_expr *a, const struct ast_expr *b)
 {
     if (a->kind != b->kind || a->nargs != b->nargs || a->negated != b->negated || a->star != b->star ||
         a->has_operand != b->has_operand || a->has_else != b->has_else || a->distinct != b->distinct ||
         a->has_order != b->has_order || a->descending != b->descending || a->has_filter != b->has_filter || !str_eq(a->text, b->text) ||
-        !name_same(&a->qualifier, &b->qualifier) || !name_same(&a->name, &b->name) ||
-        !a->type.name.ptr != !b->type.name.ptr || a->query != b->query)
-        return false;
-    if (a->type.name.ptr && (!str_eq_nocase(a->type.name, b->type.name) || a->type.nparams != b->type.nparams ||
-                             memcmp(a->type.params, b->type.params, sizeof a->type.params) != 0))
+        !name_same(&a->qualifier, &b->qualifier) || !name_same(&a->name, &b->name) || a->bare != b->bare ||
+        a->words != b->words || !type_same(&a->type, &b->type) || a->query != b->query)
         return false;
     for (unsigned i = 0; i < a->nargs; i++)
         if (!ast_expr_same(a->args[i], b->args[i]))

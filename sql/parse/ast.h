@@ -16,10 +16,16 @@ struct ast_name {
     struct place place;
 };
 
+struct ast_columns {
+    struct ast_column *items;
+    unsigned n, cap;
+};
 struct ast_type {
     struct str name; /* DECIMAL */
+    bool quoted;
     unsigned nparams;
     uint32_t params[2]; /* (10, 2) */
+    struct ast_columns parts; /* between < and >: types, of a STRUCT with names */
     struct place place;
 };
 
@@ -40,7 +46,7 @@ enum ast_expr_kind {
     AST_BINARY,  /* text: the operator */
     AST_BETWEEN, /* args: value, low, high */
     AST_IN,      /* args: value, candidates */
-    AST_LIKE,    /* args: value, pattern [, escape] */
+    AST_LIKE,    /* args: value, pattern [, escape]; text: null, or REGEXP, SIMILAR TO */
     AST_IS_NULL,
     AST_IS_DISTINCT, /* args[0] IS [NOT] DISTINCT FROM args[1] */
     AST_CASE,        /* args: [operand], when, then, ..., [else] */
@@ -50,7 +56,13 @@ enum ast_expr_kind {
     AST_ANY,    /* args[0] op ANY (query); text: the operator */
     AST_ALL,
     AST_GROUPING_SETS, /* GROUPING SETS (args), in GROUP BY only */
-    AST_GROUPING_SET   /* of such: args may be none */
+    AST_GROUPING_SET,  /* of such: args may be none */
+    AST_INTERVAL, /* INTERVAL 'text' name [TO qualifier] */
+    AST_ARRAY,    /* ARRAY[args] */
+    AST_ELEMENT,  /* args[0][args[1]] */
+    AST_FIELD,    /* args[0]->name */
+    AST_ASSIGN,   /* args[0] := args[1], in MAP(...) and STRUCT(...) */
+    AST_LAMBDA    /* args: parameters (AST_COLUMN), then the body */
 };
 struct ast_select;
 struct ast_expr {
@@ -59,6 +71,8 @@ struct ast_expr {
     struct place op;            /* the operator alone, where there is one */
     bool negated;               /* NOT BETWEEN, NOT IN, NOT LIKE, IS NOT NULL, IS NOT DISTINCT */
     bool star;                  /* name(*) */
+    bool bare;                  /* IN without parentheses: of POSITION(a IN b) */
+    bool words;                 /* name(a FROM b [FOR c]), args in this order */
     bool parens;                /* stands in parentheses: AND and OR chains do not grow into it */
     bool has_operand, has_else; /* CASE */
     bool distinct, has_order, descending, has_filter; /* name(DISTINCT args ORDER BY arg DESC) FILTER (WHERE arg) */
@@ -83,6 +97,7 @@ struct ast_property { /* of WITH (...) */
 };
 struct ast_item {              /* of a SELECT list */
     struct ast_expr *expr;     /* NULL: star */
+    bool fields;               /* expr->* */
     struct ast_name qualifier; /* a.* */
     struct ast_name alias;
     struct place place;
@@ -123,10 +138,6 @@ struct ast_sources {
 };
 struct ast_orders {
     struct ast_order *items;
-    unsigned n, cap;
-};
-struct ast_columns {
-    struct ast_column *items;
     unsigned n, cap;
 };
 struct ast_properties {

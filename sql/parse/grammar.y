@@ -16,13 +16,15 @@
 }
 
 /* Words that are in no rule, but known to refuse.def and to the error messages. */
-%token OVER WITHIN ARROW LAMBDA LB RB.
+%token OVER WITHIN.
 
-%fallback ID ALL ANY ASC BEGINNING CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE EXISTS EXPLAIN EXTENDED FILTER FINAL FUNCTION
-  FUNCTIONS GRACE GROUPING IF JOBS KEY LANGUAGE LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES
-  REPLACE RESTORE RESUME RETENTION RETURNS SAVEPOINT SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS TABLE TABLES TERMINATE TOPIC TOPICS TUMBLING UNDEFINE UNSET
-  VARIABLES WINDOW.
+%fallback ID ALL ANY ARRAY ASC BEGINNING BOTH CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE EXISTS
+  EXPLAIN EXTENDED FILTER FINAL FOR FUNCTION FUNCTIONS GRACE GROUPING HEADER HEADERS IF INTERVAL JOBS KEY LANGUAGE
+  LEADING LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES REPLACE RESTORE RESUME RETENTION
+  RETURNS SAVEPOINT SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS STRUCT TABLE TABLES TERMINATE TO TOPIC TOPICS
+  TRAILING TUMBLING TYPE TYPES UNDEFINE UNSET VARIABLES WINDOW.
 
+%right LAMBDA ASSIGN.
 %left OR.
 %left AND.
 %right NOT.
@@ -30,6 +32,7 @@
 %left PLUS MINUS.
 %left STAR SLASH PERCENT.
 %right SIGN.
+%left LB ARROW DCOLON.
 
 %start_symbol input
 input ::= statement(A). { p->result = A; }
@@ -78,16 +81,34 @@ column(A) ::= name(N) type(T) PRIMARY(P) KEY(K). {
 }
 
 %type type {struct ast_type}
-type(A) ::= name(N). { A = (struct ast_type){.name = N.text, .place = N.place}; }
-type(A) ::= name(N) LP INTEGER(I) RP(E). {
+%type short_type {struct ast_type} /* all that may follow :: */
+type(A) ::= short_type(A).
+short_type(A) ::= name(N). { A = (struct ast_type){.name = N.text, .quoted = N.quoted, .place = N.place}; }
+short_type(A) ::= name(N) LP INTEGER(I) RP(E). {
     A = (struct ast_type){.name = N.text, .nparams = 1, .place = place_join(N.place, E.place)};
     A.params[0] = parse_small(p, &I);
 }
-type(A) ::= name(N) LP INTEGER(I) COMMA INTEGER(J) RP(E). {
+short_type(A) ::= name(N) LP INTEGER(I) COMMA INTEGER(J) RP(E). {
     A = (struct ast_type){.name = N.text, .nparams = 2, .place = place_join(N.place, E.place)};
     A.params[0] = parse_small(p, &I);
     A.params[1] = parse_small(p, &J);
 }
+type(A) ::= name(N) LT types1(L) GT(E). { A = parse_parts(p, N.text, L, place_join(N.place, E.place)); }
+type(A) ::= type(T) ARRAY(E). {
+    struct ast_types one = {0};
+    AST_APPEND(p, one, T);
+    A = parse_parts(p, STR("ARRAY"), one, place_join(T.place, E.place));
+}
+type(A) ::= STRUCT(N) LT fields(L) GT(E). {
+    A = (struct ast_type){.name = STR("STRUCT"), .parts = L, .place = place_join(N.place, E.place)};
+}
+type(A) ::= INTERVAL(N). { A = (struct ast_type){.name = STR("INTERVAL"), .place = N.place}; }
+type(A) ::= INTERVAL(N) name(F) TO name(L). { A = parse_interval_type(p, &N, &F, &L); }
+%type fields {struct ast_columns}
+fields(A) ::= field(B). { A = (struct ast_columns){0}; AST_APPEND(p, A, B); }
+fields(A) ::= fields(A) COMMA field(B). { AST_APPEND(p, A, B); }
+%type field {struct ast_column}
+field(A) ::= name(N) type(T). { A = (struct ast_column){.name = N, .type = T}; }
 %type types {struct ast_types}
 types(A) ::= . { A = (struct ast_types){0}; }
 types(A) ::= types1(A).
@@ -266,6 +287,7 @@ items(A) ::= items(A) COMMA item(B). { AST_APPEND(p, A, B); }
 %type item {struct ast_item}
 item(A) ::= STAR(S). { A = (struct ast_item){.place = S.place}; }
 item(A) ::= name(N) DOT STAR(S). { A = (struct ast_item){.qualifier = N, .place = place_join(N.place, S.place)}; }
+item(A) ::= value(B) ARROW STAR(S). { A = (struct ast_item){.expr = B, .fields = true, .place = place_join(B->place, S.place)}; }
 item(A) ::= expr(E). { A = (struct ast_item){.expr = E, .place = E->place}; }
 item(A) ::= expr(E) AS name(N). { A = (struct ast_item){.expr = E, .alias = N, .place = E->place}; }
 item(A) ::= expr(E) name(N). { A = (struct ast_item){.expr = E, .alias = N, .place = E->place}; }
@@ -382,6 +404,13 @@ expr(A) ::= expr(B) OR(O) expr(C). { A = parse_chain(p, AST_OR, B, &O, C); }
 expr(A) ::= expr(B) AND(O) expr(C). { A = parse_chain(p, AST_AND, B, &O, C); }
 expr(A) ::= NOT(O) expr(B). { A = parse_unary(p, AST_NOT, &O, B); }
 expr(A) ::= comparison(B). { A = B; }
+expr(A) ::= name(N) LAMBDA(O) expr(B). {
+    struct ast_exprs none = {0};
+    A = parse_lambda(p, parse_column(p, (struct ast_name){0}, N), none, &O, B);
+}
+expr(A) ::= LP expr(F) RP LAMBDA(O) expr(B). { struct ast_exprs none = {0}; A = parse_lambda(p, F, none, &O, B); }
+expr(A) ::= LP expr(F) COMMA exprs(L) RP LAMBDA(O) expr(B). { A = parse_lambda(p, F, L, &O, B); }
+expr(A) ::= value(B) ASSIGN(O) expr(C). { A = parse_args(p, AST_ASSIGN, &O, false, B, C, NULL); }
 
 %type comparison {struct ast_expr *}
 %type compare {struct token}
@@ -418,6 +447,18 @@ comparison(A) ::= value(B) not(N) IN(O) LP query(S) RP(E). {
     A->negated = N, A->place = place_join(B->place, E.place);
     parse_holds(p, A, S);
 }
+comparison(A) ::= value(B) not(N) REGEXP(O) value(C). {
+    A = parse_args(p, AST_LIKE, &O, N, B, C, NULL);
+    A->text = STR("REGEXP");
+}
+comparison(A) ::= value(B) not(N) SIMILAR(O) TO value(C). {
+    A = parse_args(p, AST_LIKE, &O, N, B, C, NULL);
+    A->text = STR("SIMILAR TO");
+}
+comparison(A) ::= value(B) not(N) IN(O) whole(C). {
+    A = parse_args(p, AST_IN, &O, N, B, C, NULL);
+    A->bare = true;
+}
 comparison(A) ::= value(B) not(N) IN(O) LP exprs(L) RP(E). {
     A = parse_list_of(p, AST_IN, place_join(B->place, E.place), parse_prepend(p, B, L));
     A->op = O.place, A->negated = N;
@@ -450,9 +491,38 @@ value(A) ::= DECIMAL(T). { A = parse_literal(p, AST_DECIMAL, &T); }
 value(A) ::= DOUBLE(T). { A = parse_literal(p, AST_DOUBLE, &T); }
 value(A) ::= STRING(T). { A = parse_literal(p, AST_STRING, &T); }
 value(A) ::= ID(N) STRING(T). { A = parse_typed(p, &N, &T); }
+value(A) ::= INTERVAL(I) STRING(T) name(F). { A = parse_interval(p, &I, &T, &F, NULL); }
+value(A) ::= INTERVAL(I) STRING(T) name(F) TO name(L). { A = parse_interval(p, &I, &T, &F, &L); }
+value(A) ::= INTERVAL(I) INTEGER(T) name(F). { A = parse_interval(p, &I, &T, &F, NULL); }
+value(A) ::= INTERVAL(N). { A = parse_column(p, (struct ast_name){0}, parse_name(p, &N)); }
 value(A) ::= name(N). { A = parse_column(p, (struct ast_name){0}, N); }
 value(A) ::= name(Q) DOT name(N). { A = parse_column(p, Q, N); }
 value(A) ::= call(B). { A = B; }
+value(A) ::= element(B). { A = B; }
+value(A) ::= dotted(B). { A = B; }
+value(A) ::= value(B) ARROW(O) name(F). { A = parse_field(p, B, &O, F); }
+value(A) ::= value(B) DCOLON short_type(T). { A = parse_cast(p, place_join(B->place, T.place), B, T); }
+%type element {struct ast_expr *}
+element(A) ::= value(B) LB(O) expr(C) RB(E). { A = parse_element(p, B, &O, C, &E); }
+element(A) ::= value(B) LB(O) expr(C) COMMA exprs(L) RB(E). { A = parse_array(p, B, &O, C, L, &E); }
+element(A) ::= value(B) LB(O) RB(E). { A = parse_array(p, B, &O, NULL, (struct ast_exprs){0}, &E); }
+%type dotted {struct ast_expr *}
+dotted(A) ::= name(Q) DOT name(N) DOT(O) name(F). { A = parse_field(p, parse_column(p, Q, N), &O, F); }
+dotted(A) ::= dotted(B) DOT(O) name(F). { A = parse_field(p, B, &O, F); }
+dotted(A) ::= element(B) DOT(O) name(F). { A = parse_field(p, B, &O, F); }
+%type whole {struct ast_expr *} /* what may follow IN without parentheses: POSITION(a IN b) */
+whole(A) ::= STRING(T). { A = parse_literal(p, AST_STRING, &T); }
+whole(A) ::= name(N). { A = parse_column(p, (struct ast_name){0}, N); }
+whole(A) ::= name(Q) DOT name(N). { A = parse_column(p, Q, N); }
+whole(A) ::= call(B). { A = B; }
+%type side {struct token}
+side(A) ::= BOTH(A).
+side(A) ::= LEADING(A).
+side(A) ::= TRAILING(A).
+value(A) ::= name(N) LP expr(X) FROM expr(Y) RP(E). { A = parse_words(p, &N, NULL, X, Y, NULL, &E); }
+value(A) ::= name(N) LP expr(X) FROM expr(Y) FOR expr(Z) RP(E). { A = parse_words(p, &N, NULL, X, Y, Z, &E); }
+value(A) ::= name(N) LP side(S) FROM expr(Y) RP(E). { A = parse_words(p, &N, &S, NULL, Y, NULL, &E); }
+value(A) ::= name(N) LP side(S) expr(X) FROM expr(Y) RP(E). { A = parse_words(p, &N, &S, X, Y, NULL, &E); }
 %type call {struct ast_expr *}
 call(A) ::= arguments(B) RP(E). { A = B; A->place = place_join(B->place, E.place); }
 call(A) ::= arguments(B) RP FILTER LP WHERE expr(C) RP(E). {

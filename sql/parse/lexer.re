@@ -98,6 +98,8 @@ struct token lex_next(struct str text, size_t pos)
     ">="         { GIVE(LEX_PUNCT, TK_GE); }
     "->"         { GIVE(LEX_PUNCT, TK_ARROW); }
     "=>"         { GIVE(LEX_PUNCT, TK_LAMBDA); }
+    ":="         { GIVE(LEX_PUNCT, TK_ASSIGN); }
+    "::"         { GIVE(LEX_PUNCT, TK_DCOLON); }
     "["          { GIVE(LEX_PUNCT, TK_LB); }
     "]"          { GIVE(LEX_PUNCT, TK_RB); }
     [\xe2] cont cont { GIVE(LEX_BAD, 0); }

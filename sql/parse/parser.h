@@ -74,6 +74,22 @@ struct ast_select *parse_set(struct parser *p, struct ast_select *left, enum ast
 struct ast_select *parse_query(struct parser *p, struct ast_ctes with, struct ast_select *body,
                                struct parse_orders orders, struct parse_emit emit, struct ast_limit limit,
                                struct ast_limit offset);
+struct ast_type parse_parts(struct parser *p, struct str name, struct ast_types parts, struct place place);
+struct ast_type parse_interval_type(struct parser *p, const struct token *word, const struct ast_name *from,
+                                    const struct ast_name *to);
+struct ast_expr *parse_interval(struct parser *p, const struct token *word, const struct token *text,
+                                const struct ast_name *from, const struct ast_name *to);
+struct ast_expr *parse_lambda(struct parser *p, struct ast_expr *first, struct ast_exprs more, const struct token *op,
+                              struct ast_expr *body);
+struct ast_expr *parse_field(struct parser *p, struct ast_expr *of, const struct token *op, struct ast_name field);
+/* of[index]; or, of the word ARRAY, a list of one. */
+struct ast_expr *parse_element(struct parser *p, struct ast_expr *of, const struct token *open, struct ast_expr *index,
+                               const struct token *close);
+struct ast_expr *parse_array(struct parser *p, struct ast_expr *word, const struct token *open, struct ast_expr *first,
+                             struct ast_exprs more, const struct token *close);
+/* EXTRACT(x FROM y), SUBSTRING(x FROM y FOR z), TRIM(side x FROM y): what is not given is NULL. */
+struct ast_expr *parse_words(struct parser *p, const struct ast_name *name, const struct token *side, struct ast_expr *x,
+                             struct ast_expr *y, struct ast_expr *z, const struct token *close);
 struct ast_exprs parse_prepend(struct parser *p, struct ast_expr *first, struct ast_exprs rest);
 
 /* Appends item to a list {items, n, cap} that grows in the parser's arena. */

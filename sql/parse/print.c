@@ -63,7 +63,21 @@ static void put_upper(struct printer *pr, struct str s)
 
 static void put_type(struct printer *pr, const struct ast_type *t)
 {
-    put_upper(pr, t->name);
+    struct ast_name own = {.text = t->name, .quoted = true};
+    if (t->quoted)
+        put_name(pr, &own);
+    else
+        put_upper(pr, t->name);
+    for (unsigned i = 0; i < t->parts.n; i++) {
+        wbuf_str(pr->out, i ? STR(", ") : STR("<"));
+        if (t->parts.items[i].name.text.ptr) {
+            put_name(pr, &t->parts.items[i].name);
+            PUT(" ");
+        }
+        put_type(pr, &t->parts.items[i].type);
+    }
+    if (t->parts.n)
+        PUT(">");
     if (t->nparams == 1)
         wbuf_printf(pr->out, "(%u)", t->params[0]);
     if (t->nparams == 2)
@@ -73,11 +87,14 @@ static void put_type(struct printer *pr, const struct ast_type *t)
 /* ---- Expressions */
 
 /* How tightly an expression binds; keep in step with grammar.y. */
-enum binding { B_OR, B_AND, B_NOT, B_COMPARE, B_CONCAT, B_ADD, B_MUL, B_SIGN, B_ATOM };
+enum binding { B_LAMBDA, B_OR, B_AND, B_NOT, B_COMPARE, B_CONCAT, B_ADD, B_MUL, B_SIGN, B_ATOM };
 
 static enum binding binding_of(const struct ast_expr *e)
 {
     switch (e->kind) {
+    case AST_LAMBDA:
+    case AST_ASSIGN:
+        return B_LAMBDA;
     case AST_OR:
         return B_OR;
     case AST_AND:
@@ -128,7 +145,7 @@ static void put_exprs(struct printer *pr, struct ast_expr *const *items, unsigne
     for (unsigned i = 0; i < n; i++) {
         if (i)
             wbuf_str(pr->out, str_of(between));
-        put_expr(pr, items[i], B_OR);
+        put_expr(pr, items[i], B_LAMBDA);
     }
 }
 
@@ -172,7 +189,7 @@ static void put_comparison(struct printer *pr, const struct ast_expr *e)
         put_expr(pr, e->args[2], B_CONCAT);
         break;
     case AST_LIKE:
-        wbuf_printf(pr->out, " %sLIKE ", no);
+        wbuf_printf(pr->out, " %s%.*s ", no, STR_ARG(e->text.ptr ? e->text : STR("LIKE")));
         put_expr(pr, e->args[1], B_CONCAT);
         if (e->nargs == 3) {
             PUT(" ESCAPE ");
@@ -190,9 +207,9 @@ static void put_comparison(struct printer *pr, const struct ast_expr *e)
             put_inner(pr, "", e->query);
             break;
         }
-        wbuf_printf(pr->out, " %sIN (", no);
+        wbuf_printf(pr->out, e->bare ? " %sIN " : " %sIN (", no);
         put_exprs(pr, e->args + 1, e->nargs - 1, ", ");
-        PUT(")");
+        wbuf_str(pr->out, e->bare ? STR("") : STR(")"));
     }
 }
 
@@ -206,9 +223,32 @@ static void put_chain(struct printer *pr, const struct ast_expr *e, const char *
     }
 }
 
+/* x FROM y FOR z; BOTH x FROM y. */
+static void put_words(struct printer *pr, const struct ast_expr *e)
+{
+    bool alone = e->nargs == 1; /* behind a side */
+    if (e->text.ptr) {
+        put_upper(pr, e->text);
+        PUT(" ");
+    }
+    if (!alone)
+        put_expr(pr, e->args[0], B_OR);
+    wbuf_str(pr->out, alone ? STR("FROM ") : STR(" FROM "));
+    put_expr(pr, e->args[!alone], B_OR);
+    if (e->nargs == 3) {
+        PUT(" FOR ");
+        put_expr(pr, e->args[2], B_OR);
+    }
+    PUT(")");
+}
+
 /* What stands in a call's parentheses, and behind them. */
 static void put_call_args(struct printer *pr, const struct ast_expr *e)
 {
+    if (e->words) {
+        put_words(pr, e);
+        return;
+    }
     unsigned n = e->nargs - e->has_order - e->has_filter;
     if (e->star)
         PUT("*");
@@ -278,6 +318,43 @@ static void put_bare(struct printer *pr, const struct ast_expr *e)
         put_exprs(pr, e->args, e->nargs, ", ");
         PUT(")");
         break;
+    case AST_INTERVAL:
+        PUT("INTERVAL ");
+        put_string(pr, e->text);
+        PUT(" ");
+        put_upper(pr, e->name.text);
+        if (e->qualifier.text.ptr) {
+            PUT(" TO ");
+            put_upper(pr, e->qualifier.text);
+        }
+        break;
+    case AST_ARRAY:
+        PUT("ARRAY[");
+        put_exprs(pr, e->args, e->nargs, ", ");
+        PUT("]");
+        break;
+    case AST_ELEMENT:
+        put_expr(pr, e->args[0], B_ATOM);
+        PUT("[");
+        put_expr(pr, e->args[1], B_OR);
+        PUT("]");
+        break;
+    case AST_FIELD:
+        put_expr(pr, e->args[0], B_ATOM);
+        PUT("->");
+        put_name(pr, &e->name);
+        break;
+    case AST_ASSIGN:
+        put_expr(pr, e->args[0], B_CONCAT);
+        PUT(" := ");
+        put_expr(pr, e->args[1], B_LAMBDA);
+        break;
+    case AST_LAMBDA:
+        wbuf_str(pr->out, e->nargs > 2 ? STR("(") : STR(""));
+        put_exprs(pr, e->args, e->nargs - 1, ", ");
+        wbuf_str(pr->out, e->nargs > 2 ? STR(") => ") : STR(" => "));
+        put_expr(pr, e->args[e->nargs - 1], B_LAMBDA);
+        break;
     case AST_NEG: /* "- -1", never the comment "--" */
         wbuf_str(pr->out, e->args[0]->kind == AST_NEG && !pr->parens ? STR("- ") : STR("-"));
         put_expr(pr, e->args[0], B_SIGN);
@@ -344,7 +421,9 @@ static void put_items(struct printer *pr, const struct ast_items *items)
             PUT("*");
             continue;
         }
-        put_expr(pr, it->expr, B_OR);
+        put_expr(pr, it->expr, it->fields ? B_ATOM : B_OR);
+        if (it->fields)
+            PUT("->*");
         if (it->alias.text.ptr) {
             PUT(" AS ");
             put_name(pr, &it->alias);

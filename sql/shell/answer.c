@@ -124,14 +124,25 @@ static struct cell cell_of(struct json_token t)
     return (struct cell){t.text, t.kind};
 }
 
+/* An array or object is shown as the JSON that it is. */
+static struct cell read_cell(struct json *j, struct arena *a)
+{
+    struct json here = *j;
+    struct json_token t = json_next(j, a);
+    if (t.kind != JSON_ARRAY && t.kind != JSON_OBJECT)
+        return cell_of(t);
+    *j = here;
+    return (struct cell){json_raw(j), t.kind};
+}
+
 static void read_rows(struct answer *out, struct json *j, struct arena *a)
 {
     unsigned n = 0, cap = 0;
     struct cell *cells = NULL;
     while (json_next(j, a).kind == JSON_ARRAY) {
         unsigned before = n;
-        for (struct json_token t = json_next(j, a); t.kind != JSON_END && t.kind != JSON_BAD; t = json_next(j, a))
-            VEC_PUSH(cells, n, cap) = cell_of(t);
+        for (struct cell c = read_cell(j, a); c.kind != JSON_END && c.kind != JSON_BAD; c = read_cell(j, a))
+            VEC_PUSH(cells, n, cap) = c;
         out->ncells = n - before;
         out->nrows++;
     }

@@ -35,6 +35,15 @@ static const char *const statements[] = {
     "1 FROM t) AND a NOT IN (SELECT a FROM u) AND b > ALL (SELECT b FROM v) AND b = ANY (SELECT b FROM w);"),
     "SELECT a, b, GROUPING(a) FROM s GROUP BY GROUPING SETS ((a, b), (a), ()), ROLLUP(c);",
     "SELECT 1 + 1 AS two;",
+    ("CREATE STREAM nested (tags ARRAY<VARCHAR>, prices MAP<STRING, DECIMAL(6, 2)>, buyer STRUCT<name VARCHAR, \"a b\" "
+    "ARRAY<STRUCT<x INT>>>, len INTERVAL YEAR TO MONTH, wait INTERVAL);"),
+    ("SELECT tags[1], prices['ink'], buyer->name AS n, buyer->\"a b\"[-1]->x, s.buyer->name, buyer->*, ARRAY[1, 2][i + 1], "
+    "MAP('a' := 1, 'b' := x + 1), STRUCT(a := 1, \"B c\" := NULL) FROM s;"),
+    ("SELECT TRANSFORM(a, x => x + 1 OR x), REDUCE(m, 0, (s, k, v) => s + v), TRANSFORM(n, x => FILTER(x, y => y > x[1])) "
+    "FROM s;"),
+    ("SELECT INTERVAL '5' DAY, INTERVAL '1-2' YEAR TO MONTH, ts - INTERVAL '1' HOUR, EXTRACT(HOUR FROM ts), TRIM('x' FROM a), "
+    "TRIM(BOTH 'x' FROM a), TRIM(LEADING FROM a), SUBSTRING(a FROM 2 FOR 3), SUBSTRING(a FROM 2), POSITION('x' IN a) FROM s;"),
+    "SELECT a SIMILAR TO 'x%', a NOT REGEXP '^x', array, interval, struct, both FROM s;",
     "TERMINATE by_hour;",
     "TERMINATE ALL;",
     "PAUSE by_hour;",
