@@ -217,6 +217,8 @@ enum ast_kind {
     AST_CREATE_FUNCTION, /* name(types) RETURNS result LANGUAGE C AS library, symbol */
     AST_DROP,            /* STREAM | TABLE */
     AST_DROP_FUNCTION,
+    AST_CREATE_TYPE, /* name AS result */
+    AST_DROP_TYPE,
     AST_INSERT, /* INTO name (names) VALUES rows */
     AST_SELECT,
     AST_TERMINATE, /* name, or all */

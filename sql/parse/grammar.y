@@ -136,6 +136,14 @@ statement(A) ::= DROP kind(K) if_exists(I) name(N) delete_topic(D). {
     A = parse_node(p, AST_DROP);
     A->table = K, A->if_clause = I, A->name = N, A->delete_topic = D;
 }
+statement(A) ::= CREATE TYPE if_not_exists(I) name(N) AS type(T). {
+    A = parse_node(p, AST_CREATE_TYPE);
+    A->if_clause = I, A->name = N, A->result = T;
+}
+statement(A) ::= DROP TYPE if_exists(I) name(N). {
+    A = parse_node(p, AST_DROP_TYPE);
+    A->if_clause = I, A->name = N;
+}
 statement(A) ::= DROP FUNCTION if_exists(I) name(N). {
     A = parse_node(p, AST_DROP_FUNCTION);
     A->if_clause = I, A->name = N;
@@ -191,6 +199,7 @@ shown(A) ::= JOBS(A).
 shown(A) ::= SAVEPOINTS(A).
 shown(A) ::= FUNCTIONS(A).
 shown(A) ::= PROPERTIES(A).
+shown(A) ::= TYPES(A).
 shown(A) ::= VARIABLES(A).
 statement(A) ::= show shown(W). { A = parse_node(p, AST_SHOW); A->text = place_text(p->text, W.place); }
 statement(A) ::= show ERRORS limit(L). { A = parse_node(p, AST_SHOW_ERRORS); A->limit = L; }

@@ -691,6 +691,7 @@ static void put_drop(struct printer *pr, const struct ast_statement *st)
 {
     wbuf_printf(pr->out, "DROP %s %s",
                 st->kind == AST_DROP_FUNCTION ? "FUNCTION"
+                : st->kind == AST_DROP_TYPE   ? "TYPE"
                 : st->table                   ? "TABLE"
                                               : "STREAM",
                 st->if_clause ? "IF EXISTS " : "");
@@ -720,8 +721,15 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
     case AST_CREATE_FUNCTION:
         put_create(pr, st);
         break;
+    case AST_CREATE_TYPE:
+        wbuf_printf(pr->out, "CREATE TYPE %s", st->if_clause ? "IF NOT EXISTS " : "");
+        put_name(pr, &st->name);
+        PUT(" AS ");
+        put_type(pr, &st->result);
+        break;
     case AST_DROP:
     case AST_DROP_FUNCTION:
+    case AST_DROP_TYPE:
         put_drop(pr, st);
         break;
     case AST_INSERT:

@@ -24,7 +24,8 @@ static int try_out(struct stmt *st, const struct function *f)
     return 0;
 }
 
-static bool passes(struct type t) { return t.id != T_DECIMAL && t.id != T_NULL; } /* what udf.h has a C type for */
+/* What udf.h has a C type for. */
+static bool passes(struct type t) { return t.id != T_DECIMAL && t.id != T_INTERVAL && !type_is_nested(t); }
 
 static int read_types(struct stmt *st, struct function *f)
 {
@@ -36,9 +37,15 @@ static int read_types(struct stmt *st, struct function *f)
         int err = bind_type(&st->b, t, to);
         if (err)
             return err;
-        if (!passes(*to))
-            return bind_error(&st->b, t->place, "0A000",
-                              "DECIMAL cannot be passed to C functions; use DOUBLE or BIGINT");
+        if (passes(*to))
+            continue;
+        char name[TYPE_TEXT];
+        type_format(*to, name);
+        bind_error(&st->b, t->place, "0A000", "%s cannot be passed to C functions", name);
+        diag_hint(st->b.diag, "%s", type_is_nested(*to) ? "pass its elements or fields, or all of it as VARCHAR: CAST gives JSON"
+                                    : to->id == T_INTERVAL ? "use BIGINT"
+                                                           : "use DOUBLE or BIGINT");
+        return E_SQL;
     }
     return 0;
 }

@@ -233,6 +233,20 @@ static int show_schema(struct stmt *st)
     return 0;
 }
 
+static void show_types(struct stmt *st)
+{
+    static const char *const columns[] = {"name", "type"};
+    rows_columns(st, columns, ARRAY_LEN(columns));
+    for (unsigned i = 0; i < st->b.image->nobjects; i++) {
+        const struct object *o = st->b.image->objects[i];
+        struct type t;
+        if (strcmp(o->kind, "type") != 0 || named_type_unpack(o, &t, NULL, st->arena) != 0)
+            continue;
+        const char *cells[] = {arena_strdup(st->arena, o->name), type_text(t, st->arena)};
+        rows_add(st, cells, no_job);
+    }
+}
+
 int prepare_show(struct stmt *st)
 {
     if (st->ast->name.text.ptr)
@@ -243,7 +257,7 @@ int prepare_show(struct stmt *st)
     } table[] = {{"STREAMS", show_streams},       {"TABLES", show_tables},      {"TOPICS", show_topics},
                  {"QUERIES", show_jobs},          {"JOBS", show_jobs},          {"FUNCTIONS", show_functions},
                  {"PROPERTIES", show_properties}, {"VARIABLES", show_variables},
-                 {"SAVEPOINTS", savepoints_show}};
+                 {"SAVEPOINTS", savepoints_show}, {"TYPES", show_types}};
     for (unsigned i = 0; i < ARRAY_LEN(table); i++)
         if (str_eq_nocase(st->ast->text, str_of(table[i].what)))
             table[i].show(st);

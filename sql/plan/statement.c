@@ -138,6 +138,10 @@ static int prepare(struct stmt *st)
         return prepare_drop(st);
     case AST_DROP_FUNCTION:
         return prepare_drop_function(st);
+    case AST_CREATE_TYPE:
+        return prepare_create_type(st);
+    case AST_DROP_TYPE:
+        return prepare_drop_type(st);
     case AST_INSERT:
         return prepare_insert(st);
     case AST_SELECT:

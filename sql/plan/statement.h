@@ -20,6 +20,8 @@ int prepare_drop(struct stmt *st);            /* job.c */
 int prepare_job_state(struct stmt *st);       /* job.c: TERMINATE, PAUSE, RESUME */
 int prepare_create_function(struct stmt *st); /* function.c */
 int prepare_drop_function(struct stmt *st);   /* function.c */
+int prepare_create_type(struct stmt *st);     /* type.c */
+int prepare_drop_type(struct stmt *st);       /* type.c */
 int prepare_insert(struct stmt *st);          /* insert.c */
 int prepare_select(struct stmt *st);          /* query.c */
 int prepare_explain(struct stmt *st);         /* query.c */

@@ -12,6 +12,13 @@ static const char *existing(struct session *s, const struct image *im, const str
         *what = "function";
         return obj && function_unpack(&f, obj, &s->memory) == 0 ? f.sql : NULL;
     }
+    if (st->kind == AST_CREATE_TYPE) {
+        const struct object *obj = image_object(im, "type", st->name.text);
+        const char *sql;
+        struct type t;
+        *what = "type";
+        return obj && named_type_unpack(obj, &t, &sql, &s->memory) == 0 ? sql : NULL;
+    }
     struct relation *r = relation_find(im, st->name.text, &s->memory, NULL);
     *what = r && r->table ? "table" : "stream";
     return r ? r->sql : NULL;
@@ -53,6 +60,7 @@ int deploy_check(struct session *s, struct str text)
     case AST_CREATE:
     case AST_CREATE_AS:
     case AST_CREATE_FUNCTION:
+    case AST_CREATE_TYPE:
         return check_create(s, text, st);
     case AST_SELECT:
     case AST_PRINT:

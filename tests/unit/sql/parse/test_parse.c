@@ -168,7 +168,7 @@ static void errors_have_places(void **state)
          "clauses come in this order"},
         {"CREATE STREAM s (a ARRAY<>)", 1, 25, 2, "does not fit", ""},
         {"ALTER STREAM s ADD COLUMN b INT", 1, 1, 5, "ALTER is not supported", ""},
-        {"CREATE TYPE t AS STRUCT<a INT>", 1, 8, 4, "named types", ""},
+        {"CREATE TYPE t STRUCT<a INT>", 1, 15, 6, "AS is missing", ""},
         {"INSERT INTO s SELECT * FROM t", 1, 15, 6, "INSERT INTO ... SELECT is not supported", ""},
         {"hello", 1, 1, 5, "cannot start with \"hello\"", "statements start with"},
         {"SELECT 'a' 'b' FROM s", 1, 12, 3, "a comma is missing", ""},
