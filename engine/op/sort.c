@@ -1,8 +1,7 @@
 #include "engine/op/common.h"
 
-/* ORDER BY, LIMIT and OFFSET of a pull query: collects everything and gives it at the marker. NULLs are last where the
- * order ascends; ties are broken by the encoded row, so that the same rows always come in the same order. Where rows may
- * go again they are netted first. */
+/* ORDER BY, LIMIT and OFFSET of a pull query: collects everything and gives it at the marker. Ties are broken by the encoded
+ * row, so that the same rows always come in the same order. Where rows may go again they are netted first. */
 
 struct sorted_row {
     const struct batch *b;
@@ -108,6 +107,8 @@ static int row_cmp(const void *pa, const void *pb, void *arg)
         const struct sort_key *key = &op->node->sort[i];
         struct value va = batch_value(a->b, key->column, a->row), vb = batch_value(b->b, key->column, b->row);
         int cmp = value_cmp(&va, &vb);
+        if (cmp && va.null != vb.null)
+            return va.null == key->nulls_first ? -1 : 1;
         if (cmp)
             return key->descending ? -cmp : cmp;
     }

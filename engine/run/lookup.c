@@ -2,6 +2,21 @@
  * it hashes are columns of the key. */
 #include "engine/run/plan.h"
 
+/* Are the first columns of its rows those of its input? */
+static bool passes(const struct plan_node *n)
+{
+    switch (n->kind) {
+    case PLAN_FILTER:
+    case PLAN_NORMALIZE:
+    case PLAN_UNION:
+    case PLAN_TOPN:
+    case PLAN_DEDUP:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Key column k of the table is column cols[k] of a node; the same of its input, UINT32_MAX where it is no column of that. */
 static const struct plan_node *down(const struct plan_node *n, unsigned *cols, unsigned ncols)
 {
@@ -20,7 +35,7 @@ static const struct plan_node *down(const struct plan_node *n, unsigned *cols, u
             cols[k] = c < n->ngroup ? n->group_cols[c] : UINT32_MAX;
         else if (left) /* of a join one side; what is of the other is not known there */
             cols[k] = !right ? c : c >= left ? c - left : UINT32_MAX;
-        else if (n->kind != PLAN_FILTER && n->kind != PLAN_NORMALIZE && n->kind != PLAN_UNION)
+        else if (!passes(n) || c >= in->out.n)
             cols[k] = UINT32_MAX;
     }
     return right ? n->inputs[1] : in;

@@ -133,17 +133,34 @@ static void put_join(struct wbuf *w, const struct plan_node *n)
     pack_int(w, n->grace_ms);
 }
 
+static void put_order(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, n->nsort);
+    for (unsigned i = 0; i < n->nsort; i++) {
+        pack_array(w, 3);
+        pack_uint(w, n->sort[i].column);
+        pack_bool(w, n->sort[i].descending);
+        pack_bool(w, n->sort[i].nulls_first);
+    }
+}
+
 static void put_sort(struct wbuf *w, const struct plan_node *n)
 {
     pack_array(w, 3);
-    pack_array(w, n->nsort);
-    for (unsigned i = 0; i < n->nsort; i++) {
-        pack_array(w, 2);
-        pack_uint(w, n->sort[i].column);
-        pack_bool(w, n->sort[i].descending);
-    }
+    put_order(w, n);
     pack_int(w, n->limit);
     pack_int(w, n->offset);
+}
+
+static void put_topn(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, 6);
+    put_uints(w, n->group_cols, n->ngroup);
+    put_order(w, n);
+    pack_int(w, n->limit);
+    pack_int(w, n->offset);
+    pack_uint(w, n->rank);
+    pack_bool(w, n->rank_shown);
 }
 
 static void put_body(struct wbuf *w, const struct plan_node *n)
@@ -215,6 +232,14 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
     case PLAN_NORMALIZE:
     case PLAN_UNION:
         pack_array(w, 0);
+        break;
+    case PLAN_TOPN:
+        put_topn(w, n);
+        break;
+    case PLAN_DEDUP:
+        pack_array(w, 2);
+        put_uints(w, n->group_cols, n->ngroup);
+        pack_bool(w, n->keep_last);
         break;
     case PLAN_KINDS_:
         break;
@@ -475,18 +500,35 @@ static void get_sink_topic(struct reading *rd, struct plan_node *n)
     n->derived = rd->version > 2 && unpack_bool(&rd->u);
 }
 
-static void get_sort(struct reading *rd, struct plan_node *n)
+static void get_order(struct reading *rd, struct plan_node *n)
 {
-    get_fields(rd, 3);
     n->nsort = unpack_array(&rd->u);
     n->sort = ARENA_ARRAY(rd->a, struct sort_key, n->nsort);
     for (unsigned i = 0; i < n->nsort && good(rd); i++) {
-        get_fields(rd, 2);
+        get_fields(rd, rd->version > 3 ? 3 : 2);
         n->sort[i].column = get_uint(rd, UINT32_MAX);
         n->sort[i].descending = unpack_bool(&rd->u);
+        n->sort[i].nulls_first = rd->version > 3 ? unpack_bool(&rd->u) : n->sort[i].descending;
     }
+}
+
+static void get_sort(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 3);
+    get_order(rd, n);
     n->limit = unpack_int(&rd->u);
     n->offset = unpack_int(&rd->u);
+}
+
+static void get_topn(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 6);
+    n->group_cols = get_uints(rd, &n->ngroup);
+    get_order(rd, n);
+    n->limit = unpack_int(&rd->u);
+    n->offset = unpack_int(&rd->u);
+    n->rank = get_uint(rd, RANK_DENSE_RANK);
+    n->rank_shown = unpack_bool(&rd->u);
 }
 
 static void get_join(struct reading *rd, struct plan_node *n)
@@ -564,6 +606,14 @@ static void get_body(struct reading *rd, struct plan_node *n)
     case PLAN_NORMALIZE:
     case PLAN_UNION:
         get_fields(rd, 0);
+        break;
+    case PLAN_TOPN:
+        get_topn(rd, n);
+        break;
+    case PLAN_DEDUP:
+        get_fields(rd, 2);
+        n->group_cols = get_uints(rd, &n->ngroup);
+        n->keep_last = unpack_bool(&rd->u);
         break;
     case PLAN_KINDS_:
         break;

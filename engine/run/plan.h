@@ -36,6 +36,9 @@ enum plan_kind {
     PLAN_JOIN_TEMPORAL, /* input 0 append, input 1 upsert or retract by its key, which is the join key -> append: the version
                       * valid at the time of the left row, once the watermark is past it; inner, left; ts of the left row */
     PLAN_VALUES,     /* queries only: `rows`, which stand in the plan -> append */
+    PLAN_TOPN,       /* append or retract -> retract, once per epoch: per partition the rows of some places in order */
+    PLAN_DEDUP,      /* append -> per partition (keep_last) the last row by event time: retract; or the first: append, when
+                      * the watermark has passed its time */
     PLAN_KINDS_
 };
 
@@ -54,8 +57,9 @@ struct agg { /* kinds: engine/expr/agg.def */
 enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };
 struct sort_key {
     unsigned column;
-    bool descending;
+    bool descending, nulls_first; /* where nobody says, NULLs are above all values: first where the order descends */
 };
+enum rank_kind { RANK_NONE, RANK_ROW_NUMBER, RANK_RANK, RANK_DENSE_RANK };
 
 struct plan_node {
     enum plan_kind kind;
@@ -96,7 +100,7 @@ struct plan_node {
     /* AGGREGATE: group columns of the input come first in the output, then the results. If windowed, WINDOWSTART and
      * WINDOWEND are the last two group columns. AGG_PARTIAL's output: groups, then agg_partial_columns(). */
     enum agg_phase phase;
-    unsigned ngroup;
+    unsigned ngroup; /* TOPN, DEDUP too: what partitions */
     unsigned *group_cols;
     unsigned naggs;
     struct agg *aggs;
@@ -121,10 +125,16 @@ struct plan_node {
     /* VALUES: row bytes of all columns */
     unsigned nrows;
     struct str *rows;
-    /* SORT; LIMIT also on SINK_QUERY (-1: none) */
+    /* SORT, TOPN; LIMIT also on SINK_QUERY (-1: none) */
     unsigned nsort;
     struct sort_key *sort;
     int64_t limit, offset;
+    /* TOPN: places above offset up to offset + limit. By ROW_NUMBER (RANK_NONE: too) each row has a place of its own, ties in
+     * order of the encoded row; by the others equal rows share one. rank_shown: the last column of the output is the place */
+    enum rank_kind rank;
+    bool rank_shown;
+    /* DEDUP */
+    bool keep_last;
 };
 
 struct plan {

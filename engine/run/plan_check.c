@@ -14,6 +14,8 @@ static const struct kind_info {
     [PLAN_SINK_TOPIC] = {"SINK", 1},     [PLAN_SINK_QUERY] = {"RESULT", 1},       [PLAN_SCAN] = {"SCAN", 0},
     [PLAN_SORT] = {"SORT", 1},           [PLAN_UNION] = {"UNION", 2},
     [PLAN_VALUES] = {"VALUES", 0},       [PLAN_JOIN_INTERVAL] = {"INTERVAL JOIN", 2}, [PLAN_JOIN_TEMPORAL] = {"TEMPORAL JOIN", 2},
+    [PLAN_TOPN] = {"TOP N", 1},
+    [PLAN_DEDUP] = {"DEDUPLICATE", 1},
 };
 static_assert(ARRAY_LEN(kinds) == PLAN_KINDS_, "every kind has a name");
 
@@ -309,11 +311,41 @@ static int check_sink_topic(struct checking *ck, const struct plan_node *n, cons
     return 0;
 }
 
-static int check_sort(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+static bool order_fits(const struct plan_node *n, const struct plan_node *in)
 {
     for (unsigned i = 0; i < n->nsort; i++)
         if (n->sort[i].column >= in->out.n)
-            return REFUSE(ck, n, "a sort column is out of range");
+            return false;
+    return columns_fit(n->group_cols, n->ngroup, &in->out);
+}
+
+static int check_topn(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    struct schema rows = n->out;
+    rows.n -= n->rank_shown;
+    if (!order_fits(n, in) || n->limit < -1 || n->offset < 0)
+        return REFUSE(ck, n, "its order is out of range");
+    if (n->out.n < n->rank_shown || !schemas_equal(&rows, &in->out) ||
+        (n->rank_shown && (!n->rank || n->out.cols[rows.n].type.id != T_BIGINT)))
+        return REFUSE(ck, n, "its columns are not the input's and a place");
+    if (in->mode == MODE_UPSERT || n->mode != MODE_RETRACT)
+        return REFUSE(ck, n, "it cannot turn %s into %s", edge_mode_name(in->mode), edge_mode_name(n->mode));
+    return 0;
+}
+
+static int check_dedup(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    if (!columns_fit(n->group_cols, n->ngroup, &in->out) || !schemas_equal(&n->out, &in->out))
+        return REFUSE(ck, n, "its columns do not fit");
+    if (in->mode != MODE_APPEND || n->mode != (n->keep_last ? MODE_RETRACT : MODE_APPEND))
+        return REFUSE(ck, n, "it cannot turn %s into %s", edge_mode_name(in->mode), edge_mode_name(n->mode));
+    return 0;
+}
+
+static int check_sort(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    if (!order_fits(n, in))
+        return REFUSE(ck, n, "a sort column is out of range");
     if (!schemas_equal(&n->out, &in->out) || n->limit < -1 || n->offset < 0)
         return REFUSE(ck, n, "it must give what it takes");
     return 0;
@@ -384,6 +416,10 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         return check_sort(ck, n, in);
     case PLAN_UNION:
         return check_union(ck, n);
+    case PLAN_TOPN:
+        return check_topn(ck, n, in);
+    case PLAN_DEDUP:
+        return check_dedup(ck, n, in);
     case PLAN_KINDS_:
         break;
     }

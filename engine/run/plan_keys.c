@@ -49,6 +49,11 @@ static void mark(struct plan_node *n, const bool *keys, struct arena *a)
         case PLAN_AGGREGATE:
             mark_all(below, n->group_cols, n->ngroup);
             break;
+        case PLAN_TOPN:
+        case PLAN_DEDUP:
+            pass_down(n, keys, below);
+            mark_all(below, n->group_cols, n->ngroup);
+            break;
         case PLAN_JOIN_LOOKUP:
         case PLAN_JOIN_TABLE:
     case PLAN_JOIN_INTERVAL:

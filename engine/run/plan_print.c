@@ -137,12 +137,40 @@ static void put_project(struct wbuf *w, const struct plan_node *n)
     }
 }
 
+static void put_order(struct wbuf *w, const struct plan_node *n)
+{
+    for (unsigned i = 0; i < n->nsort; i++) {
+        const struct sort_key *k = &n->sort[i];
+        wbuf_printf(w, "%s%s%s", i ? ", " : "", n->out.cols[k->column].name, k->descending ? " descending" : "");
+        if (k->nulls_first != k->descending)
+            wbuf_printf(w, " nulls %s", k->nulls_first ? "first" : "last");
+    }
+}
+
+/* "TOP 3 by PRICE descending per ID, with RANK": which rows of each partition show. */
+static void put_topn(struct wbuf *w, const struct plan_node *n)
+{
+    static const char *const names[] = {"", "ROW_NUMBER", "RANK", "DENSE_RANK"};
+    wbuf_str(w, STR("TOP"));
+    if (n->limit >= 0)
+        wbuf_printf(w, " %" PRId64, n->limit);
+    if (n->offset)
+        wbuf_printf(w, " offset %" PRId64, n->offset);
+    if (n->nsort)
+        wbuf_str(w, STR(" by "));
+    put_order(w, n);
+    if (n->ngroup)
+        wbuf_str(w, STR(" per "));
+    put_columns(w, n->group_cols, n->ngroup, &n->inputs[0]->out);
+    if (n->rank > RANK_ROW_NUMBER || n->rank_shown)
+        wbuf_printf(w, ", %s %s", n->rank_shown ? "with" : "counted by", names[n->rank]);
+    wbuf_str(w, n->inputs[0]->mode == MODE_APPEND ? STR(", keeps those alone") : STR(", keeps all rows"));
+}
+
 static void put_sort(struct wbuf *w, const struct plan_node *n)
 {
     wbuf_str(w, n->nsort ? STR("SORT by ") : STR("TAKE"));
-    for (unsigned i = 0; i < n->nsort; i++)
-        wbuf_printf(w, "%s%s%s", i ? ", " : "", n->out.cols[n->sort[i].column].name,
-                    n->sort[i].descending ? " descending" : "");
+    put_order(w, n);
     if (n->limit >= 0)
         wbuf_printf(w, " limit %" PRId64, n->limit);
     if (n->offset)
@@ -214,6 +242,13 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
         break;
     case PLAN_UNION:
         wbuf_str(w, STR("UNION ALL"));
+        break;
+    case PLAN_TOPN:
+        put_topn(w, n);
+        break;
+    case PLAN_DEDUP:
+        wbuf_printf(w, "KEEP the %s row by event time per ", n->keep_last ? "last" : "first");
+        put_columns(w, n->group_cols, n->ngroup, &n->inputs[0]->out);
         break;
     case PLAN_KINDS_:
         break;

@@ -23,6 +23,8 @@ bool plan_node_keeps(const struct plan_node *n)
     case PLAN_JOIN_TABLE:
     case PLAN_JOIN_INTERVAL:
     case PLAN_JOIN_TEMPORAL:
+    case PLAN_TOPN:
+    case PLAN_DEDUP:
         return true;
     case PLAN_AGGREGATE:
         return n->phase != AGG_PARTIAL;
@@ -274,6 +276,12 @@ const char *plan_node_words(const struct plan_node *n, struct arena *a)
         break;
     case PLAN_JOIN_TEMPORAL:
         wbuf_str(&w, STR("versions of the joined table"));
+        break;
+    case PLAN_TOPN:
+        wbuf_str(&w, STR("rows in order"));
+        break;
+    case PLAN_DEDUP:
+        wbuf_printf(&w, "%s row of each partition", n->keep_last ? "last" : "first");
         break;
     case PLAN_NORMALIZE:
         wbuf_str(&w, STR("last row of each key"));

@@ -307,7 +307,7 @@ static int bind_order(struct scope *sc, const struct ast_select *s)
         int err = order_item(sc, s->order_by.items[i].expr, &q->sort[i].id);
         if (err)
             return err;
-        q->sort[i].descending = s->order_by.items[i].descending;
+        q->sort[i].descending = q->sort[i].nulls_first = s->order_by.items[i].descending;
     }
     q->nsort = s->order_by.n;
     return 0;

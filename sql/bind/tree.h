@@ -158,7 +158,7 @@ struct tree {
     struct ids from[2];
     /* TOPN */
     int64_t limit, offset; /* limit -1: none */
-    enum { RANK_NONE, RANK_ROW_NUMBER, RANK_RANK, RANK_DENSE_RANK } rank;
+    enum rank_kind rank;
     unsigned rank_id;      /* column that shows the rank; NO_COLUMN: none */
     /* UNNEST: function over the input; its columns are the last nmade of out */
     const char *function;

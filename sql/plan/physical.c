@@ -400,7 +400,7 @@ static void sort(struct lowering *lo, const struct tree *t, struct lowered *l)
     s->nsort = t->nsort;
     s->sort = ARENA_ARRAY(lo->arena, struct sort_key, t->nsort);
     for (unsigned i = 0; i < t->nsort; i++)
-        s->sort[i] = (struct sort_key){place_of_id(l, t->sort[i].id), t->sort[i].descending};
+        s->sort[i] = (struct sort_key){place_of_id(l, t->sort[i].id), t->sort[i].descending, t->sort[i].nulls_first};
     s->limit = t->limit;
     s->offset = t->offset;
     l->node = s;

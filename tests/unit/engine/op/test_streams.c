@@ -415,7 +415,8 @@ static void test_sort(void **state)
         struct rig rig;
         rig_init(&rig, seed + (uint64_t)i);
         struct plan_node *n = rig_node(&rig, PLAN_SORT, MODE_APPEND, ROW, source(&rig, MODE_APPEND), NULL);
-        struct sort_key keys[] = {{C_K, random_chance(&rig.r, 0.5)}, {C_ID, random_chance(&rig.r, 0.5)}};
+        struct sort_key keys[] = {{C_K, random_chance(&rig.r, 0.5), random_chance(&rig.r, 0.5)},
+                                  {C_ID, random_chance(&rig.r, 0.5), false}};
         n->sort = keys;
         n->nsort = 2;
         n->limit = random_chance(&rig.r, 0.5) ? -1 : (int64_t)random_below(&rig.r, 120);
@@ -432,9 +433,9 @@ static void test_sort(void **state)
         }
         rig_marker(&rig);
         sqlite3_stmt *st;
-        const char *sql = rig_sql(&rig, "SELECT id FROM t ORDER BY k %s, id %s LIMIT %" PRId64 " OFFSET %" PRId64,
-                                  keys[0].descending ? "DESC NULLS FIRST" : "NULLS LAST", keys[1].descending ? "DESC" : "",
-                                  n->limit, n->offset);
+        const char *sql = rig_sql(&rig, "SELECT id FROM t ORDER BY k %s NULLS %s, id %s LIMIT %" PRId64 " OFFSET %" PRId64,
+                                  keys[0].descending ? "DESC" : "", keys[0].nulls_first ? "FIRST" : "LAST",
+                                  keys[1].descending ? "DESC" : "", n->limit, n->offset);
         assert_int_equal(sqlite3_prepare_v2(rig.db, sql, -1, &st, NULL), SQLITE_OK);
         unsigned at = 0;
         for (; sqlite3_step(st) == SQLITE_ROW; at++)
@@ -453,7 +454,7 @@ static void test_sort_of_table(void **state)
     rig_init(&rig, 1);
     struct plan_node *norm = rig_node(&rig, PLAN_NORMALIZE, MODE_RETRACT, ROW, source(&rig, MODE_UPSERT), NULL);
     struct plan_node *n = rig_node(&rig, PLAN_SORT, MODE_APPEND, ROW, norm, NULL);
-    n->sort = (struct sort_key[]){{C_ID, true}};
+    n->sort = (struct sort_key[]){{C_ID, true, true}};
     n->nsort = 1;
     rig_op(&rig, norm, 1, 0);
     rig_op(&rig, n, -1, 0);
