@@ -253,9 +253,9 @@ void job_task_started(struct job *j, struct task *t)
     bool begins = j->last.epoch == 0 || j->fresh;
     if (!begins)
         open_gate(j);
-    if (j->query)
+    if (j->query && !j->graph->one_epoch)
         query_running(j->query);
-    else if (!j->fresh) /* else its first epoch shows what the new version makes of what it keeps */
+    else if (!j->query && !j->fresh) /* else its first epoch shows what the new version makes of what it keeps */
         engine_job_settled(j);
     if (begins || j->dirty)
         step(j, EV_FORCE, 0);
@@ -490,6 +490,8 @@ static void told_committed(struct job *j)
         task_committed(&j->tasks[i], j->epochs.committed);
     if (!j->gate_open && (j->last.bootstrapped || j->epochs.committed == 1 || j->fresh))
         open_gate(j);
+    if (j->query && j->graph->one_epoch && j->epochs.committed == 1)
+        query_running(j->query); /* as its sources: no row before the first epoch, which would show it */
     if (j->fresh) {
         j->fresh = false;
         engine_job_settled(j);

@@ -40,7 +40,7 @@ static const struct expr *regroup(struct regroup *rg, const struct expr *e)
     return copy;
 }
 
-static int over_groups(const struct scope *sc, const struct expr **e)
+int over_groups(const struct scope *sc, const struct expr **e)
 {
     struct regroup rg = {sc->b, sc->q, 0};
     if (*e && sc->q->aggregates)
@@ -371,7 +371,7 @@ static int bind_having(struct scope *sc, const struct ast_select *s)
     having.items = &s->items;
     if (!s->having)
         return 0;
-    int err = resolve_condition(&having, s->having, "HAVING", &sc->q->having);
+    int err = resolve_conditions(&having, s->having, "HAVING", &sc->q->having);
     if (!err && !sc->q->naggs && !sc->q->ngroup)
         err = bind_error(sc->b, s->having->place, "42803", "HAVING needs GROUP BY or an aggregate; use WHERE");
     return err;
@@ -454,7 +454,7 @@ static void make_aggregate(struct scope *sc, bool final)
         g->aggs->id = column_add(b->columns, (struct tree_column){"COUNT(*)", NULL, TYPE(T_BIGINT), false});
     }
     tree_derive(g, a);
-    q->tree = q->having ? tree_filter(a, g, q->having) : g;
+    q->tree = g;
 }
 
 static int bind_aggregation(struct scope *sc, const struct ast_select *s)
@@ -556,12 +556,13 @@ static int bind_where(struct scope *sc, const struct ast_select *s)
 {
     const struct expr *where;
     sc->no_aggregates = "WHERE";
-    int err = s->where ? resolve_condition(sc, s->where, "WHERE", &where) : 0;
-    if (!err && s->where) {
+    int err = s->where ? resolve_conditions(sc, s->where, "WHERE", &where) : 0;
+    if (!err && s->where && where)
         where = join_conditions(sc, sc->q->tree, where);
-        if (where)
-            sc->q->tree = tree_filter(sc->b->arena, sc->q->tree, where);
-    }
+    if (!err)
+        err = join_queries(sc, false);
+    if (!err && s->where && where)
+        sc->q->tree = tree_filter(sc->b->arena, sc->q->tree, where);
     sc->no_aggregates = NULL;
     return err;
 }
@@ -594,8 +595,14 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     if ((err = bind_list(sc, &s->partition_by, &partition, &partition_names)) != 0)
         return err;
     sc->items = NULL;
+    if ((err = join_queries(sc, false)) != 0)
+        return err;
     if (q->aggregates)
         make_aggregate(sc, s->emit == AST_EMIT_FINAL);
+    if ((err = join_queries(sc, true)) != 0)
+        return err;
+    if (q->having)
+        q->tree = tree_filter(sc->b->arena, q->tree, q->having);
     if (keyed && (err = bind_key(sc, s, partition, s->partition_by.n)) != 0)
         return err;
     make_items(sc, out);

@@ -574,7 +574,15 @@ int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr *
     case AST_BETWEEN:
         return between(sc, e, out);
     case AST_IN:
-        return in_list(sc, e, out);
+        return e->query ? resolve_query(sc, e, out) : in_list(sc, e, out);
+    case AST_QUERY:
+    case AST_EXISTS:
+    case AST_ANY:
+    case AST_ALL:
+        return resolve_query(sc, e, out);
+    case AST_GROUPING_SETS:
+    case AST_GROUPING_SET:
+        return bind_error(sc->b, e->place, "42601", "GROUPING SETS can stand in GROUP BY only");
     case AST_LIKE:
         return like(sc, e, out);
     case AST_IS_NULL:

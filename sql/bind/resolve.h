@@ -29,6 +29,14 @@ struct block_column {
     bool merged;            /* another column stands for it where no relation is named: USING */
     bool shared;            /* that other one: `*` shows it first */
 };
+/* A query inside an expression: joined to the block's tree before whoever reads its columns. */
+struct block_sub {
+    enum join_kind join;
+    struct tree *tree;
+    const struct expr *on; /* NULL: always */
+    bool above;            /* the groups, if the block has any */
+    struct place place;
+};
 struct block_item {
     const struct expr *expr;
     const char *name;
@@ -55,6 +63,8 @@ struct block {
     struct block_item *items;
     unsigned nsort;
     struct tree_sort *sort;
+    unsigned nsubs;
+    struct block_sub *subs; /* not yet joined */
     unsigned nkey; /* a persistent query's items begin with so many that are its key */
 };
 
@@ -82,6 +92,12 @@ struct scope {
 int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr **out);
 /* The same, and it must be a BOOLEAN. clause: "WHERE". */
 int resolve_condition(struct scope *sc, const struct ast_expr *e, const char *clause, const struct expr **out);
+/* A query in an expression (subquery.c): its value, or the answer to EXISTS, IN, ANY, ALL. */
+int resolve_query(struct scope *sc, const struct ast_expr *e, const struct expr **out);
+/* A condition whose queries may become joins that only keep or drop rows; *out NULL: nothing else is asked. */
+int resolve_conditions(struct scope *sc, const struct ast_expr *e, const char *clause, const struct expr **out);
+/* Joins what waits to the block's tree: all, or what is not above the groups. */
+int join_queries(struct scope *sc, bool above);
 /* Cast that folds constants and does nothing if the type is the same; the cast must exist. */
 int literal_value(const struct binding *b, const struct ast_expr *e, const struct expr **out);
 const struct expr *expr_cast(const struct binding *b, const struct expr *e, struct type to);

@@ -17,6 +17,8 @@ bool join_looks_up(const struct scope *sc, const struct tree *t);
 const struct expr *join_conditions(const struct scope *sc, struct tree *t, const struct expr *where);
 /* Whichever of two is there: the left one unless that is NULL. */
 const struct expr *expr_either(const struct binding *b, const struct expr *left, const struct expr *right);
+/* An expression of a block that aggregates, over its groups. */
+int over_groups(const struct scope *sc, const struct expr **e);
 /* FROM: fills sources, cols and tree of sc->q. */
 int bind_from(struct scope *sc, const struct ast_select *s);
 /* The key of a persistent query: finds or adds its items, puts them first, and fixes names. */

@@ -508,3 +508,131 @@ void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, cons
     for (unsigned i = 0; i < t->nargs; i++)
         use(&t->args[i], use_cb, arg);
 }
+
+/* ---- What a tree reads of others */
+
+struct reading {
+    struct arena *a;
+    struct ids read;
+};
+
+static const struct expr *note_read(void *arg, const struct expr *e)
+{
+    struct reading *rd = arg;
+    expr_columns(e, &rd->read, rd->a);
+    return e;
+}
+
+static void collect(const struct tree *t, struct reading *rd, struct ids *made)
+{
+    tree_each_expr((struct tree *)t, note_read, rd); /* changes nothing */
+    for (unsigned i = 0; i < t->out.n; i++)
+        ids_add(rd->a, made, t->out.id[i]);
+    for (unsigned i = 0; i < t->ninputs; i++)
+        collect(t->inputs[i], rd, made);
+}
+
+struct ids tree_free(const struct tree *t, struct arena *a)
+{
+    struct reading rd = {a, {0, NULL}};
+    struct ids made = {0, NULL}, free = {0, NULL};
+    collect(t, &rd, &made);
+    for (unsigned i = 0; i < rd.read.n; i++)
+        if (!ids_have(&made, rd.read.id[i]))
+            ids_add(a, &free, rd.read.id[i]);
+    return free;
+}
+
+/* ---- Copies */
+
+struct copying {
+    struct columns *cs;
+    unsigned *map; /* as long as the columns were before; NO_COLUMN: not made in what is copied */
+};
+
+static unsigned copied_id(const struct copying *c, unsigned id)
+{
+    return id == NO_COLUMN || c->map[id] == NO_COLUMN ? id : c->map[id];
+}
+
+static struct ids copied_ids(const struct copying *c, struct ids ids)
+{
+    struct ids copy = ids_of(c->cs->arena, ids.id, ids.n);
+    for (unsigned i = 0; i < copy.n; i++)
+        copy.id[i] = copied_id(c, copy.id[i]);
+    return copy;
+}
+
+static const struct expr *copied_column(void *arg, unsigned id)
+{
+    const struct copying *c = arg;
+    return c->map[id] == NO_COLUMN ? NULL : expr_of_id(c->cs, c->map[id]);
+}
+
+static const struct expr *copied_expr(void *arg, const struct expr *e)
+{
+    return expr_rewrite(e, copied_column, arg, ((struct copying *)arg)->cs->arena);
+}
+
+#define COPY_ARRAY(a, to, n)                                                                                           \
+    do {                                                                                                               \
+        size_t n_ = (n);                                                                                               \
+        void *copy_ = arena_alloc((a), (n_ + 1) * sizeof *(to));                                                       \
+        if (n_ > 0)                                                                                                    \
+            memcpy(copy_, (to), n_ * sizeof *(to));                                                                    \
+        (to) = copy_;                                                                                                  \
+    } while (0)
+
+static struct tree *copy_node(const struct tree *t, struct copying *c)
+{
+    struct arena *a = c->cs->arena;
+    struct tree *n = ARENA_NEW(a, struct tree);
+    *n = *t;
+    for (unsigned i = 0; i < t->ninputs; i++)
+        n->inputs[i] = copy_node(t->inputs[i], c);
+    n->out = copied_ids(c, t->out);
+    n->groups = copied_ids(c, t->groups);
+    n->groups_out = copied_ids(c, t->groups_out);
+    n->from[0] = copied_ids(c, t->from[0]);
+    n->from[1] = copied_ids(c, t->from[1]);
+    n->set_id = copied_id(c, t->set_id);
+    n->rank_id = copied_id(c, t->rank_id);
+    for (unsigned i = 0; i < 3; i++)
+        n->window_ids[i] = copied_id(c, t->window_ids[i]);
+    if (t->kind == TREE_SOURCE)
+        COPY_ARRAY(a, n->wants, t->out.n);
+    if (t->kind == TREE_PROJECT)
+        COPY_ARRAY(a, n->exprs, t->out.n);
+    if (t->kind == TREE_VALUES)
+        COPY_ARRAY(a, n->rows, t->nrows * t->out.n);
+    if (t->window)
+        COPY_ARRAY(a, n->window, 1);
+    COPY_ARRAY(a, n->left_keys, t->njoin);
+    COPY_ARRAY(a, n->right_keys, t->njoin);
+    COPY_ARRAY(a, n->aggs, t->naggs);
+    COPY_ARRAY(a, n->sort, t->nsort);
+    COPY_ARRAY(a, n->overs, t->nover);
+    COPY_ARRAY(a, n->args, t->nargs);
+    for (unsigned i = 0; i < t->naggs; i++)
+        n->aggs[i].id = copied_id(c, n->aggs[i].id);
+    for (unsigned i = 0; i < t->nsort; i++)
+        n->sort[i].id = copied_id(c, n->sort[i].id);
+    for (unsigned i = 0; i < t->nover; i++)
+        n->overs[i].id = copied_id(c, n->overs[i].id);
+    tree_each_expr(n, copied_expr, c);
+    tree_derive(n, a);
+    return n;
+}
+
+struct tree *tree_copy(const struct tree *t, struct columns *cs, unsigned *map)
+{
+    struct reading rd = {cs->arena, {0, NULL}};
+    struct ids made = {0, NULL};
+    struct copying c = {cs, map};
+    for (unsigned i = 0; i < cs->n; i++)
+        map[i] = NO_COLUMN;
+    collect(t, &rd, &made);
+    for (unsigned i = 0; i < made.n; i++)
+        map[made.id[i]] = column_add(cs, cs->items[made.id[i]]);
+    return copy_node(t, &c);
+}
