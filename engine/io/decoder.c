@@ -211,7 +211,7 @@ static bool decode_key(struct decoder *d, struct str key, struct target *t, int6
         return false;
     close_side(&d->key, t);
     const struct field *only = &d->key.fields[0];
-    if (d->table && d->f.nkey == 1 && only->out >= 0 && !vec_valid(&t->b->cols[only->out], t->row))
+    if (d->table && d->f.nkey == 1 && !d->f.key.wrapped && only->out >= 0 && !vec_valid(&t->b->cols[only->out], t->row))
         return decode_fail(t, "the primary key is NULL");
     return true;
 }

@@ -31,7 +31,7 @@ static int side_open(struct side *s, const struct format *f, bool is_key, unsign
     struct column *copy = ARENA_ARRAY(a, struct column, MAX(n, 1u));
     for (unsigned i = 0; i < n; i++)
         copy[i] = (struct column){arena_strdup(a, cols[i].name), cols[i].type};
-    *s = (struct side){.format = *f, .bare = n == 1 && (is_key || !f->wrapped), .n = n, .cols = copy, .fixed = 64};
+    *s = (struct side){.format = *f, .bare = n == 1 && !f->wrapped, .n = n, .cols = copy, .fixed = 64};
     s->fragments = ARENA_ARRAY(a, struct str, MAX(n, 1u));
     for (unsigned i = 0; i < n; i++)
         put_fragment(s, i, a);
@@ -85,7 +85,7 @@ static bool is_null(const struct batch *b, const unsigned *cols, uint32_t row)
 
 bool encoder_key(struct encoder *e, const struct batch *b, const unsigned *cols, uint32_t row, struct wbuf *out)
 {
-    if (e->key.n == 0 || (e->key.n == 1 && is_null(b, cols, row)))
+    if (e->key.n == 0 || (e->key.bare && is_null(b, cols, row)))
         return false;
     encode(&e->key, b, cols, row, out);
     return true;

@@ -19,7 +19,7 @@ int fieldset_open(struct fieldset *fs, const struct format *f, bool is_key, unsi
     int err = format_check(f, cols, n, is_key, d);
     if (err)
         return err;
-    *fs = (struct fieldset){.format = *f, .n = n, .bare = n == 1 && (is_key || !f->wrapped)};
+    *fs = (struct fieldset){.format = *f, .n = n, .bare = n == 1 && !f->wrapped};
     fs->fields = ARENA_ARRAY(a, struct field, MAX(n, 1u));
     for (unsigned i = 0; i < n; i++)
         fs->fields[i] = (struct field){.name = arena_dup(a, str_of(cols[i].name)), .type = cols[i].type, .out = -1};

@@ -386,6 +386,7 @@
 /* Queries inside queries, and beside one another (UNION): the same. */
 #define SQL_NESTING 24
 #define SQL_UNIONS 48
+#define SQL_BLOCKS 200 /* all of a statement: WITH's are bound anew wherever they are read */
 /* Columns of a relation, items of a list, relations of a join: plans are built and printed per column. */
 #define SQL_COLUMNS 1000
 #define SQL_SOURCES 16

@@ -168,6 +168,9 @@ struct query {
     unsigned nitems;
     struct query_item *items; /* what is shown; a persistent query's key first */
     unsigned nkey;            /* so many are the key of the result in a topic */
+    bool nullable_key;        /* the key is one column, which may be NULL */
+    bool group_key;           /* the key is GROUP BY's: rows where it is NULL are left out */
+    unsigned nblocks;         /* queries bound so far */
     bool counts_rows;         /* a table without a unique key: all its columns are one, beside ROW_COUNT */
     const struct tree_window *window; /* the result is a windowed table; NULL: it is not */
     unsigned window_start;    /* column with the window's start, of such */

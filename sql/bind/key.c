@@ -288,7 +288,11 @@ int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *co
         taken[k] = true;
         q->nkey++;
     }
+    const struct expr *first = q->items[0].expr;
     sc->result->nkey = q->nkey;
+    sc->result->group_key = q->ngroup > 0;
+    sc->result->nullable_key = !q->tree->stream && q->nkey == 1 && !q->ngroup && first->kind == EX_COLUMN &&
+                               !tree_never_null(q->tree, first->column);
     int err = check_names(sc, s);
     if (err || q->nitems > q->nkey)
         return err;
@@ -319,6 +323,7 @@ int count_rows(struct scope *sc, struct query *r)
     t->aggs->agg = (struct agg){.kind = AGG_COUNT_STAR, .type = TYPE(T_BIGINT)};
     t->aggs->id = column_add(sc->b->columns, (struct tree_column){"ROW_COUNT", NULL, TYPE(T_BIGINT), false});
     r->nkey = r->nitems;
+    r->nullable_key = r->nkey == 1;
     items[r->nitems++] = (struct query_item){"ROW_COUNT", TYPE(T_BIGINT), t->aggs->id};
     r->items = items;
     tree_derive(t, a);

@@ -157,6 +157,8 @@ static int bind_items(struct scope *sc, const struct ast_items *items)
             err = add_fields(sc, it, e);
         if (err)
             return err;
+        if (sc->q->nitems > SQL_COLUMNS)
+            return bind_error(sc->b, it->place, "54011", "a result has at most %d columns", SQL_COLUMNS);
         if (!it->expr || it->fields)
             continue;
         if (e->type.id == T_NULL) {
@@ -165,8 +167,6 @@ static int bind_items(struct scope *sc, const struct ast_items *items)
             return E_SQL;
         }
         block_add_item(sc->b, sc->q, sc->q->nitems, (struct block_item){e, item_name(sc, it, e, &unnamed), false});
-        if (sc->q->nitems > SQL_COLUMNS)
-            return bind_error(sc->b, it->place, "54011", "a result has at most %d columns", SQL_COLUMNS);
     }
     return 0;
 }
@@ -846,6 +846,9 @@ static int bind_named(struct scope *sc, const struct ast_select *s, bool keyed, 
     struct scope in = *sc;
     if (sc->nesting > SQL_NESTING)
         return bind_error(sc->b, s->place, "54001", "queries nest more than %d deep here", SQL_NESTING);
+    if (sc->result->nblocks++ == SQL_BLOCKS)
+        return bind_error(sc->b, s->place, "54001", "this statement has more than %d queries, counting those that WITH names "
+                                                    "as often as they are read", SQL_BLOCKS);
     int err = add_named(&in, &s->with);
     if (err)
         return err;

@@ -438,37 +438,6 @@ static bool has_query(const struct ast_expr *e)
     return has;
 }
 
-/* Can the column be NULL? What the tree says for sure. */
-static bool never_null(const struct tree *t, unsigned id)
-{
-    for (unsigned i = 0; t->kind == TREE_SOURCE && i < t->out.n; i++)
-        if (t->out.id[i] == id)
-            return (t->rel->table && t->wants[i].from == WANT_KEY) || t->wants[i].from >= WANT_ROWTIME;
-    for (unsigned i = 0; t->kind == TREE_AGGREGATE && i < t->naggs; i++)
-        if (t->aggs[i].id == id)
-            return t->aggs[i].agg.kind == AGG_COUNT || t->aggs[i].agg.kind == AGG_COUNT_STAR;
-    for (unsigned i = 0; t->kind == TREE_PROJECT && i < t->out.n; i++)
-        if (t->out.id[i] == id)
-            return t->exprs[i]->kind == EX_COLUMN ? never_null(t->inputs[0], t->exprs[i]->column)
-                                                  : t->exprs[i]->kind == EX_CONST && !t->exprs[i]->value.null;
-    if (t->kind == TREE_JOIN) {
-        bool right = !tree_has(t->inputs[0], id);
-        bool kept = right ? t->join == JOIN_INNER || t->join == JOIN_RIGHT : t->join != JOIN_RIGHT && t->join != JOIN_FULL;
-        return kept && never_null(t->inputs[right], id);
-    }
-    if (t->kind == TREE_FILTER) {
-        const struct expr *p = t->predicate;
-        unsigned n = p->kind == EX_AND ? p->nargs : 1;
-        for (unsigned i = 0; i < n; i++) {
-            const struct expr *one = p->kind == EX_AND ? p->args[i] : p;
-            if (one->kind == EX_NOT && one->args[0]->kind == EX_IS_NULL && one->args[0]->args[0]->kind == EX_COLUMN &&
-                one->args[0]->args[0]->column == id)
-                return true;
-        }
-    }
-    return t->ninputs == 1 && tree_has(t->inputs[0], id) && never_null(t->inputs[0], id);
-}
-
 /* EXISTS as a semi join, NOT EXISTS as an anti join. */
 static int exists_join(struct scope *sc, const struct ast_expr *e, bool not, const struct expr **rest)
 {
@@ -500,7 +469,7 @@ static int in_join(struct scope *sc, const struct ast_expr *e, bool not, const s
     if (err)
         return err;
     struct tree *t = in.tree;
-    bool sure = !not || (x->kind == EX_COLUMN && never_null(sc->q->tree, x->column) && never_null(t, in.items[0].id));
+    bool sure = !not || (x->kind == EX_COLUMN && tree_never_null(sc->q->tree, x->column) && tree_never_null(t, in.items[0].id));
     if (!sure || strip_total(sc, &t, &having)) {
         err = in_value(sc, e, &value);
         if (!err)

@@ -509,6 +509,38 @@ void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, cons
         use(&t->args[i], use_cb, arg);
 }
 
+/* ---- NULLs */
+
+bool tree_never_null(const struct tree *t, unsigned id)
+{
+    for (unsigned i = 0; t->kind == TREE_SOURCE && i < t->out.n; i++)
+        if (t->out.id[i] == id)
+            return (t->rel->table && t->wants[i].from == WANT_KEY) || t->wants[i].from >= WANT_ROWTIME;
+    for (unsigned i = 0; t->kind == TREE_AGGREGATE && i < t->naggs; i++)
+        if (t->aggs[i].id == id)
+            return t->aggs[i].agg.kind == AGG_COUNT || t->aggs[i].agg.kind == AGG_COUNT_STAR;
+    for (unsigned i = 0; t->kind == TREE_PROJECT && i < t->out.n; i++)
+        if (t->out.id[i] == id)
+            return t->exprs[i]->kind == EX_COLUMN ? tree_never_null(t->inputs[0], t->exprs[i]->column)
+                                                  : t->exprs[i]->kind == EX_CONST && !t->exprs[i]->value.null;
+    if (t->kind == TREE_JOIN) {
+        bool right = !tree_has(t->inputs[0], id);
+        bool kept = right ? t->join == JOIN_INNER || t->join == JOIN_RIGHT : t->join != JOIN_RIGHT && t->join != JOIN_FULL;
+        return kept && tree_never_null(t->inputs[right], id);
+    }
+    if (t->kind == TREE_FILTER) {
+        const struct expr *p = t->predicate;
+        unsigned n = p->kind == EX_AND ? p->nargs : 1;
+        for (unsigned i = 0; i < n; i++) {
+            const struct expr *one = p->kind == EX_AND ? p->args[i] : p;
+            if (one->kind == EX_NOT && one->args[0]->kind == EX_IS_NULL && one->args[0]->args[0]->kind == EX_COLUMN &&
+                one->args[0]->args[0]->column == id)
+                return true;
+        }
+    }
+    return t->ninputs == 1 && tree_has(t->inputs[0], id) && tree_never_null(t->inputs[0], id);
+}
+
 /* ---- What a tree reads of others */
 
 struct reading {

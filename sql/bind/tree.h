@@ -196,6 +196,8 @@ void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, cons
 struct ids tree_free(const struct tree *t, struct arena *a);
 /* Columns of a join's right side that its `on` equates with something of the left. */
 struct ids join_equated(const struct tree *t, struct arena *a);
+/* Is the column sure not to be NULL? */
+bool tree_never_null(const struct tree *t, unsigned id);
 /* Is one of its keys within these columns? */
 bool tree_unique_in(const struct tree *t, const struct ids *ids);
 

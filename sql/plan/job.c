@@ -103,7 +103,7 @@ int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr)
     dr->rel.name = arena_dup(st->arena, ast->name.text).ptr;
     dr->rel.table = ast->table;
     relation_of_query(st, q, dr);
-    dr->wrap_key = q->counts_rows;
+    dr->wrap_key = q->nullable_key;
     return 0;
 }
 
@@ -116,13 +116,22 @@ static unsigned place_of_column(const unsigned *ids, unsigned n, unsigned id)
     return i;
 }
 
+/* Whose groups are the result's rows. */
+static const struct tree *top_aggregate(const struct tree *t)
+{
+    while (t->kind == TREE_PROJECT || t->kind == TREE_FILTER)
+        t = t->inputs[0];
+    return t->kind == TREE_AGGREGATE ? t : NULL;
+}
+
 int job_plan(struct stmt *st, const struct query *q, const struct draft_relation *dr, int32_t partitions,
              struct plan **out)
 {
     struct plan_node *input;
     unsigned *ids;
     struct tree *tree = rules_apply(q->tree, q->columns);
-    struct lowering lo = {.arena = st->arena, .columns = q->columns, .diag = st->b.diag, .drop_null_groups = true,
+    struct lowering lo = {.arena = st->arena, .columns = q->columns, .diag = st->b.diag,
+                          .key_groups = q->group_key ? top_aggregate(tree) : NULL,
                           .nkey = dr->rel.table ? q->nkey : 0};
     lowering_start(&lo, st->env->props);
     int err = tree_lower(&lo, tree, &input, &ids);

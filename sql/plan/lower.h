@@ -19,7 +19,7 @@ struct lowering {
     struct diag *diag;
     bool until_end, from_latest; /* how topics are read */
     int64_t from_ms;
-    bool drop_null_groups;       /* a key in a topic is never NULL */
+    const struct tree *key_groups; /* the aggregate by whose groups a topic is keyed: none is NULL there */
     unsigned nkey;               /* of a table that is written: the first columns; 0: none */
     bool result;                 /* for a client, who hears only of rows that it had or gets */
 };

@@ -478,7 +478,7 @@ static void aggregate(struct lowering *lo, const struct tree *t, struct lowered 
     }
     if (l->node->mode == MODE_UPSERT)
         to_retract(lo, l);
-    bool drop = lo->drop_null_groups;
+    bool drop = lo->key_groups == t;
     if (l->node->mode == MODE_APPEND && splits && (drop || !is_spread_by(l, pl.groups, pl.by))) {
         l->node = aggregate_node(lo, &pl, l->node, AGG_PARTIAL, pl.groups);
         l->node->emit_final = false;
@@ -731,9 +731,27 @@ int tree_lower(struct lowering *lo, const struct tree *t, struct plan_node **out
     return err;
 }
 
+static void measure(const struct plan_node *n, unsigned depth, unsigned *nodes, unsigned *deepest)
+{
+    ++*nodes;
+    *deepest = MAX(*deepest, depth);
+    for (unsigned i = 0; i < n->ninputs; i++)
+        measure(n->inputs[i], depth + 1, nodes, deepest);
+}
+
 int plan_finish(struct plan_node *sink, unsigned parallelism, struct arena *a, struct plan **out, struct diag *d)
 {
     struct plan *p = ARENA_NEW(a, struct plan);
+    unsigned nodes = 0, deepest = 0;
+    measure(sink, 1, &nodes, &deepest);
+    if (nodes > PLAN_NODES || deepest > PLAN_DEPTH) {
+        diag_set(d, E_SQL, "this query takes %u operators, %u above one another; there can be %d and %d", nodes, deepest,
+                 PLAN_NODES, PLAN_DEPTH);
+        if (d)
+            memcpy(d->code, "54001", 6);
+        diag_hint(d, "make tables of parts of it by CREATE TABLE ... AS SELECT");
+        return E_SQL;
+    }
     p->sink = sink;
     p->parallelism = parallelism;
     plan_number(p);

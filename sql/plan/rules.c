@@ -144,10 +144,44 @@ static struct tree *push_project(struct tree *t, const struct expr *predicate, s
     return t;
 }
 
+struct equals {
+    const struct tree *join;
+    unsigned side; /* that the predicate is about */
+    bool all;      /* each of its columns is equated with one of the other side */
+};
+
+static const struct expr *other_side(void *arg, unsigned id)
+{
+    struct equals *eq = arg;
+    const struct expr **own = eq->side ? eq->join->right_keys : eq->join->left_keys;
+    const struct expr **other = eq->side ? eq->join->left_keys : eq->join->right_keys;
+    for (unsigned i = 0; i < eq->join->njoin; i++)
+        if (own[i]->kind == EX_COLUMN && own[i]->column == id && other[i]->kind == EX_COLUMN)
+            return other[i];
+    eq->all = false;
+    return NULL;
+}
+
+/* What holds for columns that are equated holds for the other side's rows that meet, too. */
+static void infer(struct tree *t, const struct expr *predicate, struct columns *cs)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        bool left_may = t->join == JOIN_INNER || t->join == JOIN_SEMI || t->join == JOIN_RIGHT;
+        bool right_may = t->join != JOIN_RIGHT && t->join != JOIN_FULL;
+        struct equals eq = {t, side, true};
+        if (!(side ? left_may : right_may) || t->meet != MEET_STATE || !is_of(predicate, t->inputs[side]))
+            continue;
+        const struct expr *same = expr_rewrite(predicate, other_side, &eq, cs->arena);
+        if (eq.all)
+            t->inputs[!side] = push(t->inputs[!side], same, cs);
+    }
+}
+
 /* A side may be filtered before the join unless the join makes rows of NULLs in place of those it lacks. An inner join
  * that keeps both sides asks itself what is about both. */
 static struct tree *push_join(struct tree *t, const struct expr *predicate, struct columns *cs)
 {
+    infer(t, predicate, cs);
     bool left = is_of(predicate, t->inputs[0]) && t->join != JOIN_RIGHT && t->join != JOIN_FULL;
     bool right = is_of(predicate, t->inputs[1]) && t->join != JOIN_LEFT && t->join != JOIN_FULL;
     if (!left && !right && t->join == JOIN_INNER && t->meet == MEET_STATE && !t->njoin) {
