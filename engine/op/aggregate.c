@@ -64,12 +64,16 @@ static int aggregate_open(struct op *op, struct diag *d)
     struct aggregate *a = op->state;
     const struct plan_node *node = op->node;
     arena_init(&a->arena);
-    int err = compile_args(a, op, d);
+    int err = node->window_size_ms > 0 ? windows_open(&a->windows, node, d) : 0;
+    if (!err)
+        err = compile_args(a, op, d);
     if (err) {
+        windows_close(&a->windows);
         arena_fini(&a->arena);
         return err;
     }
     choose_key(a, op);
+    a->by_end = node->window != WINDOW_TUMBLING || node->zone;
     arena_init(&a->epoch);
     arena_init(&a->scratch);
     a->account.budget = op->env->memory;
@@ -106,43 +110,102 @@ static int aggregate_open(struct op *op, struct diag *d)
 
 /* ---- Panes. */
 
-static struct str start_bytes(const int64_t *start) { return (struct str){(const char *)start, sizeof *start}; }
-static unsigned near_of(int64_t start) { return (unsigned)((uint64_t)start * UINT64_C(0x9E3779B97F4A7C15) >> 58); }
+static struct str span_bytes(const struct span *span) { return (struct str){(const char *)span, sizeof *span}; }
+static bool span_eq(struct span x, struct span y) { return x.start == y.start && x.end == y.end; }
+static unsigned near_of(struct span s) { return (unsigned)((uint64_t)(s.start ^ s.end << 1) * UINT64_C(0x9E3779B97F4A7C15) >> 58); }
 static_assert(AGG_NEAR == 64, "near_of gives six bits");
 
-int64_t agg_pane_closes(const struct op *op, int64_t start)
+static int64_t span_closes(const struct op *op, struct span span)
 {
-    return time_add(time_add(start, op->node->window_size_ms), op->node->grace_ms);
+    const struct aggregate *a = op->state;
+    bool slice = op->node->sliced && op->node->phase == AGG_PARTIAL;
+    int64_t end = slice ? windows_at(&a->windows, span.start, (unsigned)span.end).end : span.end;
+    return time_add(end, op->node->grace_ms);
 }
 
-struct pane *agg_pane_make(struct op *op, int64_t start)
+struct pane *agg_pane_get(struct op *op, struct span span)
 {
     struct aggregate *a = op->state;
-    struct pane *p = map_get(&a->panes, start_bytes(&start));
+    return a->last && span_eq(a->last->span, span) ? a->last : map_get(&a->panes, span_bytes(&span));
+}
+
+struct pane *agg_pane_make(struct op *op, struct span span)
+{
+    struct aggregate *a = op->state;
+    struct pane *p = map_get(&a->panes, span_bytes(&span));
     if (p)
         return p;
     p = xzalloc(sizeof *p);
-    p->start = start;
+    p->span = span;
+    p->closes = a->windowed ? span_closes(op, span) : INT64_MAX;
     groups_init(&p->groups, a->group_size, &a->account);
     account_add(&a->account, sizeof *p);
-    map_put(&a->panes, start_bytes(&start), p);
-    a->closes_ms = MIN(a->closes_ms, agg_pane_closes(op, start));
+    map_put(&a->panes, span_bytes(&span), p);
+    a->closes_ms = MIN(a->closes_ms, p->closes);
     return p;
 }
 
 /* NULL: the window has closed. */
-static struct pane *pane_find(struct op *op, int64_t start)
+static struct pane *pane_find(struct op *op, struct span span)
 {
     struct aggregate *a = op->state;
-    if (a->last && a->last->start == start)
+    if (a->last && span_eq(a->last->span, span))
         return a->last;
-    struct pane **near = &a->near[near_of(start)];
-    if (!*near || (*near)->start != start) {
-        if (a->windowed && op->node->phase != AGG_PARTIAL && agg_pane_closes(op, start) <= a->wm_ms)
+    struct pane **near = &a->near[near_of(span)];
+    if (!*near || !span_eq((*near)->span, span)) {
+        if (a->windowed && op->node->phase != AGG_PARTIAL && span_closes(op, span) <= a->wm_ms)
             return NULL;
-        *near = agg_pane_make(op, start);
+        *near = agg_pane_make(op, span);
     }
     return a->last = *near;
+}
+
+/* ---- Slices. */
+
+/* The open windows of a slice. A plan comes from disk: what is no slice has no windows. */
+static void spread_over(struct op *op, struct span slice)
+{
+    struct aggregate *a = op->state;
+    a->spread.known = true;
+    a->spread.slice = slice;
+    a->spread.n = 0;
+    unsigned all = windows_count(&a->windows, slice.start);
+    if (all > a->spread.cap) {
+        a->spread.cap = all;
+        a->spread.spans = xrealloc(a->spread.spans, all * sizeof *a->spread.spans);
+        a->spread.panes = xrealloc(a->spread.panes, all * sizeof *a->spread.panes);
+    }
+    for (int64_t i = MAX(slice.end, 0); i < all; i++) {
+        struct span span = windows_at(&a->windows, slice.start, (unsigned)i);
+        if (span_closes(op, span) <= a->wm_ms)
+            continue;
+        a->spread.panes[a->spread.n] = NULL;
+        a->spread.spans[a->spread.n++] = span;
+    }
+}
+
+static struct span row_span(const struct op *op, const struct batch *in, uint32_t row)
+{
+    const struct aggregate *a = op->state;
+    const unsigned *cols = op->node->group_cols + a->nkey;
+    return a->windowed ? (struct span){in->cols[cols[0]].i64[row], in->cols[cols[1]].i64[row]} : (struct span){0, 0};
+}
+
+static bool spreads(const struct op *op) { return op->node->sliced && op->node->phase == AGG_FINAL; }
+
+const struct span *agg_row_spans(struct op *op, const struct batch *in, uint32_t row, unsigned *n)
+{
+    struct aggregate *a = op->state;
+    struct span span = row_span(op, in, row);
+    if (!spreads(op)) {
+        a->row_span = span;
+        *n = !a->windowed || op->node->phase == AGG_PARTIAL || span_closes(op, span) > a->wm_ms;
+        return &a->row_span;
+    }
+    if (!a->spread.known || !span_eq(a->spread.slice, span))
+        spread_over(op, span);
+    *n = a->spread.n;
+    return a->spread.spans;
 }
 
 void agg_group_clear(struct aggregate *a, const struct plan_node *node, struct group *g)
@@ -159,9 +222,10 @@ void agg_pane_drop(struct op *op, struct pane *p)
         agg_group_clear(a, op->node, g);
     a->ngroups -= p->groups.len;
     groups_fini(&p->groups);
-    map_remove(&a->panes, start_bytes(&p->start));
+    map_remove(&a->panes, span_bytes(&p->span));
     memset(a->near, 0, sizeof a->near);
     a->last = NULL;
+    a->spread.known = false;
     account_sub(&a->account, sizeof *p);
     xfree(p->dirty);
     xfree(p);
@@ -182,6 +246,9 @@ static void aggregate_close(struct op *op)
     wbuf_fini(&a->closing_at);
     kv_free(a->touched);
     prog_free(a->prog);
+    windows_close(&a->windows);
+    xfree(a->spread.spans);
+    xfree(a->spread.panes);
     wbuf_fini(&a->key);
     wbuf_fini(&a->value);
     wbuf_fini(&a->keys);
@@ -423,6 +490,30 @@ static void push_block(struct op *op, struct block *blk, struct vec *computed)
     blk->n = 0;
 }
 
+static inline void push_row(struct op *op, struct block *blk, uint32_t row, struct pane *p, struct vec *computed)
+{
+    blk->rows[blk->n] = row;
+    blk->weight[blk->n] = (int8_t)batch_weight(blk->in, row);
+    blk->pane[blk->n++] = p;
+    if (blk->n == AGG_BLOCK)
+        push_block(op, blk, computed);
+}
+
+/* What a slice has of a group goes into each of its windows. */
+static void push_slice(struct op *op, struct block *blk, uint32_t row, struct vec *computed)
+{
+    struct aggregate *a = op->state;
+    unsigned n;
+    const struct span *spans = agg_row_spans(op, blk->in, row, &n);
+    op->stats.late += n == 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct pane **p = &a->spread.panes[i];
+        if (!*p)
+            *p = agg_pane_make(op, spans[i]);
+        push_row(op, blk, row, *p, computed);
+    }
+}
+
 static void aggregate_push(struct op *op, unsigned input, struct batch *in)
 {
     (void)input;
@@ -435,22 +526,20 @@ static void aggregate_push(struct op *op, unsigned input, struct batch *in)
         prog_eval(a->prog, in, computed, in, &errors);
         op_drop_bad(op, in, &errors, NULL, NULL, 0);
     }
-    const int64_t *start = a->windowed ? in->cols[op->node->group_cols[a->nkey]].i64 : NULL;
     struct block blk;
     blk.in = in;
     blk.n = 0;
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
-        struct pane *p = pane_find(op, start ? start[row] : 0);
-        if (UNLIKELY(!p)) {
-            op->stats.late++;
+        if (spreads(op)) {
+            push_slice(op, &blk, row, computed);
             continue;
         }
-        blk.rows[blk.n] = row;
-        blk.weight[blk.n] = (int8_t)batch_weight(in, row);
-        blk.pane[blk.n++] = p;
-        if (blk.n == AGG_BLOCK)
-            push_block(op, &blk, computed);
+        struct pane *p = pane_find(op, row_span(op, in, row));
+        if (LIKELY(p))
+            push_row(op, &blk, row, p, computed);
+        else
+            op->stats.late++;
     }
     if (blk.n)
         push_block(op, &blk, computed);

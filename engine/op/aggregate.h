@@ -3,6 +3,7 @@
 #ifndef OP_AGGREGATE_H
 #define OP_AGGREGATE_H
 #include "engine/op/acc.h"
+#include "engine/op/windows.h"
 #include "log/base/map.h"
 
 enum { AGG_NEAR = 64 };
@@ -25,8 +26,11 @@ struct agg_place {
     int computed[AGG_INPUTS]; /* which root of prog it is; -1: a column, or none */
 };
 
+/* The groups of a window; of AGG_PARTIAL over slices, of a slice: span.start is its start, span.end how many of its windows
+ * these rows are too late for. */
 struct pane {
-    int64_t start;
+    struct span span;
+    int64_t closes; /* at this watermark */
     struct groups groups;
     struct group **dirty;
     size_t ndirty, dirty_cap;
@@ -52,6 +56,16 @@ struct aggregate {
     unsigned ncomputed;
     struct map panes;
     struct pane *last, *near[AGG_NEAR];
+    struct windows windows;  /* windowed */
+    bool by_end;             /* state keys begin with the window's end and start; else with its start alone */
+    struct {                 /* AGG_FINAL over slices: the windows of the slice at hand that are open */
+        bool known;
+        struct span slice;
+        struct span *spans;
+        struct pane **panes;
+        unsigned n, cap;
+    } spread;
+    struct span row_span;    /* agg_row_spans's */
     int64_t wm_ms, closes_ms; /* closes_ms: no window closes before this watermark */
     struct store *counts;  /* ordered: (aggregate, group, value) -> how often, if counted */
     struct kv *touched;    /* keys of counts that changed in this epoch */
@@ -61,7 +75,7 @@ struct aggregate {
     struct graves *graves; /* state keys of groups */
     struct kv *partial;    /* state keys of groups in memory whose counts are not all there */
     size_t hand_pane, hand_slot;
-    int64_t closed_ms;     /* windows that begin up to here are closed, on disk too */
+    int64_t closed_ms;     /* windows whose state keys begin with up to this are closed, on disk too */
     bool closed_some;
     enum agg_closing { CLOSING_NOTHING, CLOSING_GROUPS, CLOSING_COUNTS } closing;
     unsigned closing_agg;
@@ -74,8 +88,10 @@ struct aggregate {
 
 
 /* ---- aggregate.c */
-int64_t agg_pane_closes(const struct op *op, int64_t start);
-struct pane *agg_pane_make(struct op *op, int64_t start); /* or finds it */
+struct pane *agg_pane_make(struct op *op, struct span span); /* or finds it */
+struct pane *agg_pane_get(struct op *op, struct span span);  /* NULL: it is not there */
+/* The windows of an input row, that of AGG_PARTIAL's slice among them, which are open; NULL: it has none. */
+const struct span *agg_row_spans(struct op *op, const struct batch *in, uint32_t row, unsigned *n);
 void agg_pane_drop(struct op *op, struct pane *p);
 void agg_group_clear(struct aggregate *a, const struct plan_node *node, struct group *g);
 void agg_block_keys(struct op *op, struct block *blk); /* of its rows */
@@ -83,7 +99,7 @@ void agg_block_prefetch(const struct block *blk);      /* begins to fetch their 
 /* ---- aggregate_out.c */
 void agg_mark_panes(struct op *op, struct changes *out);
 void agg_close_pane(struct op *op, struct pane *p, struct changes *out);
-int64_t agg_closed_start(const struct op *op); /* windows that begin up to here are closed now */
+int64_t agg_closed_until(const struct op *op); /* windows whose state keys begin with up to this are closed now */
 void aggregate_flush(struct op *op); /* AGG_PARTIAL: hands over all */
 void aggregate_watermark(struct op *op, int64_t wm_ms);
 void aggregate_marker(struct op *op, struct changes *out);
@@ -97,7 +113,7 @@ int aggregate_restore(struct op *op, unsigned store, struct str key, struct str 
 int agg_load_group(struct op *op, struct str key, struct str value);
 int agg_load_count(struct op *op, struct str key, struct str value);
 /* The same key as agg_state_key's, of a group that may not be there. */
-void agg_cold_key(const struct aggregate *a, const struct op *op, int64_t start, const struct group_key *key, struct wbuf *out);
+void agg_cold_key(const struct aggregate *a, const struct op *op, struct span span, const struct group_key *key, struct wbuf *out);
 /* ---- aggregate_cold.c */
 void aggregate_opened(struct op *op, unsigned store, int64_t entries);
 void aggregate_want(struct op *op, unsigned input, const struct batch *in, struct needs *w);

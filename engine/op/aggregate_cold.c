@@ -4,7 +4,7 @@
  * last sweep, go; rows that need one wait until it has been fetched. Behind MIN and MAX over rows that may go again stand
  * the counts of values: a group's come and go with it (all of them: the values of one group must fit in memory).
  *
- * Closing windows reads what the checkpoint has of them in pieces: keys begin with the window's start, so they lie
+ * Closing windows reads what the checkpoint has of them in pieces: keys begin with the window's start or end, so they lie
  * together; each piece is closed before the next is fetched. */
 
 enum { PIECE = 4096, AHEAD = 16 };
@@ -36,7 +36,7 @@ static void want_counts(struct op *op, struct str state_key, struct needs *w)
     }
 }
 
-static void want_block(struct op *op, struct block *blk, const int64_t *starts, struct needs *w)
+static void want_block(struct op *op, struct block *blk, const struct span *spans, struct needs *w)
 {
     struct aggregate *a = op->state;
     agg_block_keys(op, blk);
@@ -46,7 +46,7 @@ static void want_block(struct op *op, struct block *blk, const int64_t *starts, 
         if (here && !kv_count(a->partial))
             continue;
         wbuf_reset(&a->key);
-        agg_cold_key(a, op, starts[i], &blk->key[i], &a->key);
+        agg_cold_key(a, op, spans[i], &blk->key[i], &a->key);
         struct str key = wbuf_view(&a->key);
         if (here ? kv_get(a->partial, key).ptr == NULL : graves_has(a->graves, key))
             continue;
@@ -68,25 +68,24 @@ void aggregate_want(struct op *op, unsigned input, const struct batch *in, struc
         kv_clear(a->partial); /* restored, and nothing is missing */
     if (!a->cold || op->node->phase == AGG_PARTIAL)
         return;
-    const int64_t *start = a->windowed ? in->cols[op->node->group_cols[a->nkey]].i64 : NULL;
     struct block blk;
-    int64_t starts[AGG_BLOCK];
+    struct span wanted[AGG_BLOCK];
     blk.in = in;
     blk.n = 0;
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
-        int64_t s = start ? start[row] : 0;
-        if (a->windowed && agg_pane_closes(op, s) <= a->wm_ms)
-            continue; /* late */
-        struct str bytes = {(const char *)&s, sizeof s};
-        blk.rows[blk.n] = row;
-        starts[blk.n] = s;
-        blk.pane[blk.n++] = a->last && a->last->start == s ? a->last : map_get(&a->panes, bytes);
-        if (blk.n == AGG_BLOCK)
-            want_block(op, &blk, starts, w);
+        unsigned n;
+        const struct span *spans = agg_row_spans(op, in, row, &n);
+        for (unsigned k = 0; k < n; k++) {
+            blk.rows[blk.n] = row;
+            wanted[blk.n] = spans[k];
+            blk.pane[blk.n++] = agg_pane_get(op, spans[k]);
+            if (blk.n == AGG_BLOCK)
+                want_block(op, &blk, wanted, w);
+        }
     }
     if (blk.n)
-        want_block(op, &blk, starts, w);
+        want_block(op, &blk, wanted, w);
 }
 
 int aggregate_load(struct op *op, unsigned store, struct str key, struct str value)
@@ -123,14 +122,14 @@ void aggregate_loaded(struct op *op, const struct need *n)
 
 /* ---- Closing. */
 
-static void put_start(struct wbuf *out, int64_t start)
+static void put_place(struct wbuf *out, int64_t place)
 {
-    struct value v = {.type = TYPE(T_BIGINT), .i = start};
+    struct value v = {.type = TYPE(T_BIGINT), .i = place};
     key_encode_value(&v, out);
 }
 
-/* Window start of a state key; INT64_MAX if it has none. */
-static int64_t start_of(struct op *op, struct str key)
+/* What a state key begins with: its window's start, or end; INT64_MAX if it has none. */
+static int64_t place_of(struct op *op, struct str key)
 {
     struct aggregate *a = op->state;
     struct value v;
@@ -145,7 +144,7 @@ static void begin_range(struct op *op)
     if (a->closing == CLOSING_COUNTS)
         wbuf_be16(&a->closing_at, (uint16_t)a->closing_agg);
     if (a->closed_ms != INT64_MIN)
-        put_start(&a->closing_at, a->closed_ms);
+        put_place(&a->closing_at, a->closed_ms);
     a->closing_more = true;
 }
 
@@ -163,17 +162,17 @@ static void want_piece(struct op *op, struct needs *w)
 static void close_reached(struct op *op, struct changes *out)
 {
     struct aggregate *a = op->state;
-    int64_t reached = a->closing_more ? start_of(op, wbuf_view(&a->closing_at)) : INT64_MAX;
-    int64_t until = MIN(agg_closed_start(op), reached);
+    int64_t reached = a->closing_more ? place_of(op, wbuf_view(&a->closing_at)) : INT64_MAX;
+    int64_t until = MIN(agg_closed_until(op), reached);
     struct pane *p;
     for (size_t i = 0; (p = map_next(&a->panes, &i)) != NULL;) {
-        if (p->start > until)
+        if ((a->by_end ? p->span.end : p->span.start) > until)
             continue;
         agg_close_pane(op, p, out);
         a->closed_some = true;
         i = 0;
     }
-    a->closing_more &= reached <= agg_closed_start(op);
+    a->closing_more &= reached <= agg_closed_until(op);
 }
 
 struct burial {
@@ -187,7 +186,7 @@ static int bury_cb(void *arg, struct str key, struct str value)
 {
     (void)value;
     struct burial *b = arg;
-    if (start_of(b->op, (struct str){key.ptr + 2, key.len - 2}) > b->until)
+    if (place_of(b->op, (struct str){key.ptr + 2, key.len - 2}) > b->until)
         return 1;
     changes_put(b->out, op_store(b->op, STORE_COUNTS), key, STR_NULL);
     needs_key(&b->keys, 0, key);
@@ -199,7 +198,7 @@ static void bury_counts(struct op *op, struct changes *out)
 {
     struct aggregate *a = op->state;
     uint8_t agg[2];
-    struct burial b = {.op = op, .out = out, .until = agg_closed_start(op)};
+    struct burial b = {.op = op, .out = out, .until = agg_closed_until(op)};
     put_be16(agg, (uint16_t)a->closing_agg);
     needs_init(&b.keys);
     store_scan(a->counts, (struct str){(const char *)agg, 2}, bury_cb, &b);
@@ -207,7 +206,7 @@ static void bury_counts(struct op *op, struct changes *out)
         store_remove(a->counts, b.keys.v[i].key);
     needs_fini(&b.keys);
     struct str at = wbuf_view(&a->closing_at);
-    a->closing_more &= at.len >= 2 && start_of(op, (struct str){at.ptr + 2, at.len - 2}) <= b.until;
+    a->closing_more &= at.len >= 2 && place_of(op, (struct str){at.ptr + 2, at.len - 2}) <= b.until;
 }
 
 static bool next_counted(struct op *op, unsigned from)
@@ -230,14 +229,14 @@ static void range_over(struct op *op)
         begin_range(op);
         return;
     }
-    a->closed_ms = agg_closed_start(op);
+    a->closed_ms = agg_closed_until(op);
 }
 
 void aggregate_prepare(struct op *op, bool first, struct changes *out, struct needs *w)
 {
     struct aggregate *a = op->state;
     if (first) {
-        bool due = a->cold && a->windowed && op->node->phase != AGG_PARTIAL && agg_closed_start(op) > a->closed_ms;
+        bool due = a->cold && a->windowed && op->node->phase != AGG_PARTIAL && agg_closed_until(op) > a->closed_ms;
         if (!due)
             return;
         agg_mark_panes(op, out); /* what changed is said before it is closed */

@@ -25,8 +25,8 @@ static void put_group_columns(struct op *op, const struct pane *p, const struct 
         }
     }
     if (a->windowed) {
-        b->cols[a->nkey].i64[row] = p->start;
-        b->cols[a->nkey + 1].i64[row] = time_add(p->start, op->node->window_size_ms);
+        b->cols[a->nkey].i64[row] = p->span.start;
+        b->cols[a->nkey + 1].i64[row] = p->span.end;
     }
 }
 
@@ -66,7 +66,8 @@ void aggregate_flush(struct op *op)
 static int pane_cmp(const void *pa, const void *pb)
 {
     const struct pane *a = *(struct pane *const *)pa, *b = *(struct pane *const *)pb;
-    return (a->start > b->start) - (a->start < b->start);
+    int ends = (a->span.end > b->span.end) - (a->span.end < b->span.end);
+    return ends ? ends : (a->span.start > b->span.start) - (a->span.start < b->span.start);
 }
 
 static size_t closed_panes(struct op *op, struct pane ***out)
@@ -79,11 +80,10 @@ static size_t closed_panes(struct op *op, struct pane ***out)
     *out = arena_alloc(&a->epoch, sizeof **out * MAX(a->panes.len, 1u));
     a->closes_ms = INT64_MAX;
     for (size_t i = 0; (p = map_next(&a->panes, &i)) != NULL;) {
-        int64_t closes = agg_pane_closes(op, p->start);
-        if (closes <= a->wm_ms)
+        if (p->closes <= a->wm_ms)
             (*out)[n++] = p;
         else
-            a->closes_ms = MIN(a->closes_ms, closes);
+            a->closes_ms = MIN(a->closes_ms, p->closes);
     }
     qsort(*out, n, sizeof **out, pane_cmp);
     return n;
@@ -97,6 +97,7 @@ void aggregate_watermark(struct op *op, int64_t wm_ms)
     a->wm_ms = wm_ms;
     memset(a->near, 0, sizeof a->near); /* a window that has closed must not be found without being judged */
     a->last = NULL;
+    a->spread.known = false;
     if (op->node->phase != AGG_PARTIAL)
         return;
     struct pane **panes;
@@ -235,11 +236,11 @@ void agg_close_pane(struct op *op, struct pane *p, struct changes *out)
     agg_pane_drop(op, p);
 }
 
-int64_t agg_closed_start(const struct op *op)
+int64_t agg_closed_until(const struct op *op)
 {
     const struct aggregate *a = op->state;
-    int64_t grace = time_add(op->node->window_size_ms, op->node->grace_ms);
-    return a->wm_ms == INT64_MIN ? INT64_MIN : time_add(a->wm_ms, -grace);
+    int64_t after = time_add(op->node->grace_ms, a->by_end ? 0 : op->node->window_size_ms);
+    return a->wm_ms == INT64_MIN ? INT64_MIN : time_add(a->wm_ms, -after);
 }
 
 static void close_panes(struct op *op, struct changes *out)

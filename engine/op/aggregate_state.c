@@ -3,13 +3,16 @@
 /* What GROUP BY remembers across restarts: groups, the counts behind MIN and MAX, and what has closed. Layout:
  * engine/README.md, "Operators". */
 
-/* The group's key in the changelog: window start first, so that what closes together lies together. */
-static void put_key(const struct aggregate *a, const struct op *op, int64_t start, uint32_t len, int64_t number,
+/* The group's key in the changelog: first what says when its window closes, so that what closes together lies together. */
+static void put_key(const struct aggregate *a, const struct op *op, struct span span, uint32_t len, int64_t number,
                     struct str bytes, struct wbuf *out)
 {
     if (a->windowed) {
-        struct value v = {.type = TYPE(T_BIGINT), .i = start};
+        struct value v = {.type = TYPE(T_BIGINT), .i = a->by_end ? span.end : span.start};
         key_encode_value(&v, out);
+        v.i = span.start;
+        if (a->by_end)
+            key_encode_value(&v, out);
     }
     if (a->how == KEY_ENCODED) {
         wbuf_str(out, bytes);
@@ -29,12 +32,12 @@ void agg_state_key(const struct aggregate *a, const struct op *op, const struct 
                    struct wbuf *out)
 {
     bool number = a->how == KEY_NUMBER || g->key_len == GROUP_NULL_KEY;
-    put_key(a, op, p->start, g->key_len, number ? g->key.number : 0, number ? STR("") : group_bytes(g), out);
+    put_key(a, op, p->span, g->key_len, number ? g->key.number : 0, number ? STR("") : group_bytes(g), out);
 }
 
-void agg_cold_key(const struct aggregate *a, const struct op *op, int64_t start, const struct group_key *key, struct wbuf *out)
+void agg_cold_key(const struct aggregate *a, const struct op *op, struct span span, const struct group_key *key, struct wbuf *out)
 {
-    put_key(a, op, start, key->len, key->number, key->bytes, out);
+    put_key(a, op, span, key->len, key->number, key->bytes, out);
 }
 
 void agg_save_group(struct op *op, const struct pane *p, const struct group *g, struct changes *out)
@@ -65,17 +68,33 @@ void agg_save_count(struct op *op, struct str key, struct changes *out)
 
 /* ---- Back again. */
 
+/* Takes off what says which window it is. */
+static bool take_span(struct op *op, struct str *bytes, struct span *span)
+{
+    struct aggregate *a = op->state;
+    struct value first, start;
+    *span = (struct span){0, 0};
+    if (!a->windowed)
+        return true;
+    if (key_decode(bytes, TYPE(T_BIGINT), &first, &a->scratch) || first.null)
+        return false;
+    if (!a->by_end) {
+        *span = (struct span){first.i, time_add(first.i, op->node->window_size_ms)};
+        return true;
+    }
+    if (key_decode(bytes, TYPE(T_BIGINT), &start, &a->scratch) || start.null)
+        return false;
+    *span = (struct span){start.i, first.i};
+    return true;
+}
+
 /* Takes a state key apart; the group's key borrows from `bytes` or the arena. */
-static int parse_key(struct op *op, struct str bytes, int64_t *start, struct group_key *key)
+static int parse_key(struct op *op, struct str bytes, struct span *span, struct group_key *key)
 {
     struct aggregate *a = op->state;
     struct value v;
-    *start = 0;
-    if (a->windowed) {
-        if (key_decode(&bytes, TYPE(T_BIGINT), &v, &a->scratch) || v.null)
-            return E_CORRUPT;
-        *start = v.i;
-    }
+    if (!take_span(op, &bytes, span))
+        return E_CORRUPT;
     *key = (struct group_key){.bytes = {bytes.ptr ? bytes.ptr : "", bytes.len}, .len = (uint32_t)bytes.len};
     for (unsigned c = 0; c < a->nkey; c++)
         if (key_decode(&bytes, op->node->out.cols[c].type, &v, &a->scratch))
@@ -118,11 +137,11 @@ static bool load_group(struct op *op, struct group *g, struct str value)
 static int restore_group(struct op *op, struct str bytes, struct str value)
 {
     struct aggregate *a = op->state;
-    int64_t start;
+    struct span span;
     struct group_key key;
-    if (parse_key(op, bytes, &start, &key))
+    if (parse_key(op, bytes, &span, &key))
         return E_CORRUPT;
-    struct pane *p = agg_pane_make(op, start);
+    struct pane *p = agg_pane_make(op, span);
     struct group *g = groups_put(&p->groups, &key);
     a->ngroups += g->ts == INT64_MIN;
     bool ok = !value.ptr || load_group(op, g, value);
@@ -149,7 +168,8 @@ static bool count_key_fits(struct op *op, struct str key)
     unsigned agg = be16(key.ptr);
     struct str rest = {key.ptr + 2, key.len - 2};
     struct value v;
-    bool ok = !a->windowed || key_decode(&rest, TYPE(T_BIGINT), &v, &a->scratch) == 0;
+    struct span span;
+    bool ok = take_span(op, &rest, &span);
     for (unsigned c = 0; ok && c < a->nkey; c++)
         ok = key_decode(&rest, op->node->out.cols[c].type, &v, &a->scratch) == 0;
     return ok && a->accs[agg].keeps_values && acc_value_fits(&a->accs[agg], rest, &a->scratch);
@@ -188,10 +208,10 @@ int agg_load_count(struct op *op, struct str key, struct str value)
 int agg_load_group(struct op *op, struct str bytes, struct str value)
 {
     struct aggregate *a = op->state;
-    int64_t start;
+    struct span span;
     struct group_key key;
-    int err = parse_key(op, bytes, &start, &key);
-    struct pane *p = err ? NULL : agg_pane_make(op, start);
+    int err = parse_key(op, bytes, &span, &key);
+    struct pane *p = err ? NULL : agg_pane_make(op, span);
     if (!err && !groups_find(&p->groups, &key) && !graves_has(a->graves, bytes)) {
         struct group *g = groups_put(&p->groups, &key);
         a->ngroups++;
@@ -223,7 +243,7 @@ int aggregate_restore(struct op *op, unsigned store, struct str key, struct str 
     case STORE_CLOSED:
         if (value.len == 9 && value.ptr[0] == OP_LAYOUT && key.len == 0) {
             a->wm_ms = (int64_t)be64(value.ptr + 1);
-            a->closed_ms = agg_closed_start(op);
+            a->closed_ms = agg_closed_until(op);
             err = 0;
         }
     }

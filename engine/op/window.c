@@ -1,64 +1,142 @@
-#include "engine/op/common.h"
+#include "engine/op/windows.h"
 
-/* Tumbling windows: adds the bounds of the window a row falls into, and drops rows whose window has closed.
+/* Windows: gives each row once for each window it lies in, with the window's bounds; or, sliced, once, with the start of its
+ * slice and how many of the slice's windows it is too late for: the aggregate above makes windows of slices. A row that is
+ * too late for all its windows is dropped.
  *
- * Late is measured against this input's own stream time, the greatest event time met so far, the row itself included: a
- * row at a time, so that the result does not depend on where batches are cut. Stream time is state: after a restart the
- * same rows are late. */
+ * Late is measured against this input's own stream time, the greatest event time met so far less the bound of disorder, the
+ * row itself included: a row at a time, so that the result does not depend on where batches are cut. Stream time is state:
+ * after a restart the same rows are late. */
 
 struct window {
-    int64_t stream_ms, saved_ms; /* INT64_MIN: no row yet */
-    int64_t start_ms, end_ms;    /* of the last row: most rows need no division */
+    struct windows windows;
+    int64_t stream_ms, saved_ms; /* greatest event time; INT64_MIN: no row yet */
+    struct span slice;           /* of the last row: most rows need no division */
+    unsigned count;              /* its windows */
+    struct span *spans;          /* they */
+    unsigned cap;
+    /* Rows of the batch in hand, once per window, on their way out. */
+    uint32_t n, *rows; /* ENGINE_BATCH_ROWS of them; NULL: they stay where they are */
+    struct span *at;
 };
 enum { STORE_TIME };
 
 static int window_open(struct op *op, struct diag *d)
 {
-    (void)d;
     struct window *w = op->state;
     w->stream_ms = w->saved_ms = INT64_MIN;
-    return 0;
+    if (!op->node->sliced && op->node->window != WINDOW_TUMBLING) {
+        w->rows = xalloc(ENGINE_BATCH_ROWS * sizeof *w->rows);
+        w->at = xalloc(ENGINE_BATCH_ROWS * sizeof *w->at);
+    }
+    int err = windows_open(&w->windows, op->node, d);
+    if (err) {
+        xfree(w->rows);
+        xfree(w->at);
+    }
+    return err;
 }
 
-/* Sets start_ms and end_ms to the window of ts. */
-static void window_find(struct window *w, int64_t ts, int64_t size)
+static void window_close(struct op *op)
 {
-    int64_t past = ts % size;
-    if (past < 0)
-        past += size;
-    w->start_ms = time_add(ts, -past);
-    w->end_ms = time_add(w->start_ms, size);
+    struct window *w = op->state;
+    windows_close(&w->windows);
+    xfree(w->spans);
+    xfree(w->rows);
+    xfree(w->at);
+}
+
+static void find_slice(struct window *w, int64_t ts)
+{
+    w->slice = windows_slice(&w->windows, ts);
+    w->count = windows_count(&w->windows, w->slice.start);
+    if (w->count > w->cap) {
+        w->cap = w->count;
+        w->spans = xrealloc(w->spans, w->cap * sizeof *w->spans);
+    }
+    for (unsigned i = 0; i < w->count; i++)
+        w->spans[i] = windows_at(&w->windows, w->slice.start, i);
+}
+
+/* Finds the row's windows; gives how many of them have closed. */
+static unsigned judge(struct op *op, int64_t ts)
+{
+    struct window *w = op->state;
+    if (ts < w->slice.start || ts >= w->slice.end)
+        find_slice(w, ts);
+    w->stream_ms = MAX(w->stream_ms, ts);
+    int64_t closed = time_add(time_add(w->stream_ms, -op->node->delay_ms), -op->node->grace_ms);
+    unsigned late = 0;
+    while (late < w->count && w->spans[late].end <= closed)
+        late++;
+    op->stats.late += late && late == w->count;
+    return late;
+}
+
+static struct vec *add_columns(const struct batch *in, struct batch *out)
+{
+    *out = *in;
+    out->ncols = in->ncols + 2;
+    out->cols = ARENA_ARRAY(in->arena, struct vec, out->ncols);
+    memcpy(out->cols, in->cols, in->ncols * sizeof *in->cols);
+    for (unsigned i = 0; i < 2; i++)
+        vec_alloc(&out->cols[in->ncols + i], in->arena, TYPE(T_BIGINT), in->n);
+    return &out->cols[in->ncols];
+}
+
+/* Rows that stay where they are: those of slices, and of windows that do not overlap. */
+static void push_in_place(struct op *op, struct batch *in)
+{
+    struct window *w = op->state;
+    struct batch out;
+    struct vec *added = add_columns(in, &out);
+    uint32_t *sel = arena_alloc(in->arena, sizeof *sel * in->nsel), n = 0;
+    bool sliced = op->node->sliced;
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t row = batch_row(in, i);
+        unsigned late = judge(op, in->ts[row]);
+        added[0].i64[row] = w->slice.start;
+        added[1].i64[row] = sliced ? (int64_t)late : w->slice.end;
+        sel[n] = row;
+        n += late < w->count;
+    }
+    out.sel = sel;
+    out.nsel = n;
+    op_emit(op, &out);
+}
+
+static void give_copies(struct op *op, const struct batch *in)
+{
+    struct window *w = op->state;
+    struct batch *copy = batch_copy(in, NULL, in->ncols, w->rows, w->n, in->arena), out;
+    struct vec *added = add_columns(copy, &out);
+    for (uint32_t i = 0; i < w->n; i++) {
+        added[0].i64[i] = w->at[i].start;
+        added[1].i64[i] = w->at[i].end;
+    }
+    w->n = 0;
+    op_emit(op, &out);
 }
 
 static void window_push(struct op *op, unsigned input, struct batch *in)
 {
     (void)input;
     struct window *w = op->state;
-    int64_t size = op->node->window_size_ms, grace = op->node->grace_ms;
-    struct batch out = *in;
-    out.ncols = in->ncols + 2;
-    out.cols = ARENA_ARRAY(in->arena, struct vec, out.ncols);
-    memcpy(out.cols, in->cols, in->ncols * sizeof *in->cols);
-    struct vec *start = &out.cols[in->ncols], *end = start + 1;
-    vec_alloc(start, in->arena, TYPE(T_BIGINT), in->n);
-    vec_alloc(end, in->arena, TYPE(T_BIGINT), in->n);
-    uint32_t *sel = arena_alloc(in->arena, sizeof *sel * in->nsel), n = 0;
+    if (!w->rows) {
+        push_in_place(op, in);
+        return;
+    }
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
-        int64_t ts = in->ts[row];
-        if (ts < w->start_ms || ts >= w->end_ms)
-            window_find(w, ts, size);
-        if (ts > w->stream_ms)
-            w->stream_ms = ts;
-        start->i64[row] = w->start_ms;
-        end->i64[row] = w->end_ms;
-        sel[n] = row;
-        n += time_add(w->end_ms, grace) > w->stream_ms;
+        for (unsigned k = judge(op, in->ts[row]); k < w->count; k++) {
+            w->rows[w->n] = row;
+            w->at[w->n] = w->spans[k];
+            if (++w->n == ENGINE_BATCH_ROWS)
+                give_copies(op, in);
+        }
     }
-    op->stats.late += in->nsel - n;
-    out.sel = sel;
-    out.nsel = n;
-    op_emit(op, &out);
+    if (w->n)
+        give_copies(op, in);
 }
 
 static void window_marker(struct op *op, struct changes *out)
@@ -89,4 +167,5 @@ const struct op_class window_class = {
     .push = window_push,
     .marker = window_marker,
     .restore = window_restore,
+    .close = window_close,
 };

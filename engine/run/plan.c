@@ -107,9 +107,24 @@ static void put_agg(struct wbuf *w, const struct agg *a)
     put_expr(w, a->param.type.id == T_NULL ? NULL : &(struct expr){.kind = EX_CONST, .type = a->param.type, .value = a->param});
 }
 
+/* Of WINDOW, and of what keeps windows. */
+static void put_windows(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, 6);
+    pack_uint(w, n->window);
+    pack_int(w, n->advance_ms);
+    pack_int(w, n->offset_ms);
+    if (n->zone)
+        pack_str(w, str_of(n->zone));
+    else
+        pack_nil(w);
+    pack_bool(w, n->sliced);
+    pack_int(w, n->delay_ms);
+}
+
 static void put_aggregate(struct wbuf *w, const struct plan_node *n)
 {
-    pack_array(w, 7);
+    pack_array(w, 8);
     pack_uint(w, n->phase);
     put_uints(w, n->group_cols, n->ngroup);
     pack_array(w, n->naggs);
@@ -119,6 +134,7 @@ static void put_aggregate(struct wbuf *w, const struct plan_node *n)
     pack_int(w, n->window_size_ms);
     pack_int(w, n->grace_ms);
     pack_int(w, n->retention_ms);
+    put_windows(w, n);
 }
 
 static void put_join(struct wbuf *w, const struct plan_node *n)
@@ -180,10 +196,11 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
             expr_pack(n->exprs[i], w);
         break;
     case PLAN_WINDOW:
-        pack_array(w, 3);
+        pack_array(w, 4);
         pack_int(w, n->window_size_ms);
         pack_int(w, n->grace_ms);
         pack_int(w, n->retention_ms);
+        put_windows(w, n);
         break;
     case PLAN_EXCHANGE:
         pack_array(w, 2);
@@ -456,9 +473,24 @@ static void get_agg(struct reading *rd, struct agg *a)
     a->param = param && good(rd) ? param->value : value_null(TYPE(T_NULL));
 }
 
+/* Plans of before know tumbling windows only. */
+static void get_windows(struct reading *rd, struct plan_node *n)
+{
+    n->advance_ms = n->window_size_ms;
+    if (rd->version <= 3)
+        return;
+    get_fields(rd, 6);
+    n->window = get_uint(rd, WINDOW_CUMULATE);
+    n->advance_ms = unpack_int(&rd->u);
+    n->offset_ms = unpack_int(&rd->u);
+    n->zone = unpack_nil(&rd->u) ? NULL : get_text(rd);
+    n->sliced = unpack_bool(&rd->u);
+    n->delay_ms = unpack_int(&rd->u);
+}
+
 static void get_aggregate(struct reading *rd, struct plan_node *n)
 {
-    get_fields(rd, 7);
+    get_fields(rd, rd->version > 3 ? 8 : 7);
     n->phase = get_uint(rd, AGG_FINAL);
     n->group_cols = get_uints(rd, &n->ngroup);
     n->naggs = unpack_array(&rd->u);
@@ -469,6 +501,7 @@ static void get_aggregate(struct reading *rd, struct plan_node *n)
     n->window_size_ms = unpack_int(&rd->u);
     n->grace_ms = unpack_int(&rd->u);
     n->retention_ms = unpack_int(&rd->u);
+    get_windows(rd, n);
 }
 
 static void get_project(struct reading *rd, struct plan_node *n)
@@ -565,10 +598,11 @@ static void get_body(struct reading *rd, struct plan_node *n)
         get_project(rd, n);
         break;
     case PLAN_WINDOW:
-        get_fields(rd, 3);
+        get_fields(rd, rd->version > 3 ? 4 : 3);
         n->window_size_ms = unpack_int(&rd->u);
         n->grace_ms = unpack_int(&rd->u);
         n->retention_ms = unpack_int(&rd->u);
+        get_windows(rd, n);
         break;
     case PLAN_EXCHANGE:
         get_fields(rd, 2);

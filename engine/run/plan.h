@@ -17,8 +17,9 @@ enum plan_kind {
     PLAN_SOURCE,     /* -> append (stream) or upsert (table) */
     PLAN_FILTER,     /* any -> same; on upsert a failing row becomes a delete of its key */
     PLAN_PROJECT,    /* any -> same; on upsert it must keep the key columns */
-    PLAN_WINDOW,     /* append -> append: adds WINDOWSTART, WINDOWEND (BIGINT) at the end; drops and counts rows late
-                      * against their own partition's stream time */
+    PLAN_WINDOW,     /* append -> append: adds a window's start and end (BIGINT or TIMESTAMP) at the end, each row once per
+                      * window it lies in; drops and counts rows late against their own partition's stream time. Sliced: each
+                      * row once, with its slice's start and how many of the slice's windows it is too late for */
     PLAN_NORMALIZE,  /* upsert -> retract: remembers the last row per key */
     PLAN_EXCHANGE,   /* any -> same, rows go to the task that owns the hash of key_cols; rows with a NULL there are dropped
                       * (counted) if drop_null_key */
@@ -55,6 +56,7 @@ struct agg { /* kinds: engine/expr/agg.def */
                               * type T_NULL: none */
 };
 enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };
+enum window_kind { WINDOW_TUMBLING, WINDOW_HOPPING, WINDOW_SESSION, WINDOW_CUMULATE };
 struct sort_key {
     unsigned column;
     bool descending, nulls_first; /* where nobody says, NULLs are above all values: first where the order descends */
@@ -93,12 +95,17 @@ struct plan_node {
     const bool *makes_key; /* columns that a key is made of further on (plan_mark_keys; not kept); NULL: not a job's */
     /* WINDOW, AGGREGATE over windows */
     int64_t window_size_ms, grace_ms, retention_ms; /* size 0: no window; retention -1: keep results for ever */
+    enum window_kind window;
+    int64_t advance_ms, offset_ms; /* HOPPING: from start to start; CUMULATE: the step */
+    const char *zone;              /* windows are laid out in its local time; NULL: UTC */
+    bool sliced;                   /* WINDOW and AGG_PARTIAL: rows of slices; AGG_FINAL makes windows of them */
+    int64_t delay_ms;              /* WINDOW: bound of disorder: time has come to the greatest event time less this */
     /* EXCHANGE: columns of the input */
     unsigned nexchange;
     unsigned *exchange_cols;
     bool drop_null_key;
-    /* AGGREGATE: group columns of the input come first in the output, then the results. If windowed, WINDOWSTART and
-     * WINDOWEND are the last two group columns. AGG_PARTIAL's output: groups, then agg_partial_columns(). */
+    /* AGGREGATE: group columns of the input come first in the output, then the results. If windowed, the columns that WINDOW
+     * adds are the last two group columns. AGG_PARTIAL's output: groups, then agg_partial_columns(). */
     enum agg_phase phase;
     unsigned ngroup; /* TOPN, DEDUP too: what partitions */
     unsigned *group_cols;
@@ -144,6 +151,7 @@ struct plan {
     unsigned parallelism;   /* tasks of keyed fragments = partitions of the changelog; power of two, at most KEY_GROUPS */
 };
 
+#define PLAN_WINDOWS 4096 /* at most, that a moment lies in */
 /* Columns that a partial aggregate hands over (COUNT: 1, AVG: 2, ...), and their types. */
 unsigned agg_partial_columns(const struct agg *a, struct type in, struct type out[4]);
 /* Result type of an aggregate over an argument type; false: not defined for it. */

@@ -133,15 +133,36 @@ static int check_project(struct checking *ck, const struct plan_node *n, const s
     return 0;
 }
 
+/* How windows lie. */
+static bool windows_fit(const struct plan_node *n)
+{
+    int64_t size = n->window_size_ms, step = n->advance_ms;
+    if (size <= 0 || n->grace_ms < 0 || n->delay_ms < 0 || n->offset_ms <= -size || n->offset_ms >= size)
+        return false;
+    switch (n->window) {
+    case WINDOW_TUMBLING:
+        return !n->sliced;
+    case WINDOW_HOPPING:
+        return step > 0 && step <= size && size / step < PLAN_WINDOWS;
+    case WINDOW_CUMULATE:
+        return step > 0 && size % step == 0 && size / step < PLAN_WINDOWS;
+    case WINDOW_SESSION:
+        break;
+    }
+    return false;
+}
+
+static bool is_bound(struct type t) { return t.id == T_BIGINT || t.id == T_TIMESTAMP; }
+
 static int check_window(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
 {
-    if (n->window_size_ms <= 0 || n->grace_ms < 0)
-        return REFUSE(ck, n, "window size or grace out of range");
+    if (!windows_fit(n))
+        return REFUSE(ck, n, "its windows are out of range");
     bool fits = n->out.n == in->out.n + 2;
     for (unsigned i = 0; fits && i < n->out.n; i++)
-        fits = type_eq(n->out.cols[i].type, i < in->out.n ? in->out.cols[i].type : TYPE(T_BIGINT));
+        fits = i < in->out.n ? type_eq(n->out.cols[i].type, in->out.cols[i].type) : is_bound(n->out.cols[i].type);
     if (!fits || n->mode != MODE_APPEND || in->mode != MODE_APPEND)
-        return REFUSE(ck, n, "it adds two BIGINT columns to rows that only come");
+        return REFUSE(ck, n, "it adds two columns of time to rows that only come");
     return 0;
 }
 
@@ -200,8 +221,14 @@ static int check_aggregate(struct checking *ck, const struct plan_node *n, const
     for (unsigned i = 0; i < n->ngroup; i++)
         if (!type_eq(n->out.cols[i].type, in->out.cols[n->group_cols[i]].type))
             return REFUSE(ck, n, "group column %u changes its type", i);
-    if (n->window_size_ms < 0 || (n->window_size_ms > 0 && (n->ngroup < 2 || n->grace_ms < 0)))
+    if (n->window_size_ms < 0 || (n->window_size_ms > 0 && (n->ngroup < 2 || !windows_fit(n))))
         return REFUSE(ck, n, "its window does not fit");
+    for (unsigned i = 0; n->window_size_ms > 0 && i < 2; i++)
+        if (!is_bound(n->out.cols[n->ngroup - 1 - i].type))
+            return REFUSE(ck, n, "its window has no bounds");
+    if (n->sliced && (n->window_size_ms == 0 || n->phase == AGG_FULL ||
+                      (n->phase == AGG_PARTIAL && (in->kind != PLAN_WINDOW || !in->sliced))))
+        return REFUSE(ck, n, "it has no slices");
     if (n->emit_final && n->window_size_ms == 0)
         return REFUSE(ck, n, "only windows have a final result");
     if (n->phase == AGG_PARTIAL) {

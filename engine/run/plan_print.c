@@ -179,10 +179,27 @@ static void put_sort(struct wbuf *w, const struct plan_node *n)
 
 static void put_window(struct wbuf *w, const struct plan_node *n)
 {
-    wbuf_str(w, STR("WINDOW tumbling "));
+    static const char *const names[] = {"tumbling", "hopping", "session", "cumulating"};
+    wbuf_printf(w, "WINDOW %s ", names[n->window]);
     put_duration(w, n->window_size_ms);
+    if (n->window == WINDOW_HOPPING || n->window == WINDOW_CUMULATE) {
+        wbuf_str(w, STR(" every "));
+        put_duration(w, n->advance_ms);
+    }
+    if (n->offset_ms) {
+        wbuf_str(w, STR(", offset "));
+        put_duration(w, n->offset_ms);
+    }
+    if (n->zone)
+        wbuf_printf(w, ", time of %s", n->zone);
     wbuf_str(w, STR(", grace "));
     put_duration(w, n->grace_ms);
+    if (n->delay_ms) {
+        wbuf_str(w, STR(", disorder "));
+        put_duration(w, n->delay_ms);
+    }
+    if (n->sliced)
+        wbuf_str(w, STR(", in slices"));
 }
 
 static void put_node(struct wbuf *w, const struct plan_node *n)

@@ -65,9 +65,8 @@ struct tree_agg {
     struct agg agg; /* engine/run/plan.h: kind, argument, type, and whatever else an aggregate has there */
 };
 
-enum tree_window_kind { WINDOW_TUMBLING, WINDOW_HOPPING, WINDOW_SESSION, WINDOW_CUMULATE };
 struct tree_window {
-    enum tree_window_kind kind;
+    enum window_kind kind;
     int64_t size_ms;                /* SESSION: the gap */
     int64_t advance_ms;             /* HOPPING: from start to start; CUMULATE: the step; TUMBLING: = size */
     int64_t offset_ms;
