@@ -6,13 +6,14 @@
 /* GROUP BY session: rows of a key whose times lie no further apart than the gap are one group. A row, or a session that a
  * partial aggregate hands over, is an interval [start, event time] that joins all sessions within the gap and makes them one.
  *
- * It is late if what it would become is over: end + gap lies before what WINDOW says of the row (time as it was there, less
- * grace), or before the watermark less grace. A session is over when the watermark less grace has passed its end + gap; its
- * state goes, its result stays where it was sent. Results have the time of the session's end.
+ * A session is over when its end + gap lies before what WINDOW says of a row (time as it was there, less grace), or before
+ * the watermark less grace: no row joins it any more, and one that joins nothing and would be over itself is late. The
+ * state of a session that is over by the watermark goes at the next marker; its result stays where it was sent. Results have
+ * the time of the session's end.
  *
  * What an epoch changed is given at its marker: sessions as they were are taken back, those that were joined to others too.
- * AGG_PARTIAL has no state across markers: it hands over all, and before a watermark what that might make late. A row that
- * is late by itself goes alone: whether it joins something is seen above. */
+ * AGG_PARTIAL has no state across markers: it hands over all, and before a watermark what that might change. A row near to
+ * which something may be over goes alone, and is judged above. */
 
 struct session {
     struct session *next;    /* of its key, by start */
@@ -58,7 +59,7 @@ struct session_op {
     struct gone *gone;
     struct map buckets;
     int64_t bucket_ms, wm_ms, first_bucket; /* no bucket is before that one */
-    int64_t least_end; /* AGG_PARTIAL: of all sessions */
+    int64_t least_start; /* AGG_PARTIAL: of all sessions */
     bool closed_some;
     struct schema parts; /* of one partial result: to join sessions */
     struct value *now;
@@ -135,7 +136,7 @@ static int session_open(struct op *op, struct diag *d)
     list_init(&s->dirty);
     s->bucket_ms = MAX(time_add(gap_of(op), node->grace_ms) / 16, (int64_t)1);
     s->wm_ms = INT64_MIN;
-    s->first_bucket = s->least_end = INT64_MAX;
+    s->first_bucket = s->least_start = INT64_MAX;
     wbuf_init(&s->keybuf);
     wbuf_init(&s->key);
     wbuf_init(&s->value);
@@ -179,7 +180,7 @@ static struct keyed *keyed_of(struct session_op *s, struct str key)
     return (struct keyed *)groups_put(&s->keys, &at);
 }
 
-/* No two sessions of a key overlap or touch; they are in order. */
+/* In order of starts. No two sessions of a key begin together, and none that are not over lie within the gap. */
 static void link_session(struct keyed *k, struct session *n)
 {
     struct session **at = &k->first;
@@ -189,15 +190,20 @@ static void link_session(struct keyed *k, struct session *n)
     *at = n;
 }
 
-static void unlink_session(struct session_op *s, struct session *n)
+static void unlink_only(struct keyed *k, struct session *n)
 {
-    struct keyed *k = n->of;
     struct session **at = &k->first;
     while (*at != n)
         at = &(*at)->next;
     *at = n->next;
-    if (!k->first)
-        groups_remove(&s->keys, &k->g);
+}
+
+/* And forgets a key without sessions. */
+static void unlink_session(struct session_op *s, struct session *n)
+{
+    unlink_only(n->of, n);
+    if (!n->of->first)
+        groups_remove(&s->keys, &n->of->g);
 }
 
 /* ---- When they are over. A session lies in the bucket of its end; when that has grown it is moved only once the bucket's
@@ -347,30 +353,31 @@ static void join(struct op *op, struct session *n, struct session *from)
 
 /* ---- Rows in. */
 
-static bool near(const struct op *op, const struct session *n, int64_t start, int64_t end)
+/* An interval on its way in. over: sessions with ends before this are. */
+struct interval {
+    int64_t start, end, over;
+};
+
+static bool joins(const struct op *op, const struct session *n, const struct interval *i)
 {
-    return n->start <= time_add(end, gap_of(op)) && time_add(n->end, gap_of(op)) >= start;
+    return n->end >= i->over && n->start <= time_add(i->end, gap_of(op)) && time_add(n->end, gap_of(op)) >= i->start;
 }
 
-/* The end of what an interval would become. */
-static int64_t joined_end(const struct op *op, const struct keyed *k, int64_t start, int64_t end)
+static struct session *first_joined(const struct op *op, const struct keyed *k, const struct interval *i)
 {
-    int64_t most = end;
-    for (const struct session *n = k->first; n; n = n->next)
-        if (near(op, n, start, end))
-            most = MAX(most, n->end);
-    return most;
+    struct session *n = k->first;
+    while (n && !joins(op, n, i))
+        n = n->next;
+    return n;
 }
 
-/* The session of an interval: a new one, or what its neighbours become. */
-static struct session *session_for(struct op *op, struct keyed *k, int64_t start, int64_t end)
+/* The session of an interval: a new one, or what all that it joins become. */
+static struct session *session_for(struct op *op, struct keyed *k, const struct interval *i)
 {
     struct session_op *s = op->state;
-    struct session *n = k->first;
-    while (n && !near(op, n, start, end))
-        n = n->next;
+    struct session *n = first_joined(op, k, i);
     if (!n) {
-        n = session_new(s, k, start, end);
+        n = session_new(s, k, i->start, i->end);
         link_session(k, n);
         if (op->node->phase != AGG_PARTIAL)
             put_in_bucket(s, n);
@@ -378,46 +385,76 @@ static struct session *session_for(struct op *op, struct keyed *k, int64_t start
         return n;
     }
     touch(op, n);
-    while (n->next && near(op, n->next, start, end))
-        join(op, n, n->next);
-    n->start = MIN(n->start, start);
-    n->end = MAX(n->end, end);
+    for (struct session *m = n->next, *next; m; m = next) {
+        next = m->next;
+        if (joins(op, m, i))
+            join(op, n, m);
+    }
+    if (i->start < n->start) { /* what is over may lie between */
+        unlink_only(k, n);
+        n->start = i->start;
+        link_session(k, n);
+    }
+    n->end = MAX(n->end, i->end);
     return n;
 }
 
 static void give_part(struct op *op, struct session *n, int64_t closed);
 
-static void take_row(struct op *op, uint32_t row, const int64_t *starts, const int64_t *closed)
+static void add_row(struct op *op, struct session *n, uint32_t row)
 {
     struct session_op *s = op->state;
-    int64_t start = starts[row], end = s->in->ts[row];
-    bool partial = op->node->phase == AGG_PARTIAL;
+    n->g.rows++;
+    s->rows[s->n] = row;
+    s->groups[s->n++] = &n->g;
+    if (s->n == ARRAY_LEN(s->rows))
+        add_up(op);
+}
+
+/* AGG_PARTIAL: all that a key has is handed over. */
+static void give_parts(struct op *op, struct keyed *k)
+{
+    while (k->first) {
+        struct session *n = k->first;
+        k->first = n->next;
+        give_part(op, n, INT64_MIN); /* nothing that is over is near */
+        session_free(op, n);
+    }
+}
+
+/* AGG_PARTIAL: a row that is not to meet others here; but those before it go before it. */
+static void give_alone(struct op *op, struct keyed *k, const struct interval *i, uint32_t row)
+{
+    struct session_op *s = op->state;
+    if (s->n)
+        add_up(op);
+    give_parts(op, k);
+    struct session *n = session_new(s, k, i->start, i->end);
+    add_row(op, n, row);
+    add_up(op);
+    give_part(op, n, i->over);
+    session_free(op, n);
+}
+
+static void take_row(struct op *op, uint32_t row, struct interval i)
+{
+    struct session_op *s = op->state;
     wbuf_reset(&s->keybuf);
     key_encode(s->in, op->node->group_cols, s->nkey, row, &s->keybuf);
     struct keyed *k = keyed_of(s, wbuf_view(&s->keybuf));
-    int64_t last = joined_end(op, k, start, end), until = partial ? INT64_MIN : over_until(op);
-    bool late = last < MAX(until, closed[row]);
-    struct session *n = NULL;
-    if (late && partial)
-        n = session_new(s, k, start, end);
-    else if (!late)
-        n = session_for(op, k, start, end);
-    if (n) {
-        n->g.rows++;
-        s->rows[s->n] = row;
-        s->groups[s->n++] = &n->g;
-        if (s->n == ARRAY_LEN(s->rows))
-            add_up(op);
+    const struct session *near = first_joined(op, k, &i);
+    if (op->node->phase == AGG_PARTIAL) {
+        int64_t start = near ? MIN(near->start, i.start) : i.start;
+        if (time_add(start, -gap_of(op)) < i.over) {
+            give_alone(op, k, &i, row);
+        } else {
+            s->least_start = MIN(s->least_start, start);
+            add_row(op, session_for(op, k, &i), row);
+        }
+    } else if (near || i.end >= i.over) {
+        add_row(op, session_for(op, k, &i), row);
     } else {
         op->stats.late++;
-    }
-    if (late && n) { /* alone */
-        if (s->n)
-            add_up(op);
-        give_part(op, n, closed[row]);
-        session_free(op, n);
-    } else if (n) {
-        s->least_end = MIN(s->least_end, n->end);
     }
     if (!k->first)
         groups_remove(&s->keys, &k->g);
@@ -438,8 +475,12 @@ static void session_push(struct op *op, unsigned input, struct batch *in)
         prog_eval(s->prog, in, s->vecs, in, &errors);
         op_drop_bad(op, in, &errors, NULL, NULL, 0);
     }
-    for (uint32_t i = 0; i < in->nsel; i++)
-        take_row(op, batch_row(in, i), in->cols[bounds[0]].i64, in->cols[bounds[1]].i64);
+    int64_t until = op->node->phase == AGG_PARTIAL ? INT64_MIN : over_until(op);
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t row = batch_row(in, i);
+        int64_t closed = in->cols[bounds[1]].i64[row];
+        take_row(op, row, (struct interval){in->cols[bounds[0]].i64[row], in->ts[row], MAX(closed, until)});
+    }
     if (s->n)
         add_up(op);
     s->in = NULL;
@@ -485,18 +526,11 @@ static void flush_parts(struct op *op)
 {
     struct session_op *s = op->state;
     struct group *g;
-    for (size_t i = 0; (g = groups_next(&s->keys, &i)) != NULL;) {
-        struct keyed *k = (struct keyed *)g;
-        while (k->first) {
-            struct session *n = k->first;
-            k->first = n->next;
-            give_part(op, n, INT64_MIN); /* nobody's row would be late for it */
-            session_free(op, n);
-        }
-    }
+    for (size_t i = 0; (g = groups_next(&s->keys, &i)) != NULL;)
+        give_parts(op, (struct keyed *)g);
     groups_fini(&s->keys);
     groups_init(&s->keys, (sizeof(struct keyed) + 15) / 16 * 16, &s->account);
-    s->least_end = INT64_MAX;
+    s->least_start = INT64_MAX;
     arena_reset(&s->epoch);
     emitter_flush(&s->out);
 }
@@ -505,8 +539,11 @@ static void session_watermark(struct op *op, int64_t wm_ms)
 {
     struct session_op *s = op->state;
     s->wm_ms = MAX(s->wm_ms, wm_ms);
-    if (op->node->phase == AGG_PARTIAL && s->least_end < over_until(op))
+    if (op->node->phase != AGG_PARTIAL)
+        return;
+    if (s->least_start != INT64_MAX && time_add(s->least_start, -gap_of(op)) < over_until(op))
         flush_parts(op);
+    emitter_flush(&s->out); /* rows that went alone */
 }
 
 static void compute_results(struct op *op, const struct session *n)

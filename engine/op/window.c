@@ -2,7 +2,8 @@
 
 /* Windows: gives each row once for each window it lies in, with the window's bounds; or, sliced, once, with the start of its
  * slice and how many of the slice's windows it is too late for: the aggregate above makes windows of slices. A row that is
- * too late for all its windows is dropped.
+ * too late for all its windows is dropped. Of sessions it says the row's time and which ends are over by now; what that means
+ * for the row is seen where its session is known.
  *
  * Late is measured against this input's own stream time, the greatest event time met so far less the bound of disorder, the
  * row itself included: a row at a time, so that the result does not depend on where batches are cut. Stream time is state:
@@ -25,10 +26,12 @@ static int window_open(struct op *op, struct diag *d)
 {
     struct window *w = op->state;
     w->stream_ms = w->saved_ms = INT64_MIN;
-    if (!op->node->sliced && op->node->window != WINDOW_TUMBLING) {
+    if (!op->node->sliced && (op->node->window == WINDOW_HOPPING || op->node->window == WINDOW_CUMULATE)) {
         w->rows = xalloc(ENGINE_BATCH_ROWS * sizeof *w->rows);
         w->at = xalloc(ENGINE_BATCH_ROWS * sizeof *w->at);
     }
+    if (op->node->window == WINDOW_SESSION)
+        return 0;
     int err = windows_open(&w->windows, op->node, d);
     if (err) {
         xfree(w->rows);
@@ -105,6 +108,21 @@ static void push_in_place(struct op *op, struct batch *in)
     op_emit(op, &out);
 }
 
+static void push_sessions(struct op *op, struct batch *in)
+{
+    struct window *w = op->state;
+    struct batch out;
+    struct vec *added = add_columns(in, &out);
+    int64_t wait = time_add(time_add(op->node->delay_ms, op->node->grace_ms), op->node->window_size_ms);
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t row = batch_row(in, i);
+        w->stream_ms = MAX(w->stream_ms, in->ts[row]);
+        added[0].i64[row] = in->ts[row];
+        added[1].i64[row] = time_add(w->stream_ms, -wait);
+    }
+    op_emit(op, &out);
+}
+
 static void give_copies(struct op *op, const struct batch *in)
 {
     struct window *w = op->state;
@@ -122,6 +140,10 @@ static void window_push(struct op *op, unsigned input, struct batch *in)
 {
     (void)input;
     struct window *w = op->state;
+    if (op->node->window == WINDOW_SESSION) {
+        push_sessions(op, in);
+        return;
+    }
     if (!w->rows) {
         push_in_place(op, in);
         return;

@@ -208,7 +208,15 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         pack_bool(w, n->drop_null_key);
         break;
     case PLAN_AGGREGATE:
+    case PLAN_SESSION:
         put_aggregate(w, n);
+        break;
+    case PLAN_EXPAND:
+        pack_array(w, 2);
+        put_uints(w, n->group_cols, n->ngroup);
+        pack_array(w, n->nsets * n->ngroup);
+        for (unsigned i = 0; i < n->nsets * n->ngroup; i++)
+            pack_bool(w, n->in_set[i]);
         break;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
@@ -504,6 +512,19 @@ static void get_aggregate(struct reading *rd, struct plan_node *n)
     get_windows(rd, n);
 }
 
+static void get_expand(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 2);
+    n->group_cols = get_uints(rd, &n->ngroup);
+    unsigned all = unpack_array(&rd->u);
+    if (n->ngroup == 0 || all % n->ngroup)
+        bad(rd);
+    n->nsets = good(rd) ? all / n->ngroup : 0;
+    n->in_set = ARENA_ARRAY(rd->a, bool, all + 1);
+    for (unsigned i = 0; i < all && good(rd); i++)
+        n->in_set[i] = unpack_bool(&rd->u);
+}
+
 static void get_project(struct reading *rd, struct plan_node *n)
 {
     get_fields(rd, 1);
@@ -610,7 +631,11 @@ static void get_body(struct reading *rd, struct plan_node *n)
         n->drop_null_key = unpack_bool(&rd->u);
         break;
     case PLAN_AGGREGATE:
+    case PLAN_SESSION:
         get_aggregate(rd, n);
+        break;
+    case PLAN_EXPAND:
+        get_expand(rd, n);
         break;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:

@@ -40,6 +40,10 @@ enum plan_kind {
     PLAN_TOPN,       /* append or retract -> retract, once per epoch: per partition the rows of some places in order */
     PLAN_DEDUP,      /* append -> per partition (keep_last) the last row by event time: retract; or the first: append, when
                       * the watermark has passed its time */
+    PLAN_SESSION,    /* append -> retract: GROUP BY of sessions, over what WINDOW says of rows; the fields of AGGREGATE, and its
+                      * phases. AGG_PARTIAL hands over [start, event time] of a session and which ends are over for it */
+    PLAN_EXPAND,     /* append or retract -> same: each row once per grouping set; behind its columns copies of the group
+                      * columns, NULL where the set does not have them, and the set's number (BIGINT) */
     PLAN_KINDS_
 };
 
@@ -112,6 +116,9 @@ struct plan_node {
     unsigned naggs;
     struct agg *aggs;
     bool emit_final; /* only when the window closes */
+    /* EXPAND: set i has group column k if in_set[i * ngroup + k] */
+    unsigned nsets;
+    bool *in_set;
     /* JOIN: equality columns of either side; output = left columns then right columns */
     enum join_kind join;
     unsigned njoin;
@@ -151,6 +158,7 @@ struct plan {
     unsigned parallelism;   /* tasks of keyed fragments = partitions of the changelog; power of two, at most KEY_GROUPS */
 };
 
+#define PLAN_SETS 4096 /* grouping sets at most */
 #define PLAN_WINDOWS 4096 /* at most, that a moment lies in */
 /* Columns that a partial aggregate hands over (COUNT: 1, AVG: 2, ...), and their types. */
 unsigned agg_partial_columns(const struct agg *a, struct type in, struct type out[4]);

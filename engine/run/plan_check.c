@@ -16,6 +16,7 @@ static const struct kind_info {
     [PLAN_VALUES] = {"VALUES", 0},       [PLAN_JOIN_INTERVAL] = {"INTERVAL JOIN", 2}, [PLAN_JOIN_TEMPORAL] = {"TEMPORAL JOIN", 2},
     [PLAN_TOPN] = {"TOP N", 1},
     [PLAN_DEDUP] = {"DEDUPLICATE", 1},
+    [PLAN_SESSION] = {"SESSION", 1},     [PLAN_EXPAND] = {"EXPAND", 1},
 };
 static_assert(ARRAY_LEN(kinds) == PLAN_KINDS_, "every kind has a name");
 
@@ -152,11 +153,16 @@ static bool windows_fit(const struct plan_node *n)
     return false;
 }
 
+static bool gap_fits(const struct plan_node *n)
+{
+    return n->window == WINDOW_SESSION && n->window_size_ms > 0 && n->grace_ms >= 0 && n->delay_ms >= 0;
+}
+
 static bool is_bound(struct type t) { return t.id == T_BIGINT || t.id == T_TIMESTAMP; }
 
 static int check_window(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
 {
-    if (!windows_fit(n))
+    if (!windows_fit(n) && !gap_fits(n))
         return REFUSE(ck, n, "its windows are out of range");
     bool fits = n->out.n == in->out.n + 2;
     for (unsigned i = 0; fits && i < n->out.n; i++)
@@ -221,7 +227,9 @@ static int check_aggregate(struct checking *ck, const struct plan_node *n, const
     for (unsigned i = 0; i < n->ngroup; i++)
         if (!type_eq(n->out.cols[i].type, in->out.cols[n->group_cols[i]].type))
             return REFUSE(ck, n, "group column %u changes its type", i);
-    if (n->window_size_ms < 0 || (n->window_size_ms > 0 && (n->ngroup < 2 || !windows_fit(n))))
+    bool session = n->kind == PLAN_SESSION;
+    if (n->window_size_ms < 0 || (session && !gap_fits(n)) ||
+        ((n->window_size_ms > 0 || session) && (n->ngroup < 2 || !(session || windows_fit(n)))))
         return REFUSE(ck, n, "its window does not fit");
     for (unsigned i = 0; n->window_size_ms > 0 && i < 2; i++)
         if (!is_bound(n->out.cols[n->ngroup - 1 - i].type))
@@ -241,6 +249,20 @@ static int check_aggregate(struct checking *ck, const struct plan_node *n, const
     if (in->mode == MODE_UPSERT || n->mode != (n->emit_final ? n->mode : MODE_RETRACT) || n->mode == MODE_UPSERT)
         return REFUSE(ck, n, "it cannot turn %s into %s", edge_mode_name(in->mode), edge_mode_name(n->mode));
     return 0;
+}
+
+static int check_expand(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    if (!columns_fit(n->group_cols, n->ngroup, &in->out) || !n->nsets || n->nsets > PLAN_SETS || n->ngroup > 62)
+        return REFUSE(ck, n, "its grouping sets are out of range");
+    bool fits = n->mode == in->mode && n->mode != MODE_UPSERT && n->out.n == in->out.n + n->ngroup + 1;
+    for (unsigned i = 0; fits && i < n->out.n; i++) {
+        unsigned g = i - in->out.n;
+        struct type t = i < in->out.n ? in->out.cols[i].type
+                        : g < n->ngroup ? in->out.cols[n->group_cols[g]].type : TYPE(T_BIGINT);
+        fits = type_eq(n->out.cols[i].type, t);
+    }
+    return fits ? 0 : REFUSE(ck, n, "its columns are not its input's, the groups and a number");
 }
 
 static bool join_columns_fit(const struct plan_node *n)
@@ -424,6 +446,15 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         return check_exchange(ck, n, in);
     case PLAN_AGGREGATE:
         return check_aggregate(ck, n, in);
+    case PLAN_SESSION:
+        for (unsigned i = 0; i < n->naggs; i++)
+            if (!agg_splits(&n->aggs[i]))
+                return REFUSE(ck, n, "sessions that join cannot join what is kept of values");
+        if (in->mode != MODE_APPEND)
+            return REFUSE(ck, n, "sessions are made of rows that only come");
+        return check_aggregate(ck, n, in);
+    case PLAN_EXPAND:
+        return check_expand(ck, n, in);
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:
     case PLAN_JOIN_INTERVAL:

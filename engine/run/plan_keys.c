@@ -42,11 +42,16 @@ static void mark(struct plan_node *n, const bool *keys, struct arena *a)
         case PLAN_SINK_TOPIC:
             mark_all(below, n->sink_cols, n->format.nkey);
             break;
+        case PLAN_EXPAND:
+            pass_down(n, keys, below);
+            mark_all(below, n->group_cols, n->ngroup);
+            break;
         case PLAN_EXCHANGE:
             pass_down(n, keys, below);
             mark_all(below, n->exchange_cols, n->nexchange);
             break;
         case PLAN_AGGREGATE:
+        case PLAN_SESSION:
             mark_all(below, n->group_cols, n->ngroup);
             break;
         case PLAN_TOPN:

@@ -58,7 +58,7 @@ static void put_kept(struct wbuf *w, const struct plan_node *n)
 static void put_aggregate(struct wbuf *w, const struct plan_node *n)
 {
     const struct schema *in = &n->inputs[0]->out;
-    wbuf_printf(w, "AGGREGATE%s ", n->phase == AGG_PARTIAL ? " partial" : n->phase == AGG_FINAL ? " merge" : "");
+    wbuf_printf(w, "%s%s ", n->kind == PLAN_SESSION ? "SESSION" : "AGGREGATE", n->phase == AGG_PARTIAL ? " partial" : n->phase == AGG_FINAL ? " merge" : "");
     for (unsigned i = 0; i < n->naggs; i++) {
         if (i)
             wbuf_str(w, STR(", "));
@@ -227,7 +227,12 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
         put_columns(w, n->exchange_cols, n->nexchange, &n->inputs[0]->out);
         break;
     case PLAN_AGGREGATE:
+    case PLAN_SESSION:
         put_aggregate(w, n);
+        break;
+    case PLAN_EXPAND:
+        wbuf_printf(w, "EXPAND to %u grouping sets of ", n->nsets);
+        put_columns(w, n->group_cols, n->ngroup, &n->inputs[0]->out);
         break;
     case PLAN_JOIN_LOOKUP:
     case PLAN_JOIN_TABLE:

@@ -27,6 +27,7 @@ bool plan_node_keeps(const struct plan_node *n)
     case PLAN_DEDUP:
         return true;
     case PLAN_AGGREGATE:
+    case PLAN_SESSION:
         return n->phase != AGG_PARTIAL;
     case PLAN_SINK_TOPIC:
         return n->inputs[0]->mode != MODE_APPEND && !n->derived;
@@ -261,7 +262,8 @@ const char *plan_node_words(const struct plan_node *n, struct arena *a)
         wbuf_printf(&w, "%s %s", n->table ? "table" : "stream", n->relation);
         break;
     case PLAN_AGGREGATE:
-        wbuf_str(&w, STR("groups"));
+    case PLAN_SESSION:
+        wbuf_str(&w, n->kind == PLAN_SESSION ? STR("sessions") : STR("groups"));
         for (unsigned i = 0; i < n->ngroup; i++)
             wbuf_printf(&w, "%s %s", i ? "," : " by", n->out.cols[i].name);
         break;

@@ -172,6 +172,7 @@ static const char *why_node(const struct looking *l, const struct plan_node *n, 
     case PLAN_SINK_QUERY:
         return why_forgotten(l, n, in);
     case PLAN_AGGREGATE:
+    case PLAN_SESSION:
         if (s->late >= in)
             return all_late(l, in);
         return n->emit_final ? why_not_closed(l) : NULL;

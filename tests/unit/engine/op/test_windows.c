@@ -176,6 +176,118 @@ static void test_random_windows(void **state)
     }
 }
 
+/* ---- Sessions: a model row by row, which tells the database of each session that comes or goes. */
+
+enum { MODEL = 400 };
+struct modelled {
+    bool has_key;
+    int64_t key, start, end;
+};
+struct model {
+    struct modelled sessions[MODEL];
+    unsigned n;
+};
+
+static bool joins(const struct modelled *m, const struct rig_row *row, const struct shape *s, int64_t over)
+{
+    const struct value *k = &row->v[C_K];
+    return m->has_key == !k->null && (k->null || m->key == k->i) && m->end >= over && m->start <= row->ts + s->size &&
+           m->end + s->size >= row->ts;
+}
+
+/* What one row does. False: it is late. */
+static bool model_row(struct rig *rig, struct model *m, const struct shape *s, struct rig_row *row, int64_t stream)
+{
+    int64_t over = stream - s->delay - s->grace - s->size;
+    const char *key = rig_literal(rig, &row->v[C_K]), *v = rig_literal(rig, &row->v[C_V]);
+    struct modelled now = {!row->v[C_K].null, row->v[C_K].i, row->ts, row->ts};
+    struct wbuf sql;
+    wbuf_init(&sql);
+    bool any = false;
+    wbuf_printf(&sql, "INSERT INTO rows VALUES(%s,%" PRId64 ",%" PRId64 ",%s);", key, row->ts, row->ts, v);
+    for (unsigned i = 0; i < m->n;) {
+        if (!joins(&m->sessions[i], row, s, over)) {
+            i++;
+            continue;
+        }
+        any = true;
+        now.start = MIN(now.start, m->sessions[i].start);
+        now.end = MAX(now.end, m->sessions[i].end);
+        m->sessions[i] = m->sessions[--m->n];
+    }
+    bool late = !any && row->ts < over;
+    if (!late) {
+        assert_true(m->n < MODEL);
+        m->sessions[m->n++] = now;
+        /* The rows of all that were joined are now of the one session. */
+        wbuf_printf(&sql, "UPDATE rows SET start = %" PRId64 ", end = %" PRId64 " WHERE k IS %s AND start >= %" PRId64
+                    " AND end <= %" PRId64 " AND (end >= %" PRId64 " OR rowid = last_insert_rowid());", now.start, now.end, key,
+                    now.start, now.end, over);
+    }
+    row->sql = late ? NULL : rig_sql(rig, "%.*s", STR_ARG(wbuf_view(&sql)));
+    wbuf_fini(&sql);
+    return !late;
+}
+
+static struct plan_node *session_group(struct rig *rig, const struct shape *s, enum agg_phase phase, struct plan_node *in)
+{
+    struct plan_node *n = group(rig, s, phase, in, false);
+    n->kind = PLAN_SESSION;
+    return n;
+}
+
+static void run_sessions(uint64_t seed)
+{
+    static const char sql[] = "SELECT k, start, end, count(*), sum(v), max(v) FROM rows GROUP BY k, start, end";
+    struct rig rig;
+    rig_init(&rig, seed);
+    struct shape s = {.kind = WINDOW_SESSION, .size = (int64_t)random_below(&rig.r, 1500) + 1, .grace = (int64_t)random_below(&rig.r, 3000)};
+    s.delay = random_chance(&rig.r, 0.5) ? (int64_t)random_below(&rig.r, 1000) : 0;
+    bool partial = random_chance(&rig.r, 0.6), final = random_chance(&rig.r, 0.4);
+    struct plan_node *src = rig_node(&rig, PLAN_SOURCE, MODE_APPEND, ROW, NULL, NULL);
+    struct plan_node *w = rig_node(&rig, PLAN_WINDOW, MODE_APPEND, ROW ",WS BIGINT,WE BIGINT", src, NULL), *in = w;
+    set_windows(w, &s);
+    rig_op(&rig, w, 1, 0);
+    if (partial)
+        rig_op(&rig, in = session_group(&rig, &s, AGG_PARTIAL, w), 2, 0);
+    struct plan_node *g = session_group(&rig, &s, partial ? AGG_FINAL : AGG_FULL, in);
+    g->emit_final = final;
+    unsigned at = rig_op(&rig, g, -1, 0);
+    rig_start(&rig);
+    rig_exec(&rig, "CREATE TABLE rows(k, start, end, v)");
+    uint64_t late = 0, unused = 0;
+    struct rig_row *rows = random_rows(&rig, &(struct shape){.size = 1, .advance = 1, .delay = s.delay, .grace = 1 << 30}, &unused, &unused);
+    struct model m = {.n = 0};
+    int64_t stream = INT64_MIN;
+    for (unsigned i = 0; i < ROWS; i++) {
+        stream = MAX(stream, rows[i].ts);
+        late += !model_row(&rig, &m, &s, &rows[i], stream);
+    }
+    rig_run(&rig, rows, ROWS, final ? NULL : sql);
+    rig_watermark(&rig, 1000000);
+    rig_marker(&rig);
+    rig_commit(&rig);
+    rig_expect(&rig, sql);
+    assert_int_equal(rig.ops[at]->stats.state_rows, 0);
+    assert_int_equal(rig_live(&rig, g, 0), 0);
+    assert_int_equal(rig.nerrors, 0);
+    rig_crash(&rig);
+    rig_restore_damaged(&rig);
+    for (unsigned i = 0; i < 50; i++)
+        rig_push(&rig, &rows[i], 1);
+    rig_marker(&rig);
+    rig_commit(&rig);
+    rig_fini(&rig);
+}
+
+static void test_sessions(void **state)
+{
+    (void)state;
+    uint64_t seed = test_seed();
+    for (int64_t i = 0; i < test_rounds(200); i++)
+        run_sessions(seed + (uint64_t)i);
+}
+
 /* ---- Time zones. */
 
 enum { HOUR = 3600 * 1000 };
@@ -268,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_windows),
+        cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_days_of_a_zone),
         cmocka_unit_test(test_ends_of_time),
     };
