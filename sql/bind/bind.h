@@ -118,6 +118,21 @@ void relation_each(const struct image *im, struct arena *a, void (*each_cb)(void
 void function_each(const struct image *im, struct arena *a, void (*each_cb)(void *arg, const struct function *f),
                    void *arg);
 
+/* ---- Catalog: object "view": a query with a name. Where FROM names it, its query stands there. */
+struct sqlview {
+    const char *name;
+    struct uuid id;
+    const char *sql;      /* the statement */
+    unsigned nreads;
+    struct uuid *reads;   /* relations and views that stay as long as it does */
+};
+void sqlview_pack(const struct sqlview *v, struct wbuf *out);
+int sqlview_unpack(struct sqlview *v, const struct object *obj, struct arena *a); /* E_CORRUPT, E_NEWER_FORMAT */
+/* NULL: there is none of this name, or its body is damaged. */
+struct sqlview *sqlview_find(const struct image *im, struct str name, struct arena *a);
+/* The views that read a relation or a view, for people: views "a", "b"; NULL: none. */
+const char *sqlview_users(const struct image *im, struct uuid id, struct arena *a);
+
 /* ---- Binding. Errors carry SQLSTATE, sentence, place in text and mostly a hint. */
 struct columns;
 struct tree;
@@ -163,6 +178,8 @@ struct query_item {
 struct query {
     struct columns *columns;
     struct tree *tree;
+    unsigned nviews;
+    struct uuid *views; /* that FROM names, also inside other views */
     unsigned nreads;
     struct query_read *reads; /* in the order of FROM; the first one's formats and partitions are the result's */
     unsigned nitems;

@@ -1,9 +1,10 @@
-/* Relations and functions as objects of the metadata image. Bodies are msgpack arrays that begin with a version; what
+/* Relations, views and functions as objects of the metadata image. Bodies are msgpack arrays that begin with a version; what
  * is read is checked before it is used, as all stored bytes. Format: sql/README.md, "Catalog". */
 #include "sql/bind/bind.h"
 
 #define RELATION_VERSION 1
 #define FUNCTION_VERSION 1
+#define VIEW_VERSION 1
 #define NAMED_TYPE_VERSION 1
 
 static void put_type(struct wbuf *w, struct type t)
@@ -102,10 +103,15 @@ void relation_each(const struct image *im, struct arena *a, void (*each_cb)(void
 struct relation *relation_find(const struct image *im, struct str name, struct arena *a, struct diag *d)
 {
     const struct object *obj = image_object(im, "relation", name);
+    if (!obj && image_object(im, "view", name)) {
+        diag_set(d, E_SQL, "\"%.*s\" is a view; it has no rows of its own", STR_ARG(name));
+        diag_hint(d, "name a stream or table that it reads");
+        return NULL;
+    }
     if (!obj) {
         struct nearest near = nearest_of(name);
         for (unsigned i = 0; i < im->nobjects; i++)
-            if (strcmp(im->objects[i]->kind, "relation") == 0)
+            if (strcmp(im->objects[i]->kind, "relation") == 0 || strcmp(im->objects[i]->kind, "view") == 0)
                 nearest_add(&near, str_of(im->objects[i]->name));
         diag_set(d, E_SQL, "there is no stream or table \"%.*s\"", STR_ARG(name));
         struct str best = nearest_get(&near);
@@ -187,4 +193,55 @@ void function_each(const struct image *im, struct arena *a, void (*each_cb)(void
         if (strcmp(im->objects[i]->kind, "function") == 0 && function_unpack(&f, im->objects[i], a) == 0)
             each_cb(arg, &f);
     }
+}
+
+void sqlview_pack(const struct sqlview *v, struct wbuf *out)
+{
+    pack_array(out, 3);
+    pack_uint(out, VIEW_VERSION);
+    pack_str(out, str_of(v->sql));
+    pack_array(out, v->nreads);
+    for (unsigned i = 0; i < v->nreads; i++)
+        pack_uuid(out, v->reads[i]);
+}
+
+int sqlview_unpack(struct sqlview *v, const struct object *obj, struct arena *a)
+{
+    struct unpack u = unpack_of(obj->body);
+    *v = (struct sqlview){.name = arena_strdup(a, obj->name), .id = obj->id};
+    if (unpack_array(&u) != 3)
+        return E_CORRUPT;
+    uint64_t version = unpack_uint(&u);
+    if (version != VIEW_VERSION)
+        return unpack_err(&u) || version < VIEW_VERSION ? E_CORRUPT : E_NEWER_FORMAT;
+    v->sql = get_text(&u, a);
+    v->nreads = unpack_array(&u);
+    v->reads = ARENA_ARRAY(a, struct uuid, v->nreads);
+    for (unsigned i = 0; i < v->nreads && !unpack_err(&u); i++)
+        v->reads[i] = unpack_uuid(&u);
+    return unpack_err(&u) ? E_CORRUPT : 0;
+}
+
+struct sqlview *sqlview_find(const struct image *im, struct str name, struct arena *a)
+{
+    const struct object *obj = image_object(im, "view", name);
+    struct sqlview *v = obj ? ARENA_NEW(a, struct sqlview) : NULL;
+    return v && sqlview_unpack(v, obj, a) == 0 ? v : NULL;
+}
+
+const char *sqlview_users(const struct image *im, struct uuid id, struct arena *a)
+{
+    const char *text = NULL;
+    unsigned n = 0;
+    for (unsigned i = 0; i < im->nobjects; i++) {
+        struct sqlview v;
+        bool reads = false;
+        if (strcmp(im->objects[i]->kind, "view") != 0 || sqlview_unpack(&v, im->objects[i], a) != 0)
+            continue;
+        for (unsigned k = 0; k < v.nreads; k++)
+            reads |= uuid_eq(v.reads[k], id);
+        if (reads)
+            text = arena_printf(a, "%s%s\"%s\"", n++ ? text : "", text ? ", " : "", v.name);
+    }
+    return text ? arena_printf(a, "view%s %s", n > 1 ? "s" : "", text) : NULL;
 }

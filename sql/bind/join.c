@@ -138,14 +138,14 @@ static const struct named_query *find_named(const struct scope *sc, const struct
     return n;
 }
 
-/* A query in FROM, or one that WITH names: columns as it shows them. */
-static int add_query(struct scope *sc, const struct ast_source *from, const struct ast_select *query,
+/* A query in FROM, one that WITH names, or a view's (b is then of its text): columns as it shows them. */
+static int add_query(struct scope *sc, const struct binding *b, const struct ast_source *from, const struct ast_select *query,
                      const struct named_query *named, const struct ast_names *names, struct tree **out)
 {
     struct block *q = sc->q;
     const struct ast_name *said = from->alias.text.ptr ? &from->alias : &from->name;
     struct bound inner;
-    struct scope in = {.b = sc->b, .result = sc->result, .use = sc->use, .named = named, .nesting = sc->nesting + 1};
+    struct scope in = {.b = b, .result = sc->result, .use = sc->use, .named = named, .nesting = sc->nesting + 1};
     int err = bind_body(&in, query, &inner);
     if (err)
         return err;
@@ -167,15 +167,61 @@ static int add_query(struct scope *sc, const struct ast_source *from, const stru
     return err ? err : rename_source(sc, &from->columns, s);
 }
 
+static void add_view_read(struct query *r, struct uuid id, struct arena *a)
+{
+    struct uuid *more = ARENA_ARRAY(a, struct uuid, r->nviews + 1);
+    if (r->nviews)
+        memcpy(more, r->views, r->nviews * sizeof *more);
+    more[r->nviews++] = id;
+    r->views = more;
+}
+
+/* Places inside a view are of another text: what is found late points to its name. */
+static void place_all(struct tree *t, struct place place)
+{
+    t->place = place;
+    for (unsigned i = 0; i < t->ninputs; i++)
+        place_all(t->inputs[i], place);
+}
+
+static int add_view(struct scope *sc, const struct ast_source *from, const struct sqlview *v, struct tree **out)
+{
+    struct binding b = *sc->b, *kept = ARENA_NEW(sc->b->arena, struct binding);
+    struct ast_statement *st;
+    unsigned before = sc->result->nreads;
+    b.text = str_of(v->sql);
+    *kept = b;
+    int err = parse_statement(&st, b.text, b.arena, b.diag);
+    if (!err && (!st || st->kind != AST_CREATE_VIEW))
+        err = diag_set(b.diag, E_CORRUPT, "its stored description cannot be read");
+    if (!err)
+        err = add_query(sc, kept, from, st->select, NULL, NULL, out);
+    if (err) {
+        struct diag why = b.diag ? *b.diag : (struct diag){.text = ""};
+        bind_error(sc->b, from->name.place, why.code[0] ? why.code : "42P01", "view \"%s\": %s", v->name, why.text);
+        if (why.hint[0])
+            diag_hint(b.diag, "%s", why.hint);
+        return E_SQL;
+    }
+    for (unsigned i = before; i < sc->result->nreads; i++)
+        sc->result->reads[i].place = from->name.place;
+    place_all(*out, from->name.place);
+    add_view_read(sc->result, v->id, sc->b->arena);
+    return 0;
+}
+
 static int bind_source(struct scope *sc, const struct ast_source *from, struct tree **out)
 {
     if (from->kind == AST_FROM_QUERY)
-        return add_query(sc, from, from->query, sc->named, NULL, out);
+        return add_query(sc, sc->b, from, from->query, sc->named, NULL, out);
     if (from->kind == AST_FROM_JOIN)
         return bind_join(sc, from, out);
     const struct named_query *named = find_named(sc, &from->name);
     if (named)
-        return add_query(sc, from, named->cte->query, named->before, &named->cte->columns, out);
+        return add_query(sc, sc->b, from, named->cte->query, named->before, &named->cte->columns, out);
+    const struct sqlview *view = from->name.schema.ptr ? NULL : sqlview_find(sc->b->image, from->name.text, sc->b->arena);
+    if (view)
+        return add_view(sc, from, view, out);
     const struct relation *rel = bind_relation(sc->b, &from->name);
     if (!rel)
         return E_SQL;

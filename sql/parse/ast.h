@@ -214,11 +214,13 @@ struct ast_select { /* a query */
 enum ast_kind {
     AST_CREATE,          /* STREAM | TABLE name (columns) WITH (...) */
     AST_CREATE_AS,       /* STREAM | TABLE name WITH (...) AS select */
+    AST_CREATE_VIEW,     /* name AS select */
     AST_CREATE_FUNCTION, /* name(types) RETURNS result LANGUAGE C AS library, symbol */
     AST_DROP,            /* STREAM | TABLE */
     AST_DROP_FUNCTION,
     AST_CREATE_TYPE, /* name AS result */
     AST_DROP_TYPE,
+    AST_DROP_VIEW,
     AST_INSERT, /* INTO name (names) VALUES rows */
     AST_SELECT,
     AST_TERMINATE, /* name, or all */

@@ -22,7 +22,7 @@
   EXPLAIN EXTENDED FILTER FINAL FOR FUNCTION FUNCTIONS GRACE GROUPING HEADER HEADERS IF INTERVAL JOBS KEY LANGUAGE
   LEADING LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES REPLACE RESTORE RESUME RETENTION
   RETURNS SAVEPOINT SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS STRUCT TABLE TABLES TERMINATE TO TOPIC TOPICS
-  TRAILING TUMBLING TYPE TYPES UNDEFINE UNSET VARIABLES WINDOW.
+  TRAILING TUMBLING TYPE TYPES UNDEFINE UNSET VARIABLES VIEW VIEWS WINDOW.
 
 %right LAMBDA ASSIGN.
 %left OR.
@@ -66,6 +66,11 @@ statement(A) ::= CREATE or_replace(R) FUNCTION if_not_exists(I) name(N) LP types
     A = parse_node(p, AST_CREATE_FUNCTION);
     A->or_replace = R, A->if_clause = I, A->name = N, A->types = T, A->result = O, A->language = L;
     A->text = parse_string(p, &B), A->value = parse_string(p, &S), A->text_place = B.place;
+}
+
+statement(A) ::= CREATE or_replace(R) VIEW if_not_exists(I) name(N) AS query(S). {
+    A = parse_node(p, AST_CREATE_VIEW);
+    A->or_replace = R, A->if_clause = I, A->name = N, A->select = S;
 }
 
 %type columns {struct ast_columns}
@@ -148,6 +153,10 @@ statement(A) ::= DROP FUNCTION if_exists(I) name(N). {
     A = parse_node(p, AST_DROP_FUNCTION);
     A->if_clause = I, A->name = N;
 }
+statement(A) ::= DROP VIEW if_exists(I) name(N). {
+    A = parse_node(p, AST_DROP_VIEW);
+    A->if_clause = I, A->name = N;
+}
 statement(A) ::= INSERT INTO relation(N) VALUES rows(R). {
     A = parse_node(p, AST_INSERT);
     A->name = N, A->rows = R;
@@ -200,6 +209,7 @@ shown(A) ::= SAVEPOINTS(A).
 shown(A) ::= FUNCTIONS(A).
 shown(A) ::= PROPERTIES(A).
 shown(A) ::= TYPES(A).
+shown(A) ::= VIEWS(A).
 shown(A) ::= VARIABLES(A).
 statement(A) ::= show shown(W). { A = parse_node(p, AST_SHOW); A->text = place_text(p->text, W.place); }
 statement(A) ::= show ERRORS limit(L). { A = parse_node(p, AST_SHOW_ERRORS); A->limit = L; }

@@ -624,7 +624,10 @@ static void put_with(struct printer *pr, const struct ast_properties *with)
 
 static void put_create(struct printer *pr, const struct ast_statement *st)
 {
-    const char *kind = st->kind == AST_CREATE_FUNCTION ? "FUNCTION" : st->table ? "TABLE" : "STREAM";
+    const char *kind = st->kind == AST_CREATE_FUNCTION ? "FUNCTION"
+                       : st->kind == AST_CREATE_VIEW   ? "VIEW"
+                       : st->table                     ? "TABLE"
+                                                       : "STREAM";
     wbuf_printf(pr->out, "CREATE %s%s%s ", st->or_replace ? "OR REPLACE " : "", kind,
                 st->if_clause ? " IF NOT EXISTS" : "");
     put_name(pr, &st->name);
@@ -692,6 +695,7 @@ static void put_drop(struct printer *pr, const struct ast_statement *st)
     wbuf_printf(pr->out, "DROP %s %s",
                 st->kind == AST_DROP_FUNCTION ? "FUNCTION"
                 : st->kind == AST_DROP_TYPE   ? "TYPE"
+                : st->kind == AST_DROP_VIEW   ? "VIEW"
                 : st->table                   ? "TABLE"
                                               : "STREAM",
                 st->if_clause ? "IF EXISTS " : "");
@@ -718,6 +722,7 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
     switch (st->kind) {
     case AST_CREATE:
     case AST_CREATE_AS:
+    case AST_CREATE_VIEW:
     case AST_CREATE_FUNCTION:
         put_create(pr, st);
         break;
@@ -730,6 +735,7 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
     case AST_DROP:
     case AST_DROP_FUNCTION:
     case AST_DROP_TYPE:
+    case AST_DROP_VIEW:
         put_drop(pr, st);
         break;
     case AST_INSERT:

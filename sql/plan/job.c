@@ -324,6 +324,12 @@ int prepare_drop(struct stmt *st)
         diag_hint(st->b.diag, "write DROP %s %s;", rel->table ? "TABLE" : "STREAM", rel->name);
         return E_SQL;
     }
+    const char *views = sqlview_users(st->b.image, rel->id, st->arena);
+    if (views) {
+        bind_error(&st->b, ast->name.place, "2BP01", "\"%s\" cannot be dropped: it is read by %s", rel->name, views);
+        diag_hint(st->b.diag, "DROP VIEW first");
+        return E_SQL;
+    }
     const char *users = job_users(st, rel, rel->job);
     struct sharing sharing = {rel, NULL};
     relation_each(st->b.image, st->arena, find_sharing, &sharing);

@@ -11,6 +11,11 @@ int relation_name_free(struct stmt *st, struct relation **old)
     const struct ast_statement *ast = stmt_create(st);
     bool as_select = ast->kind == AST_CREATE_AS;
     *old = NULL;
+    if (image_object(st->b.image, "view", ast->name.text)) {
+        bind_error(&st->b, ast->name.place, "42P07", "a view \"%.*s\" exists already", STR_ARG(ast->name.text));
+        diag_hint(st->b.diag, "DROP VIEW first, or choose another name");
+        return E_SQL;
+    }
     if (!image_object(st->b.image, "relation", ast->name.text))
         return 0;
     struct relation *rel = relation_find(st->b.image, ast->name.text, st->arena, st->b.diag);

@@ -257,7 +257,8 @@ int prepare_show(struct stmt *st)
     } table[] = {{"STREAMS", show_streams},       {"TABLES", show_tables},      {"TOPICS", show_topics},
                  {"QUERIES", show_jobs},          {"JOBS", show_jobs},          {"FUNCTIONS", show_functions},
                  {"PROPERTIES", show_properties}, {"VARIABLES", show_variables},
-                 {"SAVEPOINTS", savepoints_show}, {"TYPES", show_types}};
+                 {"SAVEPOINTS", savepoints_show}, {"TYPES", show_types},
+                 {"VIEWS", views_show}};
     for (unsigned i = 0; i < ARRAY_LEN(table); i++)
         if (str_eq_nocase(st->ast->text, str_of(table[i].what)))
             table[i].show(st);
@@ -338,6 +339,8 @@ static void describe_sys(struct stmt *st, const struct sys_table *t)
 
 int prepare_describe(struct stmt *st)
 {
+    if (!st->ast->name.schema.ptr && image_object(st->b.image, "view", st->ast->name.text))
+        return view_describe(st);
     struct relation *rel = bind_relation(&st->b, &st->ast->name);
     if (!rel)
         return E_SQL;

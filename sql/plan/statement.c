@@ -132,6 +132,10 @@ static int prepare(struct stmt *st)
         return prepare_create(st);
     case AST_CREATE_AS:
         return prepare_create_as(st);
+    case AST_CREATE_VIEW:
+        return prepare_create_view(st);
+    case AST_DROP_VIEW:
+        return prepare_drop_view(st);
     case AST_CREATE_FUNCTION:
         return prepare_create_function(st);
     case AST_DROP:

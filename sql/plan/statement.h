@@ -18,6 +18,10 @@ const struct object *find_job(struct stmt *st, const struct ast_name *name, cons
 int prepare_create_as(struct stmt *st);       /* job.c */
 int prepare_drop(struct stmt *st);            /* job.c */
 int prepare_job_state(struct stmt *st);       /* job.c: TERMINATE, PAUSE, RESUME */
+int prepare_create_view(struct stmt *st);     /* view.c */
+int prepare_drop_view(struct stmt *st);       /* view.c */
+void views_show(struct stmt *st);             /* view.c */
+int view_describe(struct stmt *st);           /* view.c: its columns */
 int prepare_create_function(struct stmt *st); /* function.c */
 int prepare_drop_function(struct stmt *st);   /* function.c */
 int prepare_create_type(struct stmt *st);     /* type.c */

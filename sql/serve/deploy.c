@@ -19,6 +19,11 @@ static const char *existing(struct session *s, const struct image *im, const str
         *what = "type";
         return obj && named_type_unpack(obj, &t, &sql, &s->memory) == 0 ? sql : NULL;
     }
+    if (st->kind == AST_CREATE_VIEW) {
+        const struct sqlview *v = sqlview_find(im, st->name.text, &s->memory);
+        *what = "view";
+        return v ? v->sql : NULL;
+    }
     struct relation *r = relation_find(im, st->name.text, &s->memory, NULL);
     *what = r && r->table ? "table" : "stream";
     return r ? r->sql : NULL;
@@ -59,6 +64,7 @@ int deploy_check(struct session *s, struct str text)
     switch (st->kind) {
     case AST_CREATE:
     case AST_CREATE_AS:
+    case AST_CREATE_VIEW:
     case AST_CREATE_FUNCTION:
     case AST_CREATE_TYPE:
         return check_create(s, text, st);
