@@ -379,6 +379,43 @@ KERNEL(array_join)
     wbuf_fini(&w);
 }
 
+/* Every way to put NULL in place of elements: the first one all NULL, the last one the array itself. */
+#define CUBE_MAX 12
+
+KERNEL(array_cube)
+{
+    struct wbuf w, one;
+    wbuf_init(&w);
+    wbuf_init(&one);
+    ROWS_VALID (c, r) {
+        unsigned n, free_places = 0;
+        struct str *parts = all_parts(c, r, &n);
+        for (unsigned i = 0; i < n; i++)
+            free_places += !is_null_part(parts[i]);
+        if (free_places > CUBE_MAX) {
+            call_fail(c, r, "a cube of more than 12 elements has too many rows");
+            continue;
+        }
+        wbuf_reset(&w);
+        for (unsigned set = 0; set < 1u << free_places; set++) {
+            unsigned bit = free_places;
+            wbuf_reset(&one);
+            for (unsigned i = 0; i < n; i++) {
+                bool null = is_null_part(parts[i]) || !(set >> --bit & 1);
+                wbuf_str(&one, null ? (struct str){"\1", 1} : parts[i]);
+            }
+            struct value v = {.type = c->args[0]->type, .s = wbuf_view(&one)};
+            key_encode_value(&v, &w);
+        }
+        if (n)
+            out_parts(c, r, &w);
+        else
+            out_str(c, r, STR(""));
+    }
+    wbuf_fini(&w);
+    wbuf_fini(&one);
+}
+
 /* ---- made of numbers */
 
 #define SERIES_MAX 1000000

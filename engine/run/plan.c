@@ -254,6 +254,13 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
     case PLAN_SORT:
         put_sort(w, n);
         break;
+    case PLAN_UNNEST:
+        pack_array(w, 2);
+        pack_bool(w, n->keep_empty);
+        pack_array(w, n->narrays);
+        for (unsigned i = 0; i < n->narrays; i++)
+            expr_pack(n->arrays[i], w);
+        break;
     case PLAN_NORMALIZE:
     case PLAN_UNION:
         pack_array(w, 0);
@@ -537,6 +544,17 @@ static void get_project(struct reading *rd, struct plan_node *n)
     n->exprs = exprs;
 }
 
+static void get_unnest(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 2);
+    n->keep_empty = unpack_bool(&rd->u);
+    n->narrays = unpack_array(&rd->u);
+    const struct expr **arrays = ARENA_ARRAY(rd->a, const struct expr *, n->narrays + 1);
+    for (unsigned i = 0; i < n->narrays && good(rd); i++)
+        arrays[i] = get_expr(rd);
+    n->arrays = arrays;
+}
+
 static void get_sink_topic(struct reading *rd, struct plan_node *n)
 {
     unsigned count;
@@ -661,6 +679,9 @@ static void get_body(struct reading *rd, struct plan_node *n)
         break;
     case PLAN_SORT:
         get_sort(rd, n);
+        break;
+    case PLAN_UNNEST:
+        get_unnest(rd, n);
         break;
     case PLAN_NORMALIZE:
     case PLAN_UNION:

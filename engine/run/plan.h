@@ -44,6 +44,7 @@ enum plan_kind {
                       * phases. AGG_PARTIAL hands over [start, event time] of a session and which ends are over for it */
     PLAN_EXPAND,     /* append or retract -> same: each row once per grouping set; behind its columns copies of the group
                       * columns, NULL where the set does not have them, and the set's number (BIGINT) */
+    PLAN_UNNEST,     /* append or retract -> same: each row once per place of the longest of `arrays`; adds a column for each */
     PLAN_KINDS_
 };
 
@@ -97,6 +98,10 @@ struct plan_node {
     /* PROJECT: one per output column */
     const struct expr *const *exprs;
     const bool *makes_key; /* columns that a key is made of further on (plan_mark_keys; not kept); NULL: not a job's */
+    /* UNNEST */
+    unsigned narrays;
+    const struct expr *const *arrays;
+    bool keep_empty; /* a row without elements is given once, with NULLs */
     /* WINDOW, AGGREGATE over windows */
     int64_t window_size_ms, grace_ms, retention_ms; /* size 0: no window; retention -1: keep results for ever */
     enum window_kind window;

@@ -12,7 +12,7 @@ static const struct kind_info {
     [PLAN_WINDOW] = {"WINDOW", 1},       [PLAN_NORMALIZE] = {"NORMALIZE", 1},     [PLAN_EXCHANGE] = {"EXCHANGE", 1},
     [PLAN_AGGREGATE] = {"AGGREGATE", 1}, [PLAN_JOIN_LOOKUP] = {"LOOKUP JOIN", 2}, [PLAN_JOIN_TABLE] = {"TABLE JOIN", 2},
     [PLAN_SINK_TOPIC] = {"SINK", 1},     [PLAN_SINK_QUERY] = {"RESULT", 1},       [PLAN_SCAN] = {"SCAN", 0},
-    [PLAN_SORT] = {"SORT", 1},           [PLAN_UNION] = {"UNION", 2},
+    [PLAN_SORT] = {"SORT", 1},           [PLAN_UNION] = {"UNION", 2},          [PLAN_UNNEST] = {"UNNEST", 1},
     [PLAN_VALUES] = {"VALUES", 0},       [PLAN_JOIN_INTERVAL] = {"INTERVAL JOIN", 2}, [PLAN_JOIN_TEMPORAL] = {"TEMPORAL JOIN", 2},
     [PLAN_TOPN] = {"TOP N", 1},
     [PLAN_DEDUP] = {"DEDUPLICATE", 1},
@@ -159,6 +159,22 @@ static bool gap_fits(const struct plan_node *n)
 }
 
 static bool is_bound(struct type t) { return t.id == T_BIGINT || t.id == T_TIMESTAMP; }
+
+static int check_unnest(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    bool fits = n->narrays > 0 && n->out.n == in->out.n + n->narrays;
+    for (unsigned i = 0; fits && i < in->out.n; i++)
+        fits = type_eq(n->out.cols[i].type, in->out.cols[i].type);
+    for (unsigned i = 0; fits && i < n->narrays; i++) {
+        const struct expr *e = n->arrays[i];
+        fits = expr_fits(e, &in->out, 0) && e->type.id == T_ARRAY && type_eq(type_element(e->type), n->out.cols[in->out.n + i].type);
+    }
+    if (!fits)
+        return REFUSE(ck, n, "it adds a column for each of its arrays");
+    if (n->mode != in->mode || n->mode == MODE_UPSERT || n->nkey)
+        return REFUSE(ck, n, "it makes many rows of one, which have no key");
+    return 0;
+}
 
 static int check_window(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
 {
@@ -478,6 +494,8 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         return check_topn(ck, n, in);
     case PLAN_DEDUP:
         return check_dedup(ck, n, in);
+    case PLAN_UNNEST:
+        return check_unnest(ck, n, in);
     case PLAN_KINDS_:
         break;
     }

@@ -272,6 +272,13 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
         wbuf_printf(w, "KEEP the %s row by event time per ", n->keep_last ? "last" : "first");
         put_columns(w, n->group_cols, n->ngroup, &n->inputs[0]->out);
         break;
+    case PLAN_UNNEST:
+        wbuf_str(w, n->keep_empty ? STR("EXPLODE, or once without elements, ") : STR("EXPLODE "));
+        for (unsigned i = 0; i < n->narrays; i++) {
+            wbuf_str(w, i ? STR(", ") : STR(""));
+            expr_print(n->arrays[i], &n->inputs[0]->out, w);
+        }
+        break;
     case PLAN_KINDS_:
         break;
     }

@@ -427,13 +427,65 @@ static int position(struct scope *sc, const struct ast_expr *e, const struct exp
     return err ? err : resolve_call(sc, STR("INSTR"), args, 2, e->place, e->place, out);
 }
 
+/* ---- EXPLODE, UNNEST, CUBE_EXPLODE: a column of elements, which a TREE_UNNEST below the items makes */
+
+static bool is_table_function(const struct ast_expr *e)
+{
+    return is_named(e, "EXPLODE") || is_named(e, "UNNEST") || is_named(e, "CUBE_EXPLODE");
+}
+
+static int check_explode(struct scope *sc, const struct ast_expr *e)
+{
+    if (!sc->items_here || sc->in_aggregate || sc->params || !sc->q)
+        return bind_error(sc->b, e->place, "42601", "%.*s makes rows: it can only stand in the list of a SELECT",
+                          STR_ARG(e->name.text));
+    if (e->nargs != 1)
+        return bind_error(sc->b, e->place, "42883", "%.*s takes one array", STR_ARG(e->name.text));
+    return 0;
+}
+
+static int explode(struct scope *sc, const struct ast_expr *e, const struct expr **out)
+{
+    const struct expr *arg;
+    struct block *q = sc->q;
+    int err = check_explode(sc, e);
+    if (err)
+        return err;
+    struct scope inner = *sc;
+    inner.items_here = false; /* not in one another */
+    if ((err = resolve_expr(&inner, e->args[0], &arg)) != 0)
+        return err;
+    if (is_named(e, "CUBE_EXPLODE") && (err = resolve_call(sc, STR("ARRAY_CUBE"), &arg, 1, e->place, e->place, &arg)) != 0)
+        return err;
+    if (arg->type.id != T_ARRAY) {
+        char have[TYPE_TEXT];
+        type_format(arg->type, have);
+        return bind_error(sc->b, e->args[0]->place, "42804", "%.*s takes an array, this is %s", STR_ARG(e->name.text), have);
+    }
+    struct type t = type_element(arg->type);
+    const struct expr **args = ARENA_ARRAY(sc->b->arena, const struct expr *, q->nunnest + 1);
+    unsigned *ids = ARENA_ARRAY(sc->b->arena, unsigned, q->nunnest + 1);
+    for (unsigned i = 0; i < q->nunnest; i++) {
+        args[i] = q->unnest[i];
+        ids[i] = q->unnest_ids[i];
+    }
+    args[q->nunnest] = arg;
+    ids[q->nunnest] = column_add(sc->b->columns, (struct tree_column){"element", NULL, t, false});
+    *out = expr_column(sc->b, ids[q->nunnest++], t, e->place);
+    q->unnest = args;
+    q->unnest_ids = ids;
+    return 0;
+}
+
 bool resolve_special(struct scope *sc, const struct ast_expr *e, const struct expr **out, int *err)
 {
     const struct ast_expr *first = e->nargs ? e->args[0] : NULL;
     bool lambdas = false;
     for (unsigned i = 0; i < e->nargs; i++)
         lambdas |= e->args[i]->kind == AST_LAMBDA;
-    if (e->words)
+    if (is_table_function(e))
+        *err = explode(sc, e, out);
+    else if (e->words)
         *err = call_of_words(sc, e, out);
     else if (lambdas)
         *err = resolve_lambdas(sc, e, out);

@@ -152,7 +152,9 @@ static int bind_items(struct scope *sc, const struct ast_items *items)
     for (unsigned i = 0; i < items->n; i++) {
         const struct ast_item *it = &items->items[i];
         const struct expr *e;
+        sc->items_here = true;
         int err = it->expr ? resolve_expr(sc, it->expr, &e) : add_star(sc, it);
+        sc->items_here = false;
         if (!err && it->fields)
             err = add_fields(sc, it, e);
         if (err)
@@ -568,6 +570,26 @@ static int bind_where(struct scope *sc, const struct ast_select *s)
 }
 
 /* One SELECT. `keyed`: it is the whole of a persistent query, and its key is to be found. */
+/* Each row once per element of what EXPLODE names. */
+static int make_unnest(struct scope *sc, const struct ast_select *s)
+{
+    struct block *q = sc->q;
+    if (q->aggregates) {
+        bind_error(sc->b, s->place, "42803", "EXPLODE makes rows, and aggregates take them: not in one SELECT");
+        diag_hint(sc->b->diag, "write SELECT ... FROM (SELECT EXPLODE(...) AS x ... FROM ...)");
+        return E_SQL;
+    }
+    struct tree *t = tree_new(sc->b->arena, TREE_UNNEST, q->tree, NULL);
+    t->function = "EXPLODE";
+    t->args = q->unnest;
+    t->nargs = t->nmade = q->nunnest;
+    t->out = ids_of(sc->b->arena, q->unnest_ids, q->nunnest);
+    t->place = s->place;
+    tree_derive(t, sc->b->arena);
+    q->tree = t;
+    return 0;
+}
+
 static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, bool as_table, struct bound *out)
 {
     struct block *q = sc->q;
@@ -596,6 +618,8 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
         return err;
     sc->items = NULL;
     if ((err = join_queries(sc, false)) != 0)
+        return err;
+    if (q->nunnest && (err = make_unnest(sc, s)) != 0)
         return err;
     if (q->aggregates)
         make_aggregate(sc, s->emit == AST_EMIT_FINAL);

@@ -59,6 +59,9 @@ struct block {
     unsigned naggs;
     struct tree_agg *aggs;
     const struct expr *having;
+    unsigned nunnest; /* EXPLODE and its like among the items: arrays, and the columns of their elements */
+    const struct expr **unnest;
+    unsigned *unnest_ids;
     unsigned nitems;
     struct block_item *items;
     unsigned nsort;
@@ -87,6 +90,7 @@ struct scope {
     const char *no_aggregates;     /* the clause, for the sentence; NULL: aggregates may stand here */
     bool window;                   /* WINDOWSTART and WINDOWEND of the query's own window may stand here */
     bool in_aggregate;
+    bool items_here; /* EXPLODE may stand here */
     const struct params *params; /* of the lambdas around; NULL: none */
 };
 int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr **out);

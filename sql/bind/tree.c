@@ -399,7 +399,9 @@ void tree_derive(struct tree *t, struct arena *a)
         derive_topn(t, a);
         break;
     case TREE_UNNEST:
+        t->out = ids_join(a, in->out, (struct ids){t->nmade, t->out.id + t->out.n - t->nmade});
         t->stream = in->stream;
+        take_bounds(t, in);
         break;
     }
 }

@@ -389,6 +389,29 @@ static void window(struct lowering *lo, const struct tree *t, struct lowered *l)
     l->node = w;
 }
 
+static void unnest(struct lowering *lo, const struct tree *t, struct lowered *l)
+{
+    if (l->node->mode == MODE_UPSERT)
+        to_retract(lo, l);
+    struct plan_node *u = physical_node(lo->arena, PLAN_UNNEST, l->node);
+    struct ids made = {t->nmade, t->out.id + t->out.n - t->nmade};
+    struct schema added = named(lo, &made);
+    unsigned n = l->node->out.n;
+    const struct expr **arrays = ARENA_ARRAY(lo->arena, const struct expr *, t->nargs);
+    for (unsigned i = 0; i < t->nargs; i++)
+        arrays[i] = placed(lo, l, t->args[i]);
+    u->out = (struct schema){n + added.n, ARENA_ARRAY(lo->arena, struct column, n + added.n)};
+    memcpy(u->out.cols, l->node->out.cols, n * sizeof *u->out.cols);
+    memcpy(u->out.cols + n, added.cols, added.n * sizeof *u->out.cols);
+    u->narrays = t->nargs;
+    u->arrays = arrays;
+    u->keep_empty = t->keep_empty;
+    u->mode = l->node->mode;
+    u->nkey = 0;
+    l->ids = ids_join(lo->arena, (struct ids){n, l->ids}, made).id;
+    l->node = u;
+}
+
 static void sort(struct lowering *lo, const struct tree *t, struct lowered *l)
 {
     if (l->node->mode == MODE_UPSERT)
@@ -689,6 +712,9 @@ static int lower(struct lowering *lo, const struct tree *t, struct lowered *out)
         break;
     case TREE_WINDOW:
         window(lo, t, out);
+        break;
+    case TREE_UNNEST:
+        unnest(lo, t, out);
         break;
     case TREE_AGGREGATE:
         aggregate(lo, t, out);
