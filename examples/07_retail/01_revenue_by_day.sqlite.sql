@@ -1,0 +1,1 @@
+SELECT country, date(at) AS day, COUNT(*) AS lines, SUM(quantity * price) AS revenue FROM lines GROUP BY 1, 2

@@ -1,0 +1,2 @@
+WITH spent AS (SELECT customer, SUM(quantity * price) AS total FROM lines WHERE customer IS NOT NULL GROUP BY customer)
+SELECT customer, total FROM spent WHERE total > (SELECT AVG(total) FROM spent)

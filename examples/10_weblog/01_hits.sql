@@ -1,0 +1,1 @@
+-- Every request, taken apart. (regular expressions; setup.sql does it)

@@ -1,0 +1,1 @@
+SELECT address, at, method, path, status, bytes, referrer, agent FROM hits

@@ -1,0 +1,2 @@
+-- Answers per status.
+CREATE TABLE per_status AS SELECT status, COUNT(*) AS hits, COUNT(DISTINCT path) AS paths FROM hits GROUP BY status;

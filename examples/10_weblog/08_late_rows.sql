@@ -1,0 +1,14 @@
+-- How many requests come too late for windows that wait 5, 10, 30 and 60 seconds? (a query over windowed tables)
+CREATE TABLE kept_5 AS SELECT method, COUNT(*) AS hits FROM hits
+  WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 30 DAYS, GRACE PERIOD 5 SECONDS) GROUP BY method;
+CREATE TABLE kept_10 AS SELECT method, COUNT(*) AS hits FROM hits
+  WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 30 DAYS, GRACE PERIOD 10 SECONDS) GROUP BY method;
+CREATE TABLE kept_30 AS SELECT method, COUNT(*) AS hits FROM hits
+  WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 30 DAYS, GRACE PERIOD 30 SECONDS) GROUP BY method;
+CREATE TABLE kept_60 AS SELECT method, COUNT(*) AS hits FROM hits
+  WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 30 DAYS, GRACE PERIOD 60 SECONDS) GROUP BY method;
+CREATE TABLE late_rows AS
+  SELECT grace, SUM(hits) AS kept, 10000 - SUM(hits) AS late
+  FROM (SELECT 5 AS grace, hits FROM kept_5 UNION ALL SELECT 10, hits FROM kept_10 UNION ALL
+        SELECT 30, hits FROM kept_30 UNION ALL SELECT 60, hits FROM kept_60) kept
+  GROUP BY grace;

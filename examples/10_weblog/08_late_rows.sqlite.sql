@@ -1,0 +1,1 @@
+SELECT grace, kept, late FROM late
