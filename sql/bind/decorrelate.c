@@ -2,8 +2,9 @@
  * run, after Neumann and Kemper, "Unnesting Arbitrary Queries" (BTW 2015).
  *
  * First by lifting: a condition of the right side that reads the left one goes up until it is the join's own. Through an
- * aggregate, DISTINCT, LIMIT and OVER an equality can go: what it equates becomes a group or part of the partition. So all
- * groups are kept, not only those that the left side asks for, which for a query that is maintained is what is wanted.
+ * aggregate, DISTINCT, LIMIT and OVER an equality can go: what it equates becomes a group or part of the partition; and what
+ * is about the left side only, for without rows there are no groups (of a total without rows subquery.c knows what it is).
+ * So all groups are kept, not only those that the left side asks for, which for a query that is maintained is what is wanted.
  *
  * What cannot be lifted is computed for each distinct row of the columns that are read: a copy of the left side, made
  * distinct, is pushed down the right side to where they are read, and the join finds its row of them. Lifting is tried
@@ -62,7 +63,7 @@ static bool can_lift_condition(const struct lifting *lf, const struct expr *e, b
             can = can_lift_condition(lf, e->args[i], grouped);
         return can;
     }
-    return !reads_outer(lf, e) || !grouped || own_side(lf, e);
+    return !reads_outer(lf, e) || !grouped || expr_reads_only(e, lf->outer) || own_side(lf, e);
 }
 
 /* grouped: something above takes rows together, so that only equalities can pass it. */
@@ -121,7 +122,7 @@ static const struct expr *own_column(struct lifting *lf, const struct expr *e, s
     const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, 1);
     exprs[0] = own;
     *in = tree_add(a, lf->cs, *in, ids_of(a, &id, 1), exprs);
-    struct expr *copy = ARENA_NEW(a, struct expr);
+    struct expr *copy = &ARENA_NEW(a, struct placed)->e;
     const struct expr **args = (const struct expr **)ARENA_ARRAY(a, const struct expr *, 2);
     bool first = e->args[0] == own;
     *copy = *e;
@@ -142,7 +143,8 @@ static const struct expr *lift_condition(struct lifting *lf, const struct expr *
     }
     if (!reads_outer(lf, e))
         return e;
-    lf->lifted = expr_both(lf->lifted, grouped ? own_column(lf, e, in) : e, lf->cs->arena);
+    bool of_own = grouped && !expr_reads_only(e, lf->outer);
+    lf->lifted = expr_both(lf->lifted, of_own ? own_column(lf, e, in) : e, lf->cs->arena);
     return NULL;
 }
 
@@ -202,10 +204,10 @@ static const struct expr *same_value(struct columns *cs, unsigned left, unsigned
     struct type t = cs->items[left].type, casts[2], result;
     const struct expr *both = NULL;
     for (unsigned part = 0; part < 2; part++) {
-        struct expr *eq = ARENA_NEW(a, struct expr);
+        struct expr *eq = &ARENA_NEW(a, struct placed)->e;
         const struct expr **args = (const struct expr **)ARENA_ARRAY(a, const struct expr *, 2);
         for (unsigned i = 0; i < 2; i++) {
-            struct expr *null = ARENA_NEW(a, struct expr);
+            struct expr *null = &ARENA_NEW(a, struct placed)->e;
             const struct expr **of = (const struct expr **)ARENA_ARRAY(a, const struct expr *, 3);
             const struct expr *col = expr_of_id(cs, i ? right : left);
             of[0] = col;
@@ -213,7 +215,7 @@ static const struct expr *same_value(struct columns *cs, unsigned left, unsigned
             args[i] = null;
             if (part)
                 continue;
-            struct expr *zero = ARENA_NEW(a, struct expr), *cases = ARENA_NEW(a, struct expr);
+            struct expr *zero = &ARENA_NEW(a, struct placed)->e, *cases = &ARENA_NEW(a, struct placed)->e;
             *zero = (struct expr){.kind = EX_CONST, .type = t, .value = {.type = t}};
             if (t.id == T_VARCHAR || t.id == T_BYTES)
                 zero->value.s = STR("");

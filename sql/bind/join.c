@@ -149,6 +149,7 @@ static int add_query(struct scope *sc, const struct binding *b, const struct ast
     int err = bind_body(&in, query, &inner);
     if (err)
         return err;
+    always_total(sc, &inner);
     struct block_source *s = add_source(sc, from, said->text.ptr ? arena_dup(sc->b->arena, said->text).ptr : "");
     if (!s)
         return E_SQL;
@@ -423,7 +424,8 @@ const struct expr *join_conditions(const struct scope *sc, struct tree *t, const
     for (unsigned i = 0; i < n; i++) {
         const struct expr *one = where->kind == EX_AND ? where->args[i] : where;
         bool of_left = expr_reads_any(one, l), of_right = expr_reads_any(one, r);
-        const struct expr **to = of_left && of_right ? &t->on : of_left ? &left : &rest;
+        bool here = expr_reads_only(one, &t->out); /* not of what a query inside it will give */
+        const struct expr **to = here && of_left && of_right ? &t->on : here && of_left ? &left : &rest;
         *to = expr_and(sc->b, *to, one);
     }
     if (left)

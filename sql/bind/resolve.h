@@ -4,11 +4,6 @@
 #include "log/base/limits.h"
 #include "sql/bind/tree.h"
 
-/* Every expression made here knows its place: errors found later still point. */
-struct placed {
-    struct expr e;
-    struct place place;
-};
 static inline struct place place_of(const struct expr *e) { return container_of(e, struct placed, e)->place; }
 
 /* ---- One SELECT while it is bound: what its names may mean. Its expressions are over the columns of FROM, of its window

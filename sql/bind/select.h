@@ -12,6 +12,7 @@ struct bound {
 };
 /* SELECT, VALUES, UNION and so on, with what WITH names before it. sc: what is visible around it, without a block. */
 int bind_body(struct scope *sc, const struct ast_select *s, struct bound *out);
+void always_total(struct scope *sc, struct bound *in);
 /* Is this join (its `on` is there) one in which a stream's rows look up a table? */
 bool join_looks_up(const struct scope *sc, const struct tree *t);
 const struct expr *join_conditions(const struct scope *sc, struct tree *t, const struct expr *where);

@@ -51,7 +51,7 @@ static const struct expr *either_is(const struct binding *b, const struct expr *
 /* CASE WHEN parts[0] THEN parts[1] WHEN parts[2] ... ELSE the last. */
 static const struct expr *cases(const struct binding *b, const struct expr *const *parts, unsigned n)
 {
-    struct expr *e = expr_make(b, EX_CASE, parts[n - 1]->type, place_of(parts[n - 1]), n);
+    struct expr *e = expr_make(b, EX_CASE, parts[n - 1]->type, (struct place){0, 0}, n);
     for (unsigned i = 0; i < n; i++)
         ((const struct expr **)e->args)[i] = parts[i];
     return e;
@@ -187,7 +187,7 @@ static void nothing_of(struct over_nothing *no, const struct tree *t)
     struct arena *a = no->sc->b->arena;
     if (t->kind == TREE_AGGREGATE) {
         for (unsigned i = 0; i < t->naggs; i++) {
-            struct expr *e = ARENA_NEW(a, struct expr);
+            struct expr *e = &ARENA_NEW(a, struct placed)->e;
             struct type type = t->aggs[i].agg.type;
             bool count = t->aggs[i].agg.kind == AGG_COUNT || t->aggs[i].agg.kind == AGG_COUNT_STAR;
             *e = (struct expr){.kind = EX_CONST, .type = type, .value = value_null(type)};
@@ -506,4 +506,38 @@ int resolve_conditions(struct scope *sc, const struct ast_expr *e, const char *c
     if ((asked->kind == AST_IN && asked->query) || any_is || all_differ)
         return in_join(sc, asked, not != all_differ, out);
     return resolve_condition(sc, e, clause, out);
+}
+
+/* ---- Totals in FROM and beside UNION: a row even of nothing */
+
+/* The engine knows a total by its rows. Where the query ends, one row that is always there finds it, or else shows what
+ * it is of nothing; where it goes on, the total appears with its first row. */
+void always_total(struct scope *sc, struct bound *in)
+{
+    const struct binding *b = sc->b;
+    struct arena *a = b->arena;
+    const struct expr *having = NULL;
+    struct tree *t = in->tree, *one = tree_new(a, TREE_VALUES, NULL, NULL);
+    struct place place = {0, 0};
+    if (sc->use != QUERY_PULL || !strip_total(sc, &t, &having))
+        return;
+    struct over_nothing no = {sc, ARENA_ARRAY(a, const struct expr *, b->columns->n + 1)};
+    nothing_of(&no, t);
+    unsigned mark = new_column(b, "found", TYPE(T_BOOLEAN));
+    const struct expr *missing = is_null(b, column_of_id(b, mark, place));
+    t = with_column(b, t, mark, truth(b, true, place));
+    one->nrows = 1;
+    tree_derive(one, a);
+    t = tree_join(a, JOIN_LEFT, one, t, NULL);
+    if (having)
+        t = tree_filter(a, t, cases(b, (const struct expr *[]){missing, expr_rewrite(having, of_nothing, &no, a), having}, 3));
+    struct ids ids = {in->n, ARENA_ARRAY(a, unsigned, in->n + 1)};
+    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, in->n + 1);
+    for (unsigned i = 0; i < in->n; i++) {
+        struct query_item *it = &in->items[i];
+        const struct expr *e = column_of_id(b, it->id, place);
+        exprs[i] = cases(b, (const struct expr *[]){missing, expr_rewrite(e, of_nothing, &no, a), e}, 3);
+        ids.id[i] = it->id = new_column(b, it->name, it->type);
+    }
+    in->tree = tree_project(a, t, ids, exprs);
 }

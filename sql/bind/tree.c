@@ -69,7 +69,7 @@ bool tree_unique_in(const struct tree *t, const struct ids *ids)
 
 const struct expr *expr_of_id(const struct columns *cs, unsigned id)
 {
-    struct expr *e = ARENA_NEW(cs->arena, struct expr);
+    struct expr *e = &ARENA_NEW(cs->arena, struct placed)->e;
     e->kind = EX_COLUMN;
     e->type = cs->items[id].type;
     e->column = id;
@@ -123,7 +123,7 @@ const struct expr *expr_rewrite(const struct expr *e, const struct expr *(*by_cb
     }
     if (same)
         return e;
-    struct expr *copy = ARENA_NEW(a, struct expr);
+    struct expr *copy = &ARENA_NEW(a, struct placed)->e;
     *copy = *e;
     copy->args = args;
     return copy;
@@ -145,7 +145,7 @@ const struct expr *expr_both(const struct expr *x, const struct expr *y, struct 
 {
     if (!x || !y)
         return x ? x : y;
-    struct expr *e = ARENA_NEW(a, struct expr);
+    struct expr *e = &ARENA_NEW(a, struct placed)->e;
     unsigned n = conjuncts(x), m = conjuncts(y);
     const struct expr **args = (const struct expr **)ARENA_ARRAY(a, const struct expr *, n + m);
     for (unsigned i = 0; i < n + m; i++) {

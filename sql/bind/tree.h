@@ -201,6 +201,12 @@ bool tree_never_null(const struct tree *t, unsigned id);
 bool tree_unique_in(const struct tree *t, const struct ids *ids);
 
 /* ---- Expressions over ids. */
+/* Every expression that the binder makes knows its place: errors found later still point. */
+struct placed {
+    struct expr e;
+    struct place place;
+};
+
 const struct expr *expr_of_id(const struct columns *cs, unsigned id);
 bool expr_reads(const struct expr *e, unsigned id);
 bool expr_reads_only(const struct expr *e, const struct ids *ids);

@@ -21,6 +21,7 @@ struct lowering {
     int64_t from_ms;
     const struct tree *key_groups; /* the aggregate by whose groups a topic is keyed: none is NULL there */
     unsigned nkey;               /* of a table that is written: the first columns; 0: none */
+    const char *lost;            /* a column that an operator reads and nothing below it gives; NULL: as it should be */
     bool result;                 /* for a client, who hears only of rows that it had or gets */
 };
 /* lookup.c: a scan under a condition that names keys gives the rows of those only. */

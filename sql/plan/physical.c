@@ -39,20 +39,22 @@ static int lower(struct lowering *lo, const struct tree *t, struct lowered *out)
 
 /* ---- Columns to places */
 
-static unsigned place_of_id(const struct lowered *l, unsigned id)
+static unsigned place_of_id(struct lowering *lo, const struct lowered *l, unsigned id)
 {
     unsigned i = 0;
     while (i < l->node->out.n && l->ids[i] != id)
         i++;
-    CHECK(i < l->node->out.n);
-    return i;
+    if (i < l->node->out.n)
+        return i;
+    lo->lost = lo->columns->items[id].name ? lo->columns->items[id].name : "?"; /* a mistake of ours; tree_lower says so */
+    return 0;
 }
 
 static unsigned *places_of(struct lowering *lo, const struct lowered *l, const struct ids *ids)
 {
     unsigned *places = ARENA_ARRAY(lo->arena, unsigned, ids->n + 1);
     for (unsigned i = 0; i < ids->n; i++)
-        places[i] = place_of_id(l, ids->id[i]);
+        places[i] = place_of_id(lo, l, ids->id[i]);
     return places;
 }
 
@@ -73,7 +75,7 @@ struct placing {
 static const struct expr *place_column(void *arg, unsigned id)
 {
     const struct placing *p = arg;
-    unsigned place = place_of_id(p->l, id);
+    unsigned place = place_of_id(p->lo, p->l, id);
     return expr_of_place(place, p->l->node->out.cols[place].type, p->lo->arena);
 }
 
@@ -423,7 +425,7 @@ static void sort(struct lowering *lo, const struct tree *t, struct lowered *l)
     s->nsort = t->nsort;
     s->sort = ARENA_ARRAY(lo->arena, struct sort_key, t->nsort);
     for (unsigned i = 0; i < t->nsort; i++)
-        s->sort[i] = (struct sort_key){place_of_id(l, t->sort[i].id), t->sort[i].descending, t->sort[i].nulls_first};
+        s->sort[i] = (struct sort_key){place_of_id(lo, l, t->sort[i].id), t->sort[i].descending, t->sort[i].nulls_first};
     s->limit = t->limit;
     s->offset = t->offset;
     l->node = s;
@@ -565,7 +567,7 @@ static unsigned *key_places(struct lowering *lo, const struct lowered *l, const 
 {
     unsigned *at = ARENA_ARRAY(lo->arena, unsigned, n + 1);
     for (unsigned i = 0; i < n; i++)
-        at[i] = place_of_id(l, keys[i]->column);
+        at[i] = place_of_id(lo, l, keys[i]->column);
     return at;
 }
 
@@ -748,6 +750,10 @@ int tree_lower(struct lowering *lo, const struct tree *t, struct plan_node **out
 {
     struct lowered l;
     int err = lower(lo, t, &l);
+    if (!err && lo->lost) {
+        err = diag_set(lo->diag, E_SQL, "this query cannot be planned");
+        diag_hint(lo->diag, "this is a mistake in weir (column %s is lost); please report the statement", lo->lost);
+    }
     if (!err && lo->result && l.node->mode == MODE_UPSERT)
         to_retract(lo, &l);
     if (!err && l.split && l.node->mode == MODE_RETRACT)

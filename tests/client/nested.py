@@ -25,6 +25,11 @@ def safe(make):
 condition, expression = safe(differential.condition), safe(differential.expression)
 
 
+def ask(db, text):
+    """LIMIT keeps SQLite 3.40 from merging the outer SELECT into a UNION ALL of a FULL JOIN, which gives rows too many."""
+    return db.execute(text + ' LIMIT -1').fetchall()
+
+
 class Names:
     def __init__(self):
         self.n = 0
@@ -54,7 +59,9 @@ def joined(rng, world, names, depth):
     for _ in range(rng.choice([0, 0, 1, 1, 2]) if depth > 0 else rng.choice([0, 0, 0, 1])):
         more, right = source(rng, world, names, depth - 1)
         equal = equality(rng, cols, right)
-        kind = rng.choice(['JOIN', 'JOIN', 'LEFT JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN', 'CROSS JOIN'])
+        # SQLite 3.40 is not to be trusted with RIGHT and FULL joins of more than two tables.
+        two = '(' not in text + more and 'JOIN' not in text
+        kind = rng.choice(['JOIN', 'JOIN', 'LEFT JOIN', 'LEFT JOIN', 'CROSS JOIN'] + (['RIGHT JOIN', 'FULL JOIN'] * two))
         if kind == 'CROSS JOIN' or not equal:
             text += f' CROSS JOIN {more}'
         else:
@@ -65,6 +72,8 @@ def joined(rng, world, names, depth):
                 on = [condition(rng, cols + right, 1)]
             text += f' {kind} {more} ON {" AND ".join(on)}'
         cols = cols + right
+        if kind in ('RIGHT JOIN', 'FULL JOIN'):
+            break
     return text, cols
 
 
@@ -184,8 +193,8 @@ def play(seed, server):
             kinds = [rng.choice(KINDS) for _ in range(rng.randrange(1, 4))]
             names = Names()
             # Around it a SELECT, because a job leaves groups of NULL out of what it writes.
-            text = f'SELECT * FROM ({query(rng, world, names, kinds, rng.choice([1, 1, 2]))}) q'
-            db.execute(text)
+            text = f'SELECT * FROM ({query(rng, world, names, kinds, rng.choice([1, 1, 2, 2, 3]))}) q'
+            ask(db, text)
             q = dict(text=text, kinds=kinds, name=f'j{i}{tag}')
             create = f"CREATE TABLE {q['name']} WITH (KEY_FORMAT='JSON') AS {text};"
             lines = server.ask(create)
@@ -197,9 +206,9 @@ def play(seed, server):
             base.feed(rng, server, db, rng.randrange(25))
         server.settle()
         for q in jobs:
-            compare_job(server, q, db.execute(q['text']), q['kinds'])
-            compare(server, q['text'] + ';', db.execute(q['text']), q['kinds'], 'pull')
-            compare(server, q['text'] + ' EMIT CHANGES;', db.execute(q['text']), q['kinds'], 'push')
+            compare_job(server, q, ask(db, q['text']), q['kinds'])
+            compare(server, q['text'] + ';', ask(db, q['text']), q['kinds'], 'pull')
+            compare(server, q['text'] + ' EMIT CHANGES;', ask(db, q['text']), q['kinds'], 'push')
         return len(jobs)
     except Mismatch as e:
         print(f'seed {seed} (again with: tests/client/nested.py 0 {seed}):\n' + '\n'.join(story) + f'\n{e}', flush=True)
