@@ -11,6 +11,7 @@ static bool passes(const struct plan_node *n)
     case PLAN_UNION:
     case PLAN_TOPN:
     case PLAN_DEDUP:
+    case PLAN_OVER:
         return true;
     default:
         return false;

@@ -168,6 +168,41 @@ static void put_sort(struct wbuf *w, const struct plan_node *n)
     pack_int(w, n->offset);
 }
 
+static void put_constant(struct wbuf *w, const struct value *v)
+{
+    put_expr(w, v->type.id == T_NULL ? NULL : &(struct expr){.kind = EX_CONST, .type = v->type, .value = *v});
+}
+
+static void put_over(struct wbuf *w, const struct over_func *f)
+{
+    pack_array(w, 12);
+    pack_uint(w, f->kind);
+    put_type(w, f->type);
+    if (f->kind == OVER_AGGREGATE)
+        put_agg(w, &f->agg);
+    else
+        pack_nil(w);
+    pack_int(w, f->arg);
+    pack_int(w, f->fallback);
+    pack_int(w, f->n);
+    pack_uint(w, f->frame.unit);
+    pack_uint(w, f->frame.from);
+    pack_uint(w, f->frame.to);
+    put_constant(w, &f->frame.before);
+    put_constant(w, &f->frame.after);
+    pack_uint(w, f->frame.exclude);
+}
+
+static void put_overs(struct wbuf *w, const struct plan_node *n)
+{
+    pack_array(w, 3);
+    put_uints(w, n->group_cols, n->ngroup);
+    put_order(w, n);
+    pack_array(w, n->nover);
+    for (unsigned i = 0; i < n->nover; i++)
+        put_over(w, &n->overs[i]);
+}
+
 static void put_topn(struct wbuf *w, const struct plan_node *n)
 {
     pack_array(w, 6);
@@ -267,6 +302,9 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         break;
     case PLAN_TOPN:
         put_topn(w, n);
+        break;
+    case PLAN_OVER:
+        put_overs(w, n);
         break;
     case PLAN_DEDUP:
         pack_array(w, 2);
@@ -592,6 +630,51 @@ static void get_sort(struct reading *rd, struct plan_node *n)
     n->offset = unpack_int(&rd->u);
 }
 
+static struct value get_constant(struct reading *rd)
+{
+    const struct expr *e = get_maybe(rd);
+    if (e && e->kind != EX_CONST)
+        bad(rd);
+    return e && good(rd) ? e->value : value_null(TYPE(T_NULL));
+}
+
+static int get_column(struct reading *rd)
+{
+    int64_t c = unpack_int(&rd->u);
+    if (c < -1 || c > INT32_MAX)
+        bad(rd);
+    return (int)c;
+}
+
+static void get_over(struct reading *rd, struct over_func *f)
+{
+    get_fields(rd, 12);
+    f->kind = get_uint(rd, OVER_KINDS_ - 1);
+    f->type = get_type(rd);
+    if (!unpack_nil(&rd->u))
+        get_agg(rd, &f->agg);
+    f->arg = get_column(rd);
+    f->fallback = get_column(rd);
+    f->n = unpack_int(&rd->u);
+    f->frame.unit = get_uint(rd, FRAME_GROUPS);
+    f->frame.from = get_uint(rd, BOUND_LAST);
+    f->frame.to = get_uint(rd, BOUND_LAST);
+    f->frame.before = get_constant(rd);
+    f->frame.after = get_constant(rd);
+    f->frame.exclude = get_uint(rd, EXCLUDE_TIES);
+}
+
+static void get_overs(struct reading *rd, struct plan_node *n)
+{
+    get_fields(rd, 3);
+    n->group_cols = get_uints(rd, &n->ngroup);
+    get_order(rd, n);
+    n->nover = unpack_array(&rd->u);
+    n->overs = ARENA_ARRAY(rd->a, struct over_func, n->nover);
+    for (unsigned i = 0; i < n->nover && good(rd); i++)
+        get_over(rd, &n->overs[i]);
+}
+
 static void get_topn(struct reading *rd, struct plan_node *n)
 {
     get_fields(rd, 6);
@@ -689,6 +772,9 @@ static void get_body(struct reading *rd, struct plan_node *n)
         break;
     case PLAN_TOPN:
         get_topn(rd, n);
+        break;
+    case PLAN_OVER:
+        get_overs(rd, n);
         break;
     case PLAN_DEDUP:
         get_fields(rd, 2);

@@ -45,6 +45,7 @@ enum plan_kind {
     PLAN_EXPAND,     /* append or retract -> same: each row once per grouping set; behind its columns copies of the group
                       * columns, NULL where the set does not have them, and the set's number (BIGINT) */
     PLAN_UNNEST,     /* append or retract -> same: each row once per place of the longest of `arrays`; adds a column for each */
+    PLAN_OVER,       /* append or retract -> retract, once per epoch: a column more per function over the rows around */
     PLAN_KINDS_
 };
 
@@ -67,6 +68,39 @@ struct sort_key {
     bool descending, nulls_first; /* where nobody says, NULLs are above all values: first where the order descends */
 };
 enum rank_kind { RANK_NONE, RANK_ROW_NUMBER, RANK_RANK, RANK_DENSE_RANK };
+enum over_kind {
+    OVER_AGGREGATE,
+    OVER_ROW_NUMBER,
+    OVER_RANK,
+    OVER_DENSE_RANK,
+    OVER_PERCENT_RANK,
+    OVER_CUME_DIST,
+    OVER_NTILE,
+    OVER_LAG,
+    OVER_LEAD,
+    OVER_FIRST_VALUE,
+    OVER_LAST_VALUE,
+    OVER_NTH_VALUE,
+    OVER_KINDS_
+};
+enum frame_unit { FRAME_RANGE, FRAME_ROWS, FRAME_GROUPS };
+enum frame_bound { BOUND_FIRST, BOUND_PRECEDING, BOUND_CURRENT, BOUND_FOLLOWING, BOUND_LAST };
+enum frame_exclude { EXCLUDE_NONE, EXCLUDE_CURRENT, EXCLUDE_GROUP, EXCLUDE_TIES };
+struct frame {
+    enum frame_unit unit;
+    enum frame_bound from, to;
+    struct value before, after; /* of `from` and `to`, where they are PRECEDING or FOLLOWING: BIGINT, how many rows or groups;
+                                 * RANGE: how far in the order column's unit: BIGINT, DOUBLE or DECIMAL of its scale */
+    enum frame_exclude exclude;
+};
+struct over_func {
+    enum over_kind kind;
+    struct type type;  /* of the result */
+    struct agg agg;    /* AGGREGATE: its inputs are columns */
+    int arg, fallback; /* columns, -1: none; fallback: LAG and LEAD past the partition's end */
+    int64_t n;         /* LAG, LEAD: how far; NTILE: parts; NTH_VALUE: which */
+    struct frame frame; /* AGGREGATE, FIRST_, LAST_, NTH_VALUE */
+};
 
 struct plan_node {
     enum plan_kind kind;
@@ -116,7 +150,7 @@ struct plan_node {
     /* AGGREGATE: group columns of the input come first in the output, then the results. If windowed, the columns that WINDOW
      * adds are the last two group columns. AGG_PARTIAL's output: groups, then agg_partial_columns(). */
     enum agg_phase phase;
-    unsigned ngroup; /* TOPN, DEDUP too: what partitions */
+    unsigned ngroup; /* TOPN, DEDUP, OVER too: what partitions */
     unsigned *group_cols;
     unsigned naggs;
     struct agg *aggs;
@@ -144,7 +178,7 @@ struct plan_node {
     /* VALUES: row bytes of all columns */
     unsigned nrows;
     struct str *rows;
-    /* SORT, TOPN; LIMIT also on SINK_QUERY (-1: none) */
+    /* SORT, TOPN, OVER; LIMIT also on SINK_QUERY (-1: none) */
     unsigned nsort;
     struct sort_key *sort;
     int64_t limit, offset;
@@ -152,6 +186,9 @@ struct plan_node {
      * order of the encoded row; by the others equal rows share one. rank_shown: the last column of the output is the place */
     enum rank_kind rank;
     bool rank_shown;
+    /* OVER: one column behind the input's for each */
+    unsigned nover;
+    struct over_func *overs;
     /* DEDUP */
     bool keep_last;
 };

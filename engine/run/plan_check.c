@@ -16,7 +16,7 @@ static const struct kind_info {
     [PLAN_VALUES] = {"VALUES", 0},       [PLAN_JOIN_INTERVAL] = {"INTERVAL JOIN", 2}, [PLAN_JOIN_TEMPORAL] = {"TEMPORAL JOIN", 2},
     [PLAN_TOPN] = {"TOP N", 1},
     [PLAN_DEDUP] = {"DEDUPLICATE", 1},
-    [PLAN_SESSION] = {"SESSION", 1},     [PLAN_EXPAND] = {"EXPAND", 1},
+    [PLAN_SESSION] = {"SESSION", 1},     [PLAN_EXPAND] = {"EXPAND", 1},           [PLAN_OVER] = {"OVER", 1},
 };
 static_assert(ARRAY_LEN(kinds) == PLAN_KINDS_, "every kind has a name");
 
@@ -398,6 +398,82 @@ static int check_topn(struct checking *ck, const struct plan_node *n, const stru
     return 0;
 }
 
+/* How far a bound of a frame lies: a number that is there, not below 0, of the type that distances have. */
+static bool bound_fits(const struct plan_node *n, const struct frame *f, enum frame_bound b, const struct value *by)
+{
+    if (b != BOUND_PRECEDING && b != BOUND_FOLLOWING)
+        return true;
+    if (f->unit == FRAME_ROWS || f->unit == FRAME_GROUPS)
+        return by->type.id == T_BIGINT && !by->null && by->i >= 0;
+    if (n->nsort != 1 || by->null)
+        return false;
+    struct type t = n->inputs[0]->out.cols[n->sort[0].column].type;
+    switch (t.id) {
+    case T_INT:
+    case T_BIGINT:
+    case T_DATE:
+    case T_TIME:
+    case T_TIMESTAMP:
+        return by->type.id == T_BIGINT && by->i >= 0;
+    case T_DECIMAL:
+        return by->type.id == T_DECIMAL && by->type.scale == t.scale && by->d >= 0;
+    case T_DOUBLE:
+        return by->type.id == T_DOUBLE && by->f >= 0;
+    default:
+        return false;
+    }
+}
+
+static bool frame_fits(const struct plan_node *n, const struct frame *f)
+{
+    return f->from <= f->to && f->from != BOUND_LAST && f->to != BOUND_FIRST && bound_fits(n, f, f->from, &f->before) &&
+           bound_fits(n, f, f->to, &f->after);
+}
+
+static bool column_fits(int col, struct type t, const struct schema *sc)
+{
+    return col == -1 || ((unsigned)col < sc->n && type_eq(sc->cols[col].type, t));
+}
+
+static bool is_column(const struct expr *e, const struct schema *sc)
+{
+    return !e || (e->kind == EX_COLUMN && expr_fits(e, sc, 0));
+}
+
+static bool over_fits(const struct plan_node *n, const struct over_func *f)
+{
+    const struct schema *in = &n->inputs[0]->out;
+    bool takes = f->kind >= OVER_LAG, counts = f->kind == OVER_NTILE || f->kind == OVER_NTH_VALUE;
+    bool framed = f->kind == OVER_AGGREGATE || f->kind >= OVER_FIRST_VALUE;
+    if ((framed && !frame_fits(n, &f->frame)) || f->n < counts || !column_fits(f->arg, f->type, in) ||
+        !column_fits(f->fallback, f->type, in) || (takes && f->arg < 0))
+        return false;
+    if (f->kind == OVER_AGGREGATE)
+        return is_column(f->agg.arg, in) && is_column(f->agg.arg2, in) && is_column(f->agg.filter, in) &&
+               type_eq(f->agg.type, f->type) && (f->agg.arg || f->agg.kind == AGG_COUNT_STAR) && agg_check(&f->agg);
+    if (f->kind == OVER_PERCENT_RANK || f->kind == OVER_CUME_DIST)
+        return f->type.id == T_DOUBLE;
+    return takes || f->type.id == T_BIGINT;
+}
+
+static int check_over(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
+{
+    struct schema rows = n->out;
+    if (!order_fits(n, in))
+        return REFUSE(ck, n, "its order is out of range");
+    if (n->out.n != in->out.n + n->nover)
+        return REFUSE(ck, n, "its columns are not the input's and results");
+    rows.n = in->out.n;
+    for (unsigned i = 0; i < n->nover; i++)
+        if (!over_fits(n, &n->overs[i]) || !type_eq(n->out.cols[in->out.n + i].type, n->overs[i].type))
+            return REFUSE(ck, n, "function %u does not fit", i);
+    if (!schemas_equal(&rows, &in->out))
+        return REFUSE(ck, n, "its columns are not the input's and results");
+    if (in->mode == MODE_UPSERT || n->mode != MODE_RETRACT)
+        return REFUSE(ck, n, "it cannot turn %s into %s", edge_mode_name(in->mode), edge_mode_name(n->mode));
+    return 0;
+}
+
 static int check_dedup(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
 {
     if (!columns_fit(n->group_cols, n->ngroup, &in->out) || !schemas_equal(&n->out, &in->out))
@@ -496,6 +572,8 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         return check_dedup(ck, n, in);
     case PLAN_UNNEST:
         return check_unnest(ck, n, in);
+    case PLAN_OVER:
+        return check_over(ck, n, in);
     case PLAN_KINDS_:
         break;
     }

@@ -55,6 +55,7 @@ static void mark(struct plan_node *n, const bool *keys, struct arena *a)
             mark_all(below, n->group_cols, n->ngroup);
             break;
         case PLAN_TOPN:
+        case PLAN_OVER:
         case PLAN_DEDUP:
             pass_down(n, keys, below);
             mark_all(below, n->group_cols, n->ngroup);

@@ -147,6 +147,63 @@ static void put_order(struct wbuf *w, const struct plan_node *n)
     }
 }
 
+static void put_frame_bound(struct wbuf *w, enum frame_bound b, const struct value *by)
+{
+    static const char *const names[] = {"first", "before", "current", "behind", "last"};
+    if (b == BOUND_PRECEDING || b == BOUND_FOLLOWING) {
+        value_format(by, w);
+        wbuf_str(w, STR(" "));
+    }
+    wbuf_str(w, str_of(names[b]));
+}
+
+static bool has_frame(const struct over_func *f) { return f->kind == OVER_AGGREGATE || f->kind >= OVER_FIRST_VALUE; }
+
+static void put_frame(struct wbuf *w, const struct frame *f)
+{
+    static const char *const units[] = {"values", "rows", "groups"}, *const without[] = {"", "itself", "its group", "its ties"};
+    wbuf_printf(w, " over %s ", units[f->unit]);
+    put_frame_bound(w, f->from, &f->before);
+    wbuf_str(w, STR(" to "));
+    put_frame_bound(w, f->to, &f->after);
+    if (f->exclude)
+        wbuf_printf(w, " without %s", without[f->exclude]);
+}
+
+static void put_over(struct wbuf *w, const struct over_func *f, const struct schema *in)
+{
+    static const char *const names[] = {"",    "ROW_NUMBER", "RANK",        "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE",
+                                        "LAG", "LEAD",       "FIRST_VALUE", "LAST_VALUE", "NTH_VALUE"};
+    if (f->kind == OVER_AGGREGATE)
+        put_agg(w, &f->agg, in);
+    else
+        wbuf_printf(w, "%s(", names[f->kind]);
+    if (f->arg >= 0)
+        wbuf_str(w, str_of(in->cols[f->arg].name));
+    if (f->kind == OVER_NTILE || f->kind == OVER_LAG || f->kind == OVER_LEAD || f->kind == OVER_NTH_VALUE)
+        wbuf_printf(w, "%s%" PRId64, f->arg >= 0 ? ", " : "", f->n);
+    if (f->kind != OVER_AGGREGATE)
+        wbuf_str(w, STR(")"));
+    if (has_frame(f))
+        put_frame(w, &f->frame);
+}
+
+static void put_overs(struct wbuf *w, const struct plan_node *n)
+{
+    wbuf_str(w, STR("OVER "));
+    for (unsigned i = 0; i < n->nover; i++) {
+        wbuf_str(w, i ? STR(", ") : STR(""));
+        put_over(w, &n->overs[i], &n->inputs[0]->out);
+    }
+    if (n->nsort)
+        wbuf_str(w, STR(", by "));
+    put_order(w, n);
+    if (n->ngroup)
+        wbuf_str(w, STR(" per "));
+    put_columns(w, n->group_cols, n->ngroup, &n->inputs[0]->out);
+    wbuf_str(w, STR(", keeps all rows"));
+}
+
 /* "TOP 3 by PRICE descending per ID, with RANK": which rows of each partition show. */
 static void put_topn(struct wbuf *w, const struct plan_node *n)
 {
@@ -267,6 +324,9 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
         break;
     case PLAN_TOPN:
         put_topn(w, n);
+        break;
+    case PLAN_OVER:
+        put_overs(w, n);
         break;
     case PLAN_DEDUP:
         wbuf_printf(w, "KEEP the %s row by event time per ", n->keep_last ? "last" : "first");

@@ -25,6 +25,7 @@ bool plan_node_keeps(const struct plan_node *n)
     case PLAN_JOIN_TEMPORAL:
     case PLAN_TOPN:
     case PLAN_DEDUP:
+    case PLAN_OVER:
         return true;
     case PLAN_AGGREGATE:
     case PLAN_SESSION:
@@ -280,6 +281,7 @@ const char *plan_node_words(const struct plan_node *n, struct arena *a)
         wbuf_str(&w, STR("versions of the joined table"));
         break;
     case PLAN_TOPN:
+    case PLAN_OVER:
         wbuf_str(&w, STR("rows in order"));
         break;
     case PLAN_DEDUP:

@@ -89,12 +89,7 @@ struct tree_over {
     unsigned nargs;
     const struct expr *args[3];
     bool ignore_nulls;
-    struct tree_frame {
-        enum { FRAME_RANGE, FRAME_ROWS, FRAME_GROUPS } unit;
-        enum tree_bound { BOUND_FIRST, BOUND_PRECEDING, BOUND_CURRENT, BOUND_FOLLOWING, BOUND_LAST } from, to;
-        struct value before, after; /* of PRECEDING and FOLLOWING */
-        enum { EXCLUDE_NONE, EXCLUDE_CURRENT, EXCLUDE_GROUP, EXCLUDE_TIES } exclude;
-    } frame;
+    struct frame frame;       /* engine/run/plan.h */
 };
 
 struct tree {

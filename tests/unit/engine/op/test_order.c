@@ -140,7 +140,7 @@ static const char *set_order(struct rig *rig, struct plan_node *n)
     struct random *r = &rig->r;
     const char *sql = "";
     n->nsort = 1 + (unsigned)random_below(r, 2);
-    n->sort = ARENA_ARRAY(&rig->arena, struct sort_key, 2);
+    n->sort = ARENA_ARRAY(&rig->arena, struct sort_key, 3);
     for (unsigned i = 0; i < n->nsort; i++) {
         unsigned k = (unsigned)random_below(r, ARRAY_LEN(cols));
         n->sort[i] = (struct sort_key){cols[k], random_chance(r, 0.5), random_chance(r, 0.5)};
@@ -310,12 +310,139 @@ static void test_first_row_waits(void **state)
     rig_fini(&rig);
 }
 
+/* ---- OVER. */
+
+static void bound(struct rig *rig, struct frame *f, struct value *by, enum frame_bound b, bool to, const char **sql)
+{
+    static const char *const names[] = {"UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW", "FOLLOWING", "UNBOUNDED FOLLOWING"};
+    *(to ? &f->to : &f->from) = b;
+    if (b == BOUND_PRECEDING || b == BOUND_FOLLOWING)
+        *sql = rig_sql(rig, "%s %s", rig_literal(rig, by), names[b]);
+    else
+        *sql = names[b];
+}
+
+/* With ties only what does not depend on their order: frames of values and groups. */
+static const char *set_frame(struct rig *rig, const struct plan_node *n, struct frame *f, bool ties)
+{
+    static const char *const units[] = {"RANGE", "ROWS", "GROUPS"};
+    static const char *const excludes[] = {"NO OTHERS", "CURRENT ROW", "GROUP", "TIES"};
+    struct random *r = &rig->r;
+    const char *from, *to;
+    unsigned col = n->sort[0].column;
+    bool real = col == C_D, distance = n->nsort == 1 && col != C_S;
+    f->unit = ties ? random_below(r, 2) * FRAME_GROUPS : random_below(r, 3);
+    bool far = f->unit != FRAME_RANGE || distance;
+    for (struct value *by = &f->before; by; by = by == &f->before ? &f->after : NULL)
+        *by = f->unit == FRAME_RANGE && real ? rig_double((double)random_below(r, 64) / 8) : rig_int((int64_t)random_below(r, 6));
+    enum frame_bound a, b;
+    do {
+        a = (enum frame_bound)random_below(r, 5), b = (enum frame_bound)random_below(r, 5);
+    } while (a > b || a == BOUND_LAST || b == BOUND_FIRST ||
+             (!far && (a == BOUND_PRECEDING || a == BOUND_FOLLOWING || b == BOUND_PRECEDING || b == BOUND_FOLLOWING)));
+    bound(rig, f, &f->before, a, false, &from);
+    bound(rig, f, &f->after, b, true, &to);
+    f->exclude = random_chance(r, 0.7) ? EXCLUDE_NONE : random_below(r, 4);
+    return rig_sql(rig, "%s BETWEEN %s AND %s EXCLUDE %s", units[f->unit], from, to, excludes[f->exclude]);
+}
+
+static const char *set_aggregate(struct rig *rig, const struct plan_node *n, struct over_func *f)
+{
+    static const struct {
+        enum agg_kind kind;
+        int col;
+        const char *sql;
+    } aggs[] = {{AGG_COUNT_STAR, -1, "count(*)"}, {AGG_COUNT, C_V, "count(v)"}, {AGG_SUM, C_V, "sum(v)"}, {AGG_AVG, C_V, "avg(v)"},
+                {AGG_MIN, C_V, "min(v)"},         {AGG_MAX, C_S, "max(s)"},     {AGG_SUM, C_D, "sum(d)"}, {AGG_MIN, C_D, "min(d)"}};
+    unsigned i = (unsigned)random_below(&rig->r, ARRAY_LEN(aggs));
+    f->agg = rig_agg(rig, aggs[i].kind, n->inputs[0], aggs[i].col);
+    f->type = f->agg.type;
+    return aggs[i].sql;
+}
+
+/* A function, and how SQL says it. */
+static const char *set_function(struct rig *rig, const struct plan_node *n, struct over_func *f, bool ties, const char *window)
+{
+    static const char *const names[] = {"",      "row_number", "rank", "dense_rank",  "percent_rank", "cume_dist",
+                                        "ntile", "lag",        "lead", "first_value", "last_value",   "nth_value"};
+    struct random *r = &rig->r;
+    *f = (struct over_func){.kind = random_chance(r, 0.5) ? OVER_AGGREGATE : random_below(r, OVER_KINDS_), .arg = -1, .fallback = -1};
+    while (ties && f->kind != OVER_AGGREGATE && (f->kind < OVER_RANK || f->kind > OVER_CUME_DIST))
+        f->kind = random_below(r, OVER_KINDS_);
+    f->type = TYPE(f->kind == OVER_PERCENT_RANK || f->kind == OVER_CUME_DIST ? T_DOUBLE : T_BIGINT);
+    const char *call = "", *frame = "";
+    if (f->kind == OVER_AGGREGATE || f->kind >= OVER_FIRST_VALUE)
+        frame = set_frame(rig, n, &f->frame, ties);
+    if (f->kind == OVER_AGGREGATE) {
+        call = set_aggregate(rig, n, f);
+    } else if (f->kind < OVER_NTILE) {
+        call = rig_sql(rig, "%s()", names[f->kind]);
+    } else {
+        f->n = 1 + (int64_t)random_below(r, 4);
+        if (f->kind > OVER_NTILE) {
+            f->arg = C_S;
+            f->type = TYPE(T_VARCHAR);
+        }
+        if (f->kind <= OVER_LEAD && f->kind > OVER_NTILE && random_chance(r, 0.5))
+            f->fallback = C_S;
+        call = f->kind == OVER_NTILE       ? rig_sql(rig, "ntile(%d)", (int)f->n)
+               : f->kind <= OVER_LEAD      ? rig_sql(rig, "%s(s, %d%s)", names[f->kind], (int)f->n, f->fallback < 0 ? "" : ", s")
+               : f->kind == OVER_NTH_VALUE ? rig_sql(rig, "nth_value(s, %d)", (int)f->n)
+                                           : rig_sql(rig, "%s(s)", names[f->kind]);
+    }
+    return rig_sql(rig, "%s OVER (%s %s)", call, window, frame);
+}
+
+static void run_over(uint64_t seed)
+{
+    struct rig rig;
+    rig_init(&rig, seed);
+    struct random *r = &rig.r;
+    bool go = random_chance(r, 0.7), ties = random_chance(r, 0.5);
+    struct plan_node *n = rig_node(&rig, PLAN_OVER, MODE_RETRACT, ROW, source(&rig, go), NULL);
+    const char *partition = set_partition(&rig, n), *order = set_order(&rig, n), *calls = "";
+    if (!ties) {
+        n->sort[n->nsort++] = (struct sort_key){C_ID, false, false};
+        order = rig_sql(&rig, "%s, id", order);
+    }
+    const char *window = rig_sql(&rig, "%s ORDER BY %s", partition, order);
+    n->nover = 1 + (unsigned)random_below(r, 3);
+    n->overs = ARENA_ARRAY(&rig.arena, struct over_func, n->nover);
+    for (unsigned i = 0; i < n->nover; i++) {
+        calls = rig_sql(&rig, "%s, %s", calls, set_function(&rig, n, &n->overs[i], ties, window));
+        n->out.cols[n->out.n++] = (struct column){"F", n->overs[i].type};
+    }
+    rig_op(&rig, n, -1, 0);
+    rig_start(&rig);
+    struct rig_row *rows = bag_rows(&rig, 200, go, 1), *more = ARENA_ARRAY(&rig.arena, struct rig_row, 200);
+    const char *sql = rig_sql(&rig, "SELECT id, p, o, v, d, s%s FROM t", calls);
+    rig_run(&rig, rows, 200, sql);
+    if (go) {
+        rig_run(&rig, more, take_all(&rig, rows, 200, more), sql);
+        assert_int_equal(kv_count(rig.shown) + rig_live(&rig, n, 0), 0);
+    }
+    assert_int_equal(rig.nerrors, 0);
+    run_on_damaged_state(&rig, rows, 50);
+    rig_fini(&rig);
+}
+
+/* Functions over partitions, with frames of rows, groups and values, are the batch answer at every commit, whether rows only
+ * come or go too. */
+static void test_over(void **state)
+{
+    (void)state;
+    uint64_t seed = test_seed();
+    for (int64_t i = 0; i < test_rounds(300); i++)
+        run_over(seed + (uint64_t)i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_union),
         cmocka_unit_test(test_topn),
         cmocka_unit_test(test_topn_goes_before_it_comes),
+        cmocka_unit_test(test_over),
         cmocka_unit_test(test_dedup),
         cmocka_unit_test(test_first_row_waits),
     };
