@@ -30,7 +30,8 @@ static void add_node(struct building *b, struct frag *f, const struct plan_node 
     }
     for (unsigned i = 0; i < n->ninputs; i++)
         add_node(b, f, n->inputs[i]);
-    g->timed |= n->window_size_ms > 0 || n->kind == PLAN_JOIN_INTERVAL || n->kind == PLAN_JOIN_TEMPORAL;
+    g->timed |= n->window_size_ms > 0 || n->kind == PLAN_JOIN_INTERVAL || n->kind == PLAN_JOIN_TEMPORAL ||
+                (n->kind == PLAN_DEDUP && !n->keep_last);
     if (n->kind == PLAN_SOURCE) {
         f->sources[f->nsources++] = n;
         g->tables |= n->table;

@@ -4,6 +4,7 @@
  * none. */
 #include <stdio.h>
 
+#include "sql/bind/over.h"
 #include "sql/bind/select.h"
 
 #define DAY_MS INT64_C(86400000)
@@ -149,12 +150,13 @@ static const char *item_name(struct scope *sc, const struct ast_item *it, const 
 static int bind_items(struct scope *sc, const struct ast_items *items)
 {
     unsigned unnamed = 0;
+    struct scope list = *sc;
+    list.overs = true;
     for (unsigned i = 0; i < items->n; i++) {
         const struct ast_item *it = &items->items[i];
         const struct expr *e;
-        sc->items_here = true;
-        int err = it->expr ? resolve_expr(sc, it->expr, &e) : add_star(sc, it);
-        sc->items_here = false;
+        list.items_here = true;
+        int err = it->expr ? resolve_expr(&list, it->expr, &e) : add_star(sc, it);
         if (!err && it->fields)
             err = add_fields(sc, it, e);
         if (err)
@@ -263,6 +265,8 @@ static int order_item(struct scope *sc, const struct ast_expr *e, unsigned *out)
     struct block *q = sc->q;
     const struct expr *bound;
     int64_t n;
+    struct scope list = *sc;
+    list.overs = true;
     if (e->kind == AST_INTEGER) {
         if (!str_to_i64(e->text, &n) || n < 1 || n > q->nitems)
             return bind_error(sc->b, e->place, "42P10", "there is no column number %.*s in the result",
@@ -276,7 +280,7 @@ static int order_item(struct scope *sc, const struct ast_expr *e, unsigned *out)
             *out = i;
             return 0;
         }
-    int err = resolve_expr(sc, e, &bound);
+    int err = resolve_expr(&list, e, &bound);
     if (!err)
         err = over_groups(sc, &bound);
     if (err)
@@ -309,7 +313,9 @@ static int bind_order(struct scope *sc, const struct ast_select *s)
         int err = order_item(sc, s->order_by.items[i].expr, &q->sort[i].id);
         if (err)
             return err;
-        q->sort[i].descending = q->sort[i].nulls_first = s->order_by.items[i].descending;
+        const struct ast_order *o = &s->order_by.items[i];
+        q->sort[i].descending = o->descending;
+        q->sort[i].nulls_first = o->nulls == AST_NULLS_HIGH ? o->descending : o->nulls == AST_NULLS_FIRST;
     }
     q->nsort = s->order_by.n;
     return 0;
@@ -564,7 +570,7 @@ static int bind_where(struct scope *sc, const struct ast_select *s)
     if (!err)
         err = join_queries(sc, false);
     if (!err && s->where && where)
-        sc->q->tree = tree_filter(sc->b->arena, sc->q->tree, where);
+        sc->q->tree = filter_places(sc, sc->q->tree, where);
     sc->no_aggregates = NULL;
     return err;
 }
@@ -595,6 +601,7 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     struct block *q = sc->q;
     const struct expr **partition;
     const char **partition_names;
+    sc->overs = false;
     int err = bind_from(sc, s);
     if (!err)
         err = check_sys(sc);
@@ -607,9 +614,9 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
         err = bind_aggregation(sc, s);
     if (err)
         return err;
-    bool table = q->aggregates || !q->tree->stream;
+    bool table = q->aggregates || q->nover || !q->tree->stream;
     sc->items = &s->items;
-    if ((err = bind_order(sc, s)) != 0 || (err = check_use(sc, s, table)) != 0)
+    if ((err = bind_order(sc, s)) != 0 || (err = over_each(q, over_groups, sc)) != 0 || (err = check_use(sc, s, table)) != 0)
         return err;
     if (keyed && (err = check_kind(sc, s, table, as_table)) != 0)
         return err;
@@ -627,6 +634,7 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
         return err;
     if (q->having)
         q->tree = tree_filter(sc->b->arena, q->tree, q->having);
+    make_overs(sc);
     if (keyed && (err = bind_key(sc, s, partition, s->partition_by.n)) != 0)
         return err;
     make_items(sc, out);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "sql/bind/aggregate.h"
+#include "sql/bind/over.h"
 
 #define BOOLEAN TYPE(T_BOOLEAN)
 
@@ -561,6 +562,8 @@ int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr *
         return column(sc, e, out);
     case AST_CALL:
         return named_call(sc, e, out);
+    case AST_OVER:
+        return resolve_over(sc, e, out);
     case AST_NEG:
         return minus(sc, e, out);
     case AST_NOT:

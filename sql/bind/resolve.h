@@ -57,6 +57,8 @@ struct block {
     unsigned nunnest; /* EXPLODE and its like among the items: arrays, and the columns of their elements */
     const struct expr **unnest;
     unsigned *unnest_ids;
+    unsigned nover;
+    struct block_over *overs; /* over.h */
     unsigned nitems;
     struct block_item *items;
     unsigned nsort;
@@ -86,6 +88,7 @@ struct scope {
     bool window;                   /* WINDOWSTART and WINDOWEND of the query's own window may stand here */
     bool in_aggregate;
     bool items_here; /* EXPLODE may stand here */
+    bool overs;                    /* functions OVER rows may stand here */
     const struct params *params; /* of the lambdas around; NULL: none */
 };
 int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr **out);

@@ -331,13 +331,45 @@ static void derive_over(struct tree *t, struct arena *a)
     take_bounds(t, in);
 }
 
+bool tree_event_time(const struct tree *t, unsigned id)
+{
+    unsigned i = 0;
+    while (i < t->out.n && t->out.id[i] != id)
+        i++;
+    if (i == t->out.n)
+        return false;
+    if (t->kind == TREE_FILTER || (t->kind == TREE_PROJECT && t->exprs[i]->kind == EX_COLUMN))
+        return tree_event_time(t->inputs[0], t->kind == TREE_FILTER ? id : t->exprs[i]->column);
+    if (t->kind != TREE_SOURCE || t->scan)
+        return false;
+    const struct row_format *f = &t->rel->format;
+    const struct want *w = &t->wants[i];
+    bool key = w->from == WANT_KEY;
+    if (w->from == WANT_ROWTIME)
+        return true;
+    if (!key && w->from != WANT_VALUE)
+        return false;
+    struct type type = key ? f->key_cols[w->index].type : f->value_cols[w->index].type;
+    return (int)(key ? w->index : f->nkey + w->index) == f->ts_column && (type.id == T_BIGINT || type.id == T_TIMESTAMP);
+}
+
+/* The first row by event time, of rows that only come: it is known once the watermark has passed it, and then for ever. */
+static bool is_first_row(const struct tree *t)
+{
+    return t->rank == RANK_ROW_NUMBER && t->rank_id == NO_COLUMN && t->limit == 1 && !t->offset && t->nsort == 1 &&
+           !t->sort[0].descending && t->inputs[0]->stream && tree_event_time(t->inputs[0], t->sort[0].id);
+}
+
 static void derive_topn(struct tree *t, struct arena *a)
 {
     const struct tree *in = t->inputs[0];
     t->out = t->rank_id == NO_COLUMN ? in->out : ids_join(a, in->out, (struct ids){1, &t->rank_id});
-    if (t->limit == 1)
+    t->stream = is_first_row(t);
+    if (t->limit == 1 && t->rank <= RANK_ROW_NUMBER)
         add_key(t, t->groups, a);
     take_keys(t, in, a);
+    if (t->rank == RANK_ROW_NUMBER && t->rank_id != NO_COLUMN)
+        add_key(t, ids_join(a, t->groups, (struct ids){1, &t->rank_id}), a);
     take_bounds(t, in);
 }
 
@@ -504,8 +536,8 @@ void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, cons
         use_agg(&t->aggs[i].agg, use_cb, arg);
     for (unsigned i = 0; i < t->nover; i++) {
         use_agg(&t->overs[i].agg, use_cb, arg);
-        for (unsigned k = 0; k < t->overs[i].nargs; k++)
-            use(&t->overs[i].args[k], use_cb, arg);
+        use(&t->overs[i].arg, use_cb, arg);
+        use(&t->overs[i].fallback, use_cb, arg);
     }
     for (unsigned i = 0; i < t->nargs; i++)
         use(&t->args[i], use_cb, arg);

@@ -81,15 +81,15 @@ struct tree_sort {
     bool descending, nulls_first;
 };
 
-/* One function OVER. `agg` is set for aggregates (kind etc. as in AGGREGATE), else `func` names it. */
+/* One function OVER: as engine/run/plan.h's over_func, over columns. */
 struct tree_over {
-    unsigned id;              /* its column */
-    const char *func;         /* ROW_NUMBER, LAG, ...; NULL: an aggregate */
+    unsigned id; /* its column */
+    enum over_kind kind;
+    struct type type;
     struct agg agg;
-    unsigned nargs;
-    const struct expr *args[3];
-    bool ignore_nulls;
-    struct frame frame;       /* engine/run/plan.h */
+    const struct expr *arg, *fallback;
+    int64_t n;
+    struct frame frame;
 };
 
 struct tree {
@@ -186,6 +186,8 @@ void ids_add(struct arena *a, struct ids *ids, unsigned id); /* if it is not the
 bool tree_has(const struct tree *t, unsigned id);            /* among its columns */
 /* Calls use_cb with every expression of the node itself, which it may replace: all that refers to ids. */
 void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, const struct expr *e), void *arg);
+/* Is this column the event time of the rows, unchanged? */
+bool tree_event_time(const struct tree *t, unsigned id);
 /* Columns that the tree reads and does not make: it depends on them (decorrelate.c). */
 struct ids tree_free(const struct tree *t, struct arena *a);
 /* Columns of a join's right side that its `on` equates with something of the left. */

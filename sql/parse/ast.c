@@ -164,9 +164,37 @@ void parse_ordered(struct parser *p, struct ast_expr *call, struct ast_order ord
 {
     if (!order.expr)
         return;
+    if (order.nulls != AST_NULLS_HIGH)
+        parse_refuse(p, order.expr->place, "where NULL comes cannot be chosen inside an aggregate");
     add_arg(p, call, order.expr);
     call->has_order = true;
     call->descending = order.descending;
+}
+
+struct ast_expr *parse_over(struct parser *p, struct ast_expr *call, struct ast_exprs partition, struct ast_orders orders,
+                            struct parse_frame frame, struct place place)
+{
+    struct ast_expr *e = expr_new(p, AST_OVER, place);
+    struct ast_over *o = ARENA_NEW(p->arena, struct ast_over);
+    *o = (struct ast_over){.npartition = partition.n, .norder = orders.n, .framed = frame.given, .unit = frame.unit,
+                           .from = frame.from.bound, .to = frame.to.bound, .from_place = frame.from.place,
+                           .to_place = frame.to.place, .exclude = frame.exclude};
+    o->order = ARENA_ARRAY(p->arena, struct ast_order_how, orders.n + 1);
+    add_arg(p, e, call);
+    for (unsigned i = 0; i < partition.n; i++)
+        add_arg(p, e, partition.items[i]);
+    for (unsigned i = 0; i < orders.n; i++) {
+        o->order[i] = (struct ast_order_how){orders.items[i].descending, orders.items[i].nulls};
+        add_arg(p, e, orders.items[i].expr);
+    }
+    if (frame.from.by)
+        add_arg(p, e, frame.from.by);
+    if (frame.to.by)
+        add_arg(p, e, frame.to.by);
+    if (frame.given && (o->from > o->to || o->from == AST_BOUND_LAST || o->to == AST_BOUND_FIRST))
+        parse_refuse(p, o->from_place, "this frame would end before it begins");
+    e->over = o;
+    return e;
 }
 
 struct ast_expr *parse_literal(struct parser *p, enum ast_expr_kind kind, const struct token *t)
@@ -501,13 +529,26 @@ static bool type_same(const struct ast_type *a, const struct ast_type *b)
     return true;
 }
 
+static bool over_same(const struct ast_over *a, const struct ast_over *b)
+{
+    if (!a || !b)
+        return a == b;
+    if (a->npartition != b->npartition || a->norder != b->norder || a->framed != b->framed || a->unit != b->unit ||
+        a->from != b->from || a->to != b->to || a->exclude != b->exclude)
+        return false;
+    for (unsigned i = 0; i < a->norder; i++)
+        if (a->order[i].descending != b->order[i].descending || a->order[i].nulls != b->order[i].nulls)
+            return false;
+    return true;
+}
+
 bool ast_expr_same(const struct ast_expr *a, const struct ast_expr *b)
 {
     if (a->kind != b->kind || a->nargs != b->nargs || a->negated != b->negated || a->star != b->star ||
         a->has_operand != b->has_operand || a->has_else != b->has_else || a->distinct != b->distinct ||
         a->has_order != b->has_order || a->descending != b->descending || a->has_filter != b->has_filter || !str_eq(a->text, b->text) ||
         !name_same(&a->qualifier, &b->qualifier) || !name_same(&a->name, &b->name) || a->bare != b->bare ||
-        a->words != b->words || !type_same(&a->type, &b->type) || a->query != b->query)
+        a->words != b->words || !type_same(&a->type, &b->type) || a->query != b->query || !over_same(a->over, b->over))
         return false;
     for (unsigned i = 0; i < a->nargs; i++)
         if (!ast_expr_same(a->args[i], b->args[i]))

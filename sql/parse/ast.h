@@ -39,6 +39,7 @@ enum ast_expr_kind {
     AST_TYPED,   /* DATE '2024-01-01': name, text */
     AST_COLUMN,  /* [qualifier.]name */
     AST_CALL,    /* name(args) or name(*); of aggregates, ORDER BY and FILTER are the last args */
+    AST_OVER,    /* args: call, partition, order, [how far before], [how far behind] */
     AST_NEG,     /* -args[0] */
     AST_NOT,
     AST_AND, /* two or more args */
@@ -65,6 +66,22 @@ enum ast_expr_kind {
     AST_LAMBDA    /* args: parameters (AST_COLUMN), then the body */
 };
 struct ast_select;
+enum ast_nulls { AST_NULLS_HIGH, AST_NULLS_FIRST, AST_NULLS_LAST }; /* HIGH: above all values */
+enum ast_frame_unit { AST_FRAME_RANGE, AST_FRAME_ROWS, AST_FRAME_GROUPS };
+enum ast_bound { AST_BOUND_FIRST, AST_BOUND_PRECEDING, AST_BOUND_CURRENT, AST_BOUND_FOLLOWING, AST_BOUND_LAST };
+enum ast_exclude { AST_EXCLUDE_NONE, AST_EXCLUDE_CURRENT, AST_EXCLUDE_GROUP, AST_EXCLUDE_TIES };
+struct ast_over { /* OVER (PARTITION BY .. ORDER BY .. frame); what it names is in args of its expression */
+    unsigned npartition, norder;
+    struct ast_order_how {
+        bool descending;
+        enum ast_nulls nulls;
+    } *order;
+    bool framed;
+    enum ast_frame_unit unit;
+    enum ast_bound from, to;
+    struct place from_place, to_place;
+    enum ast_exclude exclude;
+};
 struct ast_expr {
     enum ast_expr_kind kind;
     struct place place;         /* the whole of it, without parentheses around it */
@@ -81,6 +98,7 @@ struct ast_expr {
     struct ast_name qualifier, name;
     struct ast_type type; /* CAST */
     struct ast_select *query;
+    struct ast_over *over;
     unsigned nargs, cap;
     struct ast_expr **args;
 };
@@ -116,6 +134,7 @@ struct ast_window { /* TUMBLING */
 struct ast_order {
     struct ast_expr *expr;
     bool descending;
+    enum ast_nulls nulls;
 };
 enum ast_emit { AST_EMIT_NONE, AST_EMIT_CHANGES, AST_EMIT_FINAL };
 struct ast_limit {

@@ -16,13 +16,14 @@
 }
 
 /* Words that are in no rule, but known to refuse.def and to the error messages. */
-%token OVER WITHIN.
+%token WITHIN.
 
-%fallback ID ALL ANY ARRAY ASC BEGINNING BOTH CHANGES DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE EXISTS
-  EXPLAIN EXTENDED FILTER FINAL FOR FUNCTION FUNCTIONS GRACE GROUPING HEADER HEADERS IF INTERVAL JOBS KEY LANGUAGE
-  LEADING LIST OFFSET PARTITION PAUSE PERIOD PRIMARY PRINT PROMOTE PROPERTIES QUERIES REPLACE RESTORE RESUME RETENTION
-  RETURNS SAVEPOINT SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS STRUCT TABLE TABLES TERMINATE TO TOPIC TOPICS
-  TRAILING TUMBLING TYPE TYPES UNDEFINE UNSET VARIABLES VIEW VIEWS WINDOW.
+%fallback ID ALL ANY ARRAY ASC BEGINNING BOTH CHANGES CURRENT DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE
+  EXCLUDE EXISTS EXPLAIN EXTENDED FILTER FINAL FIRST FOLLOWING FOR FUNCTION FUNCTIONS GRACE GROUPING GROUPS HEADER
+  HEADERS IF INTERVAL JOBS KEY LANGUAGE LAST LEADING LIST NO NULLS OFFSET OTHERS PARTITION PAUSE PERIOD PRECEDING
+  PRIMARY PRINT PROMOTE PROPERTIES QUERIES RANGE REPLACE RESTORE RESUME RETENTION RETURNS ROW ROWS SAVEPOINT
+  SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS STRUCT TABLE TABLES TERMINATE TIES TO TOPIC TOPICS TRAILING
+  TUMBLING TYPE TYPES UNBOUNDED UNDEFINE UNSET VARIABLES VIEW VIEWS WINDOW.
 
 %right LAMBDA ASSIGN.
 %left OR.
@@ -403,9 +404,15 @@ order_by(A) ::= ORDER(W) BY orders(L). { A = (struct parse_orders){L, W.place}; 
 orders(A) ::= order(B). { A = (struct ast_orders){0}; AST_APPEND(p, A, B); }
 orders(A) ::= orders(A) COMMA order(B). { AST_APPEND(p, A, B); }
 %type order {struct ast_order}
-order(A) ::= expr(E). { A = (struct ast_order){E, false}; }
-order(A) ::= expr(E) ASC. { A = (struct ast_order){E, false}; }
-order(A) ::= expr(E) DESC. { A = (struct ast_order){E, true}; }
+order(A) ::= expr(E) descending(D) nulls(N). { A = (struct ast_order){E, D, N}; }
+%type descending {bool}
+descending(A) ::= . { A = false; }
+descending(A) ::= ASC. { A = false; }
+descending(A) ::= DESC. { A = true; }
+%type nulls {enum ast_nulls}
+nulls(A) ::= . { A = AST_NULLS_HIGH; }
+nulls(A) ::= NULLS FIRST. { A = AST_NULLS_FIRST; }
+nulls(A) ::= NULLS LAST. { A = AST_NULLS_LAST; }
 %type emit {struct parse_emit}
 emit(A) ::= . { A = (struct parse_emit){0}; }
 emit(A) ::= EMIT(W) CHANGES(E). { A = (struct parse_emit){AST_EMIT_CHANGES, place_join(W.place, E.place)}; }
@@ -517,6 +524,31 @@ value(A) ::= INTERVAL(N). { A = parse_column(p, (struct ast_name){0}, parse_name
 value(A) ::= name(N). { A = parse_column(p, (struct ast_name){0}, N); }
 value(A) ::= name(Q) DOT name(N). { A = parse_column(p, Q, N); }
 value(A) ::= call(B). { A = B; }
+value(A) ::= call(B) OVER LP partition_by(L) order_by(O) frame(F) RP(E). {
+    A = parse_over(p, B, L.list, O.list, F, place_join(B->place, E.place));
+}
+%type frame {struct parse_frame}
+frame(A) ::= . { A = (struct parse_frame){0}; }
+frame(A) ::= frame_unit(U) bound(B) exclude(X). {
+    A = (struct parse_frame){true, U, B, (struct parse_bound){AST_BOUND_CURRENT, NULL, B.place}, X};
+}
+frame(A) ::= frame_unit(U) BETWEEN bound(B) AND bound(C) exclude(X). { A = (struct parse_frame){true, U, B, C, X}; }
+%type frame_unit {enum ast_frame_unit}
+frame_unit(A) ::= RANGE. { A = AST_FRAME_RANGE; }
+frame_unit(A) ::= ROWS. { A = AST_FRAME_ROWS; }
+frame_unit(A) ::= GROUPS. { A = AST_FRAME_GROUPS; }
+%type bound {struct parse_bound}
+bound(A) ::= UNBOUNDED(W) PRECEDING. { A = (struct parse_bound){AST_BOUND_FIRST, NULL, W.place}; }
+bound(A) ::= value(B) PRECEDING. { A = (struct parse_bound){AST_BOUND_PRECEDING, B, B->place}; }
+bound(A) ::= CURRENT(W) ROW. { A = (struct parse_bound){AST_BOUND_CURRENT, NULL, W.place}; }
+bound(A) ::= value(B) FOLLOWING. { A = (struct parse_bound){AST_BOUND_FOLLOWING, B, B->place}; }
+bound(A) ::= UNBOUNDED(W) FOLLOWING. { A = (struct parse_bound){AST_BOUND_LAST, NULL, W.place}; }
+%type exclude {enum ast_exclude}
+exclude(A) ::= . { A = AST_EXCLUDE_NONE; }
+exclude(A) ::= EXCLUDE NO OTHERS. { A = AST_EXCLUDE_NONE; }
+exclude(A) ::= EXCLUDE CURRENT ROW. { A = AST_EXCLUDE_CURRENT; }
+exclude(A) ::= EXCLUDE GROUP. { A = AST_EXCLUDE_GROUP; }
+exclude(A) ::= EXCLUDE TIES. { A = AST_EXCLUDE_TIES; }
 value(A) ::= element(B). { A = B; }
 value(A) ::= dotted(B). { A = B; }
 value(A) ::= value(B) ARROW(O) name(F). { A = parse_field(p, B, &O, F); }

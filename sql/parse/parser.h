@@ -21,6 +21,17 @@ struct parse_orders {
     struct ast_orders list;
     struct place place;
 };
+struct parse_bound { /* of a frame; by NULL: the word says all */
+    enum ast_bound bound;
+    struct ast_expr *by;
+    struct place place;
+};
+struct parse_frame {
+    bool given;
+    enum ast_frame_unit unit;
+    struct parse_bound from, to;
+    enum ast_exclude exclude;
+};
 struct parse_emit {
     enum ast_emit emit;
     struct place place;
@@ -62,6 +73,8 @@ struct ast_expr *parse_case(struct parser *p, struct place place, struct ast_exp
                             struct ast_expr *otherwise);
 struct ast_expr *parse_more(struct parser *p, struct ast_expr *call, struct ast_expr *arg); /* another argument */
 void parse_ordered(struct parser *p, struct ast_expr *call, struct ast_order order); /* its ORDER BY, if there is one */
+struct ast_expr *parse_over(struct parser *p, struct ast_expr *call, struct ast_exprs partition, struct ast_orders orders,
+                            struct parse_frame frame, struct place place);
 void parse_holds(struct parser *p, struct ast_expr *e, struct ast_select *query); /* e is made of a query */
 struct ast_expr *parse_quantified(struct parser *p, struct ast_expr *left, const struct token *op, bool all,
                                   struct ast_select *query, struct place place);

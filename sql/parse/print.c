@@ -269,6 +269,51 @@ static void put_call_args(struct printer *pr, const struct ast_expr *e)
     PUT(")");
 }
 
+static void put_how(struct printer *pr, bool descending, enum ast_nulls nulls)
+{
+    if (descending)
+        PUT(" DESC");
+    if (nulls != AST_NULLS_HIGH)
+        wbuf_str(pr->out, nulls == AST_NULLS_FIRST ? STR(" NULLS FIRST") : STR(" NULLS LAST"));
+}
+
+static void put_bound(struct printer *pr, enum ast_bound b, const struct ast_expr *by)
+{
+    static const char *const words[] = {"UNBOUNDED PRECEDING", " PRECEDING", "CURRENT ROW", " FOLLOWING", "UNBOUNDED FOLLOWING"};
+    if (by)
+        put_expr(pr, by, B_CONCAT);
+    wbuf_str(pr->out, str_of(words[b]));
+}
+
+static void put_over(struct printer *pr, const struct ast_expr *e)
+{
+    static const char *const units[] = {"RANGE", "ROWS", "GROUPS"};
+    static const char *const excludes[] = {"", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP", " EXCLUDE TIES"};
+    const struct ast_over *o = e->over;
+    unsigned at = 1 + o->npartition + o->norder;
+    bool from_by = o->from == AST_BOUND_PRECEDING || o->from == AST_BOUND_FOLLOWING;
+    bool to_by = o->to == AST_BOUND_PRECEDING || o->to == AST_BOUND_FOLLOWING;
+    put_expr(pr, e->args[0], 0);
+    PUT(" OVER (");
+    if (o->npartition) {
+        PUT("PARTITION BY ");
+        put_exprs(pr, e->args + 1, o->npartition, ", ");
+    }
+    for (unsigned i = 0; i < o->norder; i++) {
+        wbuf_str(pr->out, i ? STR(", ") : o->npartition ? STR(" ORDER BY ") : STR("ORDER BY "));
+        put_expr(pr, e->args[1 + o->npartition + i], B_OR);
+        put_how(pr, o->order[i].descending, o->order[i].nulls);
+    }
+    if (o->framed) {
+        wbuf_printf(pr->out, "%s%s BETWEEN ", o->npartition || o->norder ? " " : "", units[o->unit]);
+        put_bound(pr, o->from, from_by ? e->args[at] : NULL);
+        PUT(" AND ");
+        put_bound(pr, o->to, to_by ? e->args[at + from_by] : NULL);
+        wbuf_str(pr->out, str_of(excludes[o->exclude]));
+    }
+    PUT(")");
+}
+
 static void put_bare(struct printer *pr, const struct ast_expr *e)
 {
     enum binding own = binding_of(e);
@@ -301,6 +346,9 @@ static void put_bare(struct printer *pr, const struct ast_expr *e)
         put_name(pr, &e->name);
         PUT("(");
         put_call_args(pr, e);
+        break;
+    case AST_OVER:
+        put_over(pr, e);
         break;
     case AST_QUERY:
         put_inner(pr, "", e->query);
@@ -519,8 +567,7 @@ static void put_orders(struct printer *pr, const struct ast_orders *orders)
     for (unsigned i = 0; i < orders->n; i++) {
         wbuf_str(pr->out, i ? STR(", ") : STR(" ORDER BY "));
         put_expr(pr, orders->items[i].expr, B_OR);
-        if (orders->items[i].descending)
-            PUT(" DESC");
+        put_how(pr, orders->items[i].descending, orders->items[i].nulls);
     }
 }
 

@@ -431,6 +431,87 @@ static void sort(struct lowering *lo, const struct tree *t, struct lowered *l)
     l->node = s;
 }
 
+/* ---- Places in an order */
+
+/* Rows of a partition come together, in order. */
+static struct plan_node *ordered_node(struct lowering *lo, const struct tree *t, struct lowered *l, enum plan_kind kind)
+{
+    if (l->node->mode == MODE_UPSERT)
+        to_retract(lo, l);
+    unsigned *by = places_of(lo, l, &t->groups);
+    bool rows_change = l->node->mode == MODE_RETRACT;
+    exchange(lo, l, by, t->groups.n, false);
+    struct plan_node *n = physical_node(lo->arena, kind, l->node);
+    n->mode = MODE_RETRACT;
+    n->ngroup = t->groups.n;
+    n->group_cols = by;
+    n->nsort = t->nsort;
+    n->sort = ARENA_ARRAY(lo->arena, struct sort_key, t->nsort + 1);
+    for (unsigned i = 0; i < t->nsort; i++)
+        n->sort[i] = (struct sort_key){place_of_id(lo, l, t->sort[i].id), t->sort[i].descending, t->sort[i].nulls_first};
+    l->split |= rows_change;
+    return n;
+}
+
+/* The node's columns and more behind them. */
+static void add_columns(struct lowering *lo, struct lowered *l, struct plan_node *n, struct ids more)
+{
+    struct ids all = ids_join(lo->arena, (struct ids){n->out.n, l->ids}, more);
+    struct schema added = named(lo, &more);
+    struct column *cols = ARENA_ARRAY(lo->arena, struct column, all.n + 1);
+    memcpy(cols, n->out.cols, n->out.n * sizeof *cols);
+    memcpy(cols + n->out.n, added.cols, more.n * sizeof *cols);
+    n->out = (struct schema){all.n, cols};
+    l->ids = all.id;
+    l->node = n;
+}
+
+/* Of what only comes, one row by event time needs no others. Until its end a query does not wait for watermarks. */
+static void topn(struct lowering *lo, const struct tree *t, struct lowered *l)
+{
+    bool timed = t->rank == RANK_ROW_NUMBER && t->rank_id == NO_COLUMN && t->limit == 1 && !t->offset && t->nsort == 1 &&
+                 l->node->mode == MODE_APPEND && !lo->until_end && tree_event_time(t->inputs[0], t->sort[0].id);
+    struct plan_node *n = ordered_node(lo, t, l, timed ? PLAN_DEDUP : PLAN_TOPN);
+    n->limit = t->limit;
+    n->offset = t->offset;
+    n->rank = t->rank;
+    n->rank_shown = t->rank_id != NO_COLUMN;
+    if (timed) {
+        n->keep_last = t->sort[0].descending;
+        n->mode = n->keep_last ? MODE_RETRACT : MODE_APPEND;
+    }
+    add_columns(lo, l, n, (struct ids){n->rank_shown, (unsigned *)&t->rank_id});
+    if (t->limit == 1 && t->rank <= RANK_ROW_NUMBER && n->mode == MODE_RETRACT) {
+        set_key(lo, n, n->group_cols, n->ngroup);
+        l->split = false;
+    }
+}
+
+static int column_or_none(struct lowering *lo, const struct lowered *l, const struct expr *e)
+{
+    return e ? (int)place_of_id(lo, l, e->column) : -1;
+}
+
+static void over(struct lowering *lo, const struct tree *t, struct lowered *l)
+{
+    struct plan_node *n = ordered_node(lo, t, l, PLAN_OVER);
+    struct ids made = {t->nover, ARENA_ARRAY(lo->arena, unsigned, t->nover + 1)};
+    n->nover = t->nover;
+    n->overs = ARENA_ARRAY(lo->arena, struct over_func, t->nover + 1);
+    for (unsigned i = 0; i < t->nover; i++) {
+        const struct tree_over *o = &t->overs[i];
+        struct over_func *f = &n->overs[i];
+        *f = (struct over_func){.kind = o->kind, .type = o->type, .agg = o->agg, .arg = column_or_none(lo, l, o->arg),
+                                .fallback = column_or_none(lo, l, o->fallback), .n = o->n, .frame = o->frame};
+        const struct expr **inputs[] = {&f->agg.arg, &f->agg.arg2, &f->agg.filter};
+        for (unsigned k = 0; k < ARRAY_LEN(inputs); k++)
+            if (*inputs[k])
+                *inputs[k] = placed(lo, l, *inputs[k]);
+        made.id[i] = o->id;
+    }
+    add_columns(lo, l, n, made);
+}
+
 /* ---- Aggregates */
 
 /* An aggregate of the tree over places. */
@@ -721,8 +802,14 @@ static int lower(struct lowering *lo, const struct tree *t, struct lowered *out)
     case TREE_AGGREGATE:
         aggregate(lo, t, out);
         break;
+    case TREE_OVER:
+        over(lo, t, out);
+        break;
     default:
-        sort(lo, t, out);
+        if (t->rank)
+            topn(lo, t, out);
+        else
+            sort(lo, t, out);
     }
     return 0;
 }

@@ -413,6 +413,8 @@ static void prune(struct tree *t, struct pruning *p)
         prune_union(t, p);
     else
         need_ids(p, &t->groups);
+    if (t->kind == TREE_TOPN && t->rank_id != NO_COLUMN && !p->needed[t->rank_id])
+        t->rank_id = NO_COLUMN;
     tree_each_expr(t, need, p);
     for (unsigned i = 0; i < t->nsort; i++)
         p->needed[t->sort[i].id] = true;
