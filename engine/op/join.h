@@ -42,6 +42,8 @@ void pairs_add(struct pairs *p, unsigned s, struct str of_s, struct str of_other
 /* Which candidates meet: selected[i] are places in p->of. Valid until pairs_clear, which forgets all candidates. */
 uint32_t pairs_judge(struct pairs *p, const uint32_t **selected);
 void pairs_clear(struct pairs *p);
+/* The selected rows of b (left columns ++ right ones) that the residual lets pass, in b's arena. */
+uint32_t pairs_fit(struct pairs *p, struct batch *b, uint32_t **sel);
 /* Of b (left columns ++ right ones) goes on what the residual lets pass. */
 void pairs_emit(struct pairs *p, struct batch *b);
 

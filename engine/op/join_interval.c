@@ -414,6 +414,8 @@ static void save_closed(struct op *op, struct changes *out)
 static void interval_marker(struct op *op, struct changes *out)
 {
     struct interval *j = op->state;
+    if (!op->env->park) /* nobody has asked prepare */
+        begin_walks(op, out);
     take_all(op, out);
     save_closed(op, out);
     op->stats.state_rows = op->stats.state_bytes = 0;

@@ -1,4 +1,4 @@
-#include "engine/op/common.h"
+#include "engine/op/join.h"
 #include "log/base/fault.h"
 
 /* Stream-table join in arrival order, as Kafka Streams does it: the table's rows are kept by the join key, a stream row
@@ -11,13 +11,16 @@ struct lookup {
     struct store *rows; /* join key -> row_put */
     struct kv *touched;
     struct wbuf key, row;
+    struct pairs pairs; /* for the residual */
 };
 enum { STORE_ROWS };
 
 static int lookup_open(struct op *op, struct diag *d)
 {
-    (void)d;
     struct lookup *l = op->state;
+    int err = pairs_open(&l->pairs, op, d);
+    if (err)
+        return err;
     arena_init(&l->arena);
     l->cols = all_columns(&l->arena, op_input(op, 1)->n);
     l->rows = store_new(false, op->env->clock, op->env->memory);
@@ -65,8 +68,32 @@ static struct str probe(struct op *op, const struct batch *in, uint32_t row)
     return store_get(l->rows, wbuf_view(&l->key));
 }
 
+/* Rows that have met one of the table which the residual lets not pass have met none. Gives how many rows are left in sel. */
+static uint32_t drop_unfit(struct op *op, struct batch *out, const uint32_t *met, uint32_t nmet, uint32_t *sel, uint32_t n)
+{
+    struct lookup *l = op->state;
+    struct batch asked = *out;
+    uint32_t *fits, nfits, k = 0, m = 0, left = 0;
+    asked.sel = met;
+    asked.nsel = nmet;
+    nfits = pairs_fit(&l->pairs, &asked, &fits);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = sel[i];
+        bool had = m < nmet && met[m] == row, fit = k < nfits && fits[k] == row;
+        m += had;
+        k += fit;
+        if (had && !fit && op->node->join != JOIN_LEFT)
+            continue;
+        for (unsigned c = op_input(op, 0)->n; had && !fit && c < out->ncols; c++)
+            vec_set_null(&out->cols[c], out->arena, row, out->n);
+        sel[left++] = row;
+    }
+    return left;
+}
+
 static void push_stream(struct op *op, struct batch *in)
 {
+    struct lookup *l = op->state;
     const struct schema *right = op_input(op, 1);
     struct batch out = *in;
     out.ncols = in->ncols + right->n;
@@ -75,6 +102,7 @@ static void push_stream(struct op *op, struct batch *in)
     for (unsigned c = 0; c < right->n; c++)
         vec_alloc(&out.cols[in->ncols + c], in->arena, right->cols[c].type, in->n);
     uint32_t *sel = arena_alloc(in->arena, sizeof *sel * in->nsel), n = 0;
+    uint32_t *met = arena_alloc(in->arena, sizeof *met * in->nsel), nmet = 0;
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
         struct str stored = probe(op, in, row), columns;
@@ -82,6 +110,7 @@ static void push_stream(struct op *op, struct batch *in)
         if (stored.ptr) {
             CHECK(row_take(stored, &ts, &columns));
             CHECK(row_decode(columns, right, &out, in->ncols, row, in->n) == 0);
+            met[nmet++] = row;
         } else if (op->node->join == JOIN_LEFT) {
             for (unsigned c = 0; c < right->n; c++)
                 vec_set_null(&out.cols[in->ncols + c], in->arena, row, in->n);
@@ -91,7 +120,7 @@ static void push_stream(struct op *op, struct batch *in)
         sel[n++] = row;
     }
     out.sel = sel;
-    out.nsel = n;
+    out.nsel = l->pairs.prog && nmet ? drop_unfit(op, &out, met, nmet, sel, n) : n;
     op_emit(op, &out);
 }
 
@@ -168,6 +197,7 @@ static void lookup_close(struct op *op)
     kv_free(l->touched);
     wbuf_fini(&l->key);
     wbuf_fini(&l->row);
+    pairs_fini(&l->pairs);
     arena_fini(&l->arena);
 }
 

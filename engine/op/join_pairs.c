@@ -91,7 +91,7 @@ void pairs_add(struct pairs *p, unsigned s, struct str of_s, struct str of_other
     join_set_side(p->op, p->b, !s, of_other, row, PAIRS_MAX);
 }
 
-static uint32_t judge(struct pairs *p, struct batch *b, uint32_t **sel)
+uint32_t pairs_fit(struct pairs *p, struct batch *b, uint32_t **sel)
 {
     struct expr_errors errors = {0};
     uint32_t n = prog_filter(p->prog, b, sel, &errors);
@@ -101,7 +101,7 @@ static uint32_t judge(struct pairs *p, struct batch *b, uint32_t **sel)
 
 uint32_t pairs_judge(struct pairs *p, const uint32_t **selected)
 {
-    uint32_t *sel = NULL, n = p->b ? judge(p, p->b, &sel) : 0;
+    uint32_t *sel = NULL, n = p->b ? pairs_fit(p, p->b, &sel) : 0;
     *selected = sel;
     return n;
 }
@@ -116,7 +116,7 @@ void pairs_emit(struct pairs *p, struct batch *b)
 {
     struct batch out = *b;
     uint32_t *sel = NULL;
-    out.nsel = judge(p, &out, &sel);
+    out.nsel = pairs_fit(p, &out, &sel);
     out.sel = sel;
     op_emit(p->op, &out);
 }

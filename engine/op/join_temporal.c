@@ -382,6 +382,12 @@ static void temporal_marker(struct op *op, struct changes *out)
 {
     struct temporal *j = op->state;
     struct store *const stores[] = {j->waiting, j->versions, j->ending};
+    if (!op->env->park) { /* nobody has asked prepare */
+        begin(op);
+        take_waiting(op, out);
+        take_ending(op, out);
+        emitter_flush(&j->out);
+    }
     op->stats.state_rows = op->stats.state_bytes = 0;
     for (unsigned k = 0; k < ARRAY_LEN(stores); k++) {
         op_save_touched(op, k, j->touched[k], stores[k], out);

@@ -162,7 +162,7 @@ struct plan_node {
     enum join_kind join;
     unsigned njoin;
     unsigned *left_cols, *right_cols;
-    const struct expr *residual; /* not of LOOKUP: over left columns ++ right ones, must be true besides; NULL: nothing */
+    const struct expr *residual; /* over left columns ++ right ones, must be true besides; NULL: nothing */
     int64_t before_ms, after_ms; /* INTERVAL: right's time in [left's - before, left's + after]; with grace_ms: how far behind
                                   * the watermark a row may come and misses nothing. TEMPORAL waits for the grace, too */
     /* SINK_TOPIC: which input column is the format's i-th key, then value column; windowed: window_start column */

@@ -346,7 +346,7 @@ static int check_join(struct checking *ck, const struct plan_node *n)
     for (unsigned i = 0; i < n->njoin; i++)
         if (!type_eq(l->out.cols[n->left_cols[i]].type, r->out.cols[n->right_cols[i]].type))
             return REFUSE(ck, n, "join columns %u differ in type", i);
-    if (n->kind == PLAN_JOIN_LOOKUP && (!n->njoin || n->residual))
+    if (n->kind == PLAN_JOIN_LOOKUP && !n->njoin)
         return REFUSE(ck, n, "a lookup is by equal columns");
     if (n->kind == PLAN_JOIN_TEMPORAL && !joins_by_key(n))
         return REFUSE(ck, n, "versions of a table are found by its key");

@@ -85,7 +85,10 @@ static void put_residual(struct wbuf *w, const struct plan_node *n)
 static void put_bound(struct wbuf *w, const char *before, int64_t ms)
 {
     wbuf_printf(w, "%s%s", before, ms < 0 ? "-" : "");
-    put_duration(w, ms < 0 ? -ms : ms);
+    if (ms)
+        put_duration(w, ms < 0 ? -ms : ms);
+    else
+        wbuf_str(w, STR("0"));
 }
 
 static void put_join(struct wbuf *w, const struct plan_node *n)

@@ -159,6 +159,8 @@ static void check_reached(struct source *s)
     if (s->reached || s->offset < s->stop_at)
         return;
     s->reached = true;
+    if (s->node->until_end && keeps_time(s)) /* nothing more is expected: all time is past */
+        task_source_watermark(s->task, s->mark, s->watermark_ms = INT64_MAX, true);
     task_source_reached(s->task);
 }
 

@@ -387,30 +387,19 @@ static int share_all(struct using *u, const struct ast_source *from)
 
 /* ---- Joins */
 
-/* A stream's rows look up what a declared table has for them when they arrive, by its whole key. */
-bool join_looks_up(const struct scope *sc, const struct tree *t)
+static int meet(struct scope *sc, struct tree *t, const struct ast_source *from)
 {
-    const struct tree *l = t->inputs[0], *r = t->inputs[1];
-    if (sc->use == QUERY_PULL || !l->stream || r->kind != TREE_SOURCE || !r->rel->table || r->rel->windowed ||
-        (t->join != JOIN_INNER && t->join != JOIN_LEFT) || !t->on)
-        return false;
-    struct ids equal = join_equated(t, sc->b->arena);
-    return tree_unique_in(r, &equal);
+    if (from->within.given)
+        return join_within(sc, t, &from->within);
+    if (from->right->as_of)
+        return join_as_of(sc, t, from->right->as_of);
+    join_meet(sc, t);
+    return 0;
 }
 
-static int check_join(const struct scope *sc, const struct tree *t)
+static int refuse_as_of(const struct scope *sc, const struct ast_source *from)
 {
-    const struct binding *b = sc->b;
-    bool residual = false;
-    const struct expr *on = t->on;
-    for (unsigned i = 0; t->meet == MEET_LOOKUP && i < (on->kind == EX_AND ? on->nargs : 1); i++)
-        residual |= !expr_is_equality(on->kind == EX_AND ? on->args[i] : on);
-    if (residual && t->join == JOIN_LEFT) {
-        bind_error(b, t->place, "0A000", "ON of a LEFT JOIN of a stream with a table can hold equalities only");
-        diag_hint(b->diag, "put other conditions into WHERE, or into CASE WHEN ... around what the table gives");
-        return E_SQL;
-    }
-    return 0;
+    return bind_error(sc->b, from->as_of->place, "42601", "FOR SYSTEM_TIME AS OF stands behind the right side of a JOIN");
 }
 
 /* Conditions of WHERE that a comma or CROSS JOIN has on both of its sides are that join's. Gives what is left of them. */
@@ -430,7 +419,7 @@ const struct expr *join_conditions(const struct scope *sc, struct tree *t, const
     }
     if (left)
         left = join_conditions(sc, t->inputs[0], left);
-    t->meet = join_looks_up(sc, t) ? MEET_LOOKUP : MEET_STATE;
+    join_meet(sc, t);
     tree_derive(t, sc->b->arena);
     return expr_and(sc->b, left, rest);
 }
@@ -442,6 +431,8 @@ static int bind_join(struct scope *sc, const struct ast_source *from, struct tre
     struct block *q = sc->q;
     struct tree *left, *right;
     struct using u = {.on = {.sc = sc}, .join = from->join, .first = q->ncols};
+    if (from->left->as_of)
+        return refuse_as_of(sc, from->left);
     int err = bind_source(sc, from->left, &left);
     u.middle = q->ncols;
     if (!err)
@@ -460,13 +451,13 @@ static int bind_join(struct scope *sc, const struct ast_source *from, struct tre
         return err;
     struct tree *t = tree_join(a, kinds[from->join], left, right, u.on.all);
     t->place = from->place;
-    t->meet = join_looks_up(sc, t) ? MEET_LOOKUP : MEET_STATE;
+    err = meet(sc, t, from);
     tree_derive(t, a);
     q->last_join = *out = t;
     u.ids.n = u.nfull;
     if (u.nfull)
         *out = tree_add(a, sc->b->columns, t, u.ids, u.exprs);
-    return check_join(sc, t);
+    return err;
 }
 
 int bind_from(struct scope *sc, const struct ast_select *s)
@@ -481,6 +472,8 @@ int bind_from(struct scope *sc, const struct ast_select *s)
     }
     for (unsigned i = 0; i < s->from.n; i++) {
         struct tree *t;
+        if (s->from.items[i]->as_of)
+            return refuse_as_of(sc, s->from.items[i]);
         int err = bind_source(sc, s->from.items[i], &t);
         if (err)
             return err;

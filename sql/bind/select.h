@@ -13,8 +13,11 @@ struct bound {
 /* SELECT, VALUES, UNION and so on, with what WITH names before it. sc: what is visible around it, without a block. */
 int bind_body(struct scope *sc, const struct ast_select *s, struct bound *out);
 void always_total(struct scope *sc, struct bound *in);
-/* Is this join (its `on` is there) one in which a stream's rows look up a table? */
-bool join_looks_up(const struct scope *sc, const struct tree *t);
+/* meet.c: how both sides of a join meet, by what they are and what its `on` says, which may become less; by WITHIN; by FOR
+ * SYSTEM_TIME AS OF. The node is to be derived anew. */
+void join_meet(const struct scope *sc, struct tree *t);
+int join_within(const struct scope *sc, struct tree *t, const struct ast_within *w);
+int join_as_of(struct scope *sc, struct tree *t, const struct ast_expr *as_of);
 const struct expr *join_conditions(const struct scope *sc, struct tree *t, const struct expr *where);
 /* Whichever of two is there: the left one unless that is NULL. */
 const struct expr *expr_either(const struct binding *b, const struct expr *left, const struct expr *right);

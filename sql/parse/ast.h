@@ -126,6 +126,11 @@ struct ast_duration {
     int64_t ms;
     struct place place;
 };
+struct ast_within { /* of a join: the right row's time in [left's - before, left's + after] */
+    bool given;
+    struct ast_duration before, after, grace;
+    struct place place;
+};
 struct ast_window { /* TUMBLING */
     bool given;
     struct ast_duration size, grace, retention;
@@ -182,12 +187,14 @@ struct ast_source { /* what stands in FROM */
     struct ast_name name;       /* RELATION; QUERY: its place only */
     struct ast_name alias;      /* not of a JOIN */
     struct ast_names columns;   /* behind the alias: new names */
+    struct ast_expr *as_of;     /* RELATION: FOR SYSTEM_TIME AS OF, or NULL */
     struct ast_select *query;
     struct ast_source *left, *right; /* JOIN */
     enum ast_join_kind join;
     struct ast_expr *on;        /* none of these three: CROSS JOIN */
     struct ast_names using;
     bool natural;
+    struct ast_within within;
     struct place place;         /* JOIN word */
     unsigned size;              /* how many relations and queries it joins */
 };

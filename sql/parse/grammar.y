@@ -15,15 +15,12 @@
 #include <stdlib.h>
 }
 
-/* Words that are in no rule, but known to refuse.def and to the error messages. */
-%token WITHIN.
-
 %fallback ID ALL ANY ARRAY ASC BEGINNING BOTH CHANGES CURRENT DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE
   EXCLUDE EXISTS EXPLAIN EXTENDED FILTER FINAL FIRST FOLLOWING FOR FUNCTION FUNCTIONS GRACE GROUPING GROUPS HEADER
-  HEADERS IF INTERVAL JOBS KEY LANGUAGE LAST LEADING LIST NO NULLS OFFSET OTHERS PARTITION PAUSE PERIOD PRECEDING
+  HEADERS IF INTERVAL JOBS KEY LANGUAGE LAST LEADING LIST NO NULLS OF OFFSET OTHERS PARTITION PAUSE PERIOD PRECEDING
   PRIMARY PRINT PROMOTE PROPERTIES QUERIES RANGE REPLACE RESTORE RESUME RETENTION RETURNS ROW ROWS SAVEPOINT
-  SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS STRUCT TABLE TABLES TERMINATE TIES TO TOPIC TOPICS TRAILING
-  TUMBLING TYPE TYPES UNBOUNDED UNDEFINE UNSET VARIABLES VIEW VIEWS WINDOW.
+  SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS STRUCT SYSTEM_TIME TABLE TABLES TERMINATE TIES TO
+  TOPIC TOPICS TRAILING TUMBLING TYPE TYPES UNBOUNDED UNDEFINE UNSET VARIABLES VIEW VIEWS WINDOW.
 
 %right LAMBDA ASSIGN.
 %left OR.
@@ -320,8 +317,14 @@ sources(A) ::= joined(B). { A = (struct ast_sources){0}; AST_APPEND(p, A, B); }
 sources(A) ::= sources(A) COMMA joined(B). { AST_APPEND(p, A, B); }
 %type joined {struct ast_source *}
 joined(A) ::= source(A).
-joined(A) ::= joined(B) join(J) source(C) ON expr(E). { A = parse_joined(p, B, J, C); A->on = E; }
-joined(A) ::= joined(B) join(J) source(C) USING LP names(N) RP. { A = parse_joined(p, B, J, C); A->using = N; }
+joined(A) ::= joined(B) join(J) source(C) within(W) ON expr(E). {
+    A = parse_joined(p, B, J, C);
+    A->on = E, A->within = W;
+}
+joined(A) ::= joined(B) join(J) source(C) within(W) USING LP names(N) RP. {
+    A = parse_joined(p, B, J, C);
+    A->using = N, A->within = W;
+}
 joined(A) ::= joined(B) NATURAL(W) join(J) source(C). {
     A = parse_joined(p, B, J, C);
     A->natural = true, A->place = place_join(W.place, J.place);
@@ -329,8 +332,26 @@ joined(A) ::= joined(B) NATURAL(W) join(J) source(C). {
 joined(A) ::= joined(B) CROSS(W) JOIN(E) source(C). {
     A = parse_joined(p, B, (struct parse_join){AST_JOIN_INNER, place_join(W.place, E.place)}, C);
 }
+%type within {struct ast_within}
+within(A) ::= . { A = (struct ast_within){0}; }
+within(A) ::= WITHIN(W) duration(D) grace(G). {
+    A = (struct ast_within){.given = true, .before = D, .after = D, .grace = G, .place = place_join(W.place, D.place)};
+}
+within(A) ::= WITHIN(W) LP duration(B) COMMA duration(D) RP(E) grace(G). {
+    A = (struct ast_within){.given = true, .before = B, .after = D, .grace = G, .place = place_join(W.place, E.place)};
+}
+%type grace {struct ast_duration}
+grace(A) ::= . { A = (struct ast_duration){0}; }
+grace(A) ::= GRACE PERIOD duration(D). { A = D; }
 %type source {struct ast_source *}
-source(A) ::= relation(N) alias(L). { A = parse_source(p, AST_FROM_RELATION, L); A->name = N; }
+source(A) ::= relation(N) as_of(T) alias(L). {
+    A = parse_source(p, AST_FROM_RELATION, L);
+    A->name = N, A->as_of = T;
+}
+%type as_of {struct ast_expr *}
+as_of(A) ::= . { A = NULL; }
+as_of(A) ::= FOR SYSTEM_TIME AS OF name(N). { A = parse_column(p, (struct ast_name){0}, N); }
+as_of(A) ::= FOR SYSTEM_TIME AS OF name(Q) DOT name(N). { A = parse_column(p, Q, N); }
 source(A) ::= LP(B) query(Q) RP(E) alias(L). {
     A = parse_source(p, AST_FROM_QUERY, L);
     A->query = Q, A->name.place = place_join(B.place, E.place);

@@ -498,6 +498,34 @@ static void put_names(struct printer *pr, const struct ast_names *names)
         PUT(")");
 }
 
+static void put_duration(struct printer *pr, const char *before, const struct ast_duration *d)
+{
+    static const struct {
+        int64_t ms;
+        const char *name;
+    } units[] = {{86400000, "DAYS"}, {3600000, "HOURS"}, {60000, "MINUTES"}, {1000, "SECONDS"}, {1, "MILLISECONDS"}};
+    if (!d->given)
+        return;
+    unsigned i = 0;
+    while (d->ms % units[i].ms != 0 || (d->ms == 0 && units[i].ms > 1))
+        i++;
+    wbuf_printf(pr->out, "%s%" PRId64 " %s", before, d->ms / units[i].ms, units[i].name);
+}
+
+static void put_within(struct printer *pr, const struct ast_within *w)
+{
+    if (!w->given)
+        return;
+    if (w->before.ms == w->after.ms) {
+        put_duration(pr, " WITHIN ", &w->before);
+    } else {
+        put_duration(pr, " WITHIN (", &w->before);
+        put_duration(pr, ", ", &w->after);
+        PUT(")");
+    }
+    put_duration(pr, " GRACE PERIOD ", &w->grace);
+}
+
 static void put_source(struct printer *pr, const struct ast_source *s);
 
 static void put_joined(struct printer *pr, const struct ast_source *s)
@@ -511,6 +539,7 @@ static void put_joined(struct printer *pr, const struct ast_source *s)
     put_source(pr, s->right);
     if (s->right->kind == AST_FROM_JOIN)
         PUT(")");
+    put_within(pr, &s->within);
     if (s->on) {
         PUT(" ON ");
         put_expr(pr, s->on, B_OR);
@@ -531,6 +560,10 @@ static void put_source(struct printer *pr, const struct ast_source *s)
         put_inner(pr, "", s->query);
     else
         put_relation(pr, &s->name);
+    if (s->as_of) {
+        PUT(" FOR SYSTEM_TIME AS OF ");
+        put_expr(pr, s->as_of, B_OR);
+    }
     if (s->alias.text.ptr) {
         PUT(" AS ");
         put_name(pr, &s->alias);
@@ -546,20 +579,6 @@ static void put_sources(struct printer *pr, const struct ast_sources *from)
         wbuf_str(pr->out, i ? STR(", ") : STR(" FROM "));
         put_source(pr, from->items[i]);
     }
-}
-
-static void put_duration(struct printer *pr, const char *before, const struct ast_duration *d)
-{
-    static const struct {
-        int64_t ms;
-        const char *name;
-    } units[] = {{86400000, "DAYS"}, {3600000, "HOURS"}, {60000, "MINUTES"}, {1000, "SECONDS"}, {1, "MILLISECONDS"}};
-    if (!d->given)
-        return;
-    unsigned i = 0;
-    while (d->ms % units[i].ms != 0 || (d->ms == 0 && units[i].ms > 1))
-        i++;
-    wbuf_printf(pr->out, "%s %" PRId64 " %s", before, d->ms / units[i].ms, units[i].name);
 }
 
 static void put_orders(struct printer *pr, const struct ast_orders *orders)
@@ -594,9 +613,9 @@ static void put_select(struct printer *pr, const struct ast_select *s)
     put_sources(pr, &s->from);
     if (s->window.given) {
         PUT(" WINDOW TUMBLING (");
-        put_duration(pr, "SIZE", &s->window.size);
-        put_duration(pr, ", RETENTION", &s->window.retention);
-        put_duration(pr, ", GRACE PERIOD", &s->window.grace);
+        put_duration(pr, "SIZE ", &s->window.size);
+        put_duration(pr, ", RETENTION ", &s->window.retention);
+        put_duration(pr, ", GRACE PERIOD ", &s->window.grace);
         PUT(")");
     }
     put_condition(pr, " WHERE ", s->where);

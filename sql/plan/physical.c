@@ -697,7 +697,9 @@ static void join_columns(struct lowering *lo, const struct tree *t, const struct
 static int join(struct lowering *lo, const struct tree *t, struct lowered *out)
 {
     struct lowered left, right;
-    bool lookup = t->meet == MEET_LOOKUP;
+    static const enum plan_kind kinds[] = {[MEET_STATE] = PLAN_JOIN_TABLE, [MEET_LOOKUP] = PLAN_JOIN_LOOKUP,
+                                           [MEET_INTERVAL] = PLAN_JOIN_INTERVAL, [MEET_TEMPORAL] = PLAN_JOIN_TEMPORAL};
+    bool kept = t->meet == MEET_STATE;
     int err = lower(lo, t->inputs[0], &left);
     if (!err)
         err = lower(lo, t->inputs[1], &right);
@@ -705,18 +707,21 @@ static int join(struct lowering *lo, const struct tree *t, struct lowered *out)
         return err;
     unsigned *left_cols = key_places(lo, &left, t->left_keys, t->njoin);
     unsigned *right_cols = key_places(lo, &right, t->right_keys, t->njoin);
-    if (!lookup) {
+    if (kept) {
         to_retract(lo, &left);
         to_retract(lo, &right);
     }
     exchange(lo, &left, left_cols, t->njoin, drops_null(t, false));
     exchange(lo, &right, right_cols, t->njoin, drops_null(t, true));
-    struct plan_node *j = physical_node(lo->arena, lookup ? PLAN_JOIN_LOOKUP : PLAN_JOIN_TABLE, left.node);
+    struct plan_node *j = physical_node(lo->arena, kinds[t->meet], left.node);
     bool comes = left.node->mode == MODE_APPEND && right.node->mode == MODE_APPEND &&
                  (t->join == JOIN_INNER || t->join == JOIN_SEMI);
     j->ninputs = 2;
     j->inputs[1] = right.node;
-    j->mode = lookup || comes ? MODE_APPEND : MODE_RETRACT;
+    j->mode = !kept || comes ? MODE_APPEND : MODE_RETRACT;
+    j->before_ms = t->before_ms;
+    j->after_ms = t->after_ms;
+    j->grace_ms = t->grace_ms;
     j->join = t->join;
     j->njoin = t->njoin;
     j->left_cols = left_cols;
@@ -724,7 +729,7 @@ static int join(struct lowering *lo, const struct tree *t, struct lowered *out)
     *out = left;
     join_columns(lo, t, &left, &right, j, out);
     key_of_join(lo, t, j, out);
-    out->split = !lookup && joined_beside_key(j);
+    out->split = kept && joined_beside_key(j);
     out->spread = left.spread && t->join != JOIN_RIGHT && t->join != JOIN_FULL;
     return 0;
 }

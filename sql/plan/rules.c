@@ -68,6 +68,17 @@ static bool is_of(const struct expr *e, const struct tree *t)
     return expr_reads_any(e, &t->out) && expr_reads_only(e, &t->out) && !expr_is_volatile(e);
 }
 
+/* A table's rows and versions are found by its key, each column of it once: what else is equal is a condition like any other. */
+static bool may_be_key(const struct tree *t, const struct expr *right)
+{
+    if (t->meet != MEET_LOOKUP && t->meet != MEET_TEMPORAL)
+        return true;
+    for (unsigned i = 0; i < t->njoin; i++)
+        if (right->kind == EX_COLUMN && t->right_keys[i]->column == right->column)
+            return false;
+    return right->kind == EX_COLUMN && ids_have(&t->inputs[1]->keys[0], right->column);
+}
+
 static void split_on(struct tree *t, const struct expr *e, struct arena *a)
 {
     if (e->kind == EX_AND) {
@@ -77,11 +88,11 @@ static void split_on(struct tree *t, const struct expr *e, struct arena *a)
     }
     const struct tree *l = t->inputs[0], *r = t->inputs[1];
     if (expr_is_equality(e) && type_eq(e->args[0]->type, e->args[1]->type)) {
-        if (is_of(e->args[0], l) && is_of(e->args[1], r)) {
+        if (is_of(e->args[0], l) && is_of(e->args[1], r) && may_be_key(t, e->args[1])) {
             add_join_key(t, e->args[0], e->args[1], a);
             return;
         }
-        if (is_of(e->args[1], l) && is_of(e->args[0], r)) {
+        if (is_of(e->args[1], l) && is_of(e->args[0], r) && may_be_key(t, e->args[0])) {
             add_join_key(t, e->args[1], e->args[0], a);
             return;
         }
@@ -90,7 +101,7 @@ static void split_on(struct tree *t, const struct expr *e, struct arena *a)
 }
 
 /* What is left is asked before the join of the side that it is about, if the join never makes NULLs of that side, or where
- * it does because nothing met its rows; else by the join itself. A lookup asks nothing: it is asked of its result. */
+ * it does because nothing met its rows; else by the join itself. */
 static void place_rest(struct tree *t, const struct expr *rest, struct columns *cs)
 {
     bool left = is_of(rest, t->inputs[0]), right = is_of(rest, t->inputs[1]);
@@ -115,8 +126,6 @@ struct tree *rule_join_keys(struct tree *t, struct columns *cs)
     split_on(t, t->on, cs->arena);
     const struct expr *rest = t->residual;
     t->on = t->residual = NULL;
-    if (rest && t->meet == MEET_LOOKUP)
-        return tree_filter(cs->arena, t, rest);
     if (rest)
         place_rest(t, rest, cs);
     return t;

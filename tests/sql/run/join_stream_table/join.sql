@@ -17,3 +17,10 @@ INSERT INTO orders VALUES (5, 'c1', 50), (6, 'c3', 60);
 SELECT id, amount, name FROM named ORDER BY id;
 SELECT id, name FROM perhaps ORDER BY id;
 SELECT * FROM per_city ORDER BY city;
+-- other conditions: of an outer join a row that they refuse has met nothing
+CREATE STREAM elsewhere AS SELECT o.id AS id, c.name AS name FROM orders o LEFT JOIN customers c ON o.customer = c.id AND c.city <> 'Oslo' AND o.amount > 50;
+\wait
+INSERT INTO orders VALUES (7, 'c1', 70), (8, 'c1', 5), (9, 'c2', 90);
+\wait
+SELECT id, name FROM elsewhere WHERE id > 6 ORDER BY id;
+EXPLAIN SELECT o.id FROM orders o LEFT JOIN customers c ON o.customer = c.id AND o.amount > 50 AND c.name = o.customer EMIT CHANGES;

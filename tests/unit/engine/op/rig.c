@@ -455,7 +455,7 @@ void rig_marker(struct rig *rig)
     struct changes out = {rig, put_cb};
     for (unsigned i = 0; i < rig->nops; i++) {
         struct op *op = rig->ops[i];
-        for (bool first = true; op->cls->prepare; first = false) {
+        for (bool first = true; op->cls->prepare && rig->spills; first = false) {
             needs_reset(&rig->needs);
             op->cls->prepare(op, first, &out, &rig->needs);
             if (!rig->needs.n)
