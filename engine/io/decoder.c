@@ -193,13 +193,16 @@ static inline void close_side(struct fieldset *fs, struct target *t)
             field_null(&t->b->cols[fs->fields[i].out], t->row);
 }
 
-static bool decode_key(struct decoder *d, struct str key, struct target *t, int64_t *window_start)
+/* Window bounds: [0] start, [1] end. */
+static bool decode_key(struct decoder *d, struct str key, struct target *t, int64_t window[2])
 {
     if (d->f.window_size_ms > 0 && key.ptr) {
-        if (key.len < 8)
+        size_t bytes = d->f.window_bounds ? 16 : 8;
+        if (key.len < bytes)
             return decode_fail(t, "the key is too short for a window");
-        key.len -= 8;
-        *window_start = (int64_t)be64(key.ptr + key.len);
+        key.len -= bytes;
+        window[0] = (int64_t)be64(key.ptr + key.len + bytes - 8);
+        window[1] = d->f.window_bounds ? (int64_t)be64(key.ptr + key.len) : window[0] + d->f.window_size_ms;
     }
     if (!d->f.nkey)
         return true;
@@ -251,7 +254,7 @@ static void row_reset(const struct decoder *d, const struct target *t)
 }
 
 /* Columns that no format fills. */
-static void fill_pseudo(const struct decoder *d, const struct target *t, const struct record *rec, int64_t window_start,
+static void fill_pseudo(const struct decoder *d, const struct target *t, const struct record *rec, const int64_t window[2],
                         int32_t partition)
 {
     for (unsigned i = 0; i < d->npseudo; i++) {
@@ -268,10 +271,10 @@ static void fill_pseudo(const struct decoder *d, const struct target *t, const s
             v->i64[t->row] = rec->offset;
             break;
         case WANT_WINDOWSTART:
-            v->i64[t->row] = window_start;
+            v->i64[t->row] = window[0];
             break;
         default: /* WANT_WINDOWEND */
-            v->i64[t->row] = window_start + d->f.window_size_ms;
+            v->i64[t->row] = window[1];
         }
     }
 }
@@ -297,9 +300,9 @@ static void keep_text(const struct target *t, const struct record *rec)
 static enum bad_kind decode_record(struct decoder *d, const struct record *rec, struct target *t, int32_t partition,
                                    uint32_t cap)
 {
-    int64_t window_start = 0;
+    int64_t window[2] = {0, 0};
     bool tombstone = !rec->value.ptr && d->table;
-    if (!decode_key(d, rec->key, t, &window_start))
+    if (!decode_key(d, rec->key, t, window))
         return BAD_KEY;
     t->verbatim = false; /* whatever the key's was */
     if (!rec->value.ptr)
@@ -312,7 +315,7 @@ static enum bad_kind decode_record(struct decoder *d, const struct record *rec, 
     t->b->ts[t->row] = rec->ts_ms;
     if (d->ts >= 0 && !tombstone && !event_time(d, t, &t->b->ts[t->row]))
         return BAD_TIME;
-    fill_pseudo(d, t, rec, window_start, partition);
+    fill_pseudo(d, t, rec, window, partition);
     set_weight(t->b, t->row, cap, tombstone ? -1 : 1);
     return BAD_NONE;
 }

@@ -84,7 +84,8 @@ int format_check(const struct format *f, const struct column *cols, unsigned n, 
     return diag_set(d, E_SQL, "unknown format");
 }
 
-/* ---- in plans: [key, value, key columns, value columns, window size, ts column, ts pattern]
+/* ---- in plans: [key, value, key columns, value columns, window size, ts column, ts pattern [, both bounds of the
+ *      window are in the key, delay, idle]]; the last three are left out where they are none
  *      a format is [name, delimiter, wrapped], a column [name, type] */
 
 static void pack_format(const struct format *f, struct wbuf *out)
@@ -111,7 +112,8 @@ static void pack_columns(const struct column *cols, unsigned n, struct wbuf *out
 
 void row_format_pack(const struct row_format *f, struct wbuf *out)
 {
-    pack_array(out, 7);
+    bool more = f->window_bounds || f->delay_ms || f->idle_ms;
+    pack_array(out, more ? 10 : 7);
     pack_format(&f->key, out);
     pack_format(&f->value, out);
     pack_columns(f->key_cols, f->nkey, out);
@@ -119,6 +121,11 @@ void row_format_pack(const struct row_format *f, struct wbuf *out)
     pack_int(out, f->window_size_ms);
     pack_int(out, f->ts_column);
     pack_str(out, str_of(f->ts_pattern));
+    if (!more)
+        return;
+    pack_bool(out, f->window_bounds);
+    pack_int(out, f->delay_ms);
+    pack_int(out, f->idle_ms);
 }
 
 static bool unpack_format(struct unpack *u, struct format *f)
@@ -148,14 +155,18 @@ static bool unpack_columns(struct unpack *u, struct column **cols, unsigned *n, 
 int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a)
 {
     *f = (struct row_format){0};
-    bool ok = unpack_array(u) == 7 && unpack_format(u, &f->key) && unpack_format(u, &f->value) &&
+    uint32_t fields = unpack_array(u);
+    bool ok = (fields == 7 || fields == 10) && unpack_format(u, &f->key) && unpack_format(u, &f->value) &&
               unpack_columns(u, &f->key_cols, &f->nkey, a) && unpack_columns(u, &f->value_cols, &f->nvalue, a);
     if (!ok)
         return E_CORRUPT;
     f->window_size_ms = unpack_int(u);
     int64_t ts = unpack_int(u);
     f->ts_pattern = arena_dup(a, unpack_str(u)).ptr;
-    if (unpack_err(u) || f->window_size_ms < 0 || ts < -1 || ts >= (int64_t)f->nkey + f->nvalue)
+    f->window_bounds = fields == 10 && unpack_bool(u);
+    f->delay_ms = fields == 10 ? unpack_int(u) : 0;
+    f->idle_ms = fields == 10 ? unpack_int(u) : 0;
+    if (unpack_err(u) || f->window_size_ms < 0 || f->delay_ms < 0 || f->idle_ms < 0 || ts < -1 || ts >= (int64_t)f->nkey + f->nvalue)
         return E_CORRUPT;
     f->ts_column = (int)ts;
     return 0;

@@ -27,10 +27,13 @@ struct row_format {
     unsigned nkey, nvalue;
     struct column *key_cols, *value_cols;
     int64_t window_size_ms; /* > 0: 8 bytes of big-endian window start follow the key's bytes */
+    bool window_bounds;     /* 16 bytes follow, end and start: of windows whose size is not always the same */
     /* Event time: the record's timestamp, or a column (index over key then value columns; -1: none) that is BIGINT,
      * TIMESTAMP, or VARCHAR in ts_pattern (Java DateTimeFormatter; NULL: ISO 8601). */
     int ts_column;
     const char *ts_pattern;
+    int64_t delay_ms; /* how far behind the greatest event time records may come: the watermark is so much less */
+    int64_t idle_ms;  /* > 0: after so long without a record event time goes on with the clock */
 };
 void row_format_pack(const struct row_format *f, struct wbuf *out);
 int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a); /* checked: 0 or E_CORRUPT */

@@ -102,7 +102,7 @@ static int give_rows(struct sink_scan *s, int (*each_cb)(void *arg, struct batch
     if (!b)
         return 0;
     s->b = NULL;
-    if (k->windowed) { /* WINDOWEND beside WINDOWSTART */
+    if (k->windowed && !k->bounds) { /* WINDOWEND beside WINDOWSTART */
         struct vec end = b->cols[k->image.n];
         memmove(&b->cols[k->nkey + 2], &b->cols[k->nkey + 1], (k->image.n - k->nkey - 1) * sizeof end);
         b->cols[k->nkey + 1] = end;
@@ -125,7 +125,7 @@ static void put_row(struct sink_scan *s, struct arena *a, struct str value)
     b->nsel = b->n;
     b->ts[row] = ts;
     CHECK(row_decode(image, &k->image, b, 0, row, ENGINE_BATCH_ROWS) == 0);
-    if (k->windowed)
+    if (k->windowed && !k->bounds)
         b->cols[k->image.n].i64[row] = time_add(b->cols[k->nkey].i64[row], s->op->node->format.window_size_ms);
 }
 

@@ -98,7 +98,7 @@ static int64_t row_time(const struct topic_sink *k, struct str key, int64_t ts, 
     if (!k->windowed)
         return ts;
     struct value v = {.i = ts};
-    for (unsigned i = 0; i < k->nstate_key; i++)
+    for (unsigned i = 0; i <= k->nkey; i++)
         if (key_decode(&key, k->image.cols[i].type, &v, a))
             return ts;
     return v.null ? ts : v.i;

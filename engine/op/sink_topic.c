@@ -96,6 +96,8 @@ bool sink_record_key(struct op *op, const struct record_cols *c, const struct ba
     if (!encoder_key(k->enc, b, c->image, row, &k->key))
         return false;
     *inner = k->key.len;
+    if (k->bounds)
+        wbuf_be64(&k->key, (uint64_t)b->cols[c->image[k->nkey + 1]].i64[row]);
     if (k->windowed)
         wbuf_be64(&k->key, (uint64_t)b->cols[c->image[k->nkey]].i64[row]);
     wbuf_room(&k->key, 1);
@@ -165,31 +167,34 @@ static void topic_sink_committed(struct op *op)
 
 /* ---- Opening and closing. */
 
-/* A row's image, which state keeps: key columns, window start, value columns. */
+/* A row's image, which state keeps: key columns, window start [and end], value columns. */
 static void lay_out(struct op *op)
 {
     struct topic_sink *k = op->state;
     const struct plan_node *node = op->node;
     const struct row_format *f = &node->format;
     k->windowed = node->window_start_col >= 0 && f->window_size_ms > 0;
+    k->bounds = k->windowed && f->window_bounds;
     k->nkey = f->nkey;
-    unsigned n = f->nkey + k->windowed + f->nvalue, at = 0;
-    k->nstate_key = f->nkey + k->windowed;
+    unsigned n = f->nkey + k->windowed + k->bounds + f->nvalue, at = 0;
+    k->nstate_key = f->nkey + k->windowed + k->bounds;
     k->input_cols = ARENA_ARRAY(&k->arena, unsigned, MAX(n, 1u));
     k->format_cols = ARENA_ARRAY(&k->arena, unsigned, MAX(n, 1u));
     k->image_cols = all_columns(&k->arena, n);
     k->image = (struct schema){n, ARENA_ARRAY(&k->arena, struct column, MAX(n, 1u))};
-    for (unsigned i = 0; i < f->nkey + f->nvalue; i++) {
+    for (unsigned i = 0; i <= f->nkey + f->nvalue; i++) {
         if (k->windowed && i == f->nkey)
             k->input_cols[at++] = (unsigned)node->window_start_col;
+        if (k->bounds && i == f->nkey)
+            k->input_cols[at++] = (unsigned)node->window_end_col;
+        if (i == f->nkey + f->nvalue)
+            break;
         k->format_cols[i] = at;
         k->input_cols[at++] = node->sink_cols[i];
     }
-    if (k->windowed && f->nvalue == 0)
-        k->input_cols[at++] = (unsigned)node->window_start_col;
     for (unsigned i = 0; i < n; i++)
         k->image.cols[i] = op_input(op, 0)->cols[k->input_cols[i]];
-    k->shown = (struct schema){n + k->windowed, ARENA_ARRAY(&k->arena, struct column, n + 1)};
+    k->shown = (struct schema){n + (k->windowed && !k->bounds), ARENA_ARRAY(&k->arena, struct column, n + 1)};
     memcpy(k->shown.cols, k->image.cols, n * sizeof *k->image.cols);
     k->shown.cols[n] = (struct column){"WINDOWEND", TYPE(T_BIGINT)};
     k->of_image = (struct record_cols){&k->image, k->image_cols, k->format_cols};

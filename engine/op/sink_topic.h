@@ -17,10 +17,11 @@ struct topic_sink {
     struct wbuf key, value;       /* of the record at hand */
     uint32_t robin;               /* next partition of a record without key */
     bool table, upsert, windowed;
+    bool bounds;                  /* the window's end is part of the key, too */
     bool verbatim;                /* values may be written as they were read: plan_verbatim */
 
-    /* Tables. Image: the row as state keeps it: key columns, window start, value columns. */
-    unsigned nkey, nstate_key;    /* nstate_key: with the window start */
+    /* Tables. Image: the row as state keeps it: key columns, window start [and end], value columns. */
+    unsigned nkey, nstate_key;    /* nstate_key: with the window's part */
     unsigned *input_cols;         /* input column of each image column */
     unsigned *image_cols;         /* 0, 1, 2, ... */
     unsigned *format_cols;        /* image column of each column of the format */

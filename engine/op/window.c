@@ -76,14 +76,15 @@ static unsigned judge(struct op *op, int64_t ts)
     return late;
 }
 
-static struct vec *add_columns(const struct batch *in, struct batch *out)
+static struct vec *add_columns(const struct op *op, const struct batch *in, struct batch *out)
 {
+    unsigned more = op->node->out.n - in->ncols;
     *out = *in;
-    out->ncols = in->ncols + 2;
+    out->ncols = in->ncols + more;
     out->cols = ARENA_ARRAY(in->arena, struct vec, out->ncols);
     memcpy(out->cols, in->cols, in->ncols * sizeof *in->cols);
-    for (unsigned i = 0; i < 2; i++)
-        vec_alloc(&out->cols[in->ncols + i], in->arena, TYPE(T_BIGINT), in->n);
+    for (unsigned i = 0; i < more; i++)
+        vec_alloc(&out->cols[in->ncols + i], in->arena, op->node->out.cols[in->ncols + i].type, in->n);
     return &out->cols[in->ncols];
 }
 
@@ -92,14 +93,16 @@ static void push_in_place(struct op *op, struct batch *in)
 {
     struct window *w = op->state;
     struct batch out;
-    struct vec *added = add_columns(in, &out);
+    struct vec *added = add_columns(op, in, &out);
     uint32_t *sel = arena_alloc(in->arena, sizeof *sel * in->nsel), n = 0;
-    bool sliced = op->node->sliced;
+    bool sliced = op->node->sliced, third = out.ncols == in->ncols + 3;
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
         unsigned late = judge(op, in->ts[row]);
         added[0].i64[row] = w->slice.start;
         added[1].i64[row] = sliced ? (int64_t)late : w->slice.end;
+        if (third)
+            added[2].i64[row] = w->slice.end - 1;
         sel[n] = row;
         n += late < w->count;
     }
@@ -112,7 +115,7 @@ static void push_sessions(struct op *op, struct batch *in)
 {
     struct window *w = op->state;
     struct batch out;
-    struct vec *added = add_columns(in, &out);
+    struct vec *added = add_columns(op, in, &out);
     int64_t wait = time_add(time_add(op->node->delay_ms, op->node->grace_ms), op->node->window_size_ms);
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
@@ -127,10 +130,12 @@ static void give_copies(struct op *op, const struct batch *in)
 {
     struct window *w = op->state;
     struct batch *copy = batch_copy(in, NULL, in->ncols, w->rows, w->n, in->arena), out;
-    struct vec *added = add_columns(copy, &out);
+    struct vec *added = add_columns(op, copy, &out);
     for (uint32_t i = 0; i < w->n; i++) {
         added[0].i64[i] = w->at[i].start;
         added[1].i64[i] = w->at[i].end;
+        if (out.ncols == in->ncols + 3)
+            added[2].i64[i] = w->at[i].end - 1;
     }
     w->n = 0;
     op_emit(op, &out);

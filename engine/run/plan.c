@@ -260,13 +260,14 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         put_join(w, n);
         break;
     case PLAN_SINK_TOPIC:
-        pack_array(w, 9);
+        pack_array(w, 10);
         put_topic(w, n);
         put_uints(w, n->sink_cols, n->format.nkey + n->format.nvalue);
         pack_int(w, n->window_start_col);
         pack_int(w, n->window_size_ms);
         pack_int(w, n->retention_ms);
         pack_bool(w, n->derived);
+        pack_int(w, n->window_end_col);
         break;
     case PLAN_SINK_QUERY:
         pack_array(w, 1);
@@ -369,6 +370,7 @@ static void put_identity_body(struct wbuf *w, const struct plan_node *n)
     if (n->kind == PLAN_SINK_TOPIC) {
         put_uints(w, n->sink_cols, n->format.nkey + n->format.nvalue);
         pack_int(w, n->window_start_col);
+        pack_int(w, n->window_end_col);
         pack_int(w, n->window_size_ms);
         pack_int(w, n->retention_ms);
     }
@@ -596,7 +598,7 @@ static void get_unnest(struct reading *rd, struct plan_node *n)
 static void get_sink_topic(struct reading *rd, struct plan_node *n)
 {
     unsigned count;
-    get_fields(rd, rd->version > 2 ? 9 : 8);
+    get_fields(rd, rd->version > 3 ? 10 : rd->version > 2 ? 9 : 8);
     get_topic(rd, n);
     n->sink_cols = get_uints(rd, &count);
     if (count != n->format.nkey + n->format.nvalue)
@@ -608,6 +610,9 @@ static void get_sink_topic(struct reading *rd, struct plan_node *n)
     n->window_size_ms = unpack_int(&rd->u);
     n->retention_ms = unpack_int(&rd->u);
     n->derived = rd->version > 2 && unpack_bool(&rd->u);
+    if (rd->version > 3 && ((col = unpack_int(&rd->u)) < -1 || col > INT32_MAX))
+        bad(rd);
+    n->window_end_col = rd->version > 3 ? (int)col : -1;
 }
 
 static void get_order(struct reading *rd, struct plan_node *n)
@@ -705,7 +710,7 @@ static void get_join(struct reading *rd, struct plan_node *n)
 
 static void get_body(struct reading *rd, struct plan_node *n)
 {
-    n->window_start_col = -1;
+    n->window_start_col = n->window_end_col = -1;
     n->limit = -1;
     n->retention_ms = -1;
     switch (n->kind) {

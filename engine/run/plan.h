@@ -18,7 +18,7 @@ enum plan_kind {
     PLAN_FILTER,     /* any -> same; on upsert a failing row becomes a delete of its key */
     PLAN_PROJECT,    /* any -> same; on upsert it must keep the key columns */
     PLAN_WINDOW,     /* append -> append: adds a window's start and end (BIGINT or TIMESTAMP) at the end, each row once per
-                      * window it lies in; drops and counts rows late against their own partition's stream time. Sliced: each
+                      * window it lies in (and, if a third is wanted, the last moment of it); drops and counts rows late against their own partition's stream time. Sliced: each
                       * row once, with its slice's start and how many of the slice's windows it is too late for */
     PLAN_NORMALIZE,  /* upsert -> retract: remembers the last row per key */
     PLAN_EXCHANGE,   /* any -> same, rows go to the task that owns the hash of key_cols; rows with a NULL there are dropped
@@ -167,7 +167,7 @@ struct plan_node {
                                   * the watermark a row may come and misses nothing. TEMPORAL waits for the grace, too */
     /* SINK_TOPIC: which input column is the format's i-th key, then value column; windowed: window_start column */
     unsigned *sink_cols;
-    int window_start_col; /* -1 */
+    int window_start_col, window_end_col; /* -1: none; the end is a part of the key where the format says so */
     bool derived;         /* it keeps no rows of its own: plan_derives */
     /* SCAN */
     struct uuid job;

@@ -180,7 +180,8 @@ static int check_window(struct checking *ck, const struct plan_node *n, const st
 {
     if (!windows_fit(n) && !gap_fits(n))
         return REFUSE(ck, n, "its windows are out of range");
-    bool fits = n->out.n == in->out.n + 2;
+    unsigned more = n->out.n - in->out.n;
+    bool fits = n->out.n > in->out.n && (more == 2 || (more == 3 && !n->sliced && n->window != WINDOW_SESSION));
     for (unsigned i = 0; fits && i < n->out.n; i++)
         fits = i < in->out.n ? type_eq(n->out.cols[i].type, in->out.cols[i].type) : is_bound(n->out.cols[i].type);
     if (!fits || n->mode != MODE_APPEND || in->mode != MODE_APPEND)
@@ -369,6 +370,8 @@ static int check_sink_topic(struct checking *ck, const struct plan_node *n, cons
         if (n->sink_cols[i] >= in->out.n || !type_eq(in->out.cols[n->sink_cols[i]].type, c->type))
             return REFUSE(ck, n, "column %u is not what the format takes", i);
     }
+    if (n->window_end_col >= (int)in->out.n || (n->window_end_col < 0) != !f->window_bounds)
+        return REFUSE(ck, n, "its window end is out of range");
     if (n->window_start_col >= (int)in->out.n || (n->window_start_col < 0 && f->window_size_ms > 0))
         return REFUSE(ck, n, "its window start is out of range");
     if (n->derived && !plan_derives(n))

@@ -20,10 +20,33 @@ static void ready_cb(void *arg)
     task_wake(s->task);
 }
 
+static int64_t plus(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? (b > 0 ? INT64_MAX : INT64_MIN) : sum;
+}
+
+/* How long after its event time a record can keep something open. */
+static int64_t horizon(const struct plan_node *n)
+{
+    int64_t most = 0;
+    for (unsigned i = 0; i < n->ninputs; i++)
+        most = MAX(most, horizon(n->inputs[i]));
+    return plus(plus(plus(most, n->window_size_ms), plus(n->grace_ms, n->before_ms)), plus(n->after_ms, n->delay_ms));
+}
+
+/* Nothing has come for a while. If the stream says so, its event time goes on with the clock from here, so that windows close
+ * without a record. */
 static void idle_cb(struct timer *timer)
 {
     struct source *s = container_of(timer, struct source, idle_timer);
+    int64_t step = s->node->format.idle_ms;
     s->idle = true;
+    if (step > 0 && s->watermark_ms != WATERMARK_NONE && s->horizon_ms > 0) {
+        s->watermark_ms = plus(s->watermark_ms, step);
+        s->horizon_ms -= step;
+        timer_start(&s->idle_timer, step);
+    }
     task_source_watermark(s->task, s->mark, s->watermark_ms, true);
     task_rows(s->task); /* the flag is part of what a restart finds */
 }
@@ -74,6 +97,7 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     s->shut = true;
     s->stop_at = INT64_MAX;
     s->watermark_ms = pos ? pos->watermark_ms : WATERMARK_NONE;
+    s->horizon_ms = s->horizon_all = plus(horizon(t->job->plan->sink), node->format.idle_ms);
     arena_init(&s->arena);
     s->rows_max = ENGINE_BATCH_ROWS;
     timer_init(&s->idle_timer, t->loop, idle_cb);
@@ -193,8 +217,9 @@ static enum source_turn read_failed(struct source *s, int err)
 static enum source_turn nothing_there(struct source *s)
 {
     s->waiting = true;
+    int64_t idle_ms = s->node->format.idle_ms > 0 ? s->node->format.idle_ms : task_idle_timeout_ms(s->task);
     if (keeps_time(s) && !s->idle && !timer_active(&s->idle_timer))
-        timer_start(&s->idle_timer, task_idle_timeout_ms(s->task));
+        timer_start(&s->idle_timer, idle_ms);
     return SOURCE_WAITS;
 }
 
@@ -215,9 +240,10 @@ static void advance_time(struct source *s, const struct batch *b)
 {
     int64_t max = s->watermark_ms;
     for (uint32_t i = 0; i < b->nsel; i++)
-        max = MAX(max, b->ts[batch_row(b, i)]);
+        max = MAX(max, plus(b->ts[batch_row(b, i)], -s->node->format.delay_ms));
     if (s->idle || timer_active(&s->idle_timer))
         timer_stop(&s->idle_timer);
+    s->horizon_ms = s->horizon_all;
     if (max == s->watermark_ms && !s->idle)
         return;
     s->watermark_ms = max;

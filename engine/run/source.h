@@ -32,6 +32,7 @@ struct source {
     uint32_t rows_max;  /* that it may have: fair_rows */
 
     int64_t watermark_ms;
+    int64_t horizon_all, horizon_ms; /* so far event time goes on by the clock: then all is closed that a record can have opened */
     bool idle;
     struct timer idle_timer;
     struct str piece;     /* bytes of the batch in hand, */

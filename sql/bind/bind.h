@@ -157,6 +157,7 @@ int bind_constant(const struct binding *b, const struct ast_expr *e, struct type
 struct with {
     struct str topic, timestamp, timestamp_format;
     int64_t partitions, replicas, retention_ms;
+    int64_t delay_ms, idle_ms; /* bound of disorder; 0: none */
     int key_format, value_format; /* enum format_kind, or -1 */
     char key_delimiter, value_delimiter;
     int wrap; /* -1, 0, 1 */
@@ -190,9 +191,10 @@ struct query {
     unsigned nblocks;         /* queries bound so far */
     bool counts_rows;         /* a table without a unique key: all its columns are one, beside ROW_COUNT */
     const struct tree_window *window; /* the result is a windowed table; NULL: it is not */
-    unsigned window_start;    /* column with the window's start, of such */
+    unsigned window_start, window_end; /* columns with its bounds, of such; the end: where window_has_end() */
     int64_t limit;            /* of a push query; -1: none */
 };
+bool window_has_end(const struct tree_window *w); /* both bounds are a part of its rows' key: its size varies */
 enum query_use { QUERY_PULL, QUERY_PUSH, QUERY_PERSISTENT };
 /* as_table: CREATE TABLE AS (true) or CREATE STREAM AS; read for QUERY_PERSISTENT only. */
 int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table,

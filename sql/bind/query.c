@@ -177,6 +177,46 @@ static int bind_items(struct scope *sc, const struct ast_items *items)
 
 /* ---- WINDOW, GROUP BY */
 
+bool window_has_end(const struct tree_window *w)
+{
+    return w->kind == WINDOW_SESSION || w->kind == WINDOW_CUMULATE || w->zone;
+}
+
+/* What a WINDOW clause, or a table function, says of windows. */
+int bind_windows(const struct binding *b, const struct ast_window *w, int64_t grace_ms, struct tree_window **out)
+{
+    int64_t size = w->size.ms, step = w->advance.given ? w->advance.ms : size;
+    if (size <= 0)
+        return bind_error(b, w->size.place, "42601", "a window cannot have the size zero");
+    if (step <= 0)
+        return bind_error(b, w->advance.place, "42601", "windows cannot begin at the same moment");
+    if (step > size)
+        return bind_error(b, w->advance.place, "42601", "there would be gaps between the windows: this is longer than they are");
+    if (size / step >= PLAN_WINDOWS)
+        return bind_error(b, w->advance.place, "54000", "a moment would lie in %" PRId64 " windows; at most %d are kept",
+                          size / step, PLAN_WINDOWS - 1);
+    if (w->kind == AST_CUMULATE && size % step)
+        return bind_error(b, w->advance.place, "42601", "the size is no whole number of steps");
+    if (w->offset.given && (w->kind == AST_SESSION || w->offset.ms >= size))
+        return bind_error(b, w->offset.place, "42601", w->kind == AST_SESSION ? "sessions begin when their first row comes"
+                                                                              : "the offset is not shorter than the window");
+    struct tree_window *t = *out = ARENA_NEW(b->arena, struct tree_window);
+    *t = (struct tree_window){.kind = (enum window_kind)w->kind, .size_ms = size, .advance_ms = step,
+                              .offset_ms = w->offset.ms, .grace_ms = grace_ms,
+                              .retention_ms = w->retention.given ? w->retention.ms : -1};
+    if (!w->zone.text.ptr)
+        return 0;
+    struct zone *zone;
+    if (w->kind == AST_SESSION)
+        return bind_error(b, w->zone.place, "42601", "sessions are the same in all time zones");
+    if (zone_open(&zone, w->zone.text, b->diag))
+        return bind_error(b, w->zone.place, "22023", "there is no time zone \"%.*s\"", STR_ARG(w->zone.text));
+    zone_close(zone);
+    t->zone = arena_dup(b->arena, w->zone.text).ptr;
+    return 0;
+}
+static_assert((int)AST_CUMULATE == (int)WINDOW_CUMULATE && (int)AST_SESSION == (int)WINDOW_SESSION, "kinds are the same");
+
 static int bind_window(const struct binding *b, const struct ast_select *s, struct block *q)
 {
     const struct ast_window *w = &s->window;
@@ -190,15 +230,10 @@ static int bind_window(const struct binding *b, const struct ast_select *s, stru
         diag_hint(b->diag, "each group has its own row per window");
         return E_SQL;
     }
-    if (w->size.ms <= 0)
-        return bind_error(b, w->size.place, "42601", "a window cannot have the size zero");
-    int64_t grace =
-        w->grace.given ? w->grace.ms : s->emit == AST_EMIT_FINAL ? 0 : MAX(DAY_MS - w->size.ms, (int64_t)0);
-    q->window = ARENA_NEW(b->arena, struct tree_window);
-    *q->window = (struct tree_window){.size_ms = w->size.ms,
-                                      .advance_ms = w->size.ms,
-                                      .grace_ms = grace,
-                                      .retention_ms = w->retention.given ? w->retention.ms : -1};
+    int64_t grace = w->grace.given ? w->grace.ms : s->emit == AST_EMIT_FINAL ? 0 : MAX(DAY_MS - w->size.ms, (int64_t)0);
+    int err = bind_windows(b, w, grace, &q->window);
+    if (err)
+        return err;
     for (unsigned i = 0; i < 2; i++)
         q->window_ids[i] = column_add(b->columns, (struct tree_column){i ? "WINDOWEND" : "WINDOWSTART", NULL,
                                                                        TYPE(T_BIGINT), true});
@@ -321,6 +356,17 @@ static int bind_order(struct scope *sc, const struct ast_select *s)
     return 0;
 }
 
+/* Do the groups have both bounds of a table function's window? */
+static bool groups_by_window(const struct block *q)
+{
+    bool start = false, end = false;
+    for (unsigned i = 0; q->tree->stream && q->tree->bounds && i < q->ngroup; i++) {
+        start |= q->group[i]->kind == EX_COLUMN && q->group[i]->column == q->tree->start;
+        end |= q->group[i]->kind == EX_COLUMN && q->group[i]->column == q->tree->end;
+    }
+    return start && end;
+}
+
 /* ---- What may be asked for */
 
 static int check_use(const struct scope *sc, const struct ast_select *s, bool table)
@@ -328,7 +374,7 @@ static int check_use(const struct scope *sc, const struct ast_select *s, bool ta
     const struct binding *b = sc->b;
     if (sc->nesting && s->emit != AST_EMIT_NONE)
         return bind_error(b, s->emit_place, "42601", "EMIT is for the whole statement, not for a query inside it");
-    if (s->emit == AST_EMIT_FINAL && !sc->q->window)
+    if (s->emit == AST_EMIT_FINAL && !sc->q->window && !groups_by_window(sc->q))
         return bind_error(b, s->emit_place, "42601", "EMIT FINAL is for windows: only they have a final result");
     if (s->partition_by.n && (table || sc->use != QUERY_PERSISTENT || sc->nesting))
         return bind_error(b, s->partition_place, "42601",
@@ -475,6 +521,13 @@ static int bind_aggregation(struct scope *sc, const struct ast_select *s)
         err = bind_having(sc, s);
     if (err)
         return err;
+    for (unsigned i = 0; q->window && q->window->kind == WINDOW_SESSION && i < q->naggs; i++)
+        if (!agg_splits(&q->aggs[i].agg)) {
+            bind_error(sc->b, s->window.place, "0A000", "%s%s cannot follow sessions that become one", agg_name(q->aggs[i].agg.kind),
+                       q->aggs[i].agg.distinct ? " DISTINCT" : "");
+            diag_hint(sc->b->diag, "make a table of the sessions first, or use TUMBLING or HOPPING windows");
+            return E_SQL;
+        }
     q->aggregates = q->naggs || q->ngroup;
     q->group_ids = ARENA_ARRAY(sc->b->arena, unsigned, q->ngroup + 1);
     for (unsigned i = 0; i < q->ngroup; i++)
@@ -491,8 +544,8 @@ static void make_items(struct scope *sc, struct bound *out)
     struct block *q = sc->q;
     struct columns *cs = sc->b->columns;
     struct arena *a = sc->b->arena;
-    struct ids ids = {0, ARENA_ARRAY(a, unsigned, q->nitems + 1)};
-    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, q->nitems + 1);
+    struct ids ids = {0, ARENA_ARRAY(a, unsigned, q->nitems + 2)};
+    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, q->nitems + 2);
     out->n = 0;
     out->items = ARENA_ARRAY(a, struct query_item, q->nitems + 1);
     for (unsigned i = 0; i < q->nitems; i++) {
@@ -508,8 +561,11 @@ static void make_items(struct scope *sc, struct bound *out)
     if (sc->use == QUERY_PERSISTENT && !sc->nesting && q->window) {
         sc->result->window = q->window;
         sc->result->window_start = q->window_ids[0];
-        exprs[ids.n] = expr_of_id(cs, q->window_ids[0]);
-        ids.id[ids.n++] = q->window_ids[0];
+        sc->result->window_end = window_has_end(q->window) ? q->window_ids[1] : NO_COLUMN;
+        for (unsigned i = 0; i < (window_has_end(q->window) ? 2u : 1u); i++) {
+            exprs[ids.n] = expr_of_id(cs, q->window_ids[i]);
+            ids.id[ids.n++] = q->window_ids[i];
+        }
     }
     out->tree = tree_project(a, q->tree, ids, exprs);
 }
@@ -929,7 +985,7 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
 {
     struct binding with = *b;
     struct bound bound = {0};
-    *out = (struct query){.limit = s->limit.given ? s->limit.n : -1, .window_start = NO_COLUMN};
+    *out = (struct query){.limit = s->limit.given ? s->limit.n : -1, .window_start = NO_COLUMN, .window_end = NO_COLUMN};
     out->columns = with.columns = ARENA_NEW(b->arena, struct columns);
     out->columns->arena = b->arena;
     struct scope sc = {.b = &with, .result = out, .use = use};

@@ -23,6 +23,8 @@ const struct expr *join_conditions(const struct scope *sc, struct tree *t, const
 const struct expr *expr_either(const struct binding *b, const struct expr *left, const struct expr *right);
 /* An expression of a block that aggregates, over its groups. */
 int over_groups(const struct scope *sc, const struct expr **e);
+/* What a WINDOW clause, or a table function, says of windows. */
+int bind_windows(const struct binding *b, const struct ast_window *w, int64_t grace_ms, struct tree_window **out);
 /* FROM: fills sources, cols and tree of sc->q. */
 int bind_from(struct scope *sc, const struct ast_select *s);
 /* The key of a persistent query: finds or adds its items, puts them first, and fixes names. */

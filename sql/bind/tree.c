@@ -187,10 +187,12 @@ static void take_bounds(struct tree *t, const struct tree *from)
 static void derive_source(struct tree *t, struct arena *a)
 {
     struct ids key = {0, NULL};
-    unsigned parts = t->rel->format.nkey + t->rel->windowed;
+    bool bounds = t->rel->windowed && t->rel->format.window_bounds;
+    unsigned parts = t->rel->format.nkey + t->rel->windowed + bounds;
     t->stream = !t->rel->table;
     for (unsigned i = 0; i < t->out.n; i++) {
-        if (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART)
+        if (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART ||
+            (t->wants[i].from == WANT_WINDOWEND && bounds))
             ids_add(a, &key, t->out.id[i]);
         if (t->wants[i].from == WANT_WINDOWSTART)
             t->start = t->out.id[i];

@@ -127,6 +127,9 @@ static int with_retention(const struct reader *r)
     return read_number(r, 1, INT64_MAX, &r->w->retention_ms);
 }
 
+static int with_delay(const struct reader *r) { return read_number(r, 0, INT32_MAX, &r->w->delay_ms); }
+static int with_idle(const struct reader *r) { return read_number(r, 1, INT32_MAX, &r->w->idle_ms); }
+
 static const struct {
     const char *name;
     int (*read)(const struct reader *r);
@@ -145,6 +148,8 @@ static const struct {
     {"TIMESTAMP", with_timestamp, NULL},
     {"TIMESTAMP_FORMAT", with_timestamp_format, NULL},
     {"RETENTION_MS", with_retention, NULL},
+    {"WATERMARK_DELAY_MS", with_delay, NULL},
+    {"IDLE_TIMEOUT_MS", with_idle, NULL},
     {"CLEANUP_POLICY", NULL, "follows from STREAM or TABLE and cannot be chosen"},
     {"KEY_SCHEMA_ID", NULL, "needs a schema registry, which is not supported"},
     {"VALUE_SCHEMA_ID", NULL, "needs a schema registry, which is not supported"},

@@ -281,6 +281,57 @@ struct ast_expr *parse_quantified(struct parser *p, struct ast_expr *left, const
     return e;
 }
 
+struct ast_watermark parse_watermark(struct parser *p, struct place place, struct ast_name column, struct ast_name same,
+                                     struct ast_duration delay)
+{
+    if (!str_eq_nocase(column.text, same.text))
+        parse_refuse(p, same.place, "a watermark is its column, less a span of time: write \"%.*s\" here", STR_ARG(column.text));
+    return (struct ast_watermark){true, column, delay, place};
+}
+
+struct ast_duration parse_span(struct parser *p, const struct token *text, const struct ast_name *unit)
+{
+    struct token number = *text;
+    number.place.pos++; /* what stands between the quotes */
+    number.place.len -= 2;
+    return parse_duration(p, &number, unit);
+}
+
+struct ast_window parse_table_window(struct parser *p, const struct ast_name *function, const struct ast_name *descriptor,
+                                     struct ast_name time, struct parse_spans spans)
+{
+    static const struct {
+        const char *name;
+        enum ast_window_kind kind;
+        unsigned least;
+        const char *spans;
+    } functions[] = {{"TUMBLE", AST_TUMBLING, 1, "size [, offset]"},
+                     {"HOP", AST_HOPPING, 2, "advance, size [, offset]"},
+                     {"CUMULATE", AST_CUMULATE, 2, "step, size [, offset]"}};
+    struct ast_window w = {.given = true, .time = time, .place = function->place};
+    unsigned i = 0;
+    while (i < ARRAY_LEN(functions) && !str_eq_nocase(function->text, str_of(functions[i].name)))
+        i++;
+    if (i == ARRAY_LEN(functions)) {
+        parse_refuse(p, function->place, "there is no function of this name over a table");
+        diag_hint(p->diag, "there are TUMBLE, HOP and CUMULATE; for sessions write WINDOW SESSION (gap) behind FROM");
+        return w;
+    }
+    if (!str_eq_nocase(descriptor->text, STR("DESCRIPTOR")))
+        parse_refuse(p, descriptor->place, "DESCRIPTOR(column) must stand here: the column of event time");
+    if (spans.n < functions[i].least || spans.n > functions[i].least + 1) {
+        parse_refuse(p, function->place, "%s takes TABLE t, DESCRIPTOR(column), %s", functions[i].name, functions[i].spans);
+        return w;
+    }
+    w.kind = functions[i].kind;
+    w.size = spans.v[functions[i].least - 1];
+    if (functions[i].least == 2)
+        w.advance = spans.v[0];
+    if (spans.n > functions[i].least)
+        w.offset = spans.v[functions[i].least];
+    return w;
+}
+
 struct ast_source *parse_source(struct parser *p, enum ast_from_kind kind, struct parse_alias alias)
 {
     struct ast_source *s = ARENA_NEW(p->arena, struct ast_source);

@@ -131,9 +131,19 @@ struct ast_within { /* of a join: the right row's time in [left's - before, left
     struct ast_duration before, after, grace;
     struct place place;
 };
-struct ast_window { /* TUMBLING */
+enum ast_window_kind { AST_TUMBLING, AST_HOPPING, AST_SESSION, AST_CUMULATE };
+struct ast_window { /* WINDOW ..., or a table function TUMBLE, HOP, CUMULATE */
     bool given;
-    struct ast_duration size, grace, retention;
+    enum ast_window_kind kind;
+    struct ast_duration size, advance, offset, grace, retention; /* SESSION: size is the gap; CUMULATE: advance the step */
+    struct ast_name zone;      /* TIME ZONE 'Europe/Paris' */
+    struct ast_name time;      /* DESCRIPTOR(column) of a table function */
+    struct place place;
+};
+struct ast_watermark { /* WATERMARK FOR column AS column - span */
+    bool given;
+    struct ast_name column;
+    struct ast_duration delay;
     struct place place;
 };
 struct ast_order {
@@ -186,6 +196,7 @@ struct ast_source { /* what stands in FROM */
     enum ast_from_kind kind;
     struct ast_name name;       /* RELATION; QUERY: its place only */
     struct ast_name alias;      /* not of a JOIN */
+    struct ast_window window;   /* of a RELATION in a table function */
     struct ast_names columns;   /* behind the alias: new names */
     struct ast_expr *as_of;     /* RELATION: FOR SYSTEM_TIME AS OF, or NULL */
     struct ast_select *query;
@@ -277,6 +288,7 @@ struct ast_statement {
     bool if_clause; /* IF NOT EXISTS, IF EXISTS */
     bool all, extended, delete_topic, from_beginning;
     struct ast_columns columns;
+    struct ast_watermark watermark; /* among the columns */
     struct ast_properties with;
     struct ast_select *select;
     struct ast_names names; /* INSERT: column list */

@@ -15,12 +15,13 @@
 #include <stdlib.h>
 }
 
-%fallback ID ALL ANY ARRAY ASC BEGINNING BOTH CHANGES CURRENT DEFINE DELETE DESC DESCRIBE DISCARD EMIT ERRORS ESCAPE
-  EXCLUDE EXISTS EXPLAIN EXTENDED FILTER FINAL FIRST FOLLOWING FOR FUNCTION FUNCTIONS GRACE GROUPING GROUPS HEADER
-  HEADERS IF INTERVAL JOBS KEY LANGUAGE LAST LEADING LIST NO NULLS OF OFFSET OTHERS PARTITION PAUSE PERIOD PRECEDING
-  PRIMARY PRINT PROMOTE PROPERTIES QUERIES RANGE REPLACE RESTORE RESUME RETENTION RETURNS ROW ROWS SAVEPOINT
-  SAVEPOINTS SET SETS SHOW SIZE SOME STREAM STREAMS STRUCT SYSTEM_TIME TABLE TABLES TERMINATE TIES TO
-  TOPIC TOPICS TRAILING TUMBLING TYPE TYPES UNBOUNDED UNDEFINE UNSET VARIABLES VIEW VIEWS WINDOW.
+%fallback ID ADVANCE ALL ANY ARRAY ASC BEGINNING BOTH CHANGES CUMULATE CURRENT DEFINE DELETE DESC DESCRIBE DISCARD
+  EMIT ERRORS ESCAPE EXCLUDE EXISTS EXPLAIN EXTENDED FILTER FINAL FIRST FOLLOWING FOR FUNCTION FUNCTIONS GRACE
+  GROUPING GROUPS HEADER HEADERS HOPPING IF INTERVAL JOBS KEY LANGUAGE LAST LEADING LIST NO NULLS OF OFFSET OTHERS
+  PARTITION PAUSE PERIOD PRECEDING PRIMARY PRINT PROMOTE PROPERTIES QUERIES RANGE REPLACE RESTORE RESUME RETENTION
+  RETURNS ROW ROWS SAVEPOINT SAVEPOINTS SESSION SET SETS SHOW SIZE SOME STEP STREAM STREAMS STRUCT SYSTEM_TIME TABLE
+  TABLES TERMINATE TIES TIME TO TOPIC TOPICS TRAILING TUMBLING TYPE TYPES UNBOUNDED UNDEFINE UNSET VARIABLES VIEW
+  VIEWS WATERMARK WINDOW ZONE.
 
 %right LAMBDA ASSIGN.
 %left OR.
@@ -51,9 +52,9 @@ kind(A) ::= TABLE. { A = true; }
 if_not_exists(A) ::= . { A = false; }
 if_not_exists(A) ::= IF NOT EXISTS. { A = true; }
 
-statement(A) ::= CREATE or_replace(R) kind(K) if_not_exists(I) name(N) LP columns(C) RP with(W). {
+statement(A) ::= CREATE or_replace(R) kind(K) if_not_exists(I) name(N) LP columns(C) watermark(T) RP with(W). {
     A = parse_node(p, AST_CREATE);
-    A->or_replace = R, A->table = K, A->if_clause = I, A->name = N, A->columns = C, A->with = W;
+    A->or_replace = R, A->table = K, A->if_clause = I, A->name = N, A->columns = C, A->with = W, A->watermark = T;
 }
 explainable(A) ::= CREATE or_replace(R) kind(K) if_not_exists(I) name(N) with(W) AS query(S). {
     A = parse_node(p, AST_CREATE_AS);
@@ -74,6 +75,12 @@ statement(A) ::= CREATE or_replace(R) VIEW if_not_exists(I) name(N) AS query(S).
 %type columns {struct ast_columns}
 columns(A) ::= column(B). { A = (struct ast_columns){0}; AST_APPEND(p, A, B); }
 columns(A) ::= columns(A) COMMA column(B). { AST_APPEND(p, A, B); }
+%type watermark {struct ast_watermark}
+watermark(A) ::= . { A = (struct ast_watermark){0}; }
+watermark(A) ::= COMMA WATERMARK(W) FOR name(N) AS name(T) delay(D). { A = parse_watermark(p, W.place, N, T, D); }
+%type delay {struct ast_duration}
+delay(A) ::= . { A = (struct ast_duration){0}; }
+delay(A) ::= MINUS span(B). { A = B; }
 %type column {struct ast_column}
 column(A) ::= name(N) type(T). { A = (struct ast_column){.name = N, .type = T}; }
 column(A) ::= name(N) type(T) KEY(K). {
@@ -357,6 +364,21 @@ source(A) ::= LP(B) query(Q) RP(E) alias(L). {
     A->query = Q, A->name.place = place_join(B.place, E.place);
 }
 source(A) ::= LP joined(B) RP. { A = B; }
+source(A) ::= name(F) LP TABLE relation(N) COMMA name(D) LP name(T) RP spans(S) RP alias(L). {
+    A = parse_source(p, AST_FROM_RELATION, L);
+    A->name = N;
+    A->window = parse_table_window(p, &F, &D, T, S);
+}
+%type spans {struct parse_spans}
+spans(A) ::= COMMA span(B). { A = (struct parse_spans){.n = 1, .v = {B}}; }
+spans(A) ::= spans(A) COMMA span(B). {
+    if (A.n < 3)
+        A.v[A.n] = B;
+    A.n++;
+}
+%type span {struct ast_duration}
+span(A) ::= duration(A).
+span(A) ::= INTERVAL STRING(T) name(U). { A = parse_span(p, &T, &U); }
 %type alias {struct parse_alias}
 alias(A) ::= . { A = (struct parse_alias){0}; }
 alias(A) ::= AS name(L). { A = (struct parse_alias){.name = L}; }
@@ -381,10 +403,26 @@ window(A) ::= WINDOW(W) TUMBLING LP SIZE duration(S) window_more(M) RP(E). {
     A = M;
     A.given = true, A.size = S, A.place = place_join(W.place, E.place);
 }
+window(A) ::= WINDOW(W) HOPPING LP SIZE duration(S) COMMA ADVANCE BY duration(V) window_more(M) RP(E). {
+    A = M;
+    A.given = true, A.kind = AST_HOPPING, A.size = S, A.advance = V, A.place = place_join(W.place, E.place);
+}
+window(A) ::= WINDOW(W) CUMULATE LP SIZE duration(S) COMMA STEP duration(V) window_more(M) RP(E). {
+    A = M;
+    A.given = true, A.kind = AST_CUMULATE, A.size = S, A.advance = V, A.place = place_join(W.place, E.place);
+}
+window(A) ::= WINDOW(W) SESSION LP duration(S) window_more(M) RP(E). {
+    A = M;
+    A.given = true, A.kind = AST_SESSION, A.size = S, A.place = place_join(W.place, E.place);
+}
 %type window_more {struct ast_window}
 window_more(A) ::= . { A = (struct ast_window){0}; }
 window_more(A) ::= window_more(A) COMMA RETENTION(W) duration(D). { parse_once(p, &A.retention, D, W.place); }
 window_more(A) ::= window_more(A) COMMA GRACE(W) PERIOD duration(D). { parse_once(p, &A.grace, D, W.place); }
+window_more(A) ::= window_more(A) COMMA OFFSET(W) duration(D). { parse_once(p, &A.offset, D, W.place); }
+window_more(A) ::= window_more(A) COMMA TIME ZONE STRING(Z). {
+    A.zone = (struct ast_name){.text = parse_string(p, &Z), .quoted = true, .place = Z.place};
+}
 %type duration {struct ast_duration}
 duration(A) ::= INTEGER(I) name(U). { A = parse_duration(p, &I, &U); }
 %type where {struct ast_expr *}

@@ -78,6 +78,16 @@ struct ast_expr *parse_over(struct parser *p, struct ast_expr *call, struct ast_
 void parse_holds(struct parser *p, struct ast_expr *e, struct ast_select *query); /* e is made of a query */
 struct ast_expr *parse_quantified(struct parser *p, struct ast_expr *left, const struct token *op, bool all,
                                   struct ast_select *query, struct place place);
+struct ast_watermark parse_watermark(struct parser *p, struct place place, struct ast_name column, struct ast_name same,
+                                     struct ast_duration delay);
+struct parse_spans {
+    unsigned n;
+    struct ast_duration v[3];
+};
+struct ast_duration parse_span(struct parser *p, const struct token *text, const struct ast_name *unit); /* INTERVAL '10' MINUTE */
+/* TUMBLE(TABLE t, DESCRIPTOR(time), spans), HOP, CUMULATE */
+struct ast_window parse_table_window(struct parser *p, const struct ast_name *function, const struct ast_name *descriptor,
+                                     struct ast_name time, struct parse_spans spans);
 struct ast_source *parse_source(struct parser *p, enum ast_from_kind kind, struct parse_alias alias);
 struct ast_source *parse_joined(struct parser *p, struct ast_source *left, struct parse_join join,
                                 struct ast_source *right);

@@ -526,6 +526,37 @@ static void put_within(struct printer *pr, const struct ast_within *w)
     put_duration(pr, " GRACE PERIOD ", &w->grace);
 }
 
+/* TUMBLE(TABLE t, DESCRIPTOR(time), ...). */
+static void put_table_window(struct printer *pr, const struct ast_source *s)
+{
+    static const char *const names[] = {"TUMBLE", "HOP", "", "CUMULATE"};
+    wbuf_printf(pr->out, "%s(TABLE ", names[s->window.kind]);
+    put_relation(pr, &s->name);
+    PUT(", DESCRIPTOR(");
+    put_name(pr, &s->window.time);
+    PUT(")");
+    put_duration(pr, ", ", &s->window.advance);
+    put_duration(pr, ", ", &s->window.size);
+    put_duration(pr, ", ", &s->window.offset);
+    PUT(")");
+}
+
+static void put_window(struct printer *pr, const struct ast_window *w)
+{
+    static const char *const names[] = {"TUMBLING", "HOPPING", "SESSION", "CUMULATE"};
+    wbuf_printf(pr->out, " WINDOW %s (", names[w->kind]);
+    put_duration(pr, w->kind == AST_SESSION ? "" : "SIZE ", &w->size);
+    put_duration(pr, w->kind == AST_CUMULATE ? ", STEP " : ", ADVANCE BY ", &w->advance);
+    put_duration(pr, ", OFFSET ", &w->offset);
+    if (w->zone.text.ptr) {
+        PUT(", TIME ZONE ");
+        put_string(pr, w->zone.text);
+    }
+    put_duration(pr, ", RETENTION ", &w->retention);
+    put_duration(pr, ", GRACE PERIOD ", &w->grace);
+    PUT(")");
+}
+
 static void put_source(struct printer *pr, const struct ast_source *s);
 
 static void put_joined(struct printer *pr, const struct ast_source *s)
@@ -558,6 +589,8 @@ static void put_source(struct printer *pr, const struct ast_source *s)
     }
     if (s->kind == AST_FROM_QUERY)
         put_inner(pr, "", s->query);
+    else if (s->window.given)
+        put_table_window(pr, s);
     else
         put_relation(pr, &s->name);
     if (s->as_of) {
@@ -611,13 +644,8 @@ static void put_select(struct printer *pr, const struct ast_select *s)
     wbuf_str(pr->out, s->distinct ? STR("SELECT DISTINCT ") : STR("SELECT "));
     put_items(pr, &s->items);
     put_sources(pr, &s->from);
-    if (s->window.given) {
-        PUT(" WINDOW TUMBLING (");
-        put_duration(pr, "SIZE ", &s->window.size);
-        put_duration(pr, ", RETENTION ", &s->window.retention);
-        put_duration(pr, ", GRACE PERIOD ", &s->window.grace);
-        PUT(")");
-    }
+    if (s->window.given)
+        put_window(pr, &s->window);
     put_condition(pr, " WHERE ", s->where);
     put_clause(pr, " GROUP BY ", &s->group_by);
     put_clause(pr, " PARTITION BY ", &s->partition_by);
@@ -721,6 +749,13 @@ static void put_create(struct printer *pr, const struct ast_statement *st)
         PUT(" ");
         put_type(pr, &c->type);
         wbuf_str(pr->out, c->primary ? STR(" PRIMARY KEY") : c->key ? STR(" KEY") : STR(""));
+    }
+    if (st->watermark.given) {
+        PUT(", WATERMARK FOR ");
+        put_name(pr, &st->watermark.column);
+        PUT(" AS ");
+        put_name(pr, &st->watermark.column);
+        put_duration(pr, " - ", &st->watermark.delay);
     }
     if (st->columns.n)
         PUT(")");

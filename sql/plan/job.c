@@ -76,6 +76,7 @@ static void relation_of_query(struct stmt *st, const struct query *q, struct dra
         rel->cols[rel->ncols++] = (struct relation_column){c.name, c.type, key, index};
     }
     f->window_size_ms = q->window ? q->window->size_ms : 0;
+    f->window_bounds = q->window && window_has_end(q->window);
     rel->windowed = q->window != NULL;
 }
 
@@ -146,6 +147,8 @@ int job_plan(struct stmt *st, const struct query *q, const struct draft_relation
     for (unsigned i = 0; i < q->nitems; i++)
         sink->sink_cols[i] = place_of_column(ids, input->out.n, q->items[i].id);
     sink->window_start_col = q->window ? (int)place_of_column(ids, input->out.n, q->window_start) : -1;
+    if (dr->rel.format.window_bounds)
+        sink->window_end_col = (int)place_of_column(ids, input->out.n, q->window_end);
     sink->window_size_ms = q->window ? q->window->size_ms : 0;
     sink->retention_ms = q->window ? q->window->retention_ms : -1;
     return plan_finish(sink, plan_parallelism(partitions), st->arena, out, st->b.diag);

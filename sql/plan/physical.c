@@ -22,7 +22,7 @@ struct plan_node *physical_node(struct arena *a, enum plan_kind kind, struct pla
 {
     struct plan_node *n = ARENA_NEW(a, struct plan_node);
     n->kind = kind;
-    n->window_start_col = -1;
+    n->window_start_col = n->window_end_col = -1;
     n->limit = n->retention_ms = -1;
     if (input) {
         n->ninputs = 1;
@@ -251,7 +251,8 @@ static int lower_source(struct lowering *lo, const struct tree *t, struct lowere
     s->from_ms = rel->table ? 0 : lo->from_ms;
     unsigned *key = ARENA_ARRAY(lo->arena, unsigned, t->out.n), nkey = 0;
     for (unsigned i = 0; rel->table && i < t->out.n; i++)
-        if (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART)
+        if (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART ||
+            (t->wants[i].from == WANT_WINDOWEND && rel->format.window_bounds))
             key[nkey++] = i;
     set_key(lo, s, key, nkey);
     out->node = s;
@@ -375,18 +376,38 @@ static void project(struct lowering *lo, const struct tree *t, struct lowered *l
         memcpy(l->cols, at, l->n * sizeof *at);
 }
 
+/* How the windows of WINDOW, and of what keeps them, lie. */
+static void set_windows(struct plan_node *n, const struct tree_window *w)
+{
+    n->window_size_ms = w->size_ms;
+    n->grace_ms = w->grace_ms;
+    n->retention_ms = w->retention_ms;
+    n->window = w->kind;
+    n->advance_ms = w->advance_ms;
+    n->offset_ms = w->offset_ms;
+    n->zone = w->zone;
+}
+
+/* The bound of disorder of the streams that rows come from. */
+static int64_t delay_below(const struct tree *t)
+{
+    int64_t most = t->kind == TREE_SOURCE && !t->rel->table ? t->rel->format.delay_ms : 0;
+    for (unsigned i = 0; i < t->ninputs; i++)
+        most = MAX(most, delay_below(t->inputs[i]));
+    return most;
+}
+
 static void window(struct lowering *lo, const struct tree *t, struct lowered *l)
 {
     struct plan_node *w = physical_node(lo->arena, PLAN_WINDOW, l->node);
-    struct ids bounds = {2, (unsigned *)t->window_ids};
+    struct ids bounds = {t->window_ids[2] == NO_COLUMN ? 2 : 3, (unsigned *)t->window_ids};
     struct schema added = named(lo, &bounds);
     unsigned n = l->node->out.n;
-    w->out = (struct schema){n + 2, ARENA_ARRAY(lo->arena, struct column, n + 2)};
+    w->out = (struct schema){n + bounds.n, ARENA_ARRAY(lo->arena, struct column, n + bounds.n)};
     memcpy(w->out.cols, l->node->out.cols, n * sizeof *w->out.cols);
-    memcpy(w->out.cols + n, added.cols, 2 * sizeof *w->out.cols);
-    w->window_size_ms = t->window->size_ms;
-    w->grace_ms = t->window->grace_ms;
-    w->retention_ms = t->window->retention_ms;
+    memcpy(w->out.cols + n, added.cols, bounds.n * sizeof *w->out.cols);
+    set_windows(w, t->window);
+    w->delay_ms = delay_below(t);
     l->ids = ids_join(lo->arena, (struct ids){n, l->ids}, bounds).id;
     l->node = w;
 }
@@ -535,9 +556,11 @@ static struct plan_node *aggregate_node(struct lowering *lo, const struct places
     g->group_cols = copy_columns(lo, group_cols, t->groups.n);
     g->naggs = t->naggs;
     g->aggs = pl->aggs;
-    g->window_size_ms = w ? w->size_ms : 0;
-    g->grace_ms = w ? w->grace_ms : 0;
-    g->retention_ms = w ? w->retention_ms : -1;
+    g->retention_ms = -1;
+    if (w)
+        set_windows(g, w);
+    if (w && w->kind == WINDOW_SESSION)
+        g->kind = PLAN_SESSION;
     g->emit_final = t->emit_final;
     g->out = pl->out;
     unsigned *key = ARENA_ARRAY(lo->arena, unsigned, t->groups.n);
@@ -565,11 +588,32 @@ static struct schema partial_schema(struct lowering *lo, const struct places *pl
     return sc;
 }
 
+/* Groups, those that bound a window last. closes: there are both bounds, and rows only come. */
+static struct ids bounds_last(struct lowering *lo, const struct tree *t, bool *closes)
+{
+    struct ids out = {0, ARENA_ARRAY(lo->arena, unsigned, t->groups.n + 1)};
+    *closes = t->bounds && t->inputs[0]->stream && ids_have(&t->groups, t->start) && ids_have(&t->groups, t->end);
+    for (unsigned i = 0; i < t->groups.n; i++)
+        if (!*closes || (t->groups.id[i] != t->start && t->groups.id[i] != t->end))
+            out.id[out.n++] = t->groups.id[i];
+    if (*closes) {
+        out.id[out.n++] = t->start;
+        out.id[out.n++] = t->end;
+    }
+    return out;
+}
+
 static void aggregate(struct lowering *lo, const struct tree *t, struct lowered *l)
 {
-    bool closes = t->bounds && t->inputs[0]->stream;
-    struct places pl = {t, named(lo, &t->out), closes, t->groups.n - (closes ? 2 : 0), places_of(lo, l, &t->groups),
-                        ARENA_ARRAY(lo->arena, struct agg, t->naggs)};
+    bool closes;
+    struct ids by = bounds_last(lo, t, &closes), results = {t->naggs, t->out.id + t->groups.n};
+    struct ids all = ids_join(lo->arena, by, results);
+    struct places pl = {.tree = t,
+                        .out = named(lo, &all),
+                        .closes = closes,
+                        .by = t->groups.n - (closes ? 2 : 0),
+                        .groups = places_of(lo, l, &by),
+                        .aggs = ARENA_ARRAY(lo->arena, struct agg, t->naggs)};
     unsigned *groups = ARENA_ARRAY(lo->arena, unsigned, t->groups.n);
     for (unsigned i = 0; i < t->groups.n; i++)
         groups[i] = i;
@@ -586,17 +630,24 @@ static void aggregate(struct lowering *lo, const struct tree *t, struct lowered 
         to_retract(lo, l);
     bool drop = lo->key_groups == t;
     if (l->node->mode == MODE_APPEND && splits && (drop || !is_spread_by(l, pl.groups, pl.by))) {
-        l->node = aggregate_node(lo, &pl, l->node, AGG_PARTIAL, pl.groups);
+        struct plan_node *w = l->node;
+        bool sliced = closes && w->kind == PLAN_WINDOW && w->out.n == w->inputs[0]->out.n + 2 &&
+                      (w->window == WINDOW_HOPPING || w->window == WINDOW_CUMULATE);
+        if (sliced)
+            w->sliced = true;
+        l->node = aggregate_node(lo, &pl, w, AGG_PARTIAL, pl.groups);
+        l->node->sliced = sliced;
         l->node->emit_final = false;
         l->node->out = partial_schema(lo, &pl);
         l->spread = false;
         exchange(lo, l, groups, pl.by, drop);
         l->node = aggregate_node(lo, &pl, l->node, AGG_FINAL, groups);
+        l->node->sliced = sliced;
     } else {
         exchange(lo, l, pl.groups, pl.by, drop);
         l->node = aggregate_node(lo, &pl, l->node, AGG_FULL, pl.groups);
     }
-    l->ids = t->out.id;
+    l->ids = all.id;
     set_spread(l, groups, pl.by);
     l->split = false;
 }

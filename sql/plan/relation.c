@@ -172,10 +172,33 @@ static int set_formats(struct stmt *st, struct draft_relation *dr)
     return err ? err : check_format(st, &f->value, f->value_cols, f->nvalue, false, w->place_value);
 }
 
+/* WATERMARK FOR column AS column - span: TIMESTAMP and WATERMARK_DELAY_MS in one. */
+static int take_watermark(struct stmt *st, struct draft_relation *dr)
+{
+    const struct ast_watermark *wm = &stmt_create(st)->watermark;
+    struct with *w = &dr->with;
+    if (dr->rel.table && (wm->given || w->delay_ms || w->idle_ms))
+        return bind_error(&st->b, wm->given ? wm->place : stmt_create(st)->name.place, "42601",
+                          "watermarks are of streams: tables hold no event time back");
+    if (!wm->given)
+        return 0;
+    if ((w->timestamp.ptr && !str_eq_nocase(w->timestamp, wm->column.text)) || w->delay_ms)
+        return bind_error(&st->b, wm->place, "42601", "event time is said twice, here and in WITH");
+    w->timestamp = wm->column.text;
+    w->place_timestamp = wm->column.place;
+    w->delay_ms = wm->delay.ms;
+    return 0;
+}
+
 /* Event time out of a column. */
 static int set_timestamp(struct stmt *st, struct draft_relation *dr)
 {
+    int err = take_watermark(st, dr);
+    if (err)
+        return err;
     struct relation *rel = &dr->rel;
+    rel->format.delay_ms = dr->with.delay_ms;
+    rel->format.idle_ms = dr->with.idle_ms;
     const struct with *w = &dr->with;
     struct nearest near = nearest_of(w->timestamp);
     rel->format.ts_column = -1;

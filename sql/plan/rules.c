@@ -353,7 +353,8 @@ static void prune_source(struct tree *t, const struct pruning *p)
     struct ids out = {0, ARENA_ARRAY(p->a, unsigned, old + 1)};
     for (unsigned i = 0; i < old; i++) {
         use[i] = p->needed[t->out.id[i]] ||
-                 (t->rel->table && !t->scan && (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART));
+                 (t->rel->table && !t->scan && (t->wants[i].from == WANT_KEY || t->wants[i].from == WANT_WINDOWSTART ||
+                                                (t->wants[i].from == WANT_WINDOWEND && t->rel->format.window_bounds)));
         any |= use[i];
     }
     for (unsigned i = 0; i < old && !any; i++)
@@ -424,6 +425,8 @@ static void prune(struct tree *t, struct pruning *p)
         need_ids(p, &t->groups);
     if (t->kind == TREE_TOPN && t->rank_id != NO_COLUMN && !p->needed[t->rank_id])
         t->rank_id = NO_COLUMN;
+    if (t->kind == TREE_WINDOW && t->window_ids[2] != NO_COLUMN && !p->needed[t->window_ids[2]])
+        t->window_ids[2] = NO_COLUMN;
     tree_each_expr(t, need, p);
     for (unsigned i = 0; i < t->nsort; i++)
         p->needed[t->sort[i].id] = true;

@@ -204,7 +204,7 @@ static struct plan_node *node(struct arena *a, enum plan_kind kind, struct plan_
 {
     struct plan_node *n = ARENA_NEW(a, struct plan_node);
     n->kind = kind;
-    n->window_start_col = -1;
+    n->window_start_col = n->window_end_col = -1;
     n->limit = n->retention_ms = -1;
     if (in) {
         n->ninputs = 1;

@@ -17,7 +17,7 @@ static struct plan_node *node(struct planlib *pl, enum plan_kind kind, struct pl
 {
     struct plan_node *n = ARENA_NEW(pl->a, struct plan_node);
     n->kind = kind;
-    n->window_start_col = -1;
+    n->window_start_col = n->window_end_col = -1;
     n->limit = -1;
     n->retention_ms = -1;
     if (in) {

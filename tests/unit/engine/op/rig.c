@@ -14,7 +14,7 @@ struct plan_node *rig_node(struct rig *rig, enum plan_kind kind, enum edge_mode 
     *n = (struct plan_node){.kind = kind, .id = rig->ids, .store = rig->ids++, .mode = mode, .inputs = {in0, in1}, .limit = -1};
     n->ninputs = (in0 != NULL) + (in1 != NULL);
     n->retention_ms = -1;
-    n->window_start_col = -1;
+    n->window_start_col = n->window_end_col = -1;
     n->format.ts_column = -1;
     n->out.cols = ARENA_ARRAY(&rig->arena, struct column, 2 * RIG_COLS);
     for (const char *p = columns; *p;) {

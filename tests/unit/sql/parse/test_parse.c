@@ -155,7 +155,7 @@ static void errors_have_places(void **state)
         {"SELECT a FROM s WHERE (a > 1", 1, 29, 0, "is missing before the end", ""},
         {"SELECT a FROM s WHERE a = 'x", 1, 27, 1, "no closing '", ""},
         {"SELECT a FROM s WHERE a = \xe2\x80\x99x\xe2\x80\x99", 1, 27, 3, "typographic", "single quotes"},
-        {"SELECT a FROM s WINDOW HOPPING (SIZE 1 HOUR)", 1, 24, 7, "HOPPING windows are not supported", ""},
+        {"SELECT a FROM s WINDOW HOPPING (SIZE 1 HOUR)", 1, 44, 1, "where a comma should stand", ""},
         {"SELECT a FROM s WINDOW TUMBLING (SIZE 1 HUOR) GROUP BY a", 1, 41, 4, "not a unit", "did you mean HOUR?"},
         {"SELECT a FROM (SELECT b FORM s)", 1, 25, 4, "does not fit", "did you mean FROM?"},
         {"SELECT a FROM s UNION ALL", 1, 26, 0, "ends too early", ""},
