@@ -200,13 +200,26 @@ static bool find_key(const struct scope *sc, struct key_parts *ks)
     return true;
 }
 
+/* COALESCE(left, right), either way round, is what a FULL join's key is: one side is there, or both are equal. */
+static bool is_either(const struct expr *e, const struct expr *either)
+{
+    if (e->kind != EX_CALL || e->nargs != 2 || either->kind != EX_CASE || either->nargs != 3)
+        return false;
+    const char *name = func_info(e->func)->name; /* keep in step with expr_either */
+    const struct expr *null = either->args[0], *right = either->args[1], *left = either->args[2];
+    return null->kind == EX_IS_NULL && expr_same(null->args[0], left) &&
+           (strcmp(name, "COALESCE") == 0 || strcmp(name, "IFNULL") == 0) &&
+           ((expr_same(e->args[0], left) && expr_same(e->args[1], right)) ||
+            (expr_same(e->args[0], right) && expr_same(e->args[1], left)));
+}
+
 /* An item that shows the key, in order of preference: the same expression, else the equal side of an inner join. */
 static int find_item(const struct block *q, const struct key_part *part, const bool *taken)
 {
     for (unsigned pass = 0; pass < 2; pass++)
         for (unsigned i = 0; i < q->nitems; i++) {
             const struct expr *want = pass ? part->equal : part->expr;
-            if (want && !taken[i] && expr_same(q->items[i].expr, want))
+            if (want && !taken[i] && (expr_same(q->items[i].expr, want) || (!pass && is_either(q->items[i].expr, want))))
                 return (int)i;
         }
     return -1;

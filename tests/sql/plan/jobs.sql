@@ -14,6 +14,7 @@ EXPLAIN CREATE STREAM by_dest AS SELECT delay FROM flights PARTITION BY dest;
 EXPLAIN CREATE STREAM by_upper AS SELECT UCASE(dest) AS d, delay FROM flights PARTITION BY d;
 EXPLAIN CREATE TABLE two AS SELECT COUNT(*) AS n FROM flights GROUP BY origin, dest;
 EXPLAIN CREATE TABLE j AS SELECT a.name, m.runways FROM airports a FULL JOIN more m ON a.iata = m.iata;
+EXPLAIN CREATE TABLE j AS SELECT COALESCE(m.iata, a.iata) AS iata, a.name FROM airports a FULL JOIN more m ON a.iata = m.iata;
 EXPLAIN CREATE TABLE j AS SELECT a.name, m.runways FROM airports a JOIN more m ON a.iata = m.iata WHERE m.runways > 2;
 EXPLAIN CREATE STREAM e AS SELECT f.*, a.name FROM flights f LEFT JOIN airports a ON f.dest = a.iata;
 EXPLAIN CREATE TABLE fk AS SELECT a.iata, m.runways FROM airports a JOIN more m ON a.name = m.iata;
