@@ -254,9 +254,68 @@ static const struct expr *random_boolean(struct random *r, int depth)
     }
 }
 
+/* ---- arrays and lambdas among them */
+
+static struct type params[16]; /* of the lambdas around */
+static unsigned nparams;
+
+/* (p0, p1, ...) => a tree of type t, which may use what is around it. */
+static const struct expr *random_lambda(struct random *r, struct type p0, struct type p1, unsigned n, struct type t, int depth)
+{
+    struct type own[2] = {p0, p1};
+    unsigned first = nparams;
+    for (unsigned i = 0; i < n; i++)
+        params[nparams++] = own[i];
+    const struct expr *body = random_tree(r, t, depth);
+    nparams = first;
+    struct expr *e = (struct expr *)(uintptr_t)make(EX_LAMBDA, type_lambda(own, n, t), 1, &body);
+    e->column = first;
+    return e;
+}
+
+static const struct expr *random_array(struct random *r, struct type element, int depth)
+{
+    struct type from = random_cols[random_below(r, ARRAY_LEN(random_cols))].type;
+    const struct expr *args[3];
+    unsigned n = (unsigned)random_below(r, 4);
+    if (depth < 4 && random_chance(r, 0.25))
+        return CALL("TRANSFORM", random_array(r, from, depth + 1), random_lambda(r, from, from, 1, element, depth + 1));
+    if (depth < 4 && random_chance(r, 0.25))
+        return CALL("FILTER", random_array(r, element, depth + 1),
+                    random_lambda(r, element, element, 1, TYPE(T_BOOLEAN), depth + 1));
+    for (unsigned i = 0; i < n; i++)
+        args[i] = random_tree(r, element, depth + 1);
+    return make(EX_MAKE, type_array(element), n, args);
+}
+
+static const struct expr *random_nested(struct random *r, struct type t, int depth)
+{
+    struct type other = random_cols[random_below(r, ARRAY_LEN(random_cols))].type;
+    struct type_field fields[2] = {{"a", other}, {"b", t}};
+    if (random_chance(r, 0.3)) {
+        const struct expr *of = make(EX_MAKE, type_struct(fields, 2), ARGS(random_tree(r, other, depth), random_tree(r, t, depth)));
+        struct expr *field = (struct expr *)(uintptr_t)make(EX_FIELD, t, 1, &of);
+        field->column = 1;
+        return field;
+    }
+    if (random_chance(r, 0.4) && nparams + 2 < ARRAY_LEN(params))
+        return CALL("REDUCE", random_array(r, other, depth), random_tree(r, t, depth), random_lambda(r, t, other, 2, t, depth));
+    return CALL("[]", random_array(r, t, depth), cast(integer((int64_t)random_below(r, 4) - 1), TYPE(T_BIGINT)));
+}
+
 static const struct expr *random_tree(struct random *r, struct type t, int depth)
 {
     static const char *const math[] = {"+", "-", "*", "/", "%"};
+    if (depth < 4 && random_chance(r, 0.1))
+        return random_nested(r, t, depth + 1);
+    if (nparams && random_chance(r, 0.3)) {
+        unsigned at = (unsigned)random_below(r, nparams);
+        if (type_eq(params[at], t)) {
+            struct expr *e = (struct expr *)(uintptr_t)make(EX_PARAM, t, 0, NULL);
+            e->column = at;
+            return e;
+        }
+    }
     if (depth >= 4 || random_chance(r, 0.25)) {
         for (unsigned i = 0; i < ARRAY_LEN(random_cols); i++)
             if (type_eq(random_cols[i].type, t) && random_chance(r, 0.7))
