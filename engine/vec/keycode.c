@@ -41,7 +41,7 @@ static double double_of_bits(uint64_t bits)
 
 static void put_text(struct str s, struct wbuf *out)
 {
-    const char *p = s.ptr, *end = p + s.len;
+    const char *p = s.ptr, *end = s.len ? p + s.len : p; /* NULL + 0 is undefined */
     while (p < end) {
         const char *zero = memchr(p, 0, (size_t)(end - p));
         size_t n = (size_t)((zero ? zero : end) - p);
