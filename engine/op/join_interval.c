@@ -333,6 +333,19 @@ static void interval_watermark(struct op *op, int64_t wm_ms)
     j->wm_ms = MAX(j->wm_ms, wm_ms);
 }
 
+/* Pairs have the time of the row that comes; rows without a match come when they are over, at a marker. */
+static int64_t interval_passes(const struct op *op)
+{
+    const struct interval *j = op->state;
+    int64_t behind = INT64_MIN;
+    for (unsigned s = 0; s < 2; s++)
+        if (j->side[s].outer)
+            behind = MAX(behind, j->side[s].reach_ms);
+    if (behind == INT64_MIN || j->closed_ms == INT64_MIN)
+        return behind == INT64_MIN ? j->wm_ms : INT64_MIN;
+    return MIN(j->wm_ms, time_add(time_add(j->closed_ms, -behind), -op->node->grace_ms));
+}
+
 /* Times before this one are over. */
 static int64_t over_until(const struct op *op, const struct side *side)
 {
@@ -569,6 +582,7 @@ const struct op_class join_interval_class = {
     .open = interval_open,
     .push = interval_push,
     .watermark = interval_watermark,
+    .passes = interval_passes,
     .marker = interval_marker,
     .restore = interval_restore,
     .opened = interval_opened,

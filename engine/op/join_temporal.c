@@ -20,7 +20,7 @@ struct temporal {
     struct store *ending;   /* time, join key: when this is past, older versions of the key are not needed */
     struct kv *touched[3];  /* by store */
     struct front front_waiting, front_ending;
-    int64_t wm_ms;
+    int64_t wm_ms, given_ms; /* given: all rows before it have gone on */
     struct pairs pairs;
     struct wbuf key, value, at;
     struct emitter out;
@@ -58,7 +58,7 @@ static int temporal_open(struct op *op, struct diag *d)
         j->touched[k] = kv_new(false, op->env->memory);
     front_init(&j->front_waiting, j->waiting, op_store(op, STORE_WAITING));
     front_init(&j->front_ending, j->ending, op_store(op, STORE_ENDING));
-    j->wm_ms = INT64_MIN;
+    j->wm_ms = j->given_ms = INT64_MIN;
     wbuf_init(&j->key);
     wbuf_init(&j->value);
     wbuf_init(&j->at);
@@ -378,6 +378,12 @@ static void temporal_prepare(struct op *op, bool first, struct changes *out, str
     emitter_flush(&j->out);
 }
 
+static int64_t temporal_passes(const struct op *op)
+{
+    const struct temporal *j = op->state;
+    return j->given_ms;
+}
+
 static void temporal_marker(struct op *op, struct changes *out)
 {
     struct temporal *j = op->state;
@@ -388,6 +394,7 @@ static void temporal_marker(struct op *op, struct changes *out)
         take_ending(op, out);
         emitter_flush(&j->out);
     }
+    j->given_ms = settled_until(op);
     op->stats.state_rows = op->stats.state_bytes = 0;
     for (unsigned k = 0; k < ARRAY_LEN(stores); k++) {
         op_save_touched(op, k, j->touched[k], stores[k], out);
@@ -540,6 +547,7 @@ const struct op_class join_temporal_class = {
     .open = temporal_open,
     .push = temporal_push,
     .watermark = temporal_watermark,
+    .passes = temporal_passes,
     .marker = temporal_marker,
     .restore = temporal_restore,
     .opened = temporal_opened,

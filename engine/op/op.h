@@ -10,8 +10,10 @@
  * fetches it from the checkpoint and gives it to `load`, then `loaded`; what is not there by then does not exist. Rows,
  * watermarks and markers keep their order meanwhile.
  *
- * Watermarks: the task tells every operator of the fragment in turn, the first one first, and passes the watermark on
- * to its exits after that: a partial aggregate hands over what would be late behind it. Encodings: engine/README.md. */
+ * Watermarks: the task tells every operator of the fragment in turn, the first one first, and passes the watermark on to
+ * its exits after that: a partial aggregate hands over what would be late behind it. An operator whose rows come later than
+ * their time, at a marker, says up to where it has given all (`passes`): that is what those behind it are told. Encodings:
+ * engine/README.md. */
 #ifndef OP_OP_H
 #define OP_OP_H
 #include "engine/run/plan.h"
@@ -49,6 +51,7 @@ struct op {
     unsigned next_input;
     void (*exit_cb)(struct op *op, const struct batch *b); /* where next is NULL */
     unsigned nparked;         /* batches of its input that wait */
+    int64_t passed_ms;        /* watermark of its output */
     struct node_stats stats;  /* rows_in and rows_out are counted by op_push and op_emit */
     void *state;              /* cls->size bytes, zeroed before open */
 };
@@ -59,6 +62,7 @@ struct op_class {
     int (*open)(struct op *op, struct diag *d);     /* on error close is not called */
     void (*push)(struct op *op, unsigned input, struct batch *in);  /* borrows in */
     void (*watermark)(struct op *op, int64_t wm_ms); /* event time has passed this point on all inputs; may be NULL */
+    int64_t (*passes)(const struct op *op); /* no row before this is still to come of it; NULL: what it was told */
     void (*marker)(struct op *op, struct changes *out); /* the epoch ends; may be NULL */
     void (*committed)(struct op *op);               /* the last marked epoch is durable; may be NULL */
     /* A value that marker wrote, before the first push; later ones replace earlier ones. Value null: absent. E_CORRUPT:

@@ -142,7 +142,8 @@ struct plan_node {
     int64_t advance_ms, offset_ms; /* HOPPING: from start to start; CUMULATE: the step */
     const char *zone;              /* windows are laid out in its local time; NULL: UTC */
     bool sliced;                   /* WINDOW and AGG_PARTIAL: rows of slices; AGG_FINAL makes windows of them */
-    int64_t delay_ms;              /* WINDOW: bound of disorder: time has come to the greatest event time less this */
+    int64_t delay_ms;              /* WINDOW: bound of disorder: time has come to the greatest event time less this;
+                                    * INT64_MAX: the watermark alone says what is late, further on */
     /* EXCHANGE: columns of the input */
     unsigned nexchange;
     unsigned *exchange_cols;

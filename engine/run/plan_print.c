@@ -254,7 +254,7 @@ static void put_window(struct wbuf *w, const struct plan_node *n)
         wbuf_printf(w, ", time of %s", n->zone);
     wbuf_str(w, STR(", grace "));
     put_duration(w, n->grace_ms);
-    if (n->delay_ms) {
+    if (n->delay_ms && n->delay_ms != INT64_MAX) {
         wbuf_str(w, STR(", disorder "));
         put_duration(w, n->delay_ms);
     }

@@ -473,9 +473,7 @@ static void set_time(struct task_restore *tr)
     for (unsigned i = 0; i < last->ntasks; i++)
         if (last->tasks[i].task == t->id)
             t->marks.ms = last->tasks[i].watermark_ms;
-    for (unsigned i = 0; t->marks.ms != WATERMARK_NONE && i < t->frag->nops; i++)
-        if (t->ops[i]->cls->watermark)
-            t->ops[i]->cls->watermark(t->ops[i], t->marks.ms);
+    task_tell_time(t);
 }
 
 /* What a new version wants to see of kept state. */

@@ -161,6 +161,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     list_init(&t->scans);
     letters_init(t);
     park_init(t);
+    needs_init(&t->mark_needs);
     budget_init(&t->memory, INT64_MAX, &job->memory);
     t->writing.budget = &t->memory;
     press_init(t);
@@ -246,6 +247,8 @@ int task_open_ops(struct task *t, struct diag *d)
         struct op *op = t->ops[i];
         op->next = taker_of(t, t->frag->ops[i], &op->next_input);
         op->exit_cb = op_exit;
+        op->passed_ms = WATERMARK_NONE;
+        t->holds |= op->cls->passes != NULL;
     }
     return 0;
 }
@@ -275,6 +278,7 @@ void task_fini(struct task *t)
     drop_results(t);
     exchange_fini(t);
     park_fini(t);
+    needs_fini(&t->mark_needs);
     letters_fini(t);
     account_sub(&t->writing, t->writing.bytes); /* what was collected for no epoch */
     cold_free(t->cold);
@@ -351,11 +355,27 @@ void task_rows(struct task *t)
 
 /* ---- event time */
 
-static void ops_watermark(struct task *t)
+/* What an operator is told: the least of what feeds it. */
+static int64_t told(struct task *t, const struct plan_node *n)
 {
-    for (unsigned i = 0; i < t->frag->nops; i++)
-        if (t->ops[i]->cls->watermark)
-            t->ops[i]->cls->watermark(t->ops[i], t->marks.ms);
+    int64_t ms = INT64_MAX;
+    for (unsigned i = 0; i < n->ninputs; i++) {
+        const struct op *op = t->holds ? task_op(t, n->inputs[i]) : NULL;
+        ms = MIN(ms, op ? op->passed_ms : t->marks.ms);
+    }
+    return ms;
+}
+
+void task_tell_time(struct task *t)
+{
+    t->passed_ms = t->marks.ms;
+    for (unsigned i = 0; i < t->frag->nops; i++) {
+        struct op *op = t->ops[i];
+        int64_t ms = told(t, op->node);
+        if (op->cls->watermark && ms != WATERMARK_NONE)
+            op->cls->watermark(op, ms);
+        t->passed_ms = op->passed_ms = op->cls->passes ? op->cls->passes(op) : ms;
+    }
 }
 
 /* Rows carry the watermark along. It travels on its own when no row may follow: `alone`, or all inputs fell asleep. */
@@ -363,8 +383,7 @@ void task_set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bo
 {
     bool up = watermarks_set(&t->marks, mark, ms, idle);
     if (up)
-        ops_watermark(t);
-    t->passed_ms = t->marks.ms; /* rows that operators gave on hearing of it travel before it */
+        task_tell_time(t); /* rows that operators give on hearing of it travel before it */
     bool all_idle = watermarks_idle(&t->marks);
     if ((up && alone) || all_idle != t->marked_idle)
         exchange_watermark(t);
@@ -525,15 +544,22 @@ static bool mark_op(struct task *t, struct op *op)
 {
     struct changes changes = {t, put_change};
     t->marker_op = op;
-    if (op->cls->prepare && t->env.needs) {
+    if (op->cls->prepare && t->env.needs && !t->mark_wants) {
         bool first = t->mark_first;
         t->mark_first = false;
-        needs_reset(t->env.needs);
-        op->cls->prepare(op, first, &changes, t->env.needs);
-        if (t->env.needs->n) {
-            park_fetch(t, op);
-            return false;
-        }
+        needs_reset(&t->mark_needs);
+        op->cls->prepare(op, first, &changes, &t->mark_needs);
+        t->mark_wants = t->mark_needs.n > 0;
+        if (t->mark_wants && !park_empty(t))
+            return false; /* rows that it gave wait for state of their own: that comes first */
+    }
+    if (t->mark_wants) {
+        struct needs wanted = t->mark_needs;
+        t->mark_needs = *t->env.needs;
+        *t->env.needs = wanted;
+        t->mark_wants = false;
+        park_fetch(t, op);
+        return false;
     }
     if (op->cls->marker)
         op->cls->marker(op, &changes);
@@ -576,6 +602,8 @@ static void mark_run(struct task *t)
     while (park_empty(t) && !t->fail_status && !letters_wait(t)) {
         if (!t->mark_begun)
             mark_begin(t);
+        if (t->holds && t->mark_first)
+            task_tell_time(t); /* rows that waited for the marker are out */
         if (t->mark_op == t->frag->nops) {
             mark_end(t);
             return;
@@ -769,7 +797,7 @@ static void open_sources(struct task *t)
             watermarks_set(&t->marks, s->mark, s->watermark_ms, s->idle);
     }
     t->marked_idle = watermarks_idle(&t->marks);
-    t->passed_ms = t->marks.ms;
+    task_tell_time(t);
 }
 
 static void start_cb(struct msg *m)

@@ -73,7 +73,8 @@ struct task {
     struct list inbox;
     unsigned nheld;
     struct watermarks marks;
-    int64_t passed_ms; /* the watermark that operators have heard, so that consumers may */
+    int64_t passed_ms; /* the watermark that consumers may hear: of its last operator's rows */
+    bool holds;        /* an operator lets it pass later than it hears of it */
     bool marked_idle;
 
     unsigned noutlets;
@@ -116,6 +117,8 @@ struct task {
     size_t uncounted;       /* but for these */
     int64_t marking;   /* epoch whose marker is under way; 0: none */
     bool mark_begun, mark_first;
+    bool mark_wants;           /* the operator that is marked has asked for mark_needs, which is still to be fetched */
+    struct needs mark_needs;
     unsigned mark_op;
 
     /* epochs */
@@ -184,6 +187,7 @@ PRINTF_LIKE(3, 4) void task_fail(struct task *t, int status, const char *fmt, ..
 /* The file is damaged, and has been deleted: the job begins anew from its last commit. */
 void task_damaged(struct task *t);
 void task_cold_idle(struct task *t);
+void task_tell_time(struct task *t); /* operators in turn, then what consumers hear is known */
 void task_set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bool alone); /* nothing is parked */
 /* Readers of its table hear when the task closes, once, and must let go of the sink then. */
 struct task_scan {

@@ -397,6 +397,15 @@ static int64_t delay_below(const struct tree *t)
     return most;
 }
 
+/* Behind an exchange rows are out of order as tasks happen to run. */
+static bool is_exchanged(const struct plan_node *n)
+{
+    bool is = n->kind == PLAN_EXCHANGE;
+    for (unsigned i = 0; i < n->ninputs && !is; i++)
+        is = is_exchanged(n->inputs[i]);
+    return is;
+}
+
 static void window(struct lowering *lo, const struct tree *t, struct lowered *l)
 {
     struct plan_node *w = physical_node(lo->arena, PLAN_WINDOW, l->node);
@@ -407,7 +416,7 @@ static void window(struct lowering *lo, const struct tree *t, struct lowered *l)
     memcpy(w->out.cols, l->node->out.cols, n * sizeof *w->out.cols);
     memcpy(w->out.cols + n, added.cols, bounds.n * sizeof *w->out.cols);
     set_windows(w, t->window);
-    w->delay_ms = delay_below(t);
+    w->delay_ms = t->window->kind == WINDOW_TUMBLING && is_exchanged(l->node) ? INT64_MAX : delay_below(t);
     l->ids = ids_join(lo->arena, (struct ids){n, l->ids}, bounds).id;
     l->node = w;
 }

@@ -56,6 +56,14 @@ const struct shape_facts shape_facts[SHAPES] = {
               .tables = true,
               .joined = true,
               .timed = true},
+    [NEAR_FINALS] = {.name = "near_finals",
+                     .query = "SELECT k, ts / 10000 * 10000 AS s, COUNT(*) FROM (SELECT x.k, MAX(x.ts, y.ts) AS ts FROM x JOIN y ON " NEARBY
+                              " UNION ALL SELECT x.k, x.ts FROM x WHERE NOT EXISTS(SELECT 1 FROM y WHERE " NEARBY
+                              ")), w GROUP BY k, s HAVING s + 14000 <= MAX(w.ms)",
+                     .windowed = true,
+                     .tables = true,
+                     .joined = true,
+                     .timed = true},
     [VERSIONS] = {.name = "versions",
                   .query = "SELECT y.k, 0, SUM(x.v) FROM y, w JOIN x ON x.rowid = (SELECT b.rowid FROM x b WHERE b.k = y.k AND "
                            "b.ts <= y.ts ORDER BY b.ts DESC, b.rowid DESC LIMIT 1) WHERE y.ts + 3000 < w.ms AND x.v NOT NULL GROUP BY y.k",
@@ -130,7 +138,7 @@ static struct plan_node *near_in_time(struct planlib *pl, struct plan_node *x, s
     n->before_ms = 500;
     n->after_ms = 1000;
     n->grace_ms = SHAPE_DISORDER_MS;
-    return group(pl, pl_pick(pl, n, 2, (unsigned[]){0, 1}), 0, AGG_COUNT_STAR, 0);
+    return pl_pick(pl, n, 2, (unsigned[]){0, 1});
 }
 
 static struct plan_node *versions(struct planlib *pl, struct plan_node *y, struct plan_node *x)
@@ -188,7 +196,14 @@ static struct plan_node *result(struct planlib *pl, enum shape s, struct plan_no
     case ANTI_TABLES:
         return half(pl, JOIN_ANTI, t, u);
     case NEAR:
-        return near_in_time(pl, as_stream(t), as_stream(u));
+        return group(pl, near_in_time(pl, as_stream(t), as_stream(u)), 0, AGG_COUNT_STAR, 0);
+    case NEAR_FINALS:
+        n = near_in_time(pl, as_stream(t), as_stream(u));
+        n = pl_window(pl, n, SHAPE_WINDOW_MS, 0);
+        n->delay_ms = INT64_MAX;
+        n = pl_aggregate(pl, n, 3, (unsigned[]){0, 2, 3}, AGG_COUNT_STAR, 0, SHAPE_WINDOW_MS, 0);
+        n->emit_final = true;
+        return n;
     case VERSIONS:
         return versions(pl, as_stream(u), t);
     case GROUPED:

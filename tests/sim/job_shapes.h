@@ -25,6 +25,7 @@ enum shape {
     SEMI_TABLES, /* rows of a table that have a row of another, by a condition besides the key */
     ANTI_TABLES, /* rows that have none */
     NEAR,        /* two streams, rows of a key that are near each other in time, counted; those that are alone, too */
+    NEAR_FINALS, /* NEAR's rows, those that are alone too, counted per window, when that closes: none is late for it */
     VERSIONS,    /* rows of a stream with the version of a table at their time, summed */
     SHAPES
 };

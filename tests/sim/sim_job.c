@@ -191,7 +191,7 @@ static int input_row(void *arg, const struct record *rec)
         return 0;
     f->stream_ms = MAX(f->stream_ms, rec->ts_ms);
     int64_t window = rec->ts_ms / WINDOW_MS * WINDOW_MS;
-    if (facts()->windowed && window + WINDOW_MS <= f->stream_ms - GRACE_MS)
+    if (facts()->windowed && !facts()->timed && window + WINDOW_MS <= f->stream_ms - GRACE_MS)
         return 0;
     sqlite3_reset(f->insert);
     sqlite3_bind_int64(f->insert, 1, (int64_t)be64(rec->key.ptr));

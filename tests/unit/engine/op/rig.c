@@ -329,6 +329,7 @@ void rig_init(struct rig *rig, uint64_t seed)
     rig->env = (struct op_env){.task = rig, .output = output_cb, .output_parts = 3, .result = result_cb, .error = error_cb,
                                .ntasks = 1, .memory = &rig->budget};
     needs_init(&rig->needs);
+    needs_init(&rig->mark_needs);
     rig->cold = kv_new(true, NULL);
     rig->spills = random_chance(&rig->r, 0.6);
     rig->clock = (struct state_clock){.cold = rig->spills, .epoch = (uint32_t)random_next(&rig->r)};
@@ -355,6 +356,7 @@ void rig_fini(struct rig *rig)
     kv_free(rig->fresh);
     kv_free(rig->cold);
     needs_fini(&rig->needs);
+    needs_fini(&rig->mark_needs);
     xfree(rig->changes);
     xfree(rig->records);
     sqlite3_close(rig->db);
@@ -456,12 +458,12 @@ void rig_marker(struct rig *rig)
     for (unsigned i = 0; i < rig->nops; i++) {
         struct op *op = rig->ops[i];
         for (bool first = true; op->cls->prepare && rig->spills; first = false) {
-            needs_reset(&rig->needs);
-            op->cls->prepare(op, first, &out, &rig->needs);
-            if (!rig->needs.n)
+            needs_reset(&rig->mark_needs);
+            op->cls->prepare(op, first, &out, &rig->mark_needs);
+            if (!rig->mark_needs.n)
                 break;
             assert_true(rig->spills);
-            rig_fetch(rig, op, &rig->needs);
+            rig_fetch(rig, op, &rig->mark_needs);
         }
         if (op->cls->marker)
             op->cls->marker(op, &out);

@@ -54,7 +54,7 @@ struct rig {
     bool spills;
     struct state_clock clock;
     uint32_t committed_epoch;
-    struct needs needs;
+    struct needs needs, mark_needs;
     struct kv *cold;
     size_t cold_changes; /* so many changes are in it */
     uint64_t fetched;
