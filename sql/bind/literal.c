@@ -210,8 +210,9 @@ bool expr_same(const struct expr *a, const struct expr *b)
         return true;
     if (a->kind != b->kind || !type_eq(a->type, b->type) || a->nargs != b->nargs)
         return false;
-    if (a->kind == EX_COLUMN)
-        return a->column == b->column;
+    bool numbered = a->kind == EX_COLUMN || a->kind == EX_FIELD || a->kind == EX_PARAM || a->kind == EX_LAMBDA;
+    if (numbered && a->column != b->column)
+        return false;
     if (a->kind == EX_CONST)
         return a->value.null == b->value.null && (a->value.null || value_cmp(&a->value, &b->value) == 0);
     if (a->kind == EX_CALL && (a->func != b->func || func_info(a->func)->is_volatile))

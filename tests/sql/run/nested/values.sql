@@ -14,6 +14,10 @@ SELECT buyer->* FROM orders WHERE id = 1;
 SELECT id FROM orders WHERE tags = ARRAY['new', 'gift'] OR buyer->addr->floors = ARRAY[7];
 SELECT tags, COUNT(*) AS n FROM orders GROUP BY tags;
 SELECT id, buyer FROM orders ORDER BY buyer DESC, id;
+-- Two fields of one structure are two things, to aggregates and groups, too.
+SELECT SUM(p->a) AS a, SUM(p->b) AS b, COUNT(*) AS n FROM (SELECT STRUCT(a := id, b := id * 10) AS p FROM orders) AS x;
+SELECT p->a, p->b, COUNT(*) AS n FROM (SELECT STRUCT(a := id % 2, b := id % 3) AS p FROM orders) AS x GROUP BY p->a, p->b ORDER BY p->a, p->b;
+SELECT p->b FROM (SELECT STRUCT(a := id, b := id) AS p FROM orders) AS x GROUP BY p->a;
 CREATE TABLE tags AS SELECT id, LATEST_BY_OFFSET(buyer->addr) AS addr, COUNT(*) AS n FROM orders GROUP BY id;
 \wait
 SELECT * FROM tags ORDER BY id;
