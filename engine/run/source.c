@@ -32,7 +32,8 @@ static int64_t horizon(const struct plan_node *n)
     int64_t most = 0;
     for (unsigned i = 0; i < n->ninputs; i++)
         most = MAX(most, horizon(n->inputs[i]));
-    return plus(plus(plus(most, n->window_size_ms), plus(n->grace_ms, n->before_ms)), plus(n->after_ms, n->delay_ms));
+    int64_t delay = n->delay_ms == INT64_MAX ? 0 : n->delay_ms; /* a window that leaves it to the watermark */
+    return plus(plus(plus(most, n->window_size_ms), plus(n->grace_ms, n->before_ms)), plus(n->after_ms, delay));
 }
 
 /* Nothing has come for a while. If the stream says so, its event time goes on with the clock from here, so that windows close
