@@ -8,7 +8,7 @@ CREATE TABLE kept_30 AS SELECT method, COUNT(*) AS hits FROM hits
 CREATE TABLE kept_60 AS SELECT method, COUNT(*) AS hits FROM hits
   WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 30 DAYS, GRACE PERIOD 60 SECONDS) GROUP BY method;
 CREATE TABLE late_rows AS
-  SELECT grace, SUM(hits) AS kept, 10000 - SUM(hits) AS late
-  FROM (SELECT 5 AS grace, hits FROM kept_5 UNION ALL SELECT 10, hits FROM kept_10 UNION ALL
+  SELECT bound, SUM(hits) AS kept, 10000 - SUM(hits) AS late
+  FROM (SELECT 5 AS bound, hits FROM kept_5 UNION ALL SELECT 10, hits FROM kept_10 UNION ALL
         SELECT 30, hits FROM kept_30 UNION ALL SELECT 60, hits FROM kept_60) kept
-  GROUP BY grace;
+  GROUP BY bound;

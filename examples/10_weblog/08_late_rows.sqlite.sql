@@ -1,1 +1,1 @@
-SELECT grace, kept, late FROM late
+SELECT bound, kept, late FROM late

@@ -1,0 +1,1 @@
+SELECT stock, SUM(quantity * price) AS revenue FROM lines GROUP BY stock ORDER BY revenue DESC, stock LIMIT 10

@@ -1,0 +1,1 @@
+SELECT bound, kept, late FROM late
