@@ -130,6 +130,41 @@ static const struct expr *column(struct planlib *pl, const struct schema *sc, un
     return e;
 }
 
+struct plan_node *pl_top(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *by, unsigned order,
+                         int64_t limit)
+{
+    struct plan_node *n = node(pl, PLAN_TOPN, in);
+    n->mode = MODE_RETRACT;
+    n->ngroup = ncols;
+    n->group_cols = uints(pl, ncols, by);
+    n->nsort = 1;
+    n->sort = ARENA_NEW(pl->a, struct sort_key);
+    *n->sort = (struct sort_key){order, true, false};
+    n->limit = limit;
+    n->rank = RANK_ROW_NUMBER;
+    return n;
+}
+
+struct plan_node *pl_sum_over(struct planlib *pl, struct plan_node *in, unsigned order, unsigned arg, int64_t before)
+{
+    struct plan_node *n = node(pl, PLAN_OVER, in);
+    n->mode = MODE_RETRACT;
+    n->nsort = 1;
+    n->sort = ARENA_NEW(pl->a, struct sort_key);
+    *n->sort = (struct sort_key){order, false, false};
+    n->nover = 1;
+    n->overs = ARENA_NEW(pl->a, struct over_func);
+    *n->overs = (struct over_func){.kind = OVER_AGGREGATE, .type = TYPE(T_BIGINT), .arg = -1, .fallback = -1};
+    n->overs->agg = (struct agg){.kind = AGG_SUM, .arg = column(pl, &in->out, arg), .type = TYPE(T_BIGINT)};
+    n->overs->frame = (struct frame){.unit = FRAME_ROWS, .from = BOUND_PRECEDING, .to = BOUND_CURRENT,
+                                     .before = {.type = TYPE(T_BIGINT), .i = before}};
+    n->out = schema(pl, in->out.n + 1);
+    for (unsigned i = 0; i < in->out.n; i++)
+        n->out.cols[i] = in->out.cols[i];
+    n->out.cols[in->out.n] = (struct column){"SUM", TYPE(T_BIGINT)};
+    return n;
+}
+
 struct plan_node *pl_aggregate(struct planlib *pl, struct plan_node *in, unsigned ngroup, const unsigned *groups,
                                enum agg_kind kind, unsigned arg, int64_t window_ms, int64_t grace_ms)
 {

@@ -16,6 +16,11 @@ struct plan_node *pl_source(struct planlib *pl, const char *name, struct uuid to
 struct plan_node *pl_window(struct planlib *pl, struct plan_node *in, int64_t size_ms, int64_t grace_ms);
 struct plan_node *pl_exchange(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *cols);
 struct plan_node *pl_normalize(struct planlib *pl, struct plan_node *in);
+/* Per `by` (of ncols columns) the greatest rows by column `order`, NULL last: so many. */
+struct plan_node *pl_top(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *by, unsigned order,
+                         int64_t limit);
+/* One more column: the sum of column arg over the row and `before` rows before it, by column `order`. */
+struct plan_node *pl_sum_over(struct planlib *pl, struct plan_node *in, unsigned order, unsigned arg, int64_t before);
 struct plan_node *pl_union(struct planlib *pl, struct plan_node *x, struct plan_node *y);
 /* One aggregate over column arg (COUNT(*): any); groups are columns of in, the key of the result. */
 struct plan_node *pl_aggregate(struct planlib *pl, struct plan_node *in, unsigned ngroup, const unsigned *groups,

@@ -70,6 +70,14 @@ const struct shape_facts shape_facts[SHAPES] = {
                   .tables = true,
                   .joined = true,
                   .timed = true},
+    [BEST] = {.name = "best", .query = "SELECT k, 0, MAX(v) FROM i GROUP BY k"},
+    [BEST_LEFT] = {.name = "best_left",
+                   .query = "SELECT k, 0, MAX(v) FROM (SELECT k, v FROM t UNION ALL SELECT k, v FROM u) WHERE v NOT NULL GROUP BY k",
+                   .tables = true,
+                   .joined = true},
+    [LAST_SUMS] = {.name = "last_sums",
+                   .query = "SELECT k, 0, SUM(v) OVER (ORDER BY k ROWS 3 PRECEDING) FROM t WHERE v NOT NULL",
+                   .tables = true},
 };
 
 static struct plan_node *by_key(struct planlib *pl, struct plan_node *n, unsigned col)
@@ -188,6 +196,18 @@ static struct plan_node *result(struct planlib *pl, enum shape s, struct plan_no
         return group(pl, pl_pick(pl, join(pl, JOIN_INNER, t, u), 2, values), 0, AGG_MAX, 1);
     case LEFT_TABLES:
         return group(pl, pl_pick(pl, join(pl, JOIN_LEFT, t, u), 2, values), 0, AGG_COUNT, 1);
+    case BEST:
+        n = pl_top(pl, by_key(pl, i, 0), 1, (unsigned[]){0}, 1, 1);
+        pl_set_key(pl, n, 0);
+        return n;
+    case BEST_LEFT:
+        n = pl_union(pl, pl_normalize(pl, by_key(pl, t, 0)), pl_normalize(pl, by_key(pl, u, 0)));
+        n = pl_top(pl, n, 1, (unsigned[]){0}, 1, 1);
+        pl_set_key(pl, n, 0);
+        return n;
+    case LAST_SUMS:
+        n = pl_exchange(pl, pl_normalize(pl, by_key(pl, t, 0)), 0, NULL);
+        return pl_pick(pl, pl_sum_over(pl, n, 0, 1, 3), 2, (unsigned[]){0, 2});
     case UNITED:
         n = pl_union(pl, pl_normalize(pl, by_key(pl, t, 0)), pl_normalize(pl, by_key(pl, u, 0)));
         return pl_aggregate(pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);

@@ -27,6 +27,9 @@ enum shape {
     NEAR,        /* two streams, rows of a key that are near each other in time, counted; those that are alone, too */
     NEAR_FINALS, /* NEAR's rows, those that are alone too, counted per window, when that closes: none is late for it */
     VERSIONS,    /* rows of a stream with the version of a table at their time, summed */
+    BEST,        /* the greatest value per key of a stream: of those rows alone one is kept */
+    BEST_LEFT,   /* the same of two tables' rows together: any may go */
+    LAST_SUMS,   /* of a table the sum of each row and three rows before it, by key */
     SHAPES
 };
 struct shape_facts {

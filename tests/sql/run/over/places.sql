@@ -16,6 +16,11 @@ INSERT INTO bids VALUES (2, 'cid', 50, 500), (3, 'ann', 1, 5000);
 SELECT * FROM best ORDER BY auction, rn, price;
 SELECT * FROM newest ORDER BY auction;
 SELECT * FROM firsts;
+-- Fields of one structure are different columns.
+CREATE STREAM pairs (k INT KEY, p STRUCT<a INT, b INT>) WITH (TOPIC='pairs', PARTITIONS=1);
+INSERT INTO pairs VALUES (1, STRUCT(a := 1, b := 1)), (2, STRUCT(a := 1, b := 2)), (3, STRUCT(a := 1, b := 2));
+SELECT p->a AS a, p->b AS b, COUNT(*) AS n FROM pairs GROUP BY p->a, p->b ORDER BY a, b;
+SELECT k FROM (SELECT k, ROW_NUMBER() OVER (PARTITION BY p->a, p->b ORDER BY k DESC) AS rn FROM pairs) WHERE rn = 1 ORDER BY k;
 -- Ties share a place by RANK.
 SELECT auction, bidder, price FROM (SELECT *, RANK() OVER (ORDER BY price) AS place FROM bids) WHERE place BETWEEN 2 AND 3 ORDER BY bidder;
 SELECT bidder FROM (SELECT bidder, DENSE_RANK() OVER (ORDER BY price DESC) AS d FROM bids) WHERE 1 = d AND bidder <> 'x';
