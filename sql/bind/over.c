@@ -282,6 +282,18 @@ static void make_column(struct adding *ad, const struct expr **e)
         *e = expr_of_id(ad->sc->b->columns, column_for(ad, *e));
 }
 
+/* What the list computes, too, is a column now; so what is unique below is found among its items. */
+static void show_columns(const struct adding *ad)
+{
+    struct block *q = ad->sc->q;
+    for (unsigned i = 0; i < q->nitems; i++)
+        for (unsigned k = 0; k < ad->ids.n; k++) {
+            const struct expr *e = q->items[i].expr;
+            if (expr_same(e, ad->exprs[k]))
+                q->items[i].expr = expr_column(ad->sc->b, ad->ids.id[k], e->type, place_of(e));
+        }
+}
+
 /* One node for all functions of the same partitions in the same order. */
 static void make_window(struct scope *sc, const struct block_over *of, bool *made)
 {
@@ -314,6 +326,7 @@ static void make_window(struct scope *sc, const struct block_over *of, bool *mad
     t->inputs[0] = ad.ids.n ? tree_add(a, sc->b->columns, q->tree, ad.ids, ad.exprs) : q->tree;
     tree_derive(t, a);
     q->tree = t;
+    show_columns(&ad);
 }
 
 void make_overs(struct scope *sc)

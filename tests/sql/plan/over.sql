@@ -30,3 +30,6 @@ SELECT SUM(points) OVER (ORDER BY points ROWS BETWEEN CURRENT ROW AND 1 PRECEDIN
 SELECT NTILE(0) OVER (ORDER BY points) FROM players;
 SELECT LAG(points, 1, 'none') OVER (ORDER BY points) FROM players;
 CREATE STREAM s AS SELECT auction, RANK() OVER (ORDER BY price) FROM bids;
+-- what partitions and numbers rows is the key of the result, computed or not
+EXPLAIN CREATE TABLE upper AS SELECT * FROM (SELECT UCASE(team) AS team, points, ROW_NUMBER() OVER (PARTITION BY UCASE(team) ORDER BY points DESC) AS rn FROM players) WHERE rn <= 2;
+EXPLAIN CREATE TABLE odd AS SELECT * FROM (SELECT bidder % 2 AS odd, price, ROW_NUMBER() OVER (PARTITION BY bidder % 2 ORDER BY at DESC) AS rn FROM bids) WHERE rn = 1;
