@@ -112,7 +112,11 @@ static int aggregate_open(struct op *op, struct diag *d)
 
 static struct str span_bytes(const struct span *span) { return (struct str){(const char *)span, sizeof *span}; }
 static bool span_eq(struct span x, struct span y) { return x.start == y.start && x.end == y.end; }
-static unsigned near_of(struct span s) { return (unsigned)((uint64_t)(s.start ^ s.end << 1) * UINT64_C(0x9E3779B97F4A7C15) >> 58); }
+static unsigned near_of(struct span s)
+{
+    return (unsigned)(((uint64_t)s.start ^ (uint64_t)s.end << 1) * UINT64_C(0x9E3779B97F4A7C15) >> 58);
+}
+
 static_assert(AGG_NEAR == 64, "near_of gives six bits");
 
 static int64_t span_closes(const struct op *op, struct span span)

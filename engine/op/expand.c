@@ -29,9 +29,8 @@ static void give(struct op *op, const struct batch *in)
     for (unsigned g = 0; g < node->ngroup; g++) {
         const struct vec *from = &copy->cols[node->group_cols[g]];
         struct vec *to = &out.cols[in->ncols + g];
-        *to = *from; /* the values are the same; which of them count is this column's own */
-        to->valid = NULL;
-        vec_alloc_valid(to, in->arena, x->n);
+        vec_alloc(to, in->arena, from->type, x->n); /* a column of its own: what is NULL in it is there in the other */
+        memcpy(to->data, from->data, x->n * type_width(from->type));
         for (uint32_t i = 0; i < x->n; i++)
             if (!vec_valid(from, i) || !node->in_set[x->sets[i] * node->ngroup + g])
                 vec_set_null(to, in->arena, i, x->n);

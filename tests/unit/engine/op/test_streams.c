@@ -33,6 +33,39 @@ static const char *row_sql(struct rig *rig, const struct rig_row *row)
     return rig_sql(rig, "%s,%s,%s", rig_literal(rig, &row->v[0]), rig_literal(rig, &row->v[1]), rig_literal(rig, &row->v[2]));
 }
 
+/* ---- Grouping sets. */
+
+static void run_expand(uint64_t seed)
+{
+    struct rig rig;
+    rig_init(&rig, seed);
+    struct plan_node *src = source(&rig, MODE_APPEND);
+    struct plan_node *x = rig_node(&rig, PLAN_EXPAND, MODE_APPEND, ROW ",GK BIGINT,GV INT,SET BIGINT", src, NULL);
+    x->ngroup = 2;
+    x->group_cols = rig_cols(&rig, 2, (unsigned[]){C_K, C_V});
+    x->nsets = 3;
+    x->in_set = (bool[]){true, true, true, false, false, false};
+    rig_op(&rig, x, -1, 0);
+    rig_start(&rig);
+    rig_exec(&rig, "CREATE TABLE t(id, k, v)");
+    struct rig_row *rows = ARENA_ARRAY(&rig.arena, struct rig_row, 200);
+    for (int64_t i = 0; i < 200; i++) {
+        rows[i] = random_row(&rig, i);
+        rows[i].sql = rig_sql(&rig, "INSERT INTO t VALUES(%s)", row_sql(&rig, &rows[i]));
+    }
+    rig_run(&rig, rows, 200, "SELECT *, k, v, 0 FROM t UNION ALL SELECT *, k, NULL, 1 FROM t UNION ALL SELECT *, NULL, NULL, 3 FROM t");
+    rig_fini(&rig);
+}
+
+/* EXPAND gives each row once per grouping set, NULL where the set has no such column, with the set's number. */
+static void test_expand(void **state)
+{
+    (void)state;
+    uint64_t seed = test_seed();
+    for (int64_t i = 0; i < test_rounds(20); i++)
+        run_expand(seed + (uint64_t)i);
+}
+
 /* ---- Windows. */
 
 enum { WINDOWED = 400, SIZE = 1000, GRACE = 2500 };
@@ -589,6 +622,7 @@ static void test_query_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_expand),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_final_windows),
         cmocka_unit_test(test_late_at_aggregate),
