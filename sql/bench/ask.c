@@ -1,8 +1,9 @@
 #include "sql/bench/ask.h"
 #include "engine/io/io.h"
+#include "log/base/clock.h"
 #include <poll.h>
 
-enum { CONNECT_MS = 5000 };
+enum { CONNECT_MS = 5000, POLL_MS = 20 };
 
 int ask_open(struct ask *s, const char *address, struct diag *d)
 {
@@ -64,4 +65,48 @@ int ask_run(struct ask *s, const char *sql, void (*each_cb)(void *arg, const str
             each_cb(arg, &an);
     }
     return rc;
+}
+
+/* ---- waiting for a job */
+
+struct jobs {
+    unsigned n, lag_at, state_at;
+    int64_t lag;
+    bool running, failed;
+};
+
+static void see_jobs(void *arg, const struct answer *an)
+{
+    struct jobs *j = arg;
+    for (unsigned i = 0; an->kind == ANSWER_COLUMNS && i < an->ncols; i++) {
+        if (str_eq_nocase(an->cols[i].name, STR("lag")))
+            j->lag_at = i;
+        if (str_eq_nocase(an->cols[i].name, STR("state")))
+            j->state_at = i;
+    }
+    for (unsigned i = 0; an->kind == ANSWER_ROWS && i < an->nrows; i++) {
+        int64_t lag = -1;
+        const struct cell *row = an->cells + i * an->ncells;
+        str_to_i64(row[j->lag_at].text, &lag);
+        j->lag = lag;
+        j->running = str_eq_nocase(row[j->state_at].text, STR("running"));
+        j->failed = str_eq_nocase(row[j->state_at].text, STR("failed"));
+        j->n++;
+    }
+}
+
+int ask_caught_up(struct ask *s, int64_t patience_ms, struct diag *d)
+{
+    for (int64_t until = clock_mono_us() + patience_ms * 1000; clock_mono_us() < until;) {
+        struct jobs j = {.lag = -1};
+        clock_sleep_ms(POLL_MS);
+        int rc = ask_run(s, "SHOW JOBS;", see_jobs, &j, d);
+        if (rc < 0)
+            return rc;
+        if (j.failed)
+            return diag_set(d, E_SQL, "the job has failed");
+        if (j.n == 1 && j.running && j.lag == 0)
+            return 0;
+    }
+    return diag_set(d, E_TIMEOUT, "the job has not read its input within %lld s", (long long)(patience_ms / 1000));
 }

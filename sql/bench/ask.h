@@ -13,6 +13,8 @@ void ask_close(struct ask *s);
 /* Runs statements to their end, reading topics from their beginning; each_cb (may be NULL) sees every line. */
 int ask_run(struct ask *s, const char *sql, void (*each_cb)(void *arg, const struct answer *an), void *arg,
                 struct diag *d) MUST_USE;
+/* Waits until the one job that there is has read its input. E_SQL: it failed; E_TIMEOUT. */
+int ask_caught_up(struct ask *s, int64_t patience_ms, struct diag *d) MUST_USE;
 /* The halves of it, for a query that does not end: 1 and a line; 0: none yet, poll ask_fd; E_EOF: it has ended. */
 int ask_begin(struct ask *s, const char *sql, bool from_latest, struct diag *d) MUST_USE;
 int ask_line(struct ask *s, struct answer *an, struct diag *d) MUST_USE;

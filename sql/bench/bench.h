@@ -18,11 +18,13 @@ struct bench_conf {
     bool keep_busy;      /* do not wait for a quiet machine */
 };
 struct bench_kind {
-    const char *name, *doc;
+    const char *name;
+    bool in_all; /* takes part when nothing is named */
+    const char *doc;
 };
-/* What can be measured, in the order of `all`. */
+/* What can be measured. */
 const struct bench_kind *bench_kinds(unsigned *n);
-/* Measures the kinds named (all of them if n is 0) and prints to standard output. 0, or the first error with its sentence
+/* Measures the kinds named, or a part of one, NAME/PART (all kinds that are `in_all` if n is 0) and prints to standard output. 0, or the first error with its sentence
  * in d; what had been measured before is printed anyway. E_NOT_FOUND: no such kind. */
 int bench_run(const struct bench_conf *bc, const char *const *names, unsigned n, struct diag *d) MUST_USE;
 

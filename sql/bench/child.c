@@ -66,12 +66,13 @@ static int wait_ready(struct child *c, struct diag *d)
     return 0;
 }
 
-static int spawn(struct child *c, const char *program, int out, struct diag *d)
+static int spawn(struct child *c, const char *program, const char *setting, int out, struct diag *d)
 {
     char trace[600];
     snprintf(trace, sizeof trace, "%s.trace", c->data);
     char *argv[] = {(char *)(uintptr_t)"weir", (char *)(uintptr_t)"server", (char *)(uintptr_t)"--data", c->data,
-                    (char *)(uintptr_t)"--listen", (char *)(uintptr_t)"127.0.0.1:0", NULL};
+                    (char *)(uintptr_t)"--listen", (char *)(uintptr_t)"127.0.0.1:0",
+                    setting ? (char *)(uintptr_t)"--set" : NULL, (char *)(uintptr_t)setting, NULL};
     posix_spawn_file_actions_t fa;
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_adddup2(&fa, out, STDOUT_FILENO);
@@ -83,12 +84,17 @@ static int spawn(struct child *c, const char *program, int out, struct diag *d)
 
 int child_start(struct child *c, const char *program, const char *data, struct diag *d)
 {
+    return child_start_with(c, program, data, NULL, d);
+}
+
+int child_start_with(struct child *c, const char *program, const char *data, const char *setting, struct diag *d)
+{
     int fds[2];
     *c = (struct child){.out = -1};
     snprintf(c->data, sizeof c->data, "%s/node", data);
     if (pipe2(fds, O_CLOEXEC) < 0)
         return diag_set(d, -errno, "no pipe: %s", err_text(-errno));
-    int rc = spawn(c, program, fds[1], d);
+    int rc = spawn(c, program, setting, fds[1], d);
     close(fds[1]);
     c->out = fds[0];
     if (rc == 0)

@@ -2,6 +2,7 @@
 #include "log/base/alloc.h"
 #include "log/base/clock.h"
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
@@ -99,11 +100,25 @@ void machine_line(char *out, size_t cap)
     );
 }
 
-int64_t machine_rss(int pid)
+static int64_t status_bytes(int pid, const char *name)
 {
     char path[64], buf[4096];
     snprintf(path, sizeof path, "/proc/%d/status", pid);
     struct str s = read_proc(path, buf, sizeof buf);
-    const char *at = s.ptr ? strstr(s.ptr, "VmRSS:") : NULL;
-    return at ? strtoll(at + 6, NULL, 10) * 1024 : -1;
+    const char *at = s.ptr ? strstr(s.ptr, name) : NULL;
+    return at ? strtoll(at + strlen(name), NULL, 10) * 1024 : -1;
+}
+
+int64_t machine_rss(int pid) { return status_bytes(pid, "VmRSS:"); }
+int64_t machine_peak(int pid) { return status_bytes(pid, "VmHWM:"); }
+
+void machine_peak_reset(int pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/clear_refs", pid);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "5", 1) != 1) /* proc(5): the peak begins anew */
+        fprintf(stderr, "weir bench: %s cannot be written: peaks are those of all runs before, too\n", path);
+    if (fd >= 0)
+        close(fd);
 }

@@ -20,5 +20,8 @@ bool machine_wait_quiet(int64_t max_ms);
 void machine_line(char *out, size_t cap);
 /* Resident memory of a process in bytes, -1: none such. */
 int64_t machine_rss(int pid);
+/* The most it has had since it began or since the last reset. */
+int64_t machine_peak(int pid);
+void machine_peak_reset(int pid);
 
 #endif

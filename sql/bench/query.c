@@ -11,7 +11,7 @@
 #include "sql/bench/ask.h"
 #include <stdio.h>
 
-enum { EVENTS = 4000000, POLL_MS = 20, SETTLE_MS = 300, STUCK_MS = 120000 };
+enum { EVENTS = 4000000, SETTLE_MS = 300, STUCK_MS = 120000 };
 
 struct bench_query {
     struct bench *b;
@@ -55,47 +55,6 @@ static int preload(struct bench_query *q)
     load_fini(&l);
     wbuf_fini(&batch);
     return rc < 0 ? rc : ask_run(&q->ask, setup, NULL, NULL, q->b->diag);
-}
-
-/* ---- waiting for a job */
-
-struct jobs {
-    unsigned n, lag_at, state_at;
-    int64_t lag;
-    bool running;
-};
-
-static void see_jobs(void *arg, const struct answer *an)
-{
-    struct jobs *j = arg;
-    for (unsigned i = 0; an->kind == ANSWER_COLUMNS && i < an->ncols; i++) {
-        if (str_eq_nocase(an->cols[i].name, STR("lag")))
-            j->lag_at = i;
-        if (str_eq_nocase(an->cols[i].name, STR("state")))
-            j->state_at = i;
-    }
-    for (unsigned i = 0; an->kind == ANSWER_ROWS && i < an->nrows; i++) {
-        int64_t lag = -1;
-        const struct cell *row = an->cells + i * an->ncells;
-        str_to_i64(row[j->lag_at].text, &lag);
-        j->lag = lag;
-        j->running = str_eq_nocase(row[j->state_at].text, STR("running"));
-        j->n++;
-    }
-}
-
-static int wait_caught_up(struct bench_query *q)
-{
-    for (int64_t waited = 0; waited < STUCK_MS; waited += POLL_MS) {
-        struct jobs j = {.lag = -1};
-        clock_sleep_ms(POLL_MS);
-        int rc = ask_run(&q->ask, "SHOW JOBS;", see_jobs, &j, q->b->diag);
-        if (rc < 0)
-            return rc;
-        if (j.n == 1 && j.running && j.lag == 0)
-            return 0;
-    }
-    return diag_set(q->b->diag, E_TIMEOUT, "the job has not read its input within %d s", STUCK_MS / 1000);
 }
 
 /* ---- the runs of one query */
@@ -153,7 +112,7 @@ static int run_kind(struct bench_query *q, const struct query_kind *k)
         lap_start(&l);
         rc = ask_run(&q->ask, k->create, NULL, NULL, q->b->diag);
         if (rc == 0)
-            rc = wait_caught_up(q);
+            rc = ask_caught_up(&q->ask, STUCK_MS, q->b->diag);
         int64_t caught_up_us = clock_mono_us();
         clock_sleep_ms(SETTLE_MS); /* the last epoch */
         lap_stop(&l);

@@ -138,6 +138,61 @@ static const struct named_query *find_named(const struct scope *sc, const struct
     return n;
 }
 
+/* A column that a node adds to a source of FROM. */
+static unsigned add_made(struct scope *sc, struct block_source *s, const char *name, uint8_t type)
+{
+    struct block *q = sc->q;
+    grow_columns(sc, 1);
+    unsigned id = column_add(sc->b->columns, (struct tree_column){name, s->alias, TYPE(type), true});
+    q->cols[q->ncols++] = (struct block_column){.name = name, .type = TYPE(type), .source = q->nsources - 1, .id = id, .star = true};
+    s->ncols++;
+    return id;
+}
+
+/* Is it the column that event time is taken from? */
+static bool is_event_time(const struct relation *rel, const struct ast_name *name)
+{
+    int ts = rel->format.ts_column;
+    if (str_eq_nocase(name->text, STR("ROWTIME")))
+        return true;
+    if (ts < 0)
+        return false;
+    bool key = (unsigned)ts < rel->format.nkey;
+    const struct column *c = key ? &rel->format.key_cols[ts] : &rel->format.value_cols[(unsigned)ts - rel->format.nkey];
+    return str_eq_nocase(name->text, str_of(c->name));
+}
+
+/* TUMBLE(TABLE t, ...): each row once per window, with the window's bounds behind its columns. */
+static int add_table_window(struct scope *sc, const struct ast_source *from, struct block_source *s, struct tree **t)
+{
+    static const char *const names[] = {"WINDOW_START", "WINDOW_END", "WINDOW_TIME"};
+    const struct ast_window *w = &from->window;
+    struct tree_window *windows;
+    const char *name = s->rel ? s->rel->name : s->alias;
+    if (s->table || (s->rel && s->rel->sys))
+        return bind_error(sc->b, from->name.place, "42601", "windows are for streams; \"%s\" is a table", name);
+    if (!s->rel && !str_eq_nocase(w->time.text, STR("ROWTIME"))) {
+        bind_error(sc->b, w->time.place, "42601", "windows of a query are of its rows' event time");
+        diag_hint(sc->b->diag, "write DESCRIPTOR(ROWTIME)");
+        return E_SQL;
+    }
+    if (s->rel && !is_event_time(s->rel, &w->time)) {
+        bind_error(sc->b, w->time.place, "42601", "\"%.*s\" is not the event time of \"%s\"", STR_ARG(w->time.text), name);
+        diag_hint(sc->b->diag, "write DESCRIPTOR(ROWTIME), or declare the stream WITH (TIMESTAMP = '%.*s')", STR_ARG(w->time.text));
+        return E_SQL;
+    }
+    int err = bind_windows(sc->b, w, 0, &windows);
+    if (err)
+        return err;
+    struct tree *made = tree_new(sc->b->arena, TREE_WINDOW, *t, NULL);
+    made->window = windows;
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        made->window_ids[i] = add_made(sc, s, names[i], T_TIMESTAMP);
+    tree_derive(made, sc->b->arena);
+    *t = made;
+    return 0;
+}
+
 /* A query in FROM, one that WITH names, or a view's (b is then of its text): columns as it shows them. */
 static int add_query(struct scope *sc, const struct binding *b, const struct ast_source *from, const struct ast_select *query,
                      const struct named_query *named, const struct ast_names *names, struct tree **out)
@@ -165,6 +220,8 @@ static int add_query(struct scope *sc, const struct binding *b, const struct ast
                                                     .star = true};
     *out = inner.tree;
     err = names ? rename_source(sc, names, s) : 0;
+    if (!err && from->window.given)
+        err = add_table_window(sc, from, s, out);
     return err ? err : rename_source(sc, &from->columns, s);
 }
 
@@ -211,55 +268,6 @@ static int add_view(struct scope *sc, const struct ast_source *from, const struc
     return 0;
 }
 
-/* A column that a node adds to a source of FROM. */
-static unsigned add_made(struct scope *sc, struct block_source *s, const char *name, uint8_t type)
-{
-    struct block *q = sc->q;
-    grow_columns(sc, 1);
-    unsigned id = column_add(sc->b->columns, (struct tree_column){name, s->alias, TYPE(type), true});
-    q->cols[q->ncols++] = (struct block_column){.name = name, .type = TYPE(type), .source = q->nsources - 1, .id = id, .star = true};
-    s->ncols++;
-    return id;
-}
-
-/* Is it the column that event time is taken from? */
-static bool is_event_time(const struct relation *rel, const struct ast_name *name)
-{
-    int ts = rel->format.ts_column;
-    if (str_eq_nocase(name->text, STR("ROWTIME")))
-        return true;
-    if (ts < 0)
-        return false;
-    bool key = (unsigned)ts < rel->format.nkey;
-    const struct column *c = key ? &rel->format.key_cols[ts] : &rel->format.value_cols[(unsigned)ts - rel->format.nkey];
-    return str_eq_nocase(name->text, str_of(c->name));
-}
-
-/* TUMBLE(TABLE t, ...): each row once per window, with the window's bounds behind its columns. */
-static int add_table_window(struct scope *sc, const struct ast_source *from, struct block_source *s, struct tree **t)
-{
-    static const char *const names[] = {"WINDOW_START", "WINDOW_END", "WINDOW_TIME"};
-    const struct ast_window *w = &from->window;
-    struct tree_window *windows;
-    if (s->rel->table || s->rel->sys)
-        return bind_error(sc->b, from->name.place, "42601", "windows are for streams; \"%s\" is a table", s->rel->name);
-    if (!is_event_time(s->rel, &w->time)) {
-        bind_error(sc->b, w->time.place, "42601", "\"%.*s\" is not the event time of \"%s\"", STR_ARG(w->time.text), s->rel->name);
-        diag_hint(sc->b->diag, "write DESCRIPTOR(ROWTIME), or declare the stream WITH (TIMESTAMP = '%.*s')", STR_ARG(w->time.text));
-        return E_SQL;
-    }
-    int err = bind_windows(sc->b, w, 0, &windows);
-    if (err)
-        return err;
-    struct tree *made = tree_new(sc->b->arena, TREE_WINDOW, *t, NULL);
-    made->window = windows;
-    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-        made->window_ids[i] = add_made(sc, s, names[i], T_TIMESTAMP);
-    tree_derive(made, sc->b->arena);
-    *t = made;
-    return 0;
-}
-
 static int bind_source(struct scope *sc, const struct ast_source *from, struct tree **out)
 {
     if (from->kind == AST_FROM_QUERY)
@@ -267,13 +275,11 @@ static int bind_source(struct scope *sc, const struct ast_source *from, struct t
     if (from->kind == AST_FROM_JOIN)
         return bind_join(sc, from, out);
     const struct named_query *named = find_named(sc, &from->name);
-    if (named && !from->window.given)
+    if (named)
         return add_query(sc, sc->b, from, named->cte->query, named->before, &named->cte->columns, out);
     const struct sqlview *view = from->name.schema.ptr ? NULL : sqlview_find(sc->b->image, from->name.text, sc->b->arena);
-    if (view && !from->window.given)
+    if (view)
         return add_view(sc, from, view, out);
-    if (named || view)
-        return bind_error(sc->b, from->name.place, "0A000", "windows of a query: write TUMBLE(TABLE stream, ...) inside it");
     const struct relation *rel = bind_relation(sc->b, &from->name);
     if (!rel)
         return E_SQL;

@@ -8,7 +8,7 @@
 static const char usage_head[] =
     "weir bench: measure this weir on this machine\n"
     "\n"
-    "usage: weir bench [WHAT...] [options]          WHAT: all, or any of\n"
+    "usage: weir bench [WHAT...] [options]          WHAT: all (but nexmark), or any of\n"
     "\n";
 static const char usage_tail[] =
     "\n"
@@ -34,12 +34,16 @@ static const char usage_tail[] =
     "                       windowed count: COUNT(*) by one of 1000 keys and 10 s. M events/s per core = events divided by the\n"
     "                       CPU seconds of all threads of the server, from CREATE to the last commit. bare loop: one hand-written\n"
     "                       C loop for this one schema that reads the same files, decodes, filters, encodes, checksums, appends\n"
+    "  nexmark              20 million events at 100,000 a second of event time, four partitions of JSON; each query is a job whose\n"
+    "                       output is JSON, exactly once, committed every 100 ms. M events/s per core as above; bytes of the\n"
+    "                       output topic; CPU time in multiples of a program that only writes as many bytes; state; peak memory\n"
     "  latency              ms from the acknowledgement of a record to its row in SELECT ... EMIT CHANGES\n"
     "\n"
     "examples\n"
     "  weir bench\n"
     "  weir bench produce fetch --data /var/lib --json\n"
     "  weir bench query --runs 3 --percent 25 --now\n"
+    "  weir bench nexmark/q5 --percent 10\n"
     "\n"
     "exit codes: 0 measured, 1 something failed, 3 wrong usage. A target that is missed is shown, and is no failure.\n";
 

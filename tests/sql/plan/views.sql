@@ -33,3 +33,11 @@ CREATE VIEW late AS SELECT * FROM bids EMIT CHANGES;
 SELECT amount FROM bid;
 INSERT INTO bid VALUES (1, 2);
 SELECT * FROM bidd;
+
+-- Rows of a view, or of a query that WITH names, are put into windows by their event time.
+CREATE OR REPLACE VIEW bid AS SELECT auction, price FROM bids WHERE event_type = 2;
+EXPLAIN SELECT auction, COUNT(*) AS n, window_start, window_end FROM TUMBLE(TABLE bid, DESCRIPTOR(ROWTIME), 10 SECONDS)
+  GROUP BY auction, window_start, window_end EMIT CHANGES;
+CREATE VIEW most AS SELECT auction, MAX(price) AS top FROM bids GROUP BY auction;
+SELECT * FROM TUMBLE(TABLE most, DESCRIPTOR(ROWTIME), 10 SECONDS) EMIT CHANGES;
+SELECT * FROM TUMBLE(TABLE bid, DESCRIPTOR(price), 10 SECONDS) EMIT CHANGES;
