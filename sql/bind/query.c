@@ -980,6 +980,14 @@ static int bind_around(struct scope *sc, const struct ast_select *s, bool as_tab
     return err;
 }
 
+static void show_items(struct arena *a, struct query *q)
+{
+    struct ids ids = {0, ARENA_ARRAY(a, unsigned, q->nitems + 1)};
+    for (unsigned i = 0; i < q->nitems; i++)
+        ids.id[ids.n++] = q->items[i].id;
+    q->tree = tree_keep(a, q->columns, q->tree, ids);
+}
+
 int bind_query(const struct binding *b, const struct ast_select *s, enum query_use use, bool as_table,
                struct query *out)
 {
@@ -996,5 +1004,7 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
     out->tree = bound.tree;
     out->nitems = bound.n;
     out->items = bound.items;
+    if (!err && !keyed && out->tree->out.n > out->nitems) /* what was only counted is not shown */
+        show_items(b->arena, out);
     return err ? err : count_rows(&sc, out);
 }

@@ -1,0 +1,388 @@
+"""Queries as trees: made at random, shown in Weir's words (dialect 0) and SQLite's (1), made smaller."""
+import copy
+import differential
+
+KINDS = ['INT', 'BIGINT', 'VARCHAR', 'INT', 'DOUBLE', 'BOOLEAN']
+GROUPING_SETS = False
+PLAIN = ['INT', 'BIGINT', 'VARCHAR', 'INT']
+
+
+def safe(make):
+    """Nothing divided: what cannot be computed is no key, and rows with such a key are set aside."""
+    def again(*args):
+        while True:
+            text = make(*args)
+            if ' / ' not in text and ' % ' not in text:
+                return text
+    return again
+
+
+condition, expression, literal = safe(differential.condition), safe(differential.expression), differential.literal
+
+
+def show(part, d):
+    """A part is text, a pair of texts (Weir's, SQLite's), a list of parts, or a query."""
+    if isinstance(part, str):
+        return part
+    if isinstance(part, tuple):
+        return part[d]
+    if isinstance(part, list):
+        return ''.join(show(p, d) for p in part)
+    return part.sql(d)
+
+
+class Select:
+    def __init__(self, items, sources):
+        self.items, self.sources = items, sources # items: [(part, kind)]; sources: [(word, what, alias, [part of ON])]
+        self.distinct, self.where, self.groups, self.sets, self.having, self.tail, self.aggregates = False, [], [], None, [], '', False
+        self.window = None # (clause of Weir's, SQLite's group)
+
+    def body(self, d, items, groups):
+        text = f'SELECT {"DISTINCT " if self.distinct else ""}' + ', '.join(f'{show(e, d)} AS c{i}' for i, e in enumerate(items))
+        for i, (word, what, alias, on) in enumerate(self.sources):
+            text += f' {word} ' if i else ' FROM '
+            text += what + ' ' + alias if isinstance(what, str) else f'({what.sql(d)}) {alias}'
+            if on:
+                text += ' ON ' + ' AND '.join(show(p, d) for p in on)
+        if self.window and d == 0:
+            text += ' ' + self.window[0]
+        if self.where:
+            text += ' WHERE ' + ' AND '.join(show(p, d) for p in self.where)
+        if self.window and d == 1:
+            groups = groups + [self.window[1]]
+        if groups:
+            text += ' GROUP BY ' + ', '.join(show(g, d) for g in groups)
+        if self.having:
+            text += ' HAVING ' + ' AND '.join(show(p, d) for p in self.having)
+        return text
+
+    def sql(self, d):
+        items = [e for e, _ in self.items]
+        if not self.sets:
+            return self.body(d, items, self.groups) + self.tail
+        if d == 0:
+            word, sets = self.sets
+            inside = ', '.join(show(g, 0) for g in self.groups)
+            if word == 'GROUPING SETS':
+                inside = ', '.join(f'({", ".join(show(self.groups[i], 0) for i in s)})' for s in sets)
+            return self.body(0, items, [f'{word} ({inside})']) + self.tail
+        union = []
+        for s in self.sets[1]:
+            gone = [show(g, 1) for i, g in enumerate(self.groups) if i not in s]
+            own = ['NULL' if show(e, 1) in gone else e for e in items]
+            own = [str(int(show(e, 1)[9:-1] in gone)) if show(e, 1).startswith('GROUPING(') else e for e in own]
+            union.append(self.body(1, own, [self.groups[i] for i in s]))
+        return f'SELECT * FROM ({" UNION ALL ".join(union)}){self.tail}'
+
+
+class SetOp:
+    def __init__(self, op, left, right, name):
+        self.op, self.left, self.right, self.name = op, left, right, name
+
+    def side(self, q, d):
+        plain = isinstance(q, Select) and not q.tail and not q.sets
+        return q.sql(d) if plain else f'SELECT * FROM ({q.sql(d)}) {self.name}'
+
+    def sql(self, d):
+        return f'{self.side(self.left, d)} {self.op} {self.side(self.right, d)}'
+
+
+class With:
+    def __init__(self, name, inner, body):
+        self.name, self.inner, self.body = name, inner, body
+
+    def sql(self, d):
+        return f'WITH {self.name} AS ({self.inner.sql(d)}) {self.body.sql(d)}'
+
+
+class Maker:
+    """Makes queries over relations; what is a stream (rows only come) is kept apart from tables, because joining the two depends on arrival."""
+
+    def __init__(self, rng, bases):
+        self.rng, self.bases, self.names, self.joins, self.crossed = rng, bases, 0, 0, False
+
+    def new(self):
+        self.names += 1
+        return f'x{self.names}'
+
+    def chance(self, p):
+        return self.rng.random() < p
+
+    def kinds(self):
+        return [self.rng.choice(KINDS) for _ in range(self.rng.randrange(1, 4))]
+
+    def whole(self):
+        self.streams = self.chance(0.3) # joins in this query are of streams, or of tables
+        return self.query(self.kinds(), self.rng.choice([1, 1, 2, 2, 3]))
+
+    def source(self, depth):
+        alias = self.new()
+        if depth > 0 and self.chance(0.4):
+            kinds = self.kinds()
+            return self.query(kinds, depth - 1), alias, [(f'{alias}.c{i}', k) for i, k in enumerate(kinds)]
+        base = self.rng.choice([b for b in self.bases if b.table != self.streams])
+        return base.name, alias, [(f'{alias}.{c}', t) for c, t in base.columns]
+
+    def equality(self, left, right):
+        pairs = [(a, b) for a, t in left for b, k in right if t == k]
+        return '{} = {}'.format(*self.rng.choice(pairs)) if pairs else None
+
+    def joined(self, depth):
+        what, alias, cols = self.source(depth)
+        sources = [('', what, alias, [])]
+        for _ in range(self.rng.choice([0, 0, 1, 1, 2]) if depth > 0 else self.rng.choice([0, 0, 0, 1])):
+            if self.joins == 4: # what grows with each join must end
+                break
+            self.joins += 1
+            what, alias, right = self.source(depth - 1)
+            equal = self.equality(cols, right)
+            # SQLite 3.40 is not to be trusted with RIGHT and FULL joins of more than two tables, or of queries.
+            two = len(sources) == 1 and isinstance(what, str) and isinstance(sources[0][1], str)
+            word = self.rng.choice(['JOIN', 'JOIN', 'LEFT JOIN', 'LEFT JOIN', 'CROSS JOIN'] + ['RIGHT JOIN', 'FULL JOIN'] * two * 2)
+            if (word == 'CROSS JOIN' or not equal) and self.crossed:
+                return sources, cols
+            if word == 'CROSS JOIN' or not equal:
+                self.crossed = True
+                sources.append((self.rng.choice(['CROSS JOIN', ',']) if not any('RIGHT' in s[0] or 'LEFT' in s[0] for s in sources) else
+                                'CROSS JOIN', what, alias, []))
+            else:
+                on = [equal]
+                if self.chance(0.3):
+                    on.append(condition(self.rng, cols + right, 1))
+                elif self.chance(0.2) and word != 'FULL JOIN' and not self.crossed:
+                    self.crossed = True
+                    on = [condition(self.rng, cols + right, 1)]
+                sources.append((word, what, alias, on))
+            cols = cols + right
+            if word in ('RIGHT JOIN', 'FULL JOIN'):
+                break
+        return sources, cols
+
+    def inner(self, items, sources, outer, cols):
+        """A query inside another: what ties it to the outer one is mostly an equality; or nothing."""
+        q, pick, equal = Select(items, sources), self.rng.random(), self.equality(outer, cols)
+        if equal and pick < 0.6:
+            q.where.append(equal)
+        if pick < 0.15 or 0.6 <= pick < 0.7:
+            q.where.append(condition(self.rng, cols + outer, 1))
+        elif self.chance(0.4):
+            q.where.append(condition(self.rng, cols, 1))
+        return q
+
+    def aggregate(self, kind, cols, over=False):
+        e = lambda k: expression(self.rng, k, cols, 1)
+        if kind == 'BIGINT':
+            a = self.rng.choice(['COUNT(*)', f'COUNT({e(self.rng.choice(KINDS))})', f'SUM({e("BIGINT")})', f'SUM({e("INT")})'] +
+                                [f'COUNT(DISTINCT {self.rng.choice(cols)[0]})', f'SUM(DISTINCT {e("BIGINT")})'] * (not over))
+        elif kind == 'DOUBLE':
+            a = self.rng.choice([f'AVG({e("INT")})', f'SUM({e("DOUBLE")})', f'AVG({e("DOUBLE")})', f'MIN({e("DOUBLE")})', f'MAX({e("DOUBLE")})'])
+        elif kind == 'BOOLEAN':
+            return f'(COUNT(*) > {self.rng.randrange(4)})' if not over else None
+        else:
+            a = f'{self.rng.choice(["MIN", "MAX"])}({e(kind)})'
+        return a + (f' FILTER (WHERE {condition(self.rng, cols, 1)})' if self.chance(0.2) else '')
+
+    def scalar(self, outer, kind, depth):
+        if self.chance(0.2): # a row by its key
+            base = self.rng.choice([b for b in self.bases if b.table])
+            alias = self.new()
+            cols = [(f'{alias}.{c}', t) for c, t in base.columns]
+            keys = [[c for c, t in outer if t == k] for _, k in base.columns[:base.nkey]]
+            if all(keys):
+                q = Select([(expression(self.rng, kind, cols, 1), kind)], [('', base.name, alias, [])])
+                q.where = [f'{cols[i][0]} = {self.rng.choice(k)}' for i, k in enumerate(keys)]
+                return ['(', q, ')']
+        sources, cols = self.joined(depth - 1)
+        q = self.inner([(self.aggregate(kind, cols), kind)], sources, outer, cols)
+        if self.chance(0.15):
+            q.having = [f'COUNT(*) > {self.rng.randrange(3)}']
+        return ['(', q, ')']
+
+    def predicate(self, cols, depth):
+        pick, rng = self.rng.random(), self.rng
+        sources, own = self.joined(depth - 1)
+        if pick < 0.35:
+            p = [rng.choice(['', 'NOT ']) + 'EXISTS (', self.inner([('1', 'INT')], sources, cols, own), ')']
+        elif pick < 0.75:
+            kind = rng.choice(KINDS[:5])
+            word = rng.choice(['IN', 'NOT IN', ('= ANY', 'IN'), ('<> ALL', 'NOT IN')])
+            p = [expression(rng, kind, cols, 0), ' ', word, ' (',
+                 self.inner([(expression(rng, kind, own, 0), kind)], sources, cols, own), ')']
+        else:
+            kind = rng.choice(KINDS[:5])
+            p = [expression(rng, kind, cols, 1), rng.choice([' = ', ' < ', ' > ', ' <> ']), self.scalar(cols, kind, depth)]
+        if self.chance(0.25):
+            p = ['(', p, rng.choice([' AND ', ' OR ']), condition(rng, cols, 1), ')']
+        return p
+
+    def over(self, kind, cols):
+        """A function over the rows around; all columns are in its order, so equal places are of equal rows."""
+        rng = self.rng
+        end = lambda: rng.choice([' NULLS FIRST', ' DESC NULLS LAST', ' DESC NULLS FIRST', ' NULLS LAST'])
+        order = [c for c, _ in rng.sample(cols, len(cols))]
+        whole = ', '.join(c + end() for c in order)
+        parts = f'PARTITION BY {", ".join(c for c, _ in rng.sample(cols, min(len(cols), rng.choice([1, 1, 2]))))} ' if self.chance(0.6) else ''
+        numbers = [c for c, t in cols if t in ('INT', 'BIGINT')]
+        bounds = rng.choice(['UNBOUNDED PRECEDING AND CURRENT ROW', '2 PRECEDING AND CURRENT ROW', '1 PRECEDING AND 1 FOLLOWING',
+                             'CURRENT ROW AND UNBOUNDED FOLLOWING', 'UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING', '3 PRECEDING AND 2 PRECEDING'])
+        frames = [f'({parts}ORDER BY {whole} ROWS BETWEEN {bounds})', f'({parts}ORDER BY {whole})', f'({parts.strip()})',
+                  f'({parts}ORDER BY {order[0]}{end()})', f'({parts}ORDER BY {order[0]}{end()} GROUPS BETWEEN {bounds})'] + \
+            [f'({parts}ORDER BY {n}{end()} RANGE BETWEEN {bounds})' for n in numbers[:1]]
+        if kind == 'BIGINT' and self.chance(0.5):
+            return rng.choice([f'ROW_NUMBER() OVER ({parts}ORDER BY {whole})', f'RANK() OVER ({parts}ORDER BY {order[0]}{end()})',
+                               f'DENSE_RANK() OVER ({parts}ORDER BY {order[0]}{end()})', f'NTILE(3) OVER ({parts}ORDER BY {whole})'])
+        e = expression(rng, kind, cols, 1)
+        if self.chance(0.4) or kind == 'BOOLEAN':
+            f = rng.choice([f'LAG({e})', f'LEAD({e}, 2)', f'LAG({e}, 1, {literal(rng, kind)})', f'FIRST_VALUE({e})', f'LAST_VALUE({e})',
+                            f'NTH_VALUE({e}, 2)'])
+            return f'{f} OVER {rng.choice(frames[:2])}'
+        return f'{self.aggregate(kind, cols, True)} OVER {rng.choice(frames)}'
+
+    def grouped(self, kinds, sources, cols):
+        rng = self.rng
+        n = rng.choice([0] + [*range(1, len(kinds) + 1)] * 4)
+        groups = []
+        for k in kinds[:n]:
+            own = [c for c, t in cols if t == k]
+            groups.append(rng.choice(own) if own and self.chance(0.8) else expression(rng, k, cols, 1))
+        if any('.' not in g for g in groups):
+            return None
+        q = Select([(g, k) for g, k in zip(groups, kinds)], sources)
+        q.groups = list(dict.fromkeys(groups))
+        q.items += [(self.aggregate(k, cols), k) for k in kinds[n:]]
+        q.aggregates = n < len(kinds)
+        if GROUPING_SETS and n < len(kinds) and n and self.chance(0.25) and all(g in [c for c, _ in cols] for g in groups):
+            m = len(q.groups)
+            word = rng.choice(['ROLLUP', 'CUBE', 'GROUPING SETS'])
+            sets = {'ROLLUP': [list(range(i)) for i in range(m, -1, -1)], 'CUBE': [[i for i in range(m) if s >> i & 1] for s in range(2 ** m)],
+                    'GROUPING SETS': [[i for i in range(m) if self.chance(0.5)] for _ in range(rng.choice([1, 2, 3]))]}[word]
+            q.sets = (word, sets)
+        elif self.streams and len(sources) == 1 and isinstance(sources[0][1], str) and n and n < len(kinds) and self.chance(0.4):
+            size = rng.choice([1, 7, 60])
+            start = f'(FLOORDIV({sources[0][2]}.at, {size * 1000}) * {size * 1000})'
+            q.window = (f'WINDOW TUMBLING (SIZE {size} SECONDS, GRACE PERIOD 100000 DAYS)', start)
+            if kinds[-1] == 'BIGINT' and n < len(kinds) - 1:
+                q.items[-1] = (('WINDOWSTART', start), 'BIGINT')
+        if self.chance(0.3):
+            q.having = [f'COUNT(*) {rng.choice([">", "<"])} {rng.randrange(4)}']
+        if not q.groups and n == len(kinds):
+            return None
+        return q
+
+    def select(self, kinds, depth):
+        rng = self.rng
+        sources, cols = self.joined(depth)
+        where = [condition(rng, cols, 1)] if self.chance(0.5) else []
+        q = self.grouped(kinds, sources, cols) if self.chance(0.35) else None
+        if depth > 0 and self.chance(0.4) and not (q and q.window): # a window is of a stream
+            where.append(self.predicate(cols, depth))
+        if not q:
+            over = depth > 0 and self.chance(0.3)
+            items = []
+            for k in kinds:
+                if over and self.chance(0.6):
+                    items.append((self.over(k, cols), k))
+                elif depth > 0 and self.chance(0.15):
+                    items.append((self.scalar(cols, k, depth), k))
+                else:
+                    items.append((expression(rng, k, cols, 1), k))
+            q = Select(items, sources)
+            q.distinct = self.chance(0.2)
+        q.where = where
+        if self.chance(0.12) and not q.window:
+            end = lambda: rng.choice([' NULLS FIRST', ' DESC NULLS LAST', ' DESC NULLS FIRST', ' NULLS LAST'])
+            q.tail = ' ORDER BY ' + ', '.join(f'c{i}{end()}' for i in range(len(kinds))) + f' LIMIT {rng.randrange(1, 6)}'
+            if self.chance(0.3):
+                q.tail += f' OFFSET {rng.randrange(3)}'
+        return q
+
+    def top(self, kinds, depth):
+        """The first rows of each partition."""
+        rng, alias = self.rng, self.new()
+        sources, cols = self.joined(depth - 1)
+        order = ', '.join(c + rng.choice([' NULLS FIRST', ' DESC NULLS LAST']) for c, _ in rng.sample(cols, len(cols)))
+        part = f'PARTITION BY {rng.choice(cols)[0]} ' if self.chance(0.7) else ''
+        place = rng.choice(['ROW_NUMBER', 'ROW_NUMBER', 'RANK', 'DENSE_RANK'])
+        inside = Select([(expression(rng, k, cols, 0), k) for k in kinds] + [(f'{place}() OVER ({part}ORDER BY {order})', 'BIGINT')], sources)
+        q = Select([(f'{alias}.c{i}', k) for i, k in enumerate(kinds)], [('', inside, alias, [])])
+        q.where = [f'{alias}.c{len(kinds)} {rng.choice(["<=", "=", "<"])} {rng.randrange(1, 4)}']
+        return q
+
+    def query(self, kinds, depth):
+        if depth > 0 and self.chance(0.2):
+            op = self.rng.choice(['UNION', 'UNION ALL', 'UNION ALL', 'INTERSECT', 'EXCEPT'])
+            return SetOp(op, self.select(kinds, depth - 1), self.select(kinds, depth - 1), self.new())
+        if depth > 0 and self.chance(0.1):
+            name, inner = self.new(), [self.rng.choice(PLAIN) for _ in range(2)]
+            a, b = self.new(), self.new()
+            sides = [(f'{s}.c{i}', k) for s in (a, b) for i, k in enumerate(inner)]
+            body = Select([(expression(self.rng, k, sides, 1), k) for k in kinds],
+                          [('', name, a, []), (self.rng.choice(['JOIN', 'LEFT JOIN']), name, b, [f'{a}.c0 = {b}.c0'])])
+            return With(name, self.query(inner, depth - 1), body)
+        if depth > 0 and self.chance(0.1):
+            return self.top(kinds, depth)
+        return self.select(kinds, depth)
+
+
+# ---- Smaller
+
+def without(many, i):
+    return many[:i] + many[i + 1:]
+
+
+def parts_smaller(part):
+    if isinstance(part, list):
+        for i, p in enumerate(part):
+            for q in parts_smaller(p):
+                yield part[:i] + [q] + part[i + 1:]
+    elif not isinstance(part, (str, tuple)):
+        yield from smaller(part)
+
+
+def changed(q, **fields):
+    q = copy.copy(q)
+    q.__dict__.update(fields)
+    return q
+
+
+def smaller(q):
+    """Queries that are q with one thing less; not all of them have a meaning."""
+    if isinstance(q, SetOp):
+        yield q.left
+        yield q.right
+        yield from (changed(q, left=s) for s in smaller(q.left))
+        yield from (changed(q, right=s) for s in smaller(q.right))
+        return
+    if isinstance(q, With):
+        yield q.inner
+        yield from (changed(q, inner=s) for s in smaller(q.inner))
+        yield from (changed(q, body=s) for s in smaller(q.body))
+        return
+    for word, what, alias, on in q.sources:
+        if not isinstance(what, str):
+            yield what
+    for name, plain in (('distinct', False), ('tail', ''), ('sets', None), ('window', None), ('having', []), ('where', [])):
+        if getattr(q, name):
+            yield changed(q, **{name: plain})
+    for name in ('where', 'having'):
+        parts = getattr(q, name)
+        for i, p in enumerate(parts):
+            yield changed(q, **{name: without(parts, i)})
+            yield from (changed(q, **{name: parts[:i] + [s] + parts[i + 1:]}) for s in parts_smaller(p))
+    for i, (e, k) in enumerate(q.items):
+        if len(q.items) > 1:
+            yield changed(q, items=without(q.items, i), groups=[g for g in q.groups if g != e], tail='')
+        elif show(e, 0) != '1':
+            yield changed(q, items=[('1', 'INT')])
+        yield from (changed(q, items=q.items[:i] + [(s, k)] + q.items[i + 1:]) for s in parts_smaller(e))
+    for i, (word, what, alias, on) in enumerate(q.sources):
+        if len(q.sources) > 1:
+            rest = without(q.sources, i)
+            yield changed(q, sources=[('', *rest[0][1:3], [])] + rest[1:])
+        put = lambda s: changed(q, sources=q.sources[:i] + [s] + q.sources[i + 1:])
+        if not isinstance(what, str):
+            yield from (put((word, s, alias, on)) for s in smaller(what))
+        for j, p in enumerate(on):
+            if len(on) > 1:
+                yield put((word, what, alias, without(on, j)))
+            yield from (put((word, what, alias, on[:j] + [s] + on[j + 1:])) for s in parts_smaller(p))
