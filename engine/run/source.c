@@ -30,8 +30,10 @@ static int64_t plus(int64_t a, int64_t b)
 static int64_t horizon(const struct plan_node *n)
 {
     int64_t most = 0;
-    for (unsigned i = 0; i < n->ninputs; i++)
-        most = MAX(most, horizon(n->inputs[i]));
+    for (unsigned i = 0; i < n->ninputs; i++) {
+        int64_t below = horizon(n->inputs[i]); /* MAX would walk the plan twice at each of its nodes */
+        most = MAX(most, below);
+    }
     int64_t delay = n->delay_ms == INT64_MAX ? 0 : n->delay_ms; /* a window that leaves it to the watermark */
     return plus(plus(plus(most, n->window_size_ms), plus(n->grace_ms, n->before_ms)), plus(n->after_ms, delay));
 }

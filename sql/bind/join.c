@@ -326,6 +326,21 @@ static int add_equality(struct on *on, const struct ast_expr *e, const struct ex
     return resolve_compare(on->sc, STR("="), expr_cast(b, left, common), expr_cast(b, right, common), e, out);
 }
 
+/* A comma binds weaker than JOIN, so what stands before it is not there for an ON behind it. */
+static int check_sides(const struct on *on, const struct ast_expr *e, const struct expr *one)
+{
+    const struct block *q = on->sc->q;
+    for (unsigned i = 0; i < q->ncols; i++) {
+        const struct block_column *c = &q->cols[i];
+        if (!expr_reads(one, c->id) || ids_have(&on->left->out, c->id) || ids_have(&on->right->out, c->id))
+            continue;
+        bind_error(on->sc->b, e->place, "42P01", "column \"%s\" in this ON is of neither side of its JOIN", c->name);
+        diag_hint(on->sc->b->diag, "a comma binds weaker than JOIN: write CROSS JOIN instead of it, or the condition in WHERE");
+        return E_SQL;
+    }
+    return 0;
+}
+
 static int add_condition(struct on *on, const struct ast_expr *e)
 {
     const struct expr *one = NULL, *left, *right;
@@ -348,6 +363,8 @@ static int add_condition(struct on *on, const struct ast_expr *e)
             return err;
     }
     err = one ? 0 : resolve_condition(on->sc, e, "ON", &one);
+    if (!err)
+        err = check_sides(on, e, one);
     on->all = err ? NULL : expr_and(on->sc->b, on->all, one);
     return err;
 }

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""What jobs keep is what a batch answers: random queries of all relational SQL over changing tables and streams, against SQLite.
+"""What jobs keep is what a batch answers: random queries of all relational SQL over tables and streams, against SQLite.
 
     queries.py [SECONDS] [SEED]            worlds from SEED on, as many as the seconds take (SEED also from WEIR_SEED)
     queries.py 0 SEED [NUMBER]             that world alone; of its queries only this one
 
 A world of one seed is a server with 1, 2 or 4 shards, three tables and two streams over several partitions, and some 30 queries.
-A third of the jobs run before there is data. It comes in rounds: new rows, other values, rows that go, rows that come again; between
-rounds the server is killed now and then. After each round, when all jobs have caught up, each one's table must hold what
-SQLite answers over the rows so far. In the end the same queries are asked as pull queries. A query that fails is made smaller
+A third of the jobs run before
+there is data. It comes in rounds: new rows, other values, rows that go, rows that come again; between rounds the
+server is killed now and then. After each round, when all jobs have caught up, each one's table must hold what SQLite
+answers over the rows so far. In the end the same queries are asked as pull queries, some as push queries too. A query that fails is made smaller
 for as long as it fails (querytree.py), and shown with the rows that differ. What is counted: in how many cases a row that an
 operator had given went again, by operator and by the mode of its edge as EXPLAIN names them. Environment: WEIR."""
-import collections, json, os, random, re, shutil, sqlite3, sys, tempfile, time
+import collections, http.client, json, os, random, re, shutil, sqlite3, subprocess, sys, tempfile, time
 from collections import Counter
 import differential
-from differential import Base, random_value
+from differential import Base, Mismatch, random_value
 from querytree import Maker, Select, SetOp, With, smaller
 
 
@@ -25,7 +26,6 @@ class Server(differential.Server):
         self.start(shards)
 
     def start(self, shards):
-        import http.client, subprocess
         self.process = subprocess.Popen(
             [differential.WEIR, 'server', '--data', self.folder, '--listen', self.listen, '--set', f'weir.shards={shards}', '--set',
              'commit.interval.ms=10'], stderr=open(self.folder + '.log', 'a'), stdout=subprocess.PIPE, text=True)
@@ -87,7 +87,6 @@ class World:
         rng = random.Random(seed)
         self.seed = seed
         self.bases = [Base(rng, c, c in 'tuv') for c in 'tuvrs']
-        # A column named at is not random, and a key's columns are typed alike somewhere: else nothing ever meets.
         contents = [{} if b.table else [] for b in self.bases]
         self.rounds, self.rows = [], []
         for _ in range(rng.choice([3, 4, 5])):
@@ -229,14 +228,27 @@ class Run:
                 for life, how in self.retracted.get(i, {}).items():
                     self.cases[operator, life] += how
         for i, q in enumerate(self.queries) if pull else []:
+            if i % 4 == 0 and i in self.jobs and i not in self.failures:
+                self.push(i)
             if i not in self.failures:
                 wanted = answer(self.db, q)[1]
                 lines = server.ask(q.sql(0) + ';')
                 got = bag(r for l in lines if l['kind'] == 'rows' for r in l['rows'])
+                if lines[-1]['kind'] == 'error' and any(m in lines[-1]['message'] for m in RIGHTLY_REFUSED):
+                    continue
                 if lines[-1]['kind'] == 'error':
                     self.fail(i, 'refused as pull query', f'{lines[-1]["message"]} ({lines[-1]["hint"]})')
                 elif got != wanted:
                     self.fail(i, 'pull', differ(got, wanted))
+
+    def push(self, i):
+        try:
+            _, rows = self.server.sql(f'SELECT * FROM ({self.queries[i].sql(0)}) q EMIT CHANGES;')
+            got, wanted = bag(rows), answer(self.db, self.queries[i])[1]
+            if got != wanted:
+                self.fail(i, 'push', differ(got, wanted))
+        except Mismatch as e:
+            self.fail(i, 'push', str(e))
 
     def check(self, n, killed):
         """Each job's table against SQLite; waits a little, because a lag may be told before the last records are counted."""
@@ -279,7 +291,7 @@ def parse_explain(text):
 # ---- A failure made small
 
 def shrink(world, query, kind, text):
-    """Halves of one life are enough: as many smaller queries as there are, all at once, and on with the first that still fails."""
+    """Many smaller queries live the same life at once; the shortest that still fails is the next to be made smaller."""
     db, failure = world.database(), None
     for _ in range(40):
         candidates = []
@@ -289,8 +301,8 @@ def shrink(world, query, kind, text):
         candidates = sorted(candidates, key=lambda q: len(q.sql(0)))[:36]
         if not candidates:
             break
-        failures = Run(world, candidates, pull=kind in ('pull', 'refused as pull query')).failures
-        same = [i for i, f in failures.items() if f.kind == kind and (kind in ('pull', 'job', 'stuck') or f.text[:20] == text[:20])]
+        failures = Run(world, candidates, pull=kind in ('pull', 'push', 'refused as pull query')).failures
+        same = [i for i, f in failures.items() if f.kind == kind and (kind in ('pull', 'push', 'job', 'stuck') or f.text[:20] == text[:20])]
         if not same:
             break
         query, failure = candidates[min(same)], failures[min(same)]
@@ -326,8 +338,9 @@ def main():
     table = collections.defaultdict(dict)
     for (operator, killed), n in cases.items():
         table[operator][killed] = n
+    print('Rounds in which a row went again: before and after a kill, mode of the edge, operator')
     for operator, row in sorted(table.items()):
-        print(f'{row.get(False, 0):8}{row.get(True, 0):8}  {" ".join(operator)}')
+        print(f'{row.get(False, 0):8}{row.get(True, 0):8}  {operator[1]:8} {operator[0]}')
     print(f'{worlds} worlds, {checked} queries; {failed} fail')
     sys.exit(failed > 0)
 

@@ -143,8 +143,7 @@ class Maker:
                 return sources, cols
             if word == 'CROSS JOIN' or not equal:
                 self.crossed = True
-                sources.append((self.rng.choice(['CROSS JOIN', ',']) if not any('RIGHT' in s[0] or 'LEFT' in s[0] for s in sources) else
-                                'CROSS JOIN', what, alias, []))
+                sources.append(('CROSS JOIN', what, alias, []))
             else:
                 on = [equal]
                 if self.chance(0.3):

@@ -38,3 +38,10 @@ WITH a(x) AS (VALUES (1),(2),(3)), b(y) AS (VALUES (2),(3),(4)) SELECT * FROM a,
 WITH a(x) AS (VALUES (1),(2),(3)), b(x) AS (VALUES (2),(3),(4)) SELECT * FROM a FULL JOIN b USING (x) ORDER BY 1;
 WITH a(x) AS (VALUES (1),(2),(3)), b(y) AS (VALUES (2),(3),(4)) SELECT * FROM a LEFT JOIN b ON x = y AND x > 2 ORDER BY 1;
 SELECT DISTINCT column1 % 2 FROM (VALUES (1),(2),(3)) ORDER BY 1;
+-- What a query only counts is not shown.
+WITH a(x) AS (VALUES (1),(2),(2)), b(x) AS (VALUES (2),(3)) SELECT x FROM a UNION SELECT x FROM b;
+WITH a(x) AS (VALUES (1),(2),(2)), b(x) AS (VALUES (2),(3)) SELECT x FROM a EXCEPT SELECT x FROM b;
+SELECT DISTINCT column1 FROM (VALUES (2),(2));
+-- A comma binds weaker than JOIN.
+SELECT 1 FROM (VALUES (1)) a(x), (VALUES (1)) b(y) JOIN (VALUES (1)) c(z) ON x = z;
+SELECT 1 AS one FROM (VALUES (1)) a(x) CROSS JOIN (VALUES (1)) b(y) JOIN (VALUES (1)) c(z) ON x = z;
