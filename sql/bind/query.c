@@ -1001,6 +1001,8 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
     int err = bind_named(&sc, s, keyed && block, as_table, &bound);
     if (!err && keyed && !block)
         err = bind_around(&sc, s, as_table, &bound);
+    if (!err && s->having) /* no row in the end may also be a total that HAVING keeps out */
+        always_total(&sc, &bound);
     out->tree = bound.tree;
     out->nitems = bound.n;
     out->items = bound.items;

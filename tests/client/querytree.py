@@ -179,6 +179,8 @@ class Maker:
             return f'(COUNT(*) > {self.rng.randrange(4)})' if not over else None
         else:
             a = f'{self.rng.choice(["MIN", "MAX"])}({e(kind)})'
+        if over and a[:3] in ('MIN', 'MAX'): # SQLite 3.40 forgets their FILTER in some frames
+            return a
         return a + (f' FILTER (WHERE {condition(self.rng, cols, 1)})' if self.chance(0.2) else '')
 
     def scalar(self, outer, kind, depth):

@@ -45,3 +45,8 @@ SELECT DISTINCT column1 FROM (VALUES (2),(2));
 -- A comma binds weaker than JOIN.
 SELECT 1 FROM (VALUES (1)) a(x), (VALUES (1)) b(y) JOIN (VALUES (1)) c(z) ON x = z;
 SELECT 1 AS one FROM (VALUES (1)) a(x) CROSS JOIN (VALUES (1)) b(y) JOIN (VALUES (1)) c(z) ON x = z;
+-- A total that HAVING keeps out is none; one of nothing is asked, too.
+SELECT COUNT(*) AS n FROM (VALUES (1),(2)) HAVING COUNT(*) < 2;
+SELECT COUNT(*) AS n FROM (VALUES (1),(2)) WHERE column1 > 9 HAVING COUNT(*) < 2;
+SELECT COUNT(*) AS n FROM (VALUES (1),(2)) WHERE column1 > 9 HAVING COUNT(*) > 2;
+SELECT SUM(column1) AS n FROM (VALUES (1),(2)) HAVING COUNT(*) > 1 ORDER BY n LIMIT 1;
