@@ -8,11 +8,12 @@ PLAIN = ['INT', 'BIGINT', 'VARCHAR', 'INT']
 
 
 def safe(make):
-    """Nothing divided: what cannot be computed is no key, and rows with such a key are set aside."""
+    """Nothing divided: what cannot be computed is no key, and rows with such a key are set aside. Mostly something of a row."""
     def again(*args):
+        tries = 0
         while True:
-            text = make(*args)
-            if ' / ' not in text and ' % ' not in text:
+            text, tries = make(*args), tries + 1
+            if ' / ' not in text and ' % ' not in text and (tries > 4 or any(c in text for c, _ in args[-2])):
                 return text
     return again
 
@@ -164,7 +165,7 @@ class Maker:
             q.where.append(equal)
         if pick < 0.15 or 0.6 <= pick < 0.7:
             q.where.append(condition(self.rng, cols + outer, 1))
-        elif self.chance(0.4):
+        elif self.chance(0.25):
             q.where.append(condition(self.rng, cols, 1))
         return q
 
@@ -273,7 +274,7 @@ class Maker:
     def select(self, kinds, depth):
         rng = self.rng
         sources, cols = self.joined(depth)
-        where = [condition(rng, cols, 1)] if self.chance(0.5) else []
+        where = [condition(rng, cols, 1)] if self.chance(0.35) else []
         q = self.grouped(kinds, sources, cols) if self.chance(0.35) else None
         if depth > 0 and self.chance(0.4) and not (q and q.window): # a window is of a stream
             where.append(self.predicate(cols, depth))
