@@ -493,6 +493,7 @@ static void keep_inflated(struct decoder *d)
     if (n)
         memmove(d->inflated.data, d->inflated.data + d->inflated_at, n);
     d->inflated.len = n;
+    d->inflated_at = 0;
 }
 
 struct batch *decoder_run(struct decoder *d, struct str bytes, int64_t from, int32_t partition, struct arena *arena,
