@@ -247,7 +247,7 @@ static bool starts_value(int token)
 {
     static const int starts[] = {TK_ID,    TK_STRING, TK_INTEGER, TK_DECIMAL, TK_DOUBLE, TK_NULL, TK_TRUE,
                                  TK_FALSE, TK_CASE,   TK_CAST,    TK_NOT,     TK_MINUS,  TK_PLUS, TK_LP,
-                                 TK_EXISTS};
+                                 TK_EXISTS, TK_INTERVAL};
     for (unsigned i = 0; i < ARRAY_LEN(starts); i++)
         if (starts[i] == token)
             return true;
