@@ -212,6 +212,9 @@ static int add_query(struct scope *sc, const struct binding *b, const struct ast
     s->ncols = inner.n;
     grow_columns(sc, inner.n);
     for (unsigned i = 0; i < inner.n; i++)
+        if (*s->alias)
+            sc->b->columns->items[inner.items[i].id].source = s->alias;
+    for (unsigned i = 0; i < inner.n; i++)
         q->cols[q->ncols++] = (struct block_column){.name = inner.items[i].name,
                                                     .type = inner.items[i].type,
                                                     .source = q->nsources - 1,

@@ -178,6 +178,8 @@ static void group_key(const struct scope *sc, struct key_parts *ks)
     const struct block *q = sc->q;
     for (unsigned i = 0; i < q->ngroup; i++)
         add_part(ks, expr_column(sc->b, q->group_ids[i], q->group[i]->type, place_of(q->group[i])), NULL, q->group_names[i]);
+    if (q->nsets) /* rows of two sets may look alike */
+        add_part(ks, expr_column(sc->b, q->set_id, TYPE(T_BIGINT), place_of(q->group[0])), NULL, "GROUPING_SET");
 }
 
 /* False: nothing is unique; the whole row is the key. */
@@ -278,7 +280,7 @@ int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *co
     drop_window_bounds(q);
     for (unsigned i = 0; i < q->tree->nkeys; i++)
         room += q->tree->keys[i].n;
-    ks.items = ARENA_ARRAY(sc->b->arena, struct key_part, room);
+    ks.items = ARENA_ARRAY(sc->b->arena, struct key_part, room + 1);
     for (unsigned i = 0; i < npartition; i++)
         add_part(&ks, partition[i], NULL, block_column_name(q, partition[i]));
     if (!npartition && !find_key(sc, &ks)) {
@@ -303,7 +305,7 @@ int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *co
     }
     const struct expr *first = q->items[0].expr;
     sc->result->nkey = q->nkey;
-    sc->result->group_key = q->ngroup > 0;
+    sc->result->group_key = q->ngroup > 0 && !q->nsets;
     sc->result->nullable_key = !q->tree->stream && q->nkey == 1 && !q->ngroup && first->kind == EX_COLUMN &&
                                !tree_never_null(q->tree, first->column);
     int err = check_names(sc, s);
@@ -331,15 +333,21 @@ int count_rows(struct scope *sc, struct query *r)
             return bind_error(sc->b, (struct place){0, 0}, "42701",
                               "this table has no unique key, and is to have a column ROW_COUNT; give yours another name");
     }
+    unsigned id = column_add(sc->b->columns, (struct tree_column){"ROW_COUNT", NULL, TYPE(T_BIGINT), false});
+    bool once = tree_unique_in(r->tree, &t->groups);
     t->naggs = 1;
     t->aggs = ARENA_NEW(a, struct tree_agg);
     t->aggs->agg = (struct agg){.kind = AGG_COUNT_STAR, .type = TYPE(T_BIGINT)};
-    t->aggs->id = column_add(sc->b->columns, (struct tree_column){"ROW_COUNT", NULL, TYPE(T_BIGINT), false});
+    t->aggs->id = id;
     r->nkey = r->nitems;
     r->nullable_key = r->nkey == 1;
-    items[r->nitems++] = (struct query_item){"ROW_COUNT", TYPE(T_BIGINT), t->aggs->id};
+    items[r->nitems++] = (struct query_item){"ROW_COUNT", TYPE(T_BIGINT), id};
     r->items = items;
     tree_derive(t, a);
-    r->tree = t;
+    struct expr *one = expr_make(sc->b, EX_CONST, TYPE(T_BIGINT), (struct place){0, 0}, 0);
+    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, 1);
+    one->value = (struct value){.type = TYPE(T_BIGINT), .i = 1};
+    exprs[0] = one;
+    r->tree = once ? tree_add(a, sc->b->columns, r->tree, ids_of(a, &id, 1), exprs) : t;
     return 0;
 }

@@ -274,17 +274,24 @@ static int bind_groups(struct scope *sc, const struct ast_select *s)
     struct scope groups = *sc;
     groups.no_aggregates = "GROUP BY";
     groups.items = &s->items;
-    int err = bind_list(&groups, &s->group_by, &q->group, &q->group_names);
+    struct ast_exprs all;
+    bool several;
+    int err = expand_groups(sc, &s->group_by, &all, &several);
+    if (!err)
+        err = bind_list(&groups, &all, &q->group, &q->group_names);
     if (err)
         return err;
     struct ids bounds = {q->window ? 2 : 0, q->window_ids};
-    for (unsigned i = 0; i < s->group_by.n; i++) { /* the same twice is once; the window is a group by itself */
+    for (unsigned i = 0; i < all.n; i++) { /* the same twice is once; the window is a group by itself */
         bool window = q->group[i]->kind == EX_COLUMN && ids_have(&bounds, q->group[i]->column), again = window;
         if (!window && expr_reads_any(q->group[i], &bounds))
-            return bind_error(sc->b, s->group_by.items[i]->place, "42803",
+            return bind_error(sc->b, all.items[i]->place, "42803",
                               "groups cannot be computed from the window's bounds");
         for (unsigned k = 0; k < q->ngroup; k++)
             again |= expr_same(q->group[i], q->group[k]);
+        if (again && several)
+            return bind_error(sc->b, all.items[i]->place, "42803", window ? "the window is a group of every set by itself"
+                                                                          : "this is in GROUP BY twice");
         if (again)
             continue;
         q->group[q->ngroup] = q->group[i];
@@ -472,10 +479,15 @@ static void make_aggregate(struct scope *sc, bool final)
     const struct binding *b = sc->b;
     struct block *q = sc->q;
     struct arena *a = b->arena;
-    unsigned most = q->ngroup + 3 * q->naggs + 1;
+    unsigned most = q->ngroup + 3 * q->naggs + 1, *from = q->group_ids;
     struct inputs in = {b, {q->ngroup, ARENA_ARRAY(a, unsigned, most)}, ARENA_ARRAY(a, const struct expr *, most)};
+    if (q->nsets) { /* group_ids are what EXPAND makes of them */
+        from = ARENA_ARRAY(a, unsigned, q->ngroup + 1);
+        for (unsigned i = 0; i < q->ngroup; i++)
+            from[i] = column_of(b, q->group[i], b->columns->items[q->group_ids[i]].name);
+    }
     for (unsigned i = 0; i < q->ngroup; i++) {
-        in.ids.id[i] = q->group_ids[i];
+        in.ids.id[i] = from[i];
         in.exprs[i] = q->group[i];
     }
     for (unsigned i = 0; i < q->naggs; i++) {
@@ -488,6 +500,10 @@ static void make_aggregate(struct scope *sc, bool final)
     if (in.ids.n) /* COUNT(*) of everything reads no column */
         q->tree = tree_project(a, q->tree, in.ids, in.exprs);
     struct ids groups = {q->ngroup, q->group_ids};
+    if (q->nsets) {
+        make_sets(sc, from);
+        groups = ids_join(a, groups, (struct ids){1, &q->set_id});
+    }
     if (q->window) {
         struct tree *w = tree_new(a, TREE_WINDOW, q->tree, NULL);
         w->window = q->window;
@@ -530,9 +546,11 @@ static int bind_aggregation(struct scope *sc, const struct ast_select *s)
         }
     q->aggregates = q->naggs || q->ngroup;
     q->group_ids = ARENA_ARRAY(sc->b->arena, unsigned, q->ngroup + 1);
-    for (unsigned i = 0; i < q->ngroup; i++)
-        q->group_ids[i] = column_of(sc->b, q->group[i],
-                                    q->group_names[i] ? q->group_names[i] : arena_printf(sc->b->arena, "group_%u", i));
+    for (unsigned i = 0; i < q->ngroup; i++) {
+        const char *name = q->group_names[i] ? q->group_names[i] : arena_printf(sc->b->arena, "group_%u", i);
+        q->group_ids[i] = q->nsets ? column_add(sc->b->columns, (struct tree_column){name, NULL, q->group[i]->type, false})
+                                   : column_of(sc->b, q->group[i], name);
+    }
     for (unsigned i = 0; i < q->nitems && !err; i++)
         err = over_groups(sc, &q->items[i].expr);
     return err ? err : over_groups(sc, &q->having);

@@ -522,6 +522,8 @@ static int named_call(struct scope *sc, const struct ast_expr *e, const struct e
     enum agg_kind kind;
     if (agg_named(e->name.text, &kind))
         return resolve_aggregate(sc, e, kind, out);
+    if (str_eq_nocase(e->name.text, STR("GROUPING")))
+        return resolve_grouping(sc, e, out);
     if (e->distinct || e->has_order || e->has_filter)
         return bind_error(sc->b, e->place, "42883", "%s is for aggregates, and %.*s is none",
                           e->distinct ? "DISTINCT" : e->has_order ? "ORDER BY" : "FILTER", STR_ARG(e->name.text));

@@ -51,6 +51,9 @@ struct block {
     const struct expr **group; /* over FROM; then group_ids stand for them */
     const char **group_names;
     unsigned *group_ids;
+    unsigned nsets; /* of ROLLUP, CUBE, GROUPING SETS; 0: GROUP BY is one set */
+    uint64_t *sets; /* bit k: it has group k */
+    unsigned set_id;
     unsigned naggs;
     struct tree_agg *aggs;
     const struct expr *having;
@@ -100,6 +103,7 @@ int resolve_query(struct scope *sc, const struct ast_expr *e, const struct expr 
 int resolve_conditions(struct scope *sc, const struct ast_expr *e, const char *clause, const struct expr **out);
 /* Joins what waits to the block's tree: all, or what is not above the groups. */
 int join_queries(struct scope *sc, bool above);
+int resolve_grouping(struct scope *sc, const struct ast_expr *e, const struct expr **out); /* GROUPING(...) (groups.c) */
 /* Cast that folds constants and does nothing if the type is the same; the cast must exist. */
 int literal_value(const struct binding *b, const struct ast_expr *e, const struct expr **out);
 const struct expr *expr_cast(const struct binding *b, const struct expr *e, struct type to);

@@ -18,6 +18,9 @@ void always_total(struct scope *sc, struct bound *in);
 void join_meet(const struct scope *sc, struct tree *t);
 int join_within(const struct scope *sc, struct tree *t, const struct ast_within *w);
 int join_as_of(struct scope *sc, struct tree *t, const struct ast_expr *as_of);
+/* GROUP BY's sets (groups.c): the expressions of all of them; and the node that makes rows for each. */
+int expand_groups(struct scope *sc, const struct ast_exprs *list, struct ast_exprs *all, bool *several);
+void make_sets(struct scope *sc, const unsigned *from);
 const struct expr *join_conditions(const struct scope *sc, struct tree *t, const struct expr *where);
 /* Whichever of two is there: the left one unless that is NULL. */
 const struct expr *expr_either(const struct binding *b, const struct expr *left, const struct expr *right);

@@ -304,7 +304,7 @@ static int exists_value(struct scope *sc, const struct ast_expr *e, const struct
 
 /* What is known of all of a query's values: is there one, is one of them NULL, the smallest and the greatest. */
 struct facts {
-    const struct expr *some, *nulls, *least, *most;
+    const struct expr *none, *nulls, *least, *most;
 };
 
 static int find_facts(struct scope *sc, const struct ast_expr *e, bool extremes, struct facts *out)
@@ -337,7 +337,7 @@ static int find_facts(struct scope *sc, const struct ast_expr *e, bool extremes,
     if (extremes)
         keep = ids_join(b->arena, keep, (struct ids){2, (unsigned[]){g[2].id, g[3].id}});
     t = tree_keep(b->arena, b->columns, t, keep);
-    *out = (struct facts){.some = negated(b, is_null(b, column_of_id(b, nulls, e->place))),
+    *out = (struct facts){.none = is_null(b, column_of_id(b, nulls, e->place)),
                           .nulls = column_of_id(b, nulls, e->place)};
     if (extremes) {
         out->least = column_of_id(b, g[2].id, e->place);
@@ -354,7 +354,7 @@ static const struct expr *answer(struct scope *sc, const struct facts *f, const 
     const struct binding *b = sc->b;
     const struct expr *unknown = either_is(b, is_null(b, x), f->nulls);
     return cases(b,
-                 (const struct expr *[]){negated(b, f->some), truth(b, none, place), decided, truth(b, !none, place),
+                 (const struct expr *[]){f->none, truth(b, none, place), decided, truth(b, !none, place),
                                          unknown, null_of(b, TYPE(T_BOOLEAN), place), truth(b, none, place)},
                  7);
 }

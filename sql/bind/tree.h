@@ -134,7 +134,7 @@ struct tree {
     bool emit_final;       /* only when the window closes */
     int64_t every_ms;      /* EMIT CHANGES EVERY; 0: each epoch */
     /* EXPAND: `groups` of the input become `groups_out` (they may be NULL); set s has groups[i] if in_set[s * groups.n + i];
-     * set_id: column with the set's bits as GROUPING() of all groups gives them */
+     * set_id: column with the set's number */
     unsigned nsets;
     struct ids groups_out;
     bool *in_set;

@@ -9,6 +9,7 @@ struct tree *rule_fold_constants(struct tree *t, struct columns *cs);
 struct tree *rule_join_keys(struct tree *t, struct columns *cs);
 struct tree *rule_push_filters(struct tree *t, struct columns *cs);
 struct tree *rule_key_columns(struct tree *t, struct columns *cs);
+struct tree *rule_merge_projections(struct tree *t, struct columns *cs);
 struct tree *rule_prune_columns(struct tree *t, struct columns *cs);
 struct tree *rules_apply(struct tree *t, struct columns *cs);
 

@@ -794,6 +794,27 @@ static int join(struct lowering *lo, const struct tree *t, struct lowered *out)
     return 0;
 }
 
+/* ---- Grouping sets */
+
+static void expand(struct lowering *lo, const struct tree *t, struct lowered *l)
+{
+    to_retract(lo, l);
+    struct plan_node *x = physical_node(lo->arena, PLAN_EXPAND, l->node);
+    unsigned n = l->node->out.n, k = t->groups.n;
+    struct ids made = ids_join(lo->arena, t->groups_out, (struct ids){1, (unsigned *)&t->set_id});
+    struct schema added = named(lo, &made);
+    x->out = (struct schema){n + k + 1, ARENA_ARRAY(lo->arena, struct column, n + k + 1)};
+    memcpy(x->out.cols, l->node->out.cols, n * sizeof *x->out.cols);
+    memcpy(x->out.cols + n, added.cols, (k + 1) * sizeof *x->out.cols);
+    x->ngroup = k;
+    x->group_cols = places_of(lo, l, &t->groups);
+    x->nsets = t->nsets;
+    x->in_set = t->in_set;
+    x->nkey = 0;
+    l->ids = ids_join(lo->arena, (struct ids){n, l->ids}, made).id;
+    l->node = x;
+}
+
 /* ---- UNION ALL */
 
 /* The rows of a side, in the order of the union's columns. */
@@ -869,6 +890,9 @@ static int lower(struct lowering *lo, const struct tree *t, struct lowered *out)
         break;
     case TREE_OVER:
         over(lo, t, out);
+        break;
+    case TREE_EXPAND:
+        expand(lo, t, out);
         break;
     default:
         if (t->rank)

@@ -322,6 +322,41 @@ struct tree *rule_key_columns(struct tree *t, struct columns *cs)
     return t;
 }
 
+/* ---- A projection of a projection is one, unless something would be computed twice. */
+
+struct merging {
+    const struct tree *below;
+    unsigned *reads; /* by place: how often */
+};
+
+static const struct expr *count_reads(void *arg, unsigned id)
+{
+    struct merging *m = arg;
+    for (unsigned i = 0; i < m->below->out.n; i++)
+        m->reads[i] += m->below->out.id[i] == id;
+    return NULL;
+}
+
+struct tree *rule_merge_projections(struct tree *t, struct columns *cs)
+{
+    apply_below(t, rule_merge_projections, cs);
+    if (t->kind != TREE_PROJECT || t->inputs[0]->kind != TREE_PROJECT)
+        return t;
+    struct tree *below = t->inputs[0];
+    struct merging m = {below, ARENA_ARRAY(cs->arena, unsigned, below->out.n + 1)};
+    for (unsigned i = 0; i < t->out.n; i++)
+        (void)expr_rewrite(t->exprs[i], count_reads, &m, cs->arena);
+    for (unsigned i = 0; i < below->out.n; i++) {
+        enum expr_kind kind = below->exprs[i]->kind;
+        if (kind != EX_COLUMN && kind != EX_CONST && (m.reads[i] > 1 || expr_is_volatile(below->exprs[i])))
+            return t;
+    }
+    for (unsigned i = 0; i < t->out.n; i++)
+        t->exprs[i] = expr_rewrite(t->exprs[i], shown_as, below, cs->arena);
+    t->inputs[0] = below->inputs[0];
+    return t;
+}
+
 /* ---- Columns that nobody reads are not decoded, moved or kept. */
 
 struct pruning {
@@ -445,7 +480,7 @@ struct tree *rule_prune_columns(struct tree *t, struct columns *cs)
 
 struct tree *rules_apply(struct tree *t, struct columns *cs)
 {
-    static const rule rules[] = {rule_fold_constants, rule_join_keys, rule_push_filters, rule_key_columns,
+    static const rule rules[] = {rule_fold_constants, rule_join_keys, rule_push_filters, rule_key_columns, rule_merge_projections,
                                  rule_prune_columns};
     for (unsigned i = 0; i < ARRAY_LEN(rules); i++)
         t = rules[i](t, cs);

@@ -33,6 +33,7 @@ def ask(db, text):
 class Names:
     def __init__(self):
         self.n = 0
+        self.outer = True
 
     def new(self):
         self.n += 1
@@ -59,8 +60,8 @@ def joined(rng, world, names, depth):
     for _ in range(rng.choice([0, 0, 1, 1, 2]) if depth > 0 else rng.choice([0, 0, 0, 1])):
         more, right = source(rng, world, names, depth - 1)
         equal = equality(rng, cols, right)
-        # SQLite 3.40 is not to be trusted with RIGHT and FULL joins of more than two tables.
-        two = '(' not in text + more and 'JOIN' not in text
+        # SQLite 3.40 is not to be trusted with RIGHT and FULL joins of more than two tables, or beside UNION ALL.
+        two = names.outer and '(' not in text + more and 'JOIN' not in text
         kind = rng.choice(['JOIN', 'JOIN', 'LEFT JOIN', 'LEFT JOIN', 'CROSS JOIN'] + (['RIGHT JOIN', 'FULL JOIN'] * two))
         if kind == 'CROSS JOIN' or not equal:
             text += f' CROSS JOIN {more}'
@@ -145,7 +146,10 @@ def select(rng, world, names, kinds, depth):
 def query(rng, world, names, kinds, depth):
     if depth > 0 and rng.random() < 0.2:
         op = rng.choice(['UNION', 'UNION ALL', 'UNION ALL', 'INTERSECT', 'EXCEPT'])
-        return f'{select(rng, world, names, kinds, depth - 1)} {op} {select(rng, world, names, kinds, depth - 1)}'
+        before, names.outer = names.outer, False
+        text = f'{select(rng, world, names, kinds, depth - 1)} {op} {select(rng, world, names, kinds, depth - 1)}'
+        names.outer = before
+        return text
     if depth > 0 and rng.random() < 0.1:
         name = names.new()
         inner = [rng.choice(KINDS) for _ in range(2)]
