@@ -343,7 +343,15 @@ static int order_item(struct scope *sc, const struct ast_expr *e, unsigned *out)
 static int bind_order(struct scope *sc, const struct ast_select *s)
 {
     struct block *q = sc->q;
-    if (s->order_by.n && sc->use != QUERY_PULL) {
+    bool some = s->limit.given || s->offset.given;
+    if (s->order_by.n && sc->use != QUERY_PULL && !some && sc->nesting)
+        return 0; /* of no use to the query around it */
+    if (s->order_by.n && sc->use == QUERY_PERSISTENT && q->window && !sc->nesting) {
+        bind_error(sc->b, s->order_place, "0A000", "a windowed table has no first rows");
+        diag_hint(sc->b->diag, "make the table without ORDER BY, and ask for them in the query that reads it");
+        return E_SQL;
+    }
+    if (s->order_by.n && sc->use != QUERY_PULL && !some) {
         bind_error(sc->b, s->order_place, "0A000", "ORDER BY is for queries that end");
         diag_hint(sc->b->diag, sc->use == QUERY_PUSH
                                    ? "leave out EMIT CHANGES to see the result as it is now, in order"
@@ -388,6 +396,8 @@ static int check_use(const struct scope *sc, const struct ast_select *s, bool ta
                           table ? "a table cannot be re-keyed by PARTITION BY; use GROUP BY"
                                 : "PARTITION BY is for CREATE STREAM ... AS SELECT");
     if (sc->nesting || sc->use == QUERY_PULL)
+        return 0;
+    if (s->order_by.n) /* the first rows are maintained */
         return 0;
     if (s->offset.given)
         return bind_error(b, s->offset.place, "0A000", "OFFSET is for queries that end: those without EMIT");
@@ -585,6 +595,17 @@ static void make_items(struct scope *sc, struct bound *out)
             ids.id[ids.n++] = q->window_ids[i];
         }
     }
+    bool ordered = sc->use == QUERY_PERSISTENT && !sc->nesting && q->nsort && !q->tree->stream && q->tree->nkeys;
+    for (unsigned i = 0; ordered && i < q->tree->keys[0].n; i++) { /* by which bind_around finds the rows' key */
+        unsigned id = q->tree->keys[0].id[i];
+        if (ids_have(&ids, id))
+            continue;
+        const struct expr **more = ARENA_ARRAY(a, const struct expr *, ids.n + 1);
+        memcpy(more, exprs, ids.n * sizeof *more);
+        more[ids.n] = expr_of_id(cs, id);
+        exprs = more;
+        ids = ids_join(a, ids, (struct ids){1, &id});
+    }
     out->tree = tree_project(a, q->tree, ids, exprs);
 }
 
@@ -601,8 +622,8 @@ static void mark_keys(const struct scope *sc, struct bound *out)
     }
 }
 
-/* ORDER BY, LIMIT, OFFSET over the first n columns of a tree, which stay; sort[i].id: which one. */
-static struct tree *make_order(struct scope *sc, struct tree *in, const struct ast_select *s, unsigned n,
+/* ORDER BY, LIMIT, OFFSET; sort[i].id: which column of the tree. Columns that only the order needs go. */
+static struct tree *make_order(struct scope *sc, struct tree *in, const struct ast_select *s, const struct ids *hidden,
                                struct tree_sort *sort, unsigned nsort)
 {
     struct arena *a = sc->b->arena;
@@ -615,7 +636,11 @@ static struct tree *make_order(struct scope *sc, struct tree *in, const struct a
     for (unsigned i = 0; i < nsort; i++)
         sort[i].id = in->out.id[sort[i].id];
     tree_derive(t, a);
-    return n < in->out.n ? tree_keep(a, sc->b->columns, t, ids_of(a, in->out.id, n)) : t;
+    struct ids keep = {0, ARENA_ARRAY(a, unsigned, in->out.n + 1)};
+    for (unsigned i = 0; i < in->out.n; i++)
+        if (!ids_have(hidden, in->out.id[i]))
+            keep.id[keep.n++] = in->out.id[i];
+    return hidden->n ? tree_keep(a, sc->b->columns, t, keep) : t;
 }
 
 static struct tree *make_distinct(struct scope *sc, struct tree *in, const struct bound *items, unsigned *count)
@@ -717,8 +742,12 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     if (s->distinct)
         out->tree = make_distinct(sc, out->tree, out, &count);
     bool limited = s->limit.given && (sc->nesting || sc->use == QUERY_PULL);
+    struct ids hidden = {0, ARENA_ARRAY(sc->b->arena, unsigned, q->nitems + 1)};
+    for (unsigned i = 0; i < q->nitems; i++)
+        if (q->items[i].hidden)
+            hidden.id[hidden.n++] = out->tree->out.id[i];
     if (q->nsort || limited || s->offset.given)
-        out->tree = make_order(sc, out->tree, s, out->n, q->sort, q->nsort);
+        out->tree = make_order(sc, out->tree, s, &hidden, q->sort, q->nsort);
     return 0;
 }
 
@@ -928,7 +957,8 @@ static int order_body(struct scope *sc, const struct ast_select *s, struct bound
     struct ids ids = {0, ARENA_ARRAY(sc->b->arena, unsigned, out->n + 1)};
     for (unsigned i = 0; i < out->n; i++)
         ids.id[ids.n++] = out->items[i].id;
-    out->tree = make_order(sc, tree_keep(sc->b->arena, sc->b->columns, out->tree, ids), s, out->n, q.sort, q.nsort);
+    out->tree = make_order(sc, tree_keep(sc->b->arena, sc->b->columns, out->tree, ids), s, &(struct ids){0, NULL}, q.sort,
+                           q.nsort);
     return 0;
 }
 
@@ -1011,11 +1041,11 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
 {
     struct binding with = *b;
     struct bound bound = {0};
-    *out = (struct query){.limit = s->limit.given ? s->limit.n : -1, .window_start = NO_COLUMN, .window_end = NO_COLUMN};
+    *out = (struct query){.limit = s->limit.given && !s->order_by.n ? s->limit.n : -1, .window_start = NO_COLUMN, .window_end = NO_COLUMN};
     out->columns = with.columns = ARENA_NEW(b->arena, struct columns);
     out->columns->arena = b->arena;
     struct scope sc = {.b = &with, .result = out, .use = use};
-    bool keyed = use == QUERY_PERSISTENT, block = s->kind == AST_QUERY_SELECT && !s->distinct;
+    bool keyed = use == QUERY_PERSISTENT, block = s->kind == AST_QUERY_SELECT && !s->distinct && !s->order_by.n;
     int err = bind_named(&sc, s, keyed && block, as_table, &bound);
     if (!err && keyed && !block)
         err = bind_around(&sc, s, as_table, &bound);

@@ -894,8 +894,8 @@ static int lower(struct lowering *lo, const struct tree *t, struct lowered *out)
     case TREE_EXPAND:
         expand(lo, t, out);
         break;
-    default:
-        if (t->rank)
+    default: /* a query that ends puts all in order once it has them */
+        if (t->rank || t->groups.n || !lo->until_end)
             topn(lo, t, out);
         else
             sort(lo, t, out);
