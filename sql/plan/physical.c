@@ -392,8 +392,10 @@ static void set_windows(struct plan_node *n, const struct tree_window *w)
 static int64_t delay_below(const struct tree *t)
 {
     int64_t most = t->kind == TREE_SOURCE && !t->rel->table ? t->rel->format.delay_ms : 0;
-    for (unsigned i = 0; i < t->ninputs; i++)
-        most = MAX(most, delay_below(t->inputs[i]));
+    for (unsigned i = 0; i < t->ninputs; i++) {
+        int64_t below = delay_below(t->inputs[i]); /* MAX would ask twice */
+        most = MAX(most, below);
+    }
     return most;
 }
 
