@@ -15,7 +15,7 @@ import collections, http.client, json, os, random, re, shutil, sqlite3, subproce
 from collections import Counter
 import differential
 from differential import Base, Mismatch, random_value
-from querytree import Maker, Select, SetOp, With, smaller
+from querytree import Maker, SetOp, With, smaller
 
 
 class Server(differential.Server):
@@ -114,14 +114,21 @@ class World:
         return [Maker(random.Random(f'{self.seed} {i}'), self.bases).whole() for i in range(n)]
 
 
+def inside(part):
+    """The queries in a part."""
+    if isinstance(part, list):
+        return [q for p in part for q in inside(p)]
+    return [] if isinstance(part, (str, tuple)) else [part]
+
+
 def is_total(q):
     """A total over no rows: in a job it comes with its first row (sql/bind/subquery.c), in a batch it is there."""
     if isinstance(q, SetOp):
         return is_total(q.left) or is_total(q.right)
     if isinstance(q, With):
         return is_total(q.inner) or is_total(q.body)
-    own = isinstance(q, Select) and not q.groups and q.aggregates
-    return own or any(is_total(s[1]) for s in q.sources if not isinstance(s[1], str))
+    parts = [e for e, _ in q.items] + q.where + q.having + [p for s in q.sources for p in (s[1], *s[3])]
+    return not q.groups and q.aggregates or any(is_total(i) for p in parts for i in inside(p))
 
 
 # ---- Running queries in a world

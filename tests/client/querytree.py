@@ -284,6 +284,7 @@ class Maker:
             for k in kinds:
                 if over and self.chance(0.6):
                     items.append((self.over(k, cols), k))
+                    over = False # of equal rows each has a place in each order: which two meet is not said
                 elif depth > 0 and self.chance(0.15):
                     items.append((self.scalar(cols, k, depth), k))
                 else:
