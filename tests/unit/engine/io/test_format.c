@@ -357,7 +357,7 @@ static void recbatches_are_walked(void **state)
         if (random_chance(&r, 0.8)) {
             size_t used;
             int64_t next;
-            decoder_limit(d, 1 + (uint32_t)random_below(&r, random_chance(&r, 0.5) ? 30 : 3000));
+            decoder_limit(d, 1 + (uint32_t)random_below(&r, random_chance(&r, 0.5) ? MIN(30, ENGINE_BATCH_ROWS) : ENGINE_BATCH_ROWS));
             for (unsigned k = (unsigned)random_below(&r, 3); k > 0; k--)
                 decoder_run(d, exact, (int64_t)random_below(&r, (uint64_t)l.next), 0, &a, &used, &next, NULL, NULL);
         }
