@@ -181,7 +181,7 @@ int checkpoint_write(struct checkpoint *cp, struct checkpoint_change *changes, s
 /* Every entry, in order; a non-zero answer of each_cb ends it. E_CORRUPT when the file turns out damaged. */
 typedef int (*checkpoint_each)(void *arg, uint32_t store, struct str key, struct str value);
 int checkpoint_load(struct checkpoint *cp, checkpoint_each each_cb, void *arg);
-/* It will be asked, with these very bytes, after some fifteen others at most: where they are is looked for now. */
+/* It will be asked, with these very bytes, after some fifteen others at most: their place is fetched meanwhile. */
 void checkpoint_foresee(struct checkpoint *cp, uint32_t store, struct str key);
 /* The value of a key, if there is one. Ask in order of keys: neighbours come with one read. */
 int checkpoint_get(struct checkpoint *cp, uint32_t store, struct str key, checkpoint_each each_cb, void *arg);

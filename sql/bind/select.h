@@ -12,6 +12,11 @@ struct bound {
 };
 /* SELECT, VALUES, UNION and so on, with what WITH names before it. sc: what is visible around it, without a block. */
 int bind_body(struct scope *sc, const struct ast_select *s, struct bound *out);
+/* body.c: what stands in the place of a SELECT. */
+int bind_values(struct scope *sc, const struct ast_select *s, struct bound *out);
+int bind_set(struct scope *sc, const struct ast_select *s, struct bound *out);
+/* Each row of `in` once, by what is shown of it; *count: column with how often it is there. */
+struct tree *make_distinct(struct scope *sc, struct tree *in, const struct bound *items, unsigned *count);
 void always_total(struct scope *sc, struct bound *in);
 /* meet.c: how both sides of a join meet, by what they are and what its `on` says, which may become less; by WITHIN; by FOR
  * SYSTEM_TIME AS OF. The node is to be derived anew. */
