@@ -64,6 +64,7 @@ struct op_class {
     void (*watermark)(struct op *op, int64_t wm_ms); /* event time has passed this point on all inputs; may be NULL */
     int64_t (*passes)(const struct op *op); /* no row before this is still to come of it; NULL: what it was told */
     void (*marker)(struct op *op, struct changes *out); /* the epoch ends; may be NULL */
+    bool shows; /* its rows are for a client at once: a query that ends calls marker at its end only */
     void (*committed)(struct op *op);               /* the last marked epoch is durable; may be NULL */
     /* A value that marker wrote, before the first push; later ones replace earlier ones. Value null: absent. E_CORRUPT:
      * not what this version writes. May be NULL. store: as given to changes_put, plan_node.store * 8 + the operator's

@@ -198,5 +198,6 @@ const struct op_class sink_query_class = {
     .open = query_sink_open,
     .push = query_sink_push,
     .marker = query_sink_marker,
+    .shows = true,
     .close = query_sink_close,
 };

@@ -162,5 +162,6 @@ const struct op_class sort_class = {
     .open = sort_open,
     .push = sort_push,
     .marker = sort_marker,
+    .shows = true,
     .close = sort_close,
 };

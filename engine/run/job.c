@@ -275,6 +275,12 @@ void job_task_reached(struct job *j, struct task *t)
     maybe_read_all(j);
 }
 
+/* The epoch between a query's tables and its streams: rows of tables have arrived everywhere, their answer has not. */
+bool job_hides(const struct job *j, int64_t epoch)
+{
+    return j->query && j->graph->one_epoch && epoch == j->bootstrap_epoch;
+}
+
 static void maybe_read_all(struct job *j)
 {
     if (sm_is(&j->sm, J_RUNNING) && j->graph->ends && !j->sources_left && !j->scans_left)
@@ -504,7 +510,8 @@ static void told_committed(struct job *j)
     engine_note_memory(j, false);
     if (engine_memory_full(j) && !atomic_load(&j->pressed))
         job_fail(j, E_BUDGET,
-                 "the state of all jobs takes more than weir.job.memory.bytes (%" PRId64 "), and its own more than its share",
+                 "the state of all jobs takes more than weir.job.memory.bytes (%" PRId64
+                 "), and its own more than its share",
                  engine_memory(j->engine)->max);
 }
 
@@ -649,7 +656,8 @@ static void plan_retry(struct job *j, int status)
     if (sm_is(&j->sm, J_RUNNING) && j->last.epoch > j->began_epoch)
         j->tries = 0;
     j->tries++;
-    j->retry = !j->query && !sm_is(&j->sm, J_STOPPING) && (may_pass(status) || j->rebuild) && job_retry_delay_us(j->tries) >= 0;
+    j->retry = !j->query && !sm_is(&j->sm, J_STOPPING) && (may_pass(status) || j->rebuild) &&
+               job_retry_delay_us(j->tries) >= 0;
 }
 
 void job_fail(struct job *j, int status, const char *fmt, ...)
@@ -760,7 +768,8 @@ static void aborted_cb(void *arg, int status)
 void job_maybe_closed(struct job *j)
 {
     if (!sm_is(&j->sm, J_CLOSING) || j->closing || j->watching || j->restoring || j->commit_flying || j->checkpoints ||
-        j->closing_ops || j->making || j->initing || j->ending || atomic_load(&j->rows_told) || atomic_load(&j->hurry_told))
+        j->closing_ops || j->making || j->initing || j->ending || atomic_load(&j->rows_told) ||
+        atomic_load(&j->hurry_told))
         return;
     if (j->txn && txn_used(j->txn)) {
         j->ending = true;

@@ -146,6 +146,7 @@ void job_checkpointed(struct job *j);                          /* one checkpoint
 /* ---- any loop */
 void job_rows(struct job *j);
 void job_hurry(struct job *j);
+bool job_hides(const struct job *j, int64_t epoch); /* what that epoch's marker would show is not the query's answer yet */
 
 /* The committed position of a source, or NULL. */
 const struct commit_source *job_source_pos(const struct job *j, unsigned node, int32_t partition);

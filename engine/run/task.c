@@ -561,7 +561,7 @@ static bool mark_op(struct task *t, struct op *op)
         park_fetch(t, op);
         return false;
     }
-    if (op->cls->marker)
+    if (op->cls->marker && !(op->cls->shows && job_hides(t->job, t->marking)))
         op->cls->marker(op, &changes);
     t->mark_first = true;
     return true;
