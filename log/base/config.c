@@ -30,7 +30,7 @@ static const struct {
 } choices[] = {{"log.sync", {"always", "os"}}};
 
 /* Variables of the same prefix that are no settings: the tests' seed and fault point. */
-static const char *const other_variables[] = {"WEIR_SEED", "WEIR_ROUNDS", "WEIR_FAULT", "WEIR_BUG", "WEIR_HISTORY",
+static const char *const other_variables[] = {"WEIR_SEED", "WEIR_FIRST_SEED", "WEIR_ROUNDS", "WEIR_FAULT", "WEIR_BUG", "WEIR_HISTORY",
                                               "WEIR_SERVER", "WEIR_LOSSY_DIR", "WEIR_LOSSY_SHADOW"};
 
 static bool *bool_at(const struct config *c, const struct setting *s)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Random schemas, rows and queries: what a job keeps, a pull query answers and a push query adds up to equals SQLite's answer.
 
-    differential.py [SECONDS] [SEED]      (seed also from WEIR_SEED; SECONDS 0: that seed alone)
+    differential.py WORLDS|SECONDSs [SEED]      (SEED: seed.py)
 
 A world is made of one seed: two tables with updates and deletes, a table that is written once, a stream; then jobs over
 them and over one another. The same text, but for the joins' key and windows, is a view of SQLite. Half of the rows
 are there before the jobs, half come after. Environment: WEIR."""
-import http.client, json, math, os, random, shutil, signal, sqlite3, subprocess, sys, time
+import http.client, json, math, os, random, shutil, signal, sqlite3, subprocess, sys, tempfile, time
+from seed import first_seed, worlds
 
 WEIR = os.environ['WEIR']
 TEXTS = ['', 'a', 'b', 'ab', 'Ab', 'x y', 'é', 'b%', "it's", '10']
@@ -458,34 +459,32 @@ def play(seed, server):
             server.sql(f'TERMINATE {name};')
         return len(queries)
     except Mismatch as e:
-        print(f'seed {seed} (again with: tests/client/differential.py 0 {seed}):\n' + '\n'.join(story) + f'\n{e}', flush=True)
+        print(f'seed {seed} (again with: tests/client/differential.py 1 {seed}):\n' + '\n'.join(story) + f'\n{e}', flush=True)
         for name in reversed(jobs):
             server.ask(f'TERMINATE {name};')
         return 0
 
 
 def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 15
-    seed = int(sys.argv[2] if len(sys.argv) > 2 else os.environ.get('WEIR_SEED', random.randrange(10 ** 6)))
+    seed = first_seed(sys.argv[2] if len(sys.argv) > 2 else None)
     print(f'seed {seed}', flush=True)
-    folder = os.path.join(os.environ.get('TMPDIR', '/tmp'), 'differential')
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix='differential.')
     server = Server(folder)
-    end, worlds, queries, failed = time.monotonic() + seconds, 0, 0, 0
+    queries, failed = 0, 0
     try:
-        while worlds == 0 or time.monotonic() < end:
-            if worlds and worlds % 40 == 0: # thousands of topics are another test
+        for world in worlds(sys.argv[1] if len(sys.argv) > 1 else '15s'):
+            if world and world % 40 == 0: # thousands of topics are another test
                 server.stop()
                 shutil.rmtree(folder)
                 server = Server(folder)
-            n = play(seed + worlds, server)
-            worlds, queries, failed = worlds + 1, queries + n, failed + (n == 0)
+            n = play(seed + world, server)
+            queries, failed = queries + n, failed + (n == 0)
     except BaseException:
         server.process.kill()
         raise
     server.stop()
     shutil.rmtree(folder)
-    print(f'{worlds} worlds, {queries} queries as job, pull and push; {failed} worlds differ')
+    print(f'{world + 1} worlds, {queries} queries as job, pull and push; {failed} worlds differ')
     sys.exit(failed > 0 or queries == 0)
 
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Random queries inside queries, joins of any kind and set operations, as job, pull and push query, equal SQLite's answer.
 
-    nested.py [SECONDS] [SEED]      (seed also from WEIR_SEED; SECONDS 0: that seed alone)
+    nested.py WORLDS|SECONDSs [SEED]      (SEED: seed.py)
 
 Tables with updates and deletes; half of the rows are there before the jobs, half come after. What is generated means the
 same to SQLite: scalar queries aggregate, columns beside UNION have one type, no query asks for an order. Environment: WEIR."""
-import json, os, random, shutil, sys, time
+import json, random, shutil, sys, tempfile, time
 import differential
 from differential import Base, Mismatch, Server, compare, normal, sqlite
+from seed import first_seed, worlds
 
 KINDS = ['INT', 'BIGINT', 'VARCHAR', 'INT']
 
@@ -215,7 +216,7 @@ def play(seed, server):
             compare(server, q['text'] + ' EMIT CHANGES;', ask(db, q['text']), q['kinds'], 'push')
         return len(jobs)
     except Mismatch as e:
-        print(f'seed {seed} (again with: tests/client/nested.py 0 {seed}):\n' + '\n'.join(story) + f'\n{e}', flush=True)
+        print(f'seed {seed} (again with: tests/client/nested.py 1 {seed}):\n' + '\n'.join(story) + f'\n{e}', flush=True)
         return 0
     finally:
         for q in reversed(jobs):
@@ -223,23 +224,21 @@ def play(seed, server):
 
 
 def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 15
-    seed = int(sys.argv[2] if len(sys.argv) > 2 else os.environ.get('WEIR_SEED', random.randrange(10 ** 6)))
+    seed = first_seed(sys.argv[2] if len(sys.argv) > 2 else None)
     print(f'seed {seed}', flush=True)
-    folder = os.path.join(os.environ.get('TMPDIR', '/tmp'), 'nested')
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix='nested.')
     server = Server(folder)
-    end, worlds, queries, failed = time.monotonic() + seconds, 0, 0, 0
+    queries, failed = 0, 0
     try:
-        while worlds == 0 or time.monotonic() < end:
-            n = play(seed + worlds, server)
-            worlds, queries, failed = worlds + 1, queries + n, failed + (n == 0)
+        for world in worlds(sys.argv[1] if len(sys.argv) > 1 else '15s'):
+            n = play(seed + world, server)
+            queries, failed = queries + n, failed + (n == 0)
     except BaseException:
         server.process.kill()
         raise
     server.stop()
     shutil.rmtree(folder)
-    print(f'{worlds} worlds, {queries} queries as job, pull and push; {failed} worlds differ')
+    print(f'{world + 1} worlds, {queries} queries as job, pull and push; {failed} worlds differ')
     sys.exit(failed > 0 or queries == 0)
 
 

@@ -6,6 +6,7 @@ by itself (plain Python for one stream, SQLite where rows meet). All windows are
 Usage: nexmark.py [kill] [EVENTS [PER_SECOND [SEED [QUERY...]]]]   (environment: WEIR, ROOT; kill: the server is killed with -9
 on the way of each query). Rows that tie where a query does not say which comes first are compared by what it does say."""
 import collections, decimal, glob, json, os, re, signal, sqlite3, subprocess, sys, time
+from seed import first_seed
 
 WEIR, ROOT = os.environ['WEIR'], os.environ['ROOT']
 FOLDER = next(iter(glob.glob(os.path.join(ROOT, 'examples', '*_nexmark'))))
@@ -14,7 +15,7 @@ if KILL:
     sys.argv.remove('kill')
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 50000
 PER_SECOND = int(sys.argv[2]) if len(sys.argv) > 2 else max(EVENTS // 50, 1)
-SEED = int(sys.argv[3]) if len(sys.argv) > 3 else int(os.environ.get('WEIR_SEED', time.time_ns() // 1000 % 1000000))
+SEED = first_seed(sys.argv[3] if len(sys.argv) > 3 else None)
 ONLY = sys.argv[4:]
 PARTITIONS = 4
 BASE_MS = 1436918400000

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What jobs keep is what a batch answers: random queries of all relational SQL over tables and streams, against SQLite.
 
-    queries.py [SECONDS] [SEED]            worlds from SEED on, as many as the seconds take (SEED also from WEIR_SEED)
-    queries.py 0 SEED [NUMBER]             that world alone; of its queries only this one
+    queries.py WORLDS|SECONDSs [SEED]      so many worlds from SEED on, or as many as the seconds take (SEED: seed.py)
+    queries.py 1 SEED [NUMBER]             that world alone; of its queries only this one
 
 A world of one seed is a server with 1, 2 or 4 shards, three tables and two streams over several partitions, and some 30 queries.
 A third of the jobs run before
@@ -15,6 +15,7 @@ import collections, http.client, json, os, random, re, shutil, sqlite3, subproce
 from collections import Counter
 import differential
 from differential import Base, Mismatch, random_value
+from seed import first_seed, worlds
 from querytree import Maker, SetOp, With, smaller
 
 
@@ -319,7 +320,7 @@ def play(seed, number, count):
     run = Run(world, [queries[i] for i in numbers])
     for at, f in sorted(run.failures.items()):
         i = numbers[at]
-        print(f'\nseed {seed}, query {i} (again with: tests/client/queries.py 0 {seed} {i}), {f.kind}:\n{queries[i].sql(0)}\n{f.text}', flush=True)
+        print(f'\nseed {seed}, query {i} (again with: tests/client/queries.py 1 {seed} {i}), {f.kind}:\n{queries[i].sql(0)}\n{f.text}', flush=True)
         if os.environ.get('SHRINK', '1') == '1':
             small, g = shrink(world, queries[i], f.kind, f.text)
             if g:
@@ -329,15 +330,14 @@ def play(seed, number, count):
 
 
 def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 15
-    seed = int(sys.argv[2] if len(sys.argv) > 2 else os.environ.get('WEIR_SEED', random.randrange(10 ** 6)))
+    seed = first_seed(sys.argv[2] if len(sys.argv) > 2 else None)
     number = int(sys.argv[3]) if len(sys.argv) > 3 else None
     print(f'seed {seed}', flush=True)
     filled = went = 0
-    end, worlds, checked, jobs, failed, cases = time.monotonic() + seconds, 0, 0, 0, 0, collections.Counter()
-    while worlds == 0 or time.monotonic() < end:
-        run = play(seed + worlds, number, int(os.environ.get('QUERIES', 30)))
-        worlds, checked, failed = worlds + 1, checked + len(run.queries), failed + len(run.failures)
+    checked, jobs, failed, cases = 0, 0, 0, collections.Counter()
+    for world in worlds(sys.argv[1] if len(sys.argv) > 1 else '15s'):
+        run = play(seed + world, number, int(os.environ.get('QUERIES', 30)))
+        checked, failed = checked + len(run.queries), failed + len(run.failures)
         cases += run.cases
         jobs += len(run.jobs)
         filled, went = filled + sum(bool(b) for b in run.before.values()), went + len(run.retracted)
@@ -347,7 +347,7 @@ def main():
     print('Jobs of which a row went again: before a kill, after one, mode of the edge, operator')
     for operator, row in sorted(table.items()):
         print(f'{row.get(False, 0):8}{row.get(True, 0):8}  {operator[1]:8} {operator[0]}')
-    print(f'{worlds} worlds, {checked} queries, {jobs} as jobs: {filled} with rows in the end, of {went} a row went again; {failed} fail')
+    print(f'{world + 1} worlds, {checked} queries, {jobs} as jobs: {filled} with rows in the end, of {went} a row went again; {failed} fail')
     sys.exit(failed > 0)
 
 

@@ -2,8 +2,9 @@
 """The session API against peers that misbehave: requests that are none get status 400 and a sentence; peers that leave at any
 moment, or never read, leave the server answering others, and every row that was acknowledged is there once."""
 import http.client, json, os, random, socket, subprocess, sys, time
+from seed import first_seed
 
-SEED = int(os.environ.get('WEIR_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 32)
+SEED = first_seed()
 print(f'WEIR_SEED={SEED}')
 random.seed(SEED)
 server = subprocess.Popen([os.environ['WEIR'], 'server', '--data', 'data', '--listen', '127.0.0.1:0'],

@@ -5,9 +5,10 @@ topic tells, is what SQLite makes of all rows with the query of that moment.
 
     versions.py [STEPS]      WEIR_SEED repeats one life"""
 import json, os, random, signal, sqlite3, subprocess, sys, time
+from seed import first_seed
 
 STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-SEED = int(os.environ.get('WEIR_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 32)
+SEED = first_seed()
 print(f'WEIR_SEED={SEED}')
 rnd = random.Random(SEED)
 WEIR = os.environ['WEIR']

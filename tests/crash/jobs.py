@@ -272,7 +272,7 @@ class World:
 def main():
     kind = sys.argv[1]
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 30
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 31)
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else int(os.environ.get('WEIR_FIRST_SEED') or random.randrange(1 << 31))
     print(f'{kind}, {rounds} rounds; again with: tests/crash/jobs.py {kind} {rounds} {seed}', flush=True)
     rng = random.Random(seed)
     points = fault_points()

@@ -11,7 +11,7 @@ uint64_t test_seed(void)
 {
     uint64_t seed;
     int64_t given;
-    if (str_to_i64(str_of(getenv("WEIR_SEED")), &given)) {
+    if (str_to_i64(str_of(getenv("WEIR_SEED")), &given) || str_to_i64(str_of(getenv("WEIR_FIRST_SEED")), &given)) {
         seed = (uint64_t)given;
     } else {
         random_system(&seed, sizeof seed);

@@ -3,7 +3,8 @@
 #define TESTS_SEED_H
 #include "log/base/base.h"
 
-/* WEIR_SEED if it is set, else a fresh one; printed either way, so that a failure can be repeated. */
+/* WEIR_SEED if it is set, else WEIR_FIRST_SEED (tests/run.sh without `long`), else a fresh one; printed either way, so
+ * that a failure can be repeated. */
 uint64_t test_seed(void);
 /* How many rounds a random test runs: WEIR_ROUNDS if it is set, else dflt. */
 int64_t test_rounds(int64_t dflt);

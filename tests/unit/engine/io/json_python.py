@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 
-seed = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 32))
+seed = int(os.environ.get("WEIR_SEED") or os.environ.get("WEIR_FIRST_SEED") or random.randrange(1 << 32))
 print(f"repeat with WEIR_SEED={seed}")
 r = random.Random(seed)
 

@@ -3,24 +3,13 @@
 #include "engine/run/epoch.h"
 #include "engine/run/watermark.h"
 #include "log/base/random.h"
+#include "tests/lib/seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
-
-static uint64_t seed(void)
-{
-    const char *s = getenv("WEIR_SEED");
-    uint64_t v;
-    if (s)
-        v = strtoull(s, NULL, 10);
-    else
-        random_system(&v, sizeof v);
-    printf("WEIR_SEED=%" PRIu64 "\n", v);
-    return v;
-}
 
 /* ---- watermarks */
 
@@ -30,7 +19,7 @@ static void test_watermark_is_live_minimum(void **state)
 {
     (void)state;
     struct random r;
-    random_seed(&r, seed());
+    random_seed(&r, test_seed());
     for (int round = 0; round < 300; round++) {
         struct watermark_input in[5];
         struct watermarks w;
@@ -205,7 +194,7 @@ static void test_epoch_random(void **state)
 {
     (void)state;
     struct random r;
-    random_seed(&r, seed());
+    random_seed(&r, test_seed());
     for (int round = 0; round < 500; round++) {
         struct epochs e;
         uint8_t tasks[4], at[4] = {0};
@@ -284,7 +273,7 @@ static void test_commit_round_trip(void **state)
     for (size_t n = 0; n < w.len; n++)
         assert_int_not_equal(commit_unpack(&back, (struct str){(char *)w.data, n}, &a), 0);
     struct random r;
-    random_seed(&r, seed());
+    random_seed(&r, test_seed());
     for (int i = 0; i < 3000; i++) {
         size_t at = random_below(&r, w.len);
         uint8_t old = w.data[at];
