@@ -52,6 +52,8 @@ static struct type want_type(const struct row_format *f, const struct want *w)
         return f->value_cols[w->index].type;
     case WANT_ROWPARTITION:
         return TYPE(T_INT);
+    case WANT_PROCTIME:
+        return TYPE(T_TIMESTAMP);
     default:
         return TYPE(T_BIGINT);
     }
@@ -273,8 +275,11 @@ static void fill_pseudo(const struct decoder *d, const struct target *t, const s
         case WANT_WINDOWSTART:
             v->i64[t->row] = window[0];
             break;
-        default: /* WANT_WINDOWEND */
+        case WANT_WINDOWEND:
             v->i64[t->row] = window[1];
+            break;
+        default: /* WANT_PROCTIME: the caller's */
+            break;
         }
     }
 }

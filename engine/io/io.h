@@ -43,8 +43,17 @@ int row_format_unpack(struct unpack *u, struct row_format *f, struct arena *a); 
 const char *event_time_read(const struct batch *b, unsigned col, uint32_t row, const struct time_pattern *pattern,
                             int64_t *ts);
 
-/* What a decoder shall give, in output order. */
-enum want_from { WANT_KEY, WANT_VALUE, WANT_ROWTIME, WANT_ROWPARTITION, WANT_ROWOFFSET, WANT_WINDOWSTART, WANT_WINDOWEND };
+/* What a decoder shall give, in output order. PROCTIME is left to its caller: it knows no clock. */
+enum want_from {
+    WANT_KEY,
+    WANT_VALUE,
+    WANT_ROWTIME,
+    WANT_ROWPARTITION,
+    WANT_ROWOFFSET,
+    WANT_WINDOWSTART,
+    WANT_WINDOWEND,
+    WANT_PROCTIME
+};
 struct want {
     enum want_from from;
     unsigned index; /* of key_cols or value_cols */

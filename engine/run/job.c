@@ -60,6 +60,7 @@ struct job *job_new(struct engine *e, struct uuid id, struct loop *home)
     j->rows_msg.run_cb = rows_cb;
     j->hurry_msg.run_cb = hurry_cb;
     j->bootstrap_epoch = INT64_MAX;
+    proctime_init(&j->clock);
     return j;
 }
 

@@ -11,6 +11,7 @@
 #ifndef RUN_JOB_H
 #define RUN_JOB_H
 #include "engine/run/epoch.h"
+#include "engine/run/proctime.h"
 #include "engine/run/run.h"
 #include "engine/run/task.h"
 #include "log/client/client.h"
@@ -54,6 +55,7 @@ struct job {
     int64_t began_epoch; /* last commit when it began to run */
     unsigned ntasks; /* made */
     struct task *tasks;
+    struct proctime clock;
     unsigned ntopics;
     struct job_parts *topics; /* sources */
     struct job_parts output, changelog, letterbox; /* letterbox: the topic of dead letters, once it is needed */

@@ -72,7 +72,7 @@ static void put_topic(struct wbuf *w, const struct plan_node *n)
 
 static void put_source(struct wbuf *w, const struct plan_node *n)
 {
-    pack_array(w, 9);
+    pack_array(w, n->by_clock ? 10 : 9);
     put_topic(w, n);
     pack_array(w, n->nwants);
     for (unsigned i = 0; i < n->nwants; i++) {
@@ -84,6 +84,8 @@ static void put_source(struct wbuf *w, const struct plan_node *n)
     pack_bool(w, n->from_latest);
     pack_int(w, n->from_ms);
     pack_bool(w, n->until_end);
+    if (n->by_clock)
+        pack_bool(w, true);
 }
 
 static void put_expr(struct wbuf *w, const struct expr *e)
@@ -493,19 +495,22 @@ static void get_topic(struct reading *rd, struct plan_node *n)
 
 static void get_source(struct reading *rd, struct plan_node *n)
 {
-    get_fields(rd, rd->version > 1 ? 9 : 8);
+    uint32_t fields = unpack_array(&rd->u);
+    if (fields != (rd->version > 1 ? 9 : 8) && (fields != 10 || rd->version < 4))
+        bad(rd);
     get_topic(rd, n);
     n->nwants = unpack_array(&rd->u);
     n->wants = ARENA_ARRAY(rd->a, struct want, n->nwants);
     for (unsigned i = 0; i < n->nwants && good(rd); i++) {
         get_fields(rd, 2);
-        n->wants[i].from = get_uint(rd, WANT_WINDOWEND);
+        n->wants[i].from = get_uint(rd, WANT_PROCTIME);
         n->wants[i].index = get_uint(rd, UINT32_MAX);
     }
     n->table = unpack_bool(&rd->u);
     n->from_latest = unpack_bool(&rd->u);
     n->from_ms = rd->version > 1 ? unpack_int(&rd->u) : 0;
     n->until_end = unpack_bool(&rd->u);
+    n->by_clock = fields == 10 && unpack_bool(&rd->u);
 }
 
 static const struct expr *get_maybe(struct reading *rd) { return unpack_nil(&rd->u) ? NULL : get_expr(rd); }

@@ -127,6 +127,7 @@ struct plan_node {
     bool table, from_latest;   /* from_latest: start at the end instead of the beginning */
     int64_t from_ms;           /* start at the first record of this time or later; 0: no such wish */
     bool until_end;            /* pull: stop at the end offsets seen at start */
+    bool by_clock;             /* a row's time is when it is read, and the watermark is the clock */
     /* FILTER */
     const struct expr *predicate;
     /* PROJECT: one per output column */

@@ -87,6 +87,9 @@ static bool want_type(const struct row_format *f, const struct want *w, struct t
     case WANT_ROWPARTITION:
         *out = TYPE(T_INT);
         return true;
+    case WANT_PROCTIME:
+        *out = TYPE(T_TIMESTAMP);
+        return true;
     case WANT_ROWTIME:
     case WANT_ROWOFFSET:
     case WANT_WINDOWSTART:
@@ -112,6 +115,8 @@ static int check_source(struct checking *ck, const struct plan_node *n)
         return REFUSE(ck, n, "a %s cannot give %s", n->table ? "table" : "stream", edge_mode_name(n->mode));
     if (n->table && n->nkey == 0)
         return REFUSE(ck, n, "a table without a key");
+    if (n->table && n->by_clock)
+        return REFUSE(ck, n, "a table has no rows that come at some time");
     return 0;
 }
 

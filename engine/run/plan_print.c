@@ -115,6 +115,8 @@ static void put_join(struct wbuf *w, const struct plan_node *n)
 static void put_source(struct wbuf *w, const struct plan_node *n)
 {
     wbuf_printf(w, "READ %s %s from topic %s", n->table ? "table" : "stream", n->relation, n->topic_name);
+    if (n->by_clock)
+        wbuf_str(w, STR(", timed by the clock"));
     if (n->from_latest)
         wbuf_str(w, STR(", from its end"));
     if (n->from_ms > 0) {

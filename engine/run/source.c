@@ -38,6 +38,21 @@ static int64_t horizon(const struct plan_node *n)
     return plus(plus(plus(most, n->window_size_ms), plus(n->grace_ms, n->before_ms)), plus(n->after_ms, delay));
 }
 
+/* Of a source that is timed by the clock: time has gone on, whether rows have come or not. It is told as long as what the last
+ * row of the job can have opened may still be open. */
+static void tick_cb(struct timer *timer)
+{
+    struct source *s = container_of(timer, struct source, idle_timer);
+    struct proctime *clock = &s->task->job->clock;
+    int64_t wall = loop_wall_ms(s->task->loop), rows = atomic_load(&clock->rows_ms);
+    timer_start(&s->idle_timer, s->tick_ms - (wall % s->tick_ms + s->tick_ms) % s->tick_ms);
+    if (s->shut || rows == INT64_MIN || s->watermark_ms >= plus(rows, s->horizon_all))
+        return;
+    s->watermark_ms = proctime_now(clock, wall);
+    task_source_watermark(s->task, s->mark, s->watermark_ms, false, true);
+    task_rows(s->task);
+}
+
 /* Nothing has come for a while. If the stream says so, its event time goes on with the clock from here, so that windows close
  * without a record. */
 static void idle_cb(struct timer *timer)
@@ -50,7 +65,7 @@ static void idle_cb(struct timer *timer)
         s->horizon_ms -= step;
         timer_start(&s->idle_timer, step);
     }
-    task_source_watermark(s->task, s->mark, s->watermark_ms, true);
+    task_source_watermark(s->task, s->mark, s->watermark_ms, true, true);
     task_rows(s->task); /* the flag is part of what a restart finds */
 }
 
@@ -103,8 +118,15 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     s->horizon_ms = s->horizon_all = plus(horizon(t->job->plan->sink), node->format.idle_ms);
     arena_init(&s->arena);
     s->rows_max = ENGINE_BATCH_ROWS;
-    timer_init(&s->idle_timer, t->loop, idle_cb);
+    timer_init(&s->idle_timer, t->loop, node->by_clock ? tick_cb : idle_cb);
     timer_init(&s->settle_timer, t->loop, settle_cb);
+    s->tick_ms = proctime_tick_ms(t->job->plan->sink);
+    if (node->by_clock)
+        s->horizon_all = plus(s->horizon_all, s->tick_ms);
+    if (node->by_clock && pos)
+        proctime_restore(&t->job->clock, pos->watermark_ms);
+    for (unsigned i = 0; i < node->nwants; i++)
+        s->stamps |= node->wants[i].from == WANT_PROCTIME;
     /* Tables hold no time back where streams carry it, but those whose versions somebody waits for. */
     s->versions = plan_gives_versions(t->job->plan, node);
     s->idle = pos ? pos->idle : node->table && !s->versions && job_graph(t->job)->streams;
@@ -187,7 +209,7 @@ static void check_reached(struct source *s)
         return;
     s->reached = true;
     if (s->node->until_end && keeps_time(s)) /* nothing more is expected: all time is past */
-        task_source_watermark(s->task, s->mark, s->watermark_ms = INT64_MAX, true);
+        task_source_watermark(s->task, s->mark, s->watermark_ms = INT64_MAX, true, true);
     task_source_reached(s->task);
 }
 
@@ -221,6 +243,8 @@ static enum source_turn nothing_there(struct source *s)
 {
     s->waiting = true;
     int64_t idle_ms = s->node->format.idle_ms > 0 ? s->node->format.idle_ms : task_idle_timeout_ms(s->task);
+    if (s->node->by_clock)
+        idle_ms = s->tick_ms;
     if (keeps_time(s) && !s->idle && !timer_active(&s->idle_timer))
         timer_start(&s->idle_timer, idle_ms);
     return SOURCE_WAITS;
@@ -242,16 +266,31 @@ static struct str next_piece(const struct source *s)
 static void advance_time(struct source *s, const struct batch *b)
 {
     int64_t max = s->watermark_ms;
+    int64_t delay = s->node->by_clock ? 0 : s->node->format.delay_ms;
     for (uint32_t i = 0; i < b->nsel; i++)
-        max = MAX(max, plus(b->ts[batch_row(b, i)], -s->node->format.delay_ms));
-    if (s->idle || timer_active(&s->idle_timer))
+        max = MAX(max, plus(b->ts[batch_row(b, i)], -delay));
+    if (!s->node->by_clock && (s->idle || timer_active(&s->idle_timer)))
         timer_stop(&s->idle_timer);
     s->horizon_ms = s->horizon_all;
     if (max == s->watermark_ms && !s->idle)
         return;
     s->watermark_ms = max;
     s->idle = false;
-    task_source_watermark(s->task, s->mark, max, false);
+    task_source_watermark(s->task, s->mark, max, false, false);
+}
+
+/* The moment at which these rows are read: here it is fixed once, as a column, and as their time if that is by the clock. */
+static void stamp(struct source *s, struct batch *b)
+{
+    int64_t now = proctime_now(&s->task->job->clock, loop_wall_ms(s->task->loop));
+    for (unsigned c = 0; c < s->node->nwants; c++)
+        for (uint32_t i = 0; s->node->wants[c].from == WANT_PROCTIME && i < b->n; i++)
+            b->cols[c].i64[i] = now;
+    if (!s->node->by_clock)
+        return;
+    for (uint32_t i = 0; i < b->n; i++)
+        b->ts[i] = now;
+    proctime_rows(&s->task->job->clock, now);
 }
 
 static void give(struct source *s, struct batch *b)
@@ -260,6 +299,8 @@ static void give(struct source *s, struct batch *b)
     s->rows += b->nsel;
     stats->rows_in += b->nsel;
     stats->rows_out += b->nsel;
+    if (s->stamps || s->node->by_clock)
+        stamp(s, b);
     s->task->giving = s;
     if (s->op)
         op_push(s->op, s->input, b);

@@ -34,7 +34,9 @@ struct source {
     int64_t watermark_ms;
     int64_t horizon_all, horizon_ms; /* so far event time goes on by the clock: then all is closed that a record can have opened */
     bool idle;
-    struct timer idle_timer;
+    bool stamps;         /* a column shows when rows are read */
+    int64_t tick_ms;     /* timed by the clock: so often it is told how far that is; */
+    struct timer idle_timer; /* then it never rests */
     struct str piece;     /* bytes of the batch in hand, */
     int64_t piece_from;   /* the offset that was wanted of them, */
     unsigned nbad, bad_cap;

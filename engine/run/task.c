@@ -399,9 +399,9 @@ static void set_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, 
         park_watermark(t, mark, ms, idle, alone);
 }
 
-void task_source_watermark(struct task *t, unsigned number, int64_t ms, bool idle)
+void task_source_watermark(struct task *t, unsigned number, int64_t ms, bool idle, bool alone)
 {
-    set_watermark(t, number, ms, idle, idle);
+    set_watermark(t, number, ms, idle, alone);
 }
 
 /* ---- epochs: this task's part */

@@ -177,7 +177,7 @@ bool task_blocked(const struct task *t);
 void task_receive(struct task *t, struct parcel *p);
 void task_credit(struct task *t, struct channel *ch, bool was_full); /* a parcel has come back */
 void task_rows(struct task *t);                                      /* a source went past its cut */
-void task_source_watermark(struct task *t, unsigned mark, int64_t ms, bool idle);
+void task_source_watermark(struct task *t, unsigned mark, int64_t ms, bool idle, bool alone);
 void task_source_reached(struct task *t);
 /* Opens the writer of an output. False: it cannot be, the task has failed. */
 bool task_output_open(struct task *t, struct task_output *o, struct part *part);

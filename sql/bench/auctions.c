@@ -23,8 +23,8 @@ enum { EVENTS = 20000000, PER_SECOND = 100000, SETTLE_MS = 300, STUCK_MS = 18000
 /* X(query, M events/s per core to reach, from 20 million events) */
 #define QUERIES(X)                                                                                            \
     X(q0, 1.5) X(q1, 1.5) X(q2, 1.5) X(q3, 0.8) X(q4, 0.4) X(q5, 0.8) X(q6, 0) X(q7, 0.4) X(q8, 0.8) X(q9, 0.2) \
-    X(q10, 0) X(q11, 0.8) X(q13, 0.8) X(q14, 1.5) X(q15, 0.4) X(q16, 0.2) X(q17, 0.8) X(q18, 0.2)   \
-    X(q19, 0.2) X(q20, 0.4) X(q21, 1.5) X(q22, 1.5) X(q23, 0.2)
+    X(q10, 0) X(q11, 0.8) X(q12, 0.8) X(q13, 0.8) X(q14, 1.5) X(q15, 0.4) X(q16, 0.2) X(q17, 0.8) \
+    X(q18, 0.2) X(q19, 0.2) X(q20, 0.4) X(q21, 1.5) X(q22, 1.5) X(q23, 0.2)
 FILE_TEXT(setup, "setup")
 #define X(q, target) FILE_TEXT(q, #q)
 QUERIES(X)

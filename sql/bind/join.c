@@ -24,13 +24,13 @@ static void add_column(struct scope *sc, struct tree *t, struct tree_column c, s
     unsigned id = column_add(sc->b->columns, c);
     t->wants[t->out.n] = want;
     t->out.id[t->out.n++] = id;
-    bool star = !pseudo || want.from >= WANT_WINDOWSTART;
+    bool star = !pseudo || want.from == WANT_WINDOWSTART || want.from == WANT_WINDOWEND;
     q->cols[q->ncols++] = (struct block_column){.name = c.name, .type = c.type, .source = q->nsources - 1, .id = id, .key = key, .pseudo = pseudo, .star = star};
 }
 
 static void add_pseudo(struct scope *sc, struct tree *t, const char *name, uint8_t type, enum want_from from)
 {
-    add_column(sc, t, (struct tree_column){name, NULL, TYPE(type), type == T_BIGINT}, (struct want){from, 0},
+    add_column(sc, t, (struct tree_column){name, NULL, TYPE(type), type != T_INT}, (struct want){from, 0},
                from == WANT_WINDOWSTART, true);
 }
 
@@ -42,12 +42,15 @@ static struct tree *read_relation(struct scope *sc, struct block_source *s)
     struct tree *t = tree_new(a, TREE_SOURCE, NULL, NULL);
     t->rel = rel;
     t->place = s->place;
-    t->wants = ARENA_ARRAY(a, struct want, rel->ncols + 5);
-    t->out.id = ARENA_ARRAY(a, unsigned, rel->ncols + 5);
+    bool proctime = !rel->sys && !rel->table; /* unless the stream has a column of this name */
+    t->wants = ARENA_ARRAY(a, struct want, rel->ncols + 6);
+    t->out.id = ARENA_ARRAY(a, unsigned, rel->ncols + 6);
     s->first = sc->q->ncols;
     for (unsigned i = 0; i < rel->ncols; i++)
         add_column(sc, t, (struct tree_column){rel->cols[i].name, NULL, rel->cols[i].type, false},
                    (struct want){rel->cols[i].key ? WANT_KEY : WANT_VALUE, rel->cols[i].index}, rel->cols[i].key, false);
+    for (unsigned i = 0; i < rel->ncols; i++)
+        proctime &= !str_eq_nocase(str_of(rel->cols[i].name), STR("PROCTIME"));
     if (!rel->sys) {
         add_pseudo(sc, t, "ROWTIME", T_BIGINT, WANT_ROWTIME);
         add_pseudo(sc, t, "ROWPARTITION", T_INT, WANT_ROWPARTITION);
@@ -57,6 +60,8 @@ static struct tree *read_relation(struct scope *sc, struct block_source *s)
         add_pseudo(sc, t, "WINDOWSTART", T_BIGINT, WANT_WINDOWSTART);
         add_pseudo(sc, t, "WINDOWEND", T_BIGINT, WANT_WINDOWEND);
     }
+    if (proctime)
+        add_pseudo(sc, t, "PROCTIME", T_TIMESTAMP, WANT_PROCTIME);
     s->ncols = sc->q->ncols - s->first;
     t->scan = sc->use == QUERY_PULL && rel->table && (rel->sys || !uuid_is_zero(rel->job));
     tree_derive(t, a);
@@ -149,17 +154,25 @@ static unsigned add_made(struct scope *sc, struct block_source *s, const char *n
     return id;
 }
 
-/* Is it the column that event time is taken from? */
-static bool is_event_time(const struct relation *rel, const struct ast_name *name)
+/* DESCRIPTOR(name): the rows' event time, or the clock. */
+static int find_time(const struct scope *sc, const struct ast_name *said, const struct block_source *s, const struct tree *t, bool *clock)
 {
-    int ts = rel->format.ts_column;
-    if (str_eq_nocase(name->text, STR("ROWTIME")))
-        return true;
-    if (ts < 0)
-        return false;
-    bool key = (unsigned)ts < rel->format.nkey;
-    const struct column *c = key ? &rel->format.key_cols[ts] : &rel->format.value_cols[(unsigned)ts - rel->format.nkey];
-    return str_eq_nocase(name->text, str_of(c->name));
+    const char *name = s->rel ? s->rel->name : s->alias;
+    *clock = false;
+    for (unsigned i = s->first; i < s->first + s->ncols; i++) {
+        const struct block_column *c = &sc->q->cols[i];
+        if (!str_eq_nocase(said->text, str_of(c->name)))
+            continue;
+        *clock = tree_clock_time(t, c->id);
+        if (*clock || tree_event_time(t, c->id))
+            return 0;
+    }
+    if (str_eq_nocase(said->text, STR("ROWTIME"))) /* it need not be shown to count */
+        return 0;
+    bind_error(sc->b, said->place, "42601", "\"%.*s\" is not the event time of \"%s\"", STR_ARG(said->text), name);
+    diag_hint(sc->b->diag, s->rel ? "write DESCRIPTOR(ROWTIME), or declare the stream WITH (TIMESTAMP = '%.*s')"
+                                  : "write DESCRIPTOR(ROWTIME); or DESCRIPTOR(PROCTIME) for windows by the clock", STR_ARG(said->text));
+    return E_SQL;
 }
 
 /* TUMBLE(TABLE t, ...): each row once per window, with the window's bounds behind its columns. */
@@ -171,19 +184,15 @@ static int add_table_window(struct scope *sc, const struct ast_source *from, str
     const char *name = s->rel ? s->rel->name : s->alias;
     if (s->table || (s->rel && s->rel->sys))
         return bind_error(sc->b, from->name.place, "42601", "windows are for streams; \"%s\" is a table", name);
-    if (!s->rel && !str_eq_nocase(w->time.text, STR("ROWTIME"))) {
-        bind_error(sc->b, w->time.place, "42601", "windows of a query are of its rows' event time");
-        diag_hint(sc->b->diag, "write DESCRIPTOR(ROWTIME)");
-        return E_SQL;
-    }
-    if (s->rel && !is_event_time(s->rel, &w->time)) {
-        bind_error(sc->b, w->time.place, "42601", "\"%.*s\" is not the event time of \"%s\"", STR_ARG(w->time.text), name);
-        diag_hint(sc->b->diag, "write DESCRIPTOR(ROWTIME), or declare the stream WITH (TIMESTAMP = '%.*s')", STR_ARG(w->time.text));
-        return E_SQL;
-    }
-    int err = bind_windows(sc->b, w, 0, &windows);
+    bool clock;
+    int err = find_time(sc, &w->time, s, *t, &clock);
+    if (!err)
+        err = bind_windows(sc->b, w, 0, &windows);
+    if (!err && clock)
+        err = time_by_clock(sc->b, *t, w->time.place);
     if (err)
         return err;
+    windows->processing = clock;
     struct tree *made = tree_new(sc->b->arena, TREE_WINDOW, *t, NULL);
     made->window = windows;
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
@@ -191,6 +200,25 @@ static int add_table_window(struct scope *sc, const struct ast_source *from, str
     tree_derive(made, sc->b->arena);
     *t = made;
     return 0;
+}
+
+/* ROWTIME and PROCTIME of a query that is a stream, where it shows no columns of these names. */
+static void show_times(struct scope *sc, struct block_source *s, struct tree **t)
+{
+    static const char *const names[] = {"ROWTIME", "PROCTIME"};
+    struct block *q = sc->q;
+    for (unsigned k = 0; k < ARRAY_LEN(names); k++) {
+        bool has = false;
+        for (unsigned i = s->first; i < s->first + s->ncols; i++)
+            has |= str_eq_nocase(str_of(q->cols[i].name), str_of(names[k]));
+        unsigned id = has ? NO_COLUMN : tree_show_time(t, k == 1, sc->b->columns, sc->b->arena);
+        if (id == NO_COLUMN)
+            continue;
+        grow_columns(sc, 1);
+        q->cols[q->ncols++] = (struct block_column){.name = names[k], .type = sc->b->columns->items[id].type,
+                                                    .source = q->nsources - 1, .id = id, .pseudo = true, .faint = true};
+        s->ncols++;
+    }
 }
 
 /* A query in FROM, one that WITH names, or a view's (b is then of its text): columns as it shows them. */
@@ -222,6 +250,7 @@ static int add_query(struct scope *sc, const struct binding *b, const struct ast
                                                     .key = inner.key && inner.key[i],
                                                     .star = true};
     *out = inner.tree;
+    show_times(sc, s, out);
     err = names ? rename_source(sc, names, s) : 0;
     if (!err && from->window.given)
         err = add_table_window(sc, from, s, out);

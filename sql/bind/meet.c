@@ -4,44 +4,6 @@
 
 enum { DAY_MS = 86400000 };
 
-/* ---- Event time */
-
-static bool is_event_time(const struct relation *rel, const struct want *w)
-{
-    const struct row_format *f = &rel->format;
-    if (w->from == WANT_ROWTIME)
-        return true;
-    if (w->from > WANT_VALUE || f->ts_column < 0)
-        return false;
-    unsigned i = w->from == WANT_KEY ? w->index : f->nkey + w->index;
-    enum type_id type = (w->from == WANT_KEY ? f->key_cols : f->value_cols)[w->index].type.id;
-    return (unsigned)f->ts_column == i && (type == T_BIGINT || type == T_TIMESTAMP);
-}
-
-/* Is the column the event time of t's rows? */
-static bool is_time(const struct tree *t, unsigned id)
-{
-    switch (t->kind) {
-    case TREE_SOURCE:
-        for (unsigned i = 0; i < t->out.n; i++)
-            if (t->out.id[i] == id)
-                return is_event_time(t->rel, &t->wants[i]);
-        return false;
-    case TREE_FILTER:
-    case TREE_UNNEST:
-        return is_time(t->inputs[0], id);
-    case TREE_PROJECT:
-        for (unsigned i = 0; i < t->out.n; i++)
-            if (t->out.id[i] == id)
-                return t->exprs[i]->kind == EX_COLUMN && is_time(t->inputs[0], t->exprs[i]->column);
-        return false;
-    case TREE_JOIN:
-        return (t->meet == MEET_LOOKUP || t->meet == MEET_TEMPORAL) && is_time(t->inputs[0], id);
-    default:
-        return false;
-    }
-}
-
 /* ---- Conditions that bound how far both sides' times lie apart. */
 
 /* left times the left row's time + right times the right one's + ms. */
@@ -68,8 +30,8 @@ static bool linear_of(const struct tree *t, const struct expr *e, struct arena *
     if (expr_reads_only(e, &(struct ids){0}))
         return constant_ms(e, a, &out->ms);
     if (e->kind == EX_COLUMN) {
-        out->left = is_time(t->inputs[0], e->column);
-        out->right = is_time(t->inputs[1], e->column);
+        out->left = tree_event_time(t->inputs[0], e->column);
+        out->right = tree_event_time(t->inputs[1], e->column);
         return out->left || out->right;
     }
     if (e->kind == EX_CAST && (e->type.id == T_BIGINT || e->type.id == T_TIMESTAMP))
@@ -135,7 +97,7 @@ static const struct expr *rest_of(const struct binding *b, const struct tree *t,
 static bool meets_by_time(const struct binding *b, struct tree *t)
 {
     struct bounds bounds = {INT64_MIN, INT64_MAX};
-    if (!t->on || !t->inputs[0]->stream || !t->inputs[1]->stream)
+    if (!t->on || !t->inputs[0]->stream || !t->inputs[1]->stream || tree_by_clock(t->inputs[0]) != tree_by_clock(t->inputs[1]))
         return false;
     const struct expr *rest = rest_of(b, t, t->on, &bounds);
     if (bounds.least == INT64_MIN || bounds.most == INT64_MAX || bounds.least > bounds.most)
@@ -179,6 +141,8 @@ int join_within(const struct scope *sc, struct tree *t, const struct ast_within 
         diag_hint(sc->b->diag, "without WITHIN rows meet what the table has");
         return E_SQL;
     }
+    if (tree_by_clock(t->inputs[0]) != tree_by_clock(t->inputs[1]))
+        return bind_error(sc->b, w->place, "42P10", "one side of this join is timed by the clock, the other by its event time");
     t->meet = MEET_INTERVAL;
     t->before_ms = w->before.ms;
     t->after_ms = w->after.ms;
@@ -195,7 +159,15 @@ int join_as_of(struct scope *sc, struct tree *t, const struct ast_expr *as_of)
     int err = resolve_expr(sc, as_of, &e);
     if (err)
         return err;
-    if (e->kind != EX_COLUMN || !t->inputs[0]->stream || !is_time(t->inputs[0], e->column)) {
+    if (e->kind == EX_COLUMN && tree_clock_time(t->inputs[0], e->column)) { /* as it is when the row is read */
+        join_meet(sc, t);
+        if (t->meet == MEET_LOOKUP || (sc->use == QUERY_PULL && has_whole_key(sc, t)))
+            return 0;
+        bind_error(b, as_of->place, "42P10", "AS OF the clock takes JOIN or LEFT JOIN of a stream with a table, by its whole primary key");
+        diag_hint(b->diag, "ON says which row: table.key = ...");
+        return E_SQL;
+    }
+    if (e->kind != EX_COLUMN || !t->inputs[0]->stream || !tree_event_time(t->inputs[0], e->column)) {
         bind_error(b, as_of->place, "42P10", "AS OF takes the event time of the stream on the left side");
         diag_hint(b->diag, "write its ROWTIME, with the stream's name in front");
         return E_SQL;

@@ -231,9 +231,21 @@ static int bind_window(const struct binding *b, const struct ast_select *s, stru
         return E_SQL;
     }
     int64_t grace = w->grace.given ? w->grace.ms : s->emit == AST_EMIT_FINAL ? 0 : MAX(DAY_MS - w->size.ms, (int64_t)0);
+    bool clock = str_eq_nocase(w->time.text, STR("PROCTIME"));
+    if (w->time.text.ptr && !clock && !str_eq_nocase(w->time.text, STR("ROWTIME"))) {
+        bind_error(b, w->time.place, "42601", "windows are BY ROWTIME, the rows' event time, or BY PROCTIME, the clock");
+        return E_SQL;
+    }
+    if (clock && w->grace.given)
+        return bind_error(b, w->grace.place, "42601", "by the clock no row is late: GRACE PERIOD has no use");
+    if (clock)
+        grace = 0;
     int err = bind_windows(b, w, grace, &q->window);
+    if (!err && clock)
+        err = time_by_clock(b, q->tree, w->time.place);
     if (err)
         return err;
+    q->window->processing = clock;
     for (unsigned i = 0; i < 2; i++)
         q->window_ids[i] = column_add(b->columns, (struct tree_column){i ? "WINDOWEND" : "WINDOWSTART", NULL,
                                                                        TYPE(T_BIGINT), true});

@@ -22,11 +22,11 @@ static bool in_source(const struct scope *sc, const struct block_column *c, cons
 }
 
 static unsigned count_matches(const struct scope *sc, const struct ast_name *qualifier, const struct ast_name *name,
-                              bool exact, unsigned found[2])
+                              bool exact, bool faint, unsigned found[2])
 {
     unsigned n = 0;
     for (unsigned i = 0; i < sc->q->ncols; i++)
-        if (in_source(sc, &sc->q->cols[i], qualifier) && name_matches(name, sc->q->cols[i].name, exact)) {
+        if (sc->q->cols[i].faint == faint && in_source(sc, &sc->q->cols[i], qualifier) && name_matches(name, sc->q->cols[i].name, exact)) {
             found[MIN(n, 1u)] = i;
             n++;
         }
@@ -119,9 +119,8 @@ const struct block_column *resolve_column(struct scope *sc, const struct ast_nam
     unsigned found[2] = {0}, n = 0;
     const struct scope *in = sc;
     for (const struct scope *s = sc; s && !n; s = s->outer) { /* what is nearest hides what is farther out */
-        n = s->q ? count_matches(s, qualifier, name, true, found) : 0;
-        if (n == 0 && s->q)
-            n = count_matches(s, qualifier, name, false, found);
+        for (unsigned pass = 0; s->q && n == 0 && pass < 4; pass++)
+            n = count_matches(s, qualifier, name, pass % 2 == 0, pass >= 2, found);
         in = s;
     }
     if (n == 1)
@@ -167,7 +166,7 @@ static bool is_field(struct scope *sc, const struct ast_expr *e, struct ast_expr
         for (unsigned i = 0; s->q && i < s->q->nsources; i++)
             if (name_matches(&e->qualifier, s->q->sources[i].alias, false))
                 return false;
-        any |= s->q && count_matches(s, &of->qualifier, &of->name, false, found) > 0;
+        any |= s->q && count_matches(s, &of->qualifier, &of->name, false, false, found) > 0;
     }
     return any;
 }
@@ -194,7 +193,7 @@ static int column(struct scope *sc, const struct ast_expr *e, const struct expr 
                 return 0;
             }
     const struct ast_item *alias = e->qualifier.text.ptr ? NULL : find_alias(sc, &e->name);
-    if (alias && count_matches(sc, &e->qualifier, &e->name, false, found) == 0) {
+    if (alias && count_matches(sc, &e->qualifier, &e->name, false, false, found) == 0) {
         struct scope inner = *sc;
         inner.items = NULL;
         return resolve_expr(&inner, alias->expr, out);
@@ -528,6 +527,11 @@ static int named_call(struct scope *sc, const struct ast_expr *e, const struct e
         return bind_error(sc->b, e->place, "42883", "%s is for aggregates, and %.*s is none",
                           e->distinct ? "DISTINCT" : e->has_order ? "ORDER BY" : "FILTER", STR_ARG(e->name.text));
     int err = 0;
+    if (!e->nargs && !e->star && str_eq_nocase(e->name.text, STR("PROCTIME"))) { /* a column, as in other dialects a function */
+        struct ast_expr as = *e;
+        as.kind = AST_COLUMN;
+        return resolve_expr(sc, &as, out);
+    }
     if (resolve_special(sc, e, out, &err))
         return err;
     const struct object *obj = image_object(sc->b->image, "function", e->name.text);

@@ -21,6 +21,7 @@ struct block_column {
     unsigned source;           /* NO_COLUMN: of several, by FULL JOIN ... USING */
     unsigned id;
     bool key, pseudo, star; /* pseudo: not declared; star: `*` shows it */
+    bool faint;             /* pseudo, of a query: found without its relation's name only where nothing else has this name */
     bool merged;            /* another column stands for it where no relation is named: USING */
     bool shared;            /* that other one: `*` shows it first */
 };

@@ -23,6 +23,8 @@ void always_total(struct scope *sc, struct bound *in);
 void join_meet(const struct scope *sc, struct tree *t);
 int join_within(const struct scope *sc, struct tree *t, const struct ast_within *w);
 int join_as_of(struct scope *sc, struct tree *t, const struct ast_expr *as_of);
+/* time.c: from here on down rows are timed by the clock, instead of their event time. */
+int time_by_clock(const struct binding *b, struct tree *t, struct place place);
 /* GROUP BY's sets (groups.c): the expressions of all of them; and the node that makes rows for each. */
 int expand_groups(struct scope *sc, const struct ast_exprs *list, struct ast_exprs *all, bool *several);
 void make_sets(struct scope *sc, const unsigned *from);

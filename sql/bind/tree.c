@@ -333,28 +333,6 @@ static void derive_over(struct tree *t, struct arena *a)
     take_bounds(t, in);
 }
 
-bool tree_event_time(const struct tree *t, unsigned id)
-{
-    unsigned i = 0;
-    while (i < t->out.n && t->out.id[i] != id)
-        i++;
-    if (i == t->out.n)
-        return false;
-    if (t->kind == TREE_FILTER || (t->kind == TREE_PROJECT && t->exprs[i]->kind == EX_COLUMN))
-        return tree_event_time(t->inputs[0], t->kind == TREE_FILTER ? id : t->exprs[i]->column);
-    if (t->kind != TREE_SOURCE || t->scan)
-        return false;
-    const struct row_format *f = &t->rel->format;
-    const struct want *w = &t->wants[i];
-    bool key = w->from == WANT_KEY;
-    if (w->from == WANT_ROWTIME)
-        return true;
-    if (!key && w->from != WANT_VALUE)
-        return false;
-    struct type type = key ? f->key_cols[w->index].type : f->value_cols[w->index].type;
-    return (int)(key ? w->index : f->nkey + w->index) == f->ts_column && (type.id == T_BIGINT || type.id == T_TIMESTAMP);
-}
-
 /* The first row by event time, of rows that only come: it is known once the watermark has passed it, and then for ever. */
 static bool is_first_row(const struct tree *t)
 {

@@ -110,6 +110,7 @@ struct tree {
     const struct relation *rel;
     struct want *wants;
     bool scan;             /* the rows that rel's job keeps, not its topic */
+    bool by_clock;         /* a row's time is when it is read: windows above are by the clock */
     /* VALUES: rows[i * out.n + k], constants */
     unsigned nrows;
     const struct expr **rows;
@@ -186,8 +187,12 @@ void ids_add(struct arena *a, struct ids *ids, unsigned id); /* if it is not the
 bool tree_has(const struct tree *t, unsigned id);            /* among its columns */
 /* Calls use_cb with every expression of the node itself, which it may replace: all that refers to ids. */
 void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, const struct expr *e), void *arg);
-/* Is this column the event time of the rows, unchanged? */
+/* time.c. Is this column the time of the rows, unchanged, by which they lie in windows? The moment at which they are read? */
 bool tree_event_time(const struct tree *t, unsigned id);
+bool tree_clock_time(const struct tree *t, unsigned id);
+bool tree_by_clock(const struct tree *t); /* is a source below timed by the clock? */
+/* A column that shows either; NO_COLUMN: rows have none, or none that could be shown. */
+unsigned tree_show_time(struct tree **t, bool clock, struct columns *cs, struct arena *a);
 /* Columns that the tree reads and does not make: it depends on them (decorrelate.c). */
 struct ids tree_free(const struct tree *t, struct arena *a);
 /* Columns of a join's right side that its `on` equates with something of the left. */

@@ -137,7 +137,7 @@ struct ast_window { /* WINDOW ..., or a table function TUMBLE, HOP, CUMULATE */
     enum ast_window_kind kind;
     struct ast_duration size, advance, offset, grace, retention; /* SESSION: size is the gap; CUMULATE: advance the step */
     struct ast_name zone;      /* TIME ZONE 'Europe/Paris' */
-    struct ast_name time;      /* DESCRIPTOR(column) of a table function */
+    struct ast_name time;      /* DESCRIPTOR(column) of a table function; BY column of a clause; none: event time */
     struct place place;
 };
 struct ast_watermark { /* WATERMARK FOR column AS column - span */

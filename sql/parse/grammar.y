@@ -358,6 +358,7 @@ source(A) ::= relation(N) as_of(T) alias(L). {
 %type as_of {struct ast_expr *}
 as_of(A) ::= . { A = NULL; }
 as_of(A) ::= FOR SYSTEM_TIME AS OF name(N). { A = parse_column(p, (struct ast_name){0}, N); }
+as_of(A) ::= FOR SYSTEM_TIME AS OF name(N) LP RP. { A = parse_column(p, (struct ast_name){0}, N); }
 as_of(A) ::= FOR SYSTEM_TIME AS OF name(Q) DOT name(N). { A = parse_column(p, Q, N); }
 source(A) ::= LP(B) query(Q) RP(E) alias(L). {
     A = parse_source(p, AST_FROM_QUERY, L);
@@ -365,6 +366,11 @@ source(A) ::= LP(B) query(Q) RP(E) alias(L). {
 }
 source(A) ::= LP joined(B) RP. { A = B; }
 source(A) ::= name(F) LP TABLE relation(N) COMMA name(D) LP name(T) RP spans(S) RP alias(L). {
+    A = parse_source(p, AST_FROM_RELATION, L);
+    A->name = N;
+    A->window = parse_table_window(p, &F, &D, T, S);
+}
+source(A) ::= name(F) LP TABLE relation(N) COMMA name(D) LP name(T) LP RP RP spans(S) RP alias(L). {
     A = parse_source(p, AST_FROM_RELATION, L);
     A->name = N;
     A->window = parse_table_window(p, &F, &D, T, S);
@@ -420,6 +426,7 @@ window_more(A) ::= . { A = (struct ast_window){0}; }
 window_more(A) ::= window_more(A) COMMA RETENTION(W) duration(D). { parse_once(p, &A.retention, D, W.place); }
 window_more(A) ::= window_more(A) COMMA GRACE(W) PERIOD duration(D). { parse_once(p, &A.grace, D, W.place); }
 window_more(A) ::= window_more(A) COMMA OFFSET(W) duration(D). { parse_once(p, &A.offset, D, W.place); }
+window_more(A) ::= window_more(A) COMMA BY name(T). { A.time = T; }
 window_more(A) ::= window_more(A) COMMA TIME ZONE STRING(Z). {
     A.zone = (struct ast_name){.text = parse_string(p, &Z), .quoted = true, .place = Z.place};
 }

@@ -552,6 +552,10 @@ static void put_window(struct printer *pr, const struct ast_window *w)
         PUT(", TIME ZONE ");
         put_string(pr, w->zone.text);
     }
+    if (w->time.text.ptr) {
+        PUT(", BY ");
+        put_name(pr, &w->time);
+    }
     put_duration(pr, ", RETENTION ", &w->retention);
     put_duration(pr, ", GRACE PERIOD ", &w->grace);
     PUT(")");

@@ -247,6 +247,7 @@ static int lower_source(struct lowering *lo, const struct tree *t, struct lowere
     s->table = rel->table;
     s->mode = rel->table ? MODE_UPSERT : MODE_APPEND;
     s->until_end = lo->until_end;
+    s->by_clock = t->by_clock;
     s->from_latest = lo->from_latest && !rel->table; /* a table is all its rows, not only the newest */
     s->from_ms = rel->table ? 0 : lo->from_ms;
     unsigned *key = ARENA_ARRAY(lo->arena, unsigned, t->out.n), nkey = 0;
@@ -391,7 +392,7 @@ static void set_windows(struct plan_node *n, const struct tree_window *w)
 /* The bound of disorder of the streams that rows come from. */
 static int64_t delay_below(const struct tree *t)
 {
-    int64_t most = t->kind == TREE_SOURCE && !t->rel->table ? t->rel->format.delay_ms : 0;
+    int64_t most = t->kind == TREE_SOURCE && !t->rel->table && !t->by_clock ? t->rel->format.delay_ms : 0;
     for (unsigned i = 0; i < t->ninputs; i++) {
         int64_t below = delay_below(t->inputs[i]); /* MAX would ask twice */
         most = MAX(most, below);

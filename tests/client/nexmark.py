@@ -199,6 +199,8 @@ def expected(name, db, bids):
         return [r for r in map(STATELESS[name], bids) if r is not None]
     if name == 'q11':
         return sessions(bids)
+    if name == 'q12':  # windows by the clock: what is sure is how many bids of whom there are in all of them
+        return list(collections.Counter(b.bidder for b in bids).items())
     return db.execute(BATCH[name]).fetchall()
 
 
@@ -219,7 +221,8 @@ def column(record, name):
 
 
 def found(name, server):
-    records = [{k.lower(): v for k, v in r.items()} for r in server.records(f'SELECT * FROM {name};')]
+    text = 'SELECT bidder, SUM(bids) AS bids FROM q12 GROUP BY bidder;' if name == 'q12' else f'SELECT * FROM {name};'
+    records = [{k.lower(): v for k, v in r.items()} for r in server.records(text)]
     records = [r for r in records for _ in range(r.pop('row_count', 1))]  # equal rows of a table without a key are one
     return [[column(r, c) for c in IN_ORDER[name]] if name in IN_ORDER else list(r.values()) for r in records]
 
@@ -276,7 +279,7 @@ end = BASE_MS + EVENTS * 1000 // PER_SECOND + 3600000
 server.produce('nexmark', ''.join(json.dumps({'timestamp': end, 'partition': p, 'value': {'event_type': 3}}) + '\n'
                                   for p in range(PARTITIONS)).encode())
 failed = 0
-names = ONLY or [f'q{i}' for i in range(24) if i != 12]  # q12 goes by the clock
+names = ONLY or [f'q{i}' for i in range(24)]
 for name in names:
     began = time.time()
     text = open(os.path.join(FOLDER, name + '.sql')).read()
