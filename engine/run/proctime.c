@@ -9,7 +9,7 @@ void proctime_init(struct proctime *p)
 }
 
 /* To ms, or what is there if that is more; gives it. */
-static int64_t raise(_Atomic int64_t *to, int64_t ms)
+static int64_t raise_to(_Atomic int64_t *to, int64_t ms)
 {
     int64_t have = atomic_load(to);
     while (have < ms && !atomic_compare_exchange_weak(to, &have, ms))
@@ -19,12 +19,12 @@ static int64_t raise(_Atomic int64_t *to, int64_t ms)
 
 void proctime_restore(struct proctime *p, int64_t ms)
 {
-    raise(&p->now_ms, ms);
-    raise(&p->rows_ms, ms);
+    raise_to(&p->now_ms, ms);
+    raise_to(&p->rows_ms, ms);
 }
 
-int64_t proctime_now(struct proctime *p, int64_t wall_ms) { return raise(&p->now_ms, wall_ms); }
-void proctime_rows(struct proctime *p, int64_t ms) { raise(&p->rows_ms, ms); }
+int64_t proctime_now(struct proctime *p, int64_t wall_ms) { return raise_to(&p->now_ms, wall_ms); }
+void proctime_rows(struct proctime *p, int64_t ms) { raise_to(&p->rows_ms, ms); }
 
 static int64_t divisor(int64_t a, int64_t b) { return b ? divisor(b, a % b) : a; }
 

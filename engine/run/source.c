@@ -38,6 +38,12 @@ static int64_t horizon(const struct plan_node *n)
     return plus(plus(plus(most, n->window_size_ms), plus(n->grace_ms, n->before_ms)), plus(n->after_ms, delay));
 }
 
+static int64_t next_tick_ms(const struct source *s)
+{
+    int64_t past = loop_wall_ms(s->task->loop) % s->tick_ms;
+    return s->tick_ms - (past < 0 ? past + s->tick_ms : past);
+}
+
 /* Of a source that is timed by the clock: time has gone on, whether rows have come or not. It is told as long as what the last
  * row of the job can have opened may still be open. */
 static void tick_cb(struct timer *timer)
@@ -45,7 +51,7 @@ static void tick_cb(struct timer *timer)
     struct source *s = container_of(timer, struct source, idle_timer);
     struct proctime *clock = &s->task->job->clock;
     int64_t wall = loop_wall_ms(s->task->loop), rows = atomic_load(&clock->rows_ms);
-    timer_start(&s->idle_timer, s->tick_ms - (wall % s->tick_ms + s->tick_ms) % s->tick_ms);
+    timer_start(&s->idle_timer, next_tick_ms(s));
     if (s->shut || rows == INT64_MIN || s->watermark_ms >= plus(rows, s->horizon_all))
         return;
     s->watermark_ms = proctime_now(clock, wall);
@@ -244,7 +250,7 @@ static enum source_turn nothing_there(struct source *s)
     s->waiting = true;
     int64_t idle_ms = s->node->format.idle_ms > 0 ? s->node->format.idle_ms : task_idle_timeout_ms(s->task);
     if (s->node->by_clock)
-        idle_ms = s->tick_ms;
+        idle_ms = next_tick_ms(s);
     if (keeps_time(s) && !s->idle && !timer_active(&s->idle_timer))
         timer_start(&s->idle_timer, idle_ms);
     return SOURCE_WAITS;

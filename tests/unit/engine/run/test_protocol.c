@@ -1,6 +1,7 @@
 /* The pure parts of engine/run: watermarks, epochs, commit records. */
 #include "engine/run/commit.h"
 #include "engine/run/epoch.h"
+#include "engine/run/proctime.h"
 #include "engine/run/watermark.h"
 #include "log/base/random.h"
 #include "tests/lib/seed.h"
@@ -318,6 +319,39 @@ static void test_commit_versions(void **state)
     arena_fini(&a);
 }
 
+/* The clock of a job never goes back, whatever it is told, not over a restart either. */
+static void test_proctime(void **state)
+{
+    (void)state;
+    struct proctime p;
+    proctime_init(&p);
+    assert_int_equal(proctime_now(&p, 1000), 1000);
+    assert_int_equal(proctime_now(&p, 400), 1000);
+    assert_int_equal(proctime_now(&p, 1001), 1001);
+    proctime_init(&p);
+    proctime_restore(&p, 5000);
+    assert_int_equal(proctime_now(&p, 4000), 5000);
+    assert_int_equal(proctime_now(&p, 6000), 6000);
+}
+
+/* It is told at moments among which are the ends of all windows. */
+static void test_proctime_ticks(void **state)
+{
+    (void)state;
+    struct plan_node hop = {.kind = PLAN_WINDOW, .window = WINDOW_HOPPING, .window_size_ms = 10000, .advance_ms = 4000};
+    struct plan_node day = {.kind = PLAN_WINDOW, .window_size_ms = 86400000, .advance_ms = 86400000, .zone = "Asia/Kolkata"};
+    struct plan_node late = {.kind = PLAN_WINDOW, .window_size_ms = 60000, .advance_ms = 60000, .offset_ms = 7000};
+    struct plan_node gap = {.kind = PLAN_WINDOW, .window = WINDOW_SESSION, .window_size_ms = 5000};
+    struct plan_node fine = {.kind = PLAN_WINDOW, .window_size_ms = 30, .advance_ms = 30};
+    struct plan_node both = {.kind = PLAN_UNION, .ninputs = 2, .inputs = {&hop, &late}};
+    assert_int_equal(proctime_tick_ms(&hop), 2000);
+    assert_int_equal(proctime_tick_ms(&day), 60000);
+    assert_int_equal(proctime_tick_ms(&late), 1000);
+    assert_int_equal(proctime_tick_ms(&gap), 500);
+    assert_int_equal(proctime_tick_ms(&fine), 100);
+    assert_int_equal(proctime_tick_ms(&both), 1000);
+}
+
 /* No state key can be mistaken for a commit. */
 static void test_changelog_keys(void **state)
 {
@@ -353,6 +387,8 @@ int main(void)
         cmocka_unit_test(test_commit_same),
         cmocka_unit_test(test_commit_versions),
         cmocka_unit_test(test_changelog_keys),
+        cmocka_unit_test(test_proctime),
+        cmocka_unit_test(test_proctime_ticks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
