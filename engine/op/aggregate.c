@@ -59,6 +59,27 @@ static int compile_args(struct aggregate *a, struct op *op, struct diag *d)
     return err;
 }
 
+/* The total's key, and whether this task is the one that owns it. */
+static void open_total(struct aggregate *a, struct op *op)
+{
+    const struct plan_node *node = op->node;
+    struct value v;
+    wbuf_init(&a->total);
+    if (!node->total)
+        return;
+    CHECK(a->how == KEY_ENCODED);
+    for (unsigned c = 0; c + 1 < a->nkey; c++) {
+        v = value_null(node->out.cols[c].type);
+        key_encode_value(&v, &a->total);
+    }
+    v = (struct value){.type = TYPE(T_BIGINT), .i = a->nkey ? (int64_t)(UINT64_MAX >> (65 - a->nkey)) : 0};
+    if (a->nkey)
+        key_encode_value(&v, &a->total);
+    wbuf_room(&a->total, 1); /* a key is not null */
+    uint64_t group = a->nkey ? key_hash(wbuf_view(&a->total)) % KEY_GROUPS : 0; /* as the exchange below sends its rows */
+    a->due = group * op->env->ntasks / KEY_GROUPS == op->env->task_index;
+}
+
 static int aggregate_open(struct op *op, struct diag *d)
 {
     struct aggregate *a = op->state;
@@ -73,6 +94,7 @@ static int aggregate_open(struct op *op, struct diag *d)
         return err;
     }
     choose_key(a, op);
+    open_total(a, op);
     a->by_end = node->window != WINDOW_TUMBLING || node->zone;
     arena_init(&a->epoch);
     arena_init(&a->scratch);
@@ -256,6 +278,7 @@ static void aggregate_close(struct op *op)
     wbuf_fini(&a->key);
     wbuf_fini(&a->value);
     wbuf_fini(&a->keys);
+    wbuf_fini(&a->total);
     emitter_fini(&a->out);
     arena_fini(&a->epoch);
     arena_fini(&a->scratch);
@@ -314,9 +337,11 @@ static void keys_encoded(struct aggregate *a, struct block *blk, const unsigned 
 /* ---- Rows in. */
 
 /* The results as they are, before the first change of an epoch. */
-static void remember(struct aggregate *a, const struct plan_node *node, struct group *g)
+static void remember(const struct op *op, struct group *g)
 {
-    if (g->rows <= 0) { /* it showed nothing */
+    struct aggregate *a = op->state;
+    const struct plan_node *node = op->node;
+    if (!agg_shows(op, g)) { /* it showed nothing */
         g->old = GROUP_NEW;
         return;
     }
@@ -334,7 +359,7 @@ static void touch(struct op *op, struct pane *p, struct group *g)
     if (g->ts == INT64_MIN)
         a->ngroups++; /* its old is GROUP_NEW */
     else
-        remember(a, op->node, g);
+        remember(op, g);
     if (op->node->phase == AGG_PARTIAL)
         return;
     VEC_PUSH(p->dirty, p->ndirty, p->dirty_cap) = g;
@@ -382,6 +407,28 @@ struct taken {
     int8_t weights[AGG_BLOCK];
     uint32_t n;
 };
+
+struct group_key agg_total_key(const struct aggregate *a)
+{
+    struct str bytes = {(const char *)a->total.data, a->total.len};
+    return (struct group_key){.bytes = bytes, .len = (uint32_t)bytes.len, .hash = group_hash_bytes(bytes)};
+}
+
+void agg_total_find(struct op *op)
+{
+    struct aggregate *a = op->state;
+    if (!a->due || op->env->silent)
+        return;
+    struct pane *p = agg_pane_make(op, (struct span){0, 0});
+    struct group_key key = agg_total_key(a);
+    struct group *g = groups_put(&p->groups, &key);
+    a->due = false;
+    if (g->ts != INT64_MIN)
+        return;
+    touch(op, p, g);
+    g->ts = 0; /* below that of any row */
+    account_add(&a->account, a->old_size);
+}
 
 static void take(struct taken *t, const struct block *blk, uint32_t i, int weight)
 {

@@ -46,6 +46,8 @@ struct aggregate {
     bool windowed, retract;
     bool counted;          /* an aggregate keeps its values: those of agg_keeps_values */
     bool owning;           /* accumulators that own memory */
+    bool due;              /* the total has not been looked for yet: it is given at the first marker */
+    struct wbuf total;     /* its key, of node->total */
     struct acc *accs;
     size_t group_size, ngroups;
     size_t old_size, remembered; /* a changed group's results before and its place among dirty; of all of them */
@@ -87,6 +89,14 @@ struct aggregate {
 };
 
 
+/* A group that is there without rows, and never goes. */
+static inline bool agg_is_total(const struct op *op, const struct group *g)
+{
+    const struct aggregate *a = op->state;
+    return op->node->total && str_eq(group_bytes(g), wbuf_view(&a->total));
+}
+static inline bool agg_shows(const struct op *op, const struct group *g) { return g->rows > 0 || agg_is_total(op, g); }
+
 /* ---- aggregate.c */
 struct pane *agg_pane_make(struct op *op, struct span span); /* or finds it */
 struct pane *agg_pane_get(struct op *op, struct span span);  /* NULL: it is not there */
@@ -96,6 +106,8 @@ void agg_pane_drop(struct op *op, struct pane *p);
 void agg_group_clear(struct aggregate *a, const struct plan_node *node, struct group *g);
 void agg_block_keys(struct op *op, struct block *blk); /* of its rows */
 void agg_block_prefetch(const struct block *blk);      /* begins to fetch their groups */
+void agg_total_find(struct op *op); /* at the first marker: if it is not among what is kept, it is new */
+struct group_key agg_total_key(const struct aggregate *a);
 /* ---- aggregate_out.c */
 void agg_mark_panes(struct op *op, struct changes *out);
 void agg_close_pane(struct op *op, struct pane *p, struct changes *out);

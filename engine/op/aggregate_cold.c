@@ -232,10 +232,24 @@ static void range_over(struct op *op)
     a->closed_ms = agg_closed_until(op);
 }
 
+/* Whether the total has been given already. */
+static void want_total(struct op *op, struct needs *w)
+{
+    struct aggregate *a = op->state;
+    struct group_key key = agg_total_key(a);
+    struct pane *p = agg_pane_get(op, (struct span){0, 0});
+    if (!a->due || !a->cold || (p && groups_find(&p->groups, &key)))
+        return;
+    needs_key(w, op_store(op, STORE_GROUPS), key.bytes);
+    if (a->counted)
+        want_counts(op, key.bytes, w);
+}
+
 void aggregate_prepare(struct op *op, bool first, struct changes *out, struct needs *w)
 {
     struct aggregate *a = op->state;
     if (first) {
+        want_total(op, w);
         bool due = a->cold && a->windowed && op->node->phase != AGG_PARTIAL && agg_closed_until(op) > a->closed_ms;
         if (!due)
             return;

@@ -151,7 +151,7 @@ static void compute_results(struct op *op, const struct group *g)
 static void emit_change(struct op *op, const struct pane *p, const struct group *g)
 {
     struct aggregate *a = op->state;
-    bool had = g->old != GROUP_NEW, has = g->rows > 0;
+    bool had = g->old != GROUP_NEW, has = agg_shows(op, g);
     if (g->rows < 0)
         op_error(op, "more rows were taken back than had come");
     if (has)
@@ -176,7 +176,7 @@ static void mark_pane(struct op *op, struct pane *p, struct changes *out)
         emit_change(op, p, g);
         agg_save_group(op, p, g, out);
         group_settle(g, a->clock ? a->clock->epoch : 0);
-        if (g->rows == 0) {
+        if (g->rows == 0 && !agg_is_total(op, g)) {
             wbuf_reset(&a->key);
             agg_state_key(a, op, p, g, &a->key);
             graves_dig(a->graves, wbuf_view(&a->key));
@@ -273,6 +273,7 @@ void aggregate_marker(struct op *op, struct changes *out)
         aggregate_flush(op);
         return;
     }
+    agg_total_find(op);
     agg_mark_panes(op, out);
     struct marking m = {op, out};
     kv_scan(a->touched, STR(""), touched_cb, &m);

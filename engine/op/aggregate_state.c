@@ -46,14 +46,15 @@ void agg_save_group(struct op *op, const struct pane *p, const struct group *g, 
     wbuf_reset(&a->key);
     wbuf_reset(&a->value);
     agg_state_key(a, op, p, g, &a->key);
-    if (g->rows != 0) {
+    bool kept = g->rows != 0 || agg_is_total(op, g);
+    if (kept) {
         wbuf_u8(&a->value, OP_LAYOUT);
         wbuf_varint(&a->value, g->rows);
         wbuf_be64(&a->value, (uint64_t)g->ts);
         for (unsigned i = 0; i < op->node->naggs; i++)
             acc_save(&a->accs[i], g, &a->value);
     }
-    changes_put(out, op_store(op, STORE_GROUPS), wbuf_view(&a->key), g->rows ? wbuf_view(&a->value) : STR_NULL);
+    changes_put(out, op_store(op, STORE_GROUPS), wbuf_view(&a->key), kept ? wbuf_view(&a->value) : STR_NULL);
 }
 
 void agg_save_count(struct op *op, struct str key, struct changes *out)

@@ -23,14 +23,14 @@ static bool are_steady(const struct plan_node *n)
     return true;
 }
 
-/* Whose groups say all there is to know about their results: no windows, which end before their results do, and nothing that
- * is looked up among values that are kept elsewhere. */
+/* Whose groups say all there is to know about their results: no windows, which end before their results do, nothing that
+ * is looked up among values that are kept elsewhere, and no group without rows. */
 static bool is_plain(const struct plan_node *n)
 {
     for (unsigned i = 0; i < n->naggs; i++)
         if (agg_keeps_values(&n->aggs[i], n->inputs[0]->mode == MODE_RETRACT))
             return false;
-    return n->phase != AGG_PARTIAL && !n->emit_final && n->window_size_ms == 0;
+    return n->phase != AGG_PARTIAL && !n->emit_final && n->window_size_ms == 0 && !n->total;
 }
 
 /* Column `col` of n, followed down to the aggregate. -1: it is computed on the way. */

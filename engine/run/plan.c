@@ -6,8 +6,9 @@
 #include "engine/run/plan.h"
 #include "log/base/limits.h"
 
-#define PLAN_VERSION 4 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time; 2 no derived sinks;
-                        * 3 no kinds behind SORT, of joins no conditions but equalities, of aggregates one argument only */
+#define PLAN_VERSION 5 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time; 2 no derived sinks;
+                        * 3 no kinds behind SORT, of joins no conditions but equalities, of aggregates one argument only; 4 no
+                        * totals of no rows */
 
 /* ---- numbers */
 
@@ -126,7 +127,7 @@ static void put_windows(struct wbuf *w, const struct plan_node *n)
 
 static void put_aggregate(struct wbuf *w, const struct plan_node *n)
 {
-    pack_array(w, 8);
+    pack_array(w, 9);
     pack_uint(w, n->phase);
     put_uints(w, n->group_cols, n->ngroup);
     pack_array(w, n->naggs);
@@ -137,6 +138,7 @@ static void put_aggregate(struct wbuf *w, const struct plan_node *n)
     pack_int(w, n->grace_ms);
     pack_int(w, n->retention_ms);
     put_windows(w, n);
+    pack_bool(w, n->total);
 }
 
 static void put_join(struct wbuf *w, const struct plan_node *n)
@@ -550,7 +552,7 @@ static void get_windows(struct reading *rd, struct plan_node *n)
 
 static void get_aggregate(struct reading *rd, struct plan_node *n)
 {
-    get_fields(rd, rd->version > 3 ? 8 : 7);
+    get_fields(rd, rd->version > 4 ? 9 : rd->version > 3 ? 8 : 7);
     n->phase = get_uint(rd, AGG_FINAL);
     n->group_cols = get_uints(rd, &n->ngroup);
     n->naggs = unpack_array(&rd->u);
@@ -562,6 +564,7 @@ static void get_aggregate(struct reading *rd, struct plan_node *n)
     n->grace_ms = unpack_int(&rd->u);
     n->retention_ms = unpack_int(&rd->u);
     get_windows(rd, n);
+    n->total = rd->version > 4 && unpack_bool(&rd->u);
 }
 
 static void get_expand(struct reading *rd, struct plan_node *n)

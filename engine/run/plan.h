@@ -157,6 +157,8 @@ struct plan_node {
     unsigned naggs;
     struct agg *aggs;
     bool emit_final; /* only when the window closes */
+    bool total; /* the group of all rows is there though there are none: that without group columns; of grouping sets, where
+                 * the last group column is EXPAND's number, that whose columns are NULL and whose number is all ones */
     /* EXPAND: set i has group column k if in_set[i * ngroup + k] */
     unsigned nsets;
     bool *in_set;

@@ -242,6 +242,13 @@ static bool results_fit(const struct plan_node *n, const struct plan_node *in)
     return true;
 }
 
+/* Without group columns it is the only one; with grouping sets the last column is a number with a bit for each of the others. */
+static bool total_fits(const struct plan_node *n)
+{
+    bool sets = n->ngroup > 1 && n->ngroup < 64 && type_eq(n->out.cols[n->ngroup - 1].type, TYPE(T_BIGINT));
+    return n->kind == PLAN_AGGREGATE && n->phase != AGG_PARTIAL && n->window_size_ms == 0 && (n->ngroup == 0 || sets);
+}
+
 static int check_aggregate(struct checking *ck, const struct plan_node *n, const struct plan_node *in)
 {
     if (!columns_fit(n->group_cols, n->ngroup, &in->out) || n->ngroup > n->out.n)
@@ -261,6 +268,8 @@ static int check_aggregate(struct checking *ck, const struct plan_node *n, const
         return REFUSE(ck, n, "it has no slices");
     if (n->emit_final && n->window_size_ms == 0)
         return REFUSE(ck, n, "only windows have a final result");
+    if (n->total && !total_fits(n))
+        return REFUSE(ck, n, "it has no group of all rows");
     if (n->phase == AGG_PARTIAL) {
         if (!partial_fits(n, &n->out, &in->out) || n->mode != MODE_APPEND || in->mode != MODE_APPEND)
             return REFUSE(ck, n, "its partial results do not fit");

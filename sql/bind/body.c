@@ -160,8 +160,6 @@ int bind_set(struct scope *sc, const struct ast_select *s, struct bound *out)
         err = bind_body(&in, s->right, &sd.in[1]);
     if (err)
         return err;
-    always_total(sc, &sd.in[0]);
-    always_total(sc, &sd.in[1]);
     if (sd.in[0].n != sd.in[1].n)
         return bind_error(sc->b, s->place, "42601", "the queries beside %s show %u and %u columns", words[s->kind],
                           sd.in[0].n, sd.in[1].n);

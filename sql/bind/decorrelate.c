@@ -75,6 +75,9 @@ static bool can_lift(struct tree *t, const struct lifting *lf, bool grouped)
     case TREE_PROJECT:
         return !node_reads(t, lf) && can_lift(t->inputs[0], lf, grouped);
     case TREE_AGGREGATE:
+        if (t->total)
+            return !tree_reads(t, lf); /* as a group it would be missing where it has no rows */
+        return !node_reads(t, lf) && can_lift(t->inputs[0], lf, true);
     case TREE_OVER:
     case TREE_TOPN:
         return !node_reads(t, lf) && can_lift(t->inputs[0], lf, true);
@@ -197,34 +200,42 @@ struct domain {
     struct ids columns; /* of it, that are read */
 };
 
+static const struct expr *null_test(struct columns *cs, const struct expr *e)
+{
+    struct expr *null = &ARENA_NEW(cs->arena, struct placed)->e;
+    const struct expr **of = (const struct expr **)ARENA_ARRAY(cs->arena, const struct expr *, 1);
+    of[0] = e;
+    *null = (struct expr){.kind = EX_IS_NULL, .type = TYPE(T_BOOLEAN), .nargs = 1, .args = of};
+    return null;
+}
+
+/* Zero, or an empty text, where e is NULL. */
+static const struct expr *if_null(struct columns *cs, const struct expr *e)
+{
+    struct expr *zero = &ARENA_NEW(cs->arena, struct placed)->e, *cases = &ARENA_NEW(cs->arena, struct placed)->e;
+    const struct expr **when = (const struct expr **)ARENA_ARRAY(cs->arena, const struct expr *, 3);
+    *zero = (struct expr){.kind = EX_CONST, .type = e->type, .value = {.type = e->type}};
+    if (type_is_text(e->type))
+        zero->value.s = STR("");
+    when[0] = null_test(cs, e);
+    when[1] = zero;
+    when[2] = e;
+    *cases = (struct expr){.kind = EX_CASE, .type = e->type, .nargs = 3, .args = when};
+    return cases;
+}
+
 /* NULL counts as a value here: the left side's rows with NULL have their own answers. x = y, or both are NULL. */
 static const struct expr *same_value(struct columns *cs, unsigned left, unsigned right)
 {
     struct arena *a = cs->arena;
-    struct type t = cs->items[left].type, casts[2], result;
+    struct type casts[2], result;
     const struct expr *both = NULL;
     for (unsigned part = 0; part < 2; part++) {
         struct expr *eq = &ARENA_NEW(a, struct placed)->e;
         const struct expr **args = (const struct expr **)ARENA_ARRAY(a, const struct expr *, 2);
         for (unsigned i = 0; i < 2; i++) {
-            struct expr *null = &ARENA_NEW(a, struct placed)->e;
-            const struct expr **of = (const struct expr **)ARENA_ARRAY(a, const struct expr *, 3);
             const struct expr *col = expr_of_id(cs, i ? right : left);
-            of[0] = col;
-            *null = (struct expr){.kind = EX_IS_NULL, .type = TYPE(T_BOOLEAN), .nargs = 1, .args = of};
-            args[i] = null;
-            if (part)
-                continue;
-            struct expr *zero = &ARENA_NEW(a, struct placed)->e, *cases = &ARENA_NEW(a, struct placed)->e;
-            *zero = (struct expr){.kind = EX_CONST, .type = t, .value = {.type = t}};
-            if (t.id == T_VARCHAR || t.id == T_BYTES)
-                zero->value.s = STR("");
-            const struct expr **when = (const struct expr **)ARENA_ARRAY(a, const struct expr *, 3);
-            when[0] = null;
-            when[1] = zero;
-            when[2] = col;
-            *cases = (struct expr){.kind = EX_CASE, .type = t, .nargs = 3, .args = when};
-            args[i] = cases;
+            args[i] = part ? null_test(cs, col) : if_null(cs, col);
         }
         struct type types[2] = {args[0]->type, args[1]->type};
         *eq = (struct expr){.kind = EX_CALL, .type = TYPE(T_BOOLEAN), .nargs = 2, .args = args};
@@ -326,6 +337,35 @@ static struct tree *widen_union(struct tree *t, struct domain *d, struct ids *id
     return t;
 }
 
+/* A total of each row of the domain: of no rows COUNT is 0, all else NULL. */
+static struct tree *widen_total(struct tree *t, struct domain *d, struct ids *ids)
+{
+    struct arena *a = d->cs->arena;
+    struct ids of;
+    struct tree *rows = domain_copy(d, &of);
+    struct ids shown = {0, ARENA_ARRAY(a, unsigned, t->naggs + of.n + 1)};
+    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, t->naggs + of.n + 1);
+    t->groups = *ids;
+    t->total = false;
+    for (unsigned i = 0; i < t->naggs; i++) {
+        struct agg *g = &t->aggs[i].agg;
+        shown.id[shown.n] = t->aggs[i].id;
+        t->aggs[i].id = column_add(d->cs, d->cs->items[t->aggs[i].id]);
+        const struct expr *e = expr_of_id(d->cs, t->aggs[i].id);
+        if (g->kind == AGG_COUNT || g->kind == AGG_COUNT_STAR)
+            e = if_null(d->cs, e);
+        exprs[shown.n++] = e;
+    }
+    for (unsigned i = 0; i < of.n; i++) {
+        exprs[shown.n] = expr_of_id(d->cs, of.id[i]);
+        shown.id[shown.n++] = of.id[i];
+    }
+    tree_derive(t, a);
+    t = tree_join(a, JOIN_LEFT, rows, t, same_rows(d, &of, ids));
+    *ids = of;
+    return tree_project(a, t, shown, exprs);
+}
+
 /* t for each row of the domain, whose columns (ids) are among t's then. NULL: not for this operator. */
 static struct tree *widen(struct tree *t, struct domain *d, struct ids *ids)
 {
@@ -348,6 +388,8 @@ static struct tree *widen(struct tree *t, struct domain *d, struct ids *ids)
             exprs[t->out.n + i] = expr_of_id(d->cs, ids->id[i]);
         t->exprs = exprs;
         t->out = ids_join(a, t->out, *ids);
+    } else if (t->kind == TREE_AGGREGATE && t->total) {
+        return widen_total(t, d, ids);
     } else if (t->kind == TREE_AGGREGATE || t->kind == TREE_OVER || t->kind == TREE_TOPN) {
         t->groups = ids_join(a, t->groups, *ids);
     } else if (t->kind == TREE_UNNEST) {

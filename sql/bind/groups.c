@@ -124,6 +124,14 @@ int expand_groups(struct scope *sc, const struct ast_exprs *list, struct ast_exp
     return 0;
 }
 
+bool has_empty_set(const struct block *q)
+{
+    bool has = false;
+    for (unsigned s = 0; s < q->nsets && !has; s++)
+        has = q->sets[s] == 0;
+    return has;
+}
+
 /* Each row once per set, with copies of the groups that are NULL where the set does not have them. */
 void make_sets(struct scope *sc, const unsigned *from)
 {

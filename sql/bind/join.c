@@ -232,7 +232,6 @@ static int add_query(struct scope *sc, const struct binding *b, const struct ast
     int err = bind_body(&in, query, &inner);
     if (err)
         return err;
-    always_total(sc, &inner);
     struct block_source *s = add_source(sc, from, said->text.ptr ? arena_dup(sc->b->arena, said->text).ptr : "");
     if (!s)
         return E_SQL;

@@ -539,6 +539,7 @@ static void make_aggregate(struct scope *sc, bool final)
     g->naggs = q->naggs;
     g->aggs = q->aggs;
     g->emit_final = final;
+    g->total = !q->window && (q->nsets ? has_empty_set(q) : !q->ngroup);
     if (!g->naggs) { /* groups without aggregates are still counted */
         g->naggs = 1;
         g->aggs = ARENA_NEW(a, struct tree_agg);
@@ -876,8 +877,6 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
     int err = bind_named(&sc, s, keyed && block, as_table, &bound);
     if (!err && keyed && !block)
         err = bind_around(&sc, s, as_table, &bound);
-    if (!err && s->having) /* no row in the end may also be a total that HAVING keeps out */
-        always_total(&sc, &bound);
     out->tree = bound.tree;
     out->nitems = bound.n;
     out->items = bound.items;

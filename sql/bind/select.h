@@ -17,7 +17,6 @@ int bind_values(struct scope *sc, const struct ast_select *s, struct bound *out)
 int bind_set(struct scope *sc, const struct ast_select *s, struct bound *out);
 /* Each row of `in` once, by what is shown of it; *count: column with how often it is there. */
 struct tree *make_distinct(struct scope *sc, struct tree *in, const struct bound *items, unsigned *count);
-void always_total(struct scope *sc, struct bound *in);
 /* meet.c: how both sides of a join meet, by what they are and what its `on` says, which may become less; by WITHIN; by FOR
  * SYSTEM_TIME AS OF. The node is to be derived anew. */
 void join_meet(const struct scope *sc, struct tree *t);
@@ -28,6 +27,7 @@ int time_by_clock(const struct binding *b, struct tree *t, struct place place);
 /* GROUP BY's sets (groups.c): the expressions of all of them; and the node that makes rows for each. */
 int expand_groups(struct scope *sc, const struct ast_exprs *list, struct ast_exprs *all, bool *several);
 void make_sets(struct scope *sc, const unsigned *from);
+bool has_empty_set(const struct block *q);
 const struct expr *join_conditions(const struct scope *sc, struct tree *t, const struct expr *where);
 /* Whichever of two is there: the left one unless that is NULL. */
 const struct expr *expr_either(const struct binding *b, const struct expr *left, const struct expr *right);

@@ -144,7 +144,10 @@ static bool strip_total(struct scope *sc, struct tree **t, const struct expr **h
     struct arena *a = sc->b->arena;
     switch (n->kind) {
     case TREE_AGGREGATE:
-        return n->groups.n == 0;
+        if (n->groups.n)
+            return false;
+        n->total = false; /* who strips it says what it is of no rows */
+        return true;
     case TREE_TOPN:
         if (n->limit == 0 || n->offset > 0 || !strip_total(sc, &n->inputs[0], having))
             return false;
@@ -506,38 +509,4 @@ int resolve_conditions(struct scope *sc, const struct ast_expr *e, const char *c
     if ((asked->kind == AST_IN && asked->query) || any_is || all_differ)
         return in_join(sc, asked, not != all_differ, out);
     return resolve_condition(sc, e, clause, out);
-}
-
-/* ---- Totals in FROM and beside UNION: a row even of nothing */
-
-/* The engine knows a total by its rows. Where the query ends, one row that is always there finds it, or else shows what
- * it is of nothing; where it goes on, the total appears with its first row. */
-void always_total(struct scope *sc, struct bound *in)
-{
-    const struct binding *b = sc->b;
-    struct arena *a = b->arena;
-    const struct expr *having = NULL;
-    struct tree *t = in->tree, *one = tree_new(a, TREE_VALUES, NULL, NULL);
-    struct place place = {0, 0};
-    if (sc->use != QUERY_PULL || !strip_total(sc, &t, &having))
-        return;
-    struct over_nothing no = {sc, ARENA_ARRAY(a, const struct expr *, b->columns->n + 1)};
-    nothing_of(&no, t);
-    unsigned mark = new_column(b, "found", TYPE(T_BOOLEAN));
-    const struct expr *missing = is_null(b, column_of_id(b, mark, place));
-    t = with_column(b, t, mark, truth(b, true, place));
-    one->nrows = 1;
-    tree_derive(one, a);
-    t = tree_join(a, JOIN_LEFT, one, t, NULL);
-    if (having)
-        t = tree_filter(a, t, cases(b, (const struct expr *[]){missing, expr_rewrite(having, of_nothing, &no, a), having}, 3));
-    struct ids ids = {in->n, ARENA_ARRAY(a, unsigned, in->n + 1)};
-    const struct expr **exprs = ARENA_ARRAY(a, const struct expr *, in->n + 1);
-    for (unsigned i = 0; i < in->n; i++) {
-        struct query_item *it = &in->items[i];
-        const struct expr *e = column_of_id(b, it->id, place);
-        exprs[i] = cases(b, (const struct expr *[]){missing, expr_rewrite(e, of_nothing, &no, a), e}, 3);
-        ids.id[i] = it->id = new_column(b, it->name, it->type);
-    }
-    in->tree = tree_project(a, t, ids, exprs);
 }

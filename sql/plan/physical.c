@@ -574,6 +574,7 @@ static struct plan_node *aggregate_node(struct lowering *lo, const struct places
     if (w && w->kind == WINDOW_SESSION)
         g->kind = PLAN_SESSION;
     g->emit_final = t->emit_final;
+    g->total = t->total && phase != AGG_PARTIAL;
     g->out = pl->out;
     unsigned *key = ARENA_ARRAY(lo->arena, unsigned, t->groups.n);
     for (unsigned i = 0; i < t->groups.n; i++)

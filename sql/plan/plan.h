@@ -78,7 +78,7 @@ struct prepared {
     const struct plan *plan;
     struct schema schema;
     bool push, changes;
-    struct batch *row_if_none; /* pull: the row to give if the query ends without one (a total of nothing); else NULL */
+    bool total; /* its only row is there though there are none */
 
     /* INSERT, PRINT */
     struct uuid topic;

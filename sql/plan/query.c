@@ -41,68 +41,11 @@ static int check_topics(struct stmt *st, const struct query *q)
     return 0;
 }
 
-/* ---- A total over no rows is a row: COUNT 0, all else NULL. The engine knows groups by their rows, so this one is made
- * here, by walking up from the total. */
-
-struct nothing {
-    struct stmt *st;
-    const struct expr **by; /* column id -> its constant; NULL: not known */
-};
-
-static const struct expr *constant_of(void *arg, unsigned id) { return ((struct nothing *)arg)->by[id]; }
-
-static struct value value_of_nothing(struct nothing *no, const struct expr *e)
+static bool is_total(const struct tree *t)
 {
-    struct diag ignored;
-    struct value v;
-    if (expr_const(expr_rewrite(e, constant_of, no, no->st->arena), &v, no->st->arena, &ignored) != 0)
-        v = value_null(e->type);
-    return v;
-}
-
-static void set_constant(struct nothing *no, unsigned id, struct value v)
-{
-    struct expr *e = ARENA_NEW(no->st->arena, struct expr);
-    *e = (struct expr){.kind = EX_CONST, .type = v.type, .value = v};
-    no->by[id] = e;
-}
-
-/* Is there a row? Then all its columns are set. */
-static bool total_of_nothing(struct nothing *no, const struct tree *t)
-{
-    struct value v;
-    if (t->kind == TREE_AGGREGATE && t->groups.n == 0) {
-        for (unsigned i = 0; i < t->naggs; i++) {
-            v = value_null(t->aggs[i].agg.type);
-            v.null = t->aggs[i].agg.kind != AGG_COUNT && t->aggs[i].agg.kind != AGG_COUNT_STAR;
-            set_constant(no, t->aggs[i].id, v);
-        }
-        return true;
-    }
-    if ((t->kind != TREE_FILTER && t->kind != TREE_PROJECT && t->kind != TREE_TOPN) ||
-        !total_of_nothing(no, t->inputs[0]))
-        return false;
-    if (t->kind == TREE_FILTER) {
-        v = value_of_nothing(no, t->predicate);
-        return !v.null && v.i;
-    }
-    for (unsigned i = 0; t->kind == TREE_PROJECT && i < t->out.n; i++)
-        set_constant(no, t->out.id[i], value_of_nothing(no, t->exprs[i]));
-    return t->kind == TREE_PROJECT || (t->limit != 0 && t->offset == 0);
-}
-
-/* NULL: the query has groups, or even this row does not pass. */
-static struct batch *row_of_nothing(struct stmt *st, const struct query *q, const struct schema *shown)
-{
-    struct nothing no = {st, ARENA_ARRAY(st->arena, const struct expr *, q->columns->n + 1)};
-    if (!total_of_nothing(&no, q->tree))
-        return NULL;
-    struct batch *row = batch_new(st->arena, shown, 1);
-    row->n = row->nsel = 1;
-    row->ts[0] = st->env->now_ms;
-    for (unsigned i = 0; i < shown->n; i++)
-        batch_set_value(row, i, 0, &no.by[q->items[i].id]->value, 1);
-    return row;
+    while (t->kind == TREE_FILTER || t->kind == TREE_PROJECT || t->kind == TREE_TOPN)
+        t = t->inputs[0];
+    return t->kind == TREE_AGGREGATE && t->total && t->groups.n == 0;
 }
 
 int prepare_select(struct stmt *st)
@@ -118,7 +61,7 @@ int prepare_select(struct stmt *st)
     st->out->plan = plan;
     st->out->schema = plan->sink->inputs[0]->out;
     st->out->push = !is_pull(st->ast->select);
-    st->out->row_if_none = st->out->push ? NULL : row_of_nothing(st, &q, &st->out->schema);
+    st->out->total = !st->out->push && is_total(q.tree);
     st->out->changes = plan->sink->inputs[0]->mode != MODE_APPEND && st->out->push;
     return 0;
 }

@@ -217,7 +217,7 @@ static struct tree *push_through(struct tree *t, const struct expr *predicate, c
 static struct tree *push_aggregate(struct tree *t, const struct expr *predicate, struct columns *cs)
 {
     struct ids bounds = {2, (unsigned[]){t->start, t->end}};
-    if (expr_reads_any(predicate, &bounds))
+    if (t->total || expr_reads_any(predicate, &bounds)) /* a total is there whatever is left of the rows */
         return tree_filter(cs->arena, t, predicate);
     return push_through(t, predicate, &t->groups, cs);
 }

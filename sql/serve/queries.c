@@ -60,11 +60,7 @@ static void end_cb(void *arg, int status, const char *why)
         silence_failed(s);
         return;
     }
-    bool silent = s->rows == 0 && s->summed;
-    if (s->rows == 0 && s->p.row_if_none) {
-        tell_rows(s, s->p.row_if_none, s->p.schema.n, 1);
-        s->rows = 1;
-    }
+    bool silent = (s->rows == 0 || s->p.total) && s->summed;
     if (s->left_out)
         tell_message(s, s->left_out);
     if (silent && !s->left_out)

@@ -31,7 +31,7 @@ void silence_end(struct session *s)
     s->silence = NULL;
 }
 
-/* A total of nothing is a row; that nothing passed its WHERE is no news then. */
+/* A total of nothing may be a row; that nothing passed its WHERE is no news then. */
 static void tell(struct silence *x)
 {
     struct session *s = x->s;
@@ -43,7 +43,7 @@ static void tell(struct silence *x)
             session_fail(s);
         } else if (!x->ended)
             tell_progress(s, &x->st, s->rows ? NULL : x->why, NULL);
-        else if (x->why && (!s->p.row_if_none || x->sources))
+        else if (x->why && (s->rows == 0 || x->sources))
             tell_message(s, x->why);
         if (x->ended)
             session_done(s);

@@ -3,7 +3,6 @@ import copy
 import differential
 
 KINDS = ['INT', 'BIGINT', 'VARCHAR', 'INT', 'DOUBLE', 'BOOLEAN']
-GROUPING_SETS = False
 PLAIN = ['INT', 'BIGINT', 'VARCHAR', 'INT']
 
 
@@ -253,7 +252,7 @@ class Maker:
         q.groups = list(dict.fromkeys(groups))
         q.items += [(self.aggregate(k, cols), k) for k in kinds[n:]]
         q.aggregates = n < len(kinds)
-        if GROUPING_SETS and n < len(kinds) and n and self.chance(0.25) and all(g in [c for c, _ in cols] for g in groups):
+        if n < len(kinds) and n and self.chance(0.25) and all(g in [c for c, _ in cols] for g in groups):
             m = len(q.groups)
             word = rng.choice(['ROLLUP', 'CUBE', 'GROUPING SETS'])
             sets = {'ROLLUP': [list(range(i)) for i in range(m, -1, -1)], 'CUBE': [[i for i in range(m) if s >> i & 1] for s in range(2 ** m)],

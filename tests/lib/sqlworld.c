@@ -85,13 +85,6 @@ static void show_query(const struct prepared *p, struct wbuf *out)
         wbuf_printf(out, "%s%s %s", i ? ", " : "", p->schema.cols[i].name, type);
     }
     wbuf_printf(out, ")%s\n", p->changes ? " with changes" : "");
-    for (unsigned i = 0; p->row_if_none && i < p->schema.n; i++) {
-        struct value v = batch_value(p->row_if_none, i, 0);
-        wbuf_str(out, i ? STR(", ") : STR("of nothing: "));
-        value_format(&v, out);
-    }
-    if (p->row_if_none)
-        wbuf_u8(out, '\n');
     plan_print(p->plan, NULL, out);
 }
 
