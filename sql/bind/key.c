@@ -242,6 +242,21 @@ static void drop_window_bounds(struct block *q)
     q->nitems = n;
 }
 
+/* A column that the list leaves out must not take the name of one that it shows. */
+static const char *free_name(const struct scope *sc, const char *name)
+{
+    const struct block *q = sc->q;
+    const char *free = name;
+    for (unsigned i = 0, n = 1; i < q->nitems;)
+        if (str_eq_nocase(str_of(q->items[i].name), str_of(free))) {
+            free = arena_printf(sc->b->arena, "%s_%u", name, n++);
+            i = 0;
+        } else {
+            i++;
+        }
+    return free;
+}
+
 static int check_names(const struct scope *sc, const struct ast_select *s)
 {
     static const char *const pseudo[] = {"ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"};
@@ -298,6 +313,8 @@ int bind_key(struct scope *sc, const struct ast_select *s, const struct expr *co
         } else {
             if (!item.name)
                 item.name = arena_printf(sc->b->arena, ks.n == 1 ? "KEY" : "KEY_%u", k);
+            if (!npartition && !q->ngroup && !block_column_name(q, item.expr)) /* of a query inside an expression */
+                item.name = free_name(sc, item.name);
             block_add_item(sc->b, q, k, item);
         }
         taken[k] = true;

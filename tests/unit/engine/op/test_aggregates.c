@@ -83,13 +83,15 @@ static void random_columns(struct rig *rig, struct rig_row *row)
     row->weight = 1;
 }
 
-static struct rig_row *random_rows(struct rig *rig, size_t n, bool table)
+/* keys: of a table; of a stream 0. */
+static struct rig_row *random_rows(struct rig *rig, size_t n, unsigned keys)
 {
+    bool table = keys > 0;
     struct rig_row *rows = ARENA_ARRAY(&rig->arena, struct rig_row, n);
     for (size_t i = 0; i < n; i++) {
         struct rig_row *row = &rows[i];
         random_columns(rig, row);
-        row->v[C_ID] = rig_int(table ? (int64_t)random_below(&rig->r, 25) : (int64_t)i);
+        row->v[C_ID] = rig_int(table ? (int64_t)random_below(&rig->r, keys) : (int64_t)i);
         row->weight = table && random_chance(&rig->r, 0.3) ? -1 : 1;
         row->sql = rig_sql(rig, "DELETE FROM t WHERE id = %s", rig_literal(rig, &row->v[C_ID]));
         if (row->weight > 0)
@@ -154,7 +156,7 @@ static void run(uint64_t seed, bool table)
     rig_op(&rig, group(&rig, splits ? AGG_FINAL : AGG_FULL, in, aggs, CHOSEN), -1, 0);
     rig_start(&rig);
     rig_exec(&rig, "CREATE TABLE t(id INTEGER PRIMARY KEY, g INTEGER, v INTEGER, d REAL, s TEXT, b INTEGER)");
-    rig_run(&rig, random_rows(&rig, 150, table), 150, rig_sql(&rig, "%.*s", STR_ARG(wbuf_view(&sql))));
+    rig_run(&rig, random_rows(&rig, 150, table ? 25 : 0), 150, rig_sql(&rig, "%.*s", STR_ARG(wbuf_view(&sql))));
     assert_int_equal(rig.nerrors, 0);
     wbuf_fini(&sql);
     rig_restore_damaged(&rig);
@@ -175,6 +177,87 @@ static void test_over_streams(void **state)
     uint64_t seed = test_seed();
     for (int64_t i = 0; i < test_rounds(150); i++)
         run(seed + (uint64_t)i, false);
+}
+
+/* ---- Totals. */
+
+static const struct shape total_shapes[] = {
+    {AGG_COUNT_STAR, -1, -1, false, false, {.i = 0}, "count(*)"},
+    {AGG_COUNT, C_S, -1, false, false, {.i = 0}, "count(s)"},
+    {AGG_SUM, C_V, -1, false, false, {.i = 0}, "sum(v)"},
+    {AGG_AVG, C_D, -1, false, true, {.i = 0}, "avg(d) FILTER (WHERE b)"},
+    {AGG_MIN, C_S, -1, false, false, {.i = 0}, "min(s)"},
+    {AGG_COUNT, C_V, -1, true, false, {.i = 0}, "count(DISTINCT v)"},
+};
+enum { TOTALS = ARRAY_LEN(total_shapes) };
+
+static struct plan_node *total(struct rig *rig, enum agg_phase phase, struct plan_node *in, const struct agg *aggs, unsigned n, bool sets)
+{
+    struct plan_node *g = group(rig, phase, in, aggs, n);
+    unsigned k = sets ? 2 : 0;
+    memmove(g->out.cols + k, g->out.cols + 1, (g->out.n - 1) * sizeof *g->out.cols);
+    g->out.n = g->out.n - 1 + k;
+    for (unsigned i = 0; i < k; i++)
+        g->out.cols[i] = (struct column){i ? "SET" : "G", TYPE(T_BIGINT)};
+    g->ngroup = k;
+    g->group_cols = rig_cols(rig, 2, phase == AGG_FINAL ? (unsigned[]){0, 1} : (unsigned[]){C_B + 1, C_B + 2});
+    g->total = phase != AGG_PARTIAL;
+    return g;
+}
+
+/* Tables of two keys, which are often empty, or streams; as a total, or as that of GROUP BY ROLLUP (g). */
+static void run_total(uint64_t seed, bool table, bool sets)
+{
+    struct rig rig;
+    struct wbuf list;
+    rig_init(&rig, seed);
+    struct plan_node *in = rig_node(&rig, PLAN_SOURCE, table ? MODE_UPSERT : MODE_APPEND, TABLE, NULL, NULL);
+    rig_key(&rig, in, 1, (unsigned[]){C_ID});
+    unsigned n = table ? TOTALS : 4;
+    int at = 0;
+    if (table)
+        rig_op(&rig, in = rig_node(&rig, PLAN_NORMALIZE, MODE_RETRACT, TABLE, in, NULL), ++at, 0);
+    if (sets) {
+        in = rig_node(&rig, PLAN_EXPAND, in->mode, TABLE ",GK BIGINT,SET BIGINT", in, NULL);
+        in->ngroup = 1;
+        in->group_cols = rig_cols(&rig, 1, (unsigned[]){C_G});
+        in->nsets = 2;
+        in->in_set = (bool[]){true, false};
+        rig_op(&rig, in, ++at, 0);
+    }
+    struct agg aggs[TOTALS];
+    wbuf_init(&list);
+    for (unsigned i = 0; i < n; i++) {
+        aggs[i] = make(&rig, &total_shapes[i], in);
+        wbuf_printf(&list, "%s%s", i ? ", " : "", total_shapes[i].sql);
+    }
+    struct str s = wbuf_view(&list);
+    if (!table)
+        rig_op(&rig, in = total(&rig, AGG_PARTIAL, in, aggs, n, sets), ++at, 0);
+    rig_op(&rig, total(&rig, table ? AGG_FULL : AGG_FINAL, in, aggs, n, sets), -1, 0);
+    rig_start(&rig);
+    const char *sql = sets ? rig_sql(&rig, "SELECT g, 0, %.*s FROM t GROUP BY g UNION ALL SELECT NULL, 1, %.*s FROM t", STR_ARG(s), STR_ARG(s))
+                           : rig_sql(&rig, "SELECT %.*s FROM t", STR_ARG(s));
+    rig_exec(&rig, "CREATE TABLE t(id INTEGER PRIMARY KEY, g INTEGER, v INTEGER, d REAL, s TEXT, b INTEGER)");
+    if (random_chance(&rig.r, 0.5)) { /* before there is a row */
+        rig_marker(&rig);
+        rig_commit(&rig);
+        rig_expect(&rig, sql);
+    }
+    rig_run(&rig, random_rows(&rig, 60, table ? 2 : 0), 60, sql);
+    assert_int_equal(rig.nerrors, 0);
+    wbuf_fini(&list);
+    rig_restore_damaged(&rig);
+    rig_fini(&rig);
+}
+
+/* A total, and that of grouping sets, is a row from the first marker on, whether there are rows or not. */
+static void test_totals(void **state)
+{
+    (void)state;
+    uint64_t seed = test_seed();
+    for (int64_t i = 0; i < test_rounds(200); i++)
+        run_total(seed + (uint64_t)i, i % 4 < 3, i % 2);
 }
 
 /* ---- Numbers. */
@@ -291,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_over_tables),
         cmocka_unit_test(test_over_streams),
+        cmocka_unit_test(test_totals),
         cmocka_unit_test(test_moments_of_doubles),
         cmocka_unit_test(test_variance_of_large_numbers),
         cmocka_unit_test(test_single),
