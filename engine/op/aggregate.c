@@ -417,7 +417,7 @@ struct group_key agg_total_key(const struct aggregate *a)
 void agg_total_find(struct op *op)
 {
     struct aggregate *a = op->state;
-    if (!a->due || op->env->silent)
+    if (!a->due)
         return;
     struct pane *p = agg_pane_make(op, (struct span){0, 0});
     struct group_key key = agg_total_key(a);

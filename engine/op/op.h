@@ -35,7 +35,6 @@ struct op_env {
     void (*bad)(void *task, struct op *op, enum bad_kind kind, const struct schema *sc, const struct batch *b,
                 uint32_t row, const char *text);
     unsigned task_index, ntasks;
-    bool silent; /* at this marker: it is the first of a query that shows nothing before its input ends */
     struct budget *memory;    /* of the task's state */
     const struct state_clock *clock; /* NULL: state has no cold level (queries) */
     struct needs *needs;      /* what push finds missing; */

@@ -276,10 +276,11 @@ void job_task_reached(struct job *j, struct task *t)
     maybe_read_all(j);
 }
 
-/* The epoch between a query's tables and its streams: rows of tables have arrived everywhere, their answer has not. */
+/* The epoch before a query's first row, in which totals of no rows come, and the one between its tables and its streams: rows
+ * of tables have arrived everywhere, their answer has not. */
 bool job_hides(const struct job *j, int64_t epoch)
 {
-    return j->query && j->graph->one_epoch && epoch == j->bootstrap_epoch;
+    return j->query && j->graph->one_epoch && (epoch == 1 || epoch == j->bootstrap_epoch);
 }
 
 static void maybe_read_all(struct job *j)

@@ -531,7 +531,6 @@ static void mark_begin(struct task *t)
 {
     ops_committed(t, t->marking - 1); /* a marker says so too, and may overtake home's word */
     t->mark_begun = t->mark_first = true;
-    t->env.silent = t->job->query && t->job->graph->one_epoch && t->marking == 1;
     t->mark_op = 0;
     t->dirty = false;
     t->changelog_bytes = 0;
