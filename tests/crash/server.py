@@ -24,7 +24,8 @@ class Server:
             env.update(LD_PRELOAD=os.path.join(BUILD, 'liblossy.so'), WEIR_LOSSY_DIR=self.folder, WEIR_LOSSY_SHADOW=self.shadow,
                        ASAN_OPTIONS='verify_asan_link_order=0:detect_leaks=0')  # the library comes before the sanitizer's
         command = [WEIR, 'server', '--data', self.folder, '--listen', self.address]
-        for key, value in {**self.settings, 'weir.shards': self.rng.choice([1, 2, 4])}.items():
+        self.shards = self.rng.choice([1, 2, 4])
+        for key, value in {**self.settings, 'weir.shards': self.shards}.items():
             command += ['--set', f'{key}={value}']
         self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=open('server.log', 'a'), text=True)
         line = self.process.stdout.readline()

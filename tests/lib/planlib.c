@@ -35,6 +35,14 @@ static struct schema schema(struct planlib *pl, unsigned n)
     return (struct schema){n, ARENA_ARRAY(pl->a, struct column, n)};
 }
 
+/* The input's columns and some more. */
+static struct schema with_more(struct planlib *pl, const struct schema *in, unsigned more)
+{
+    struct schema sc = schema(pl, in->n + more);
+    memcpy(sc.cols, in->cols, in->n * sizeof *sc.cols);
+    return sc;
+}
+
 static struct schema bigints(struct planlib *pl, unsigned n)
 {
     static const char *const names[] = {"K", "V", "C", "D", "E", "F"};
@@ -85,9 +93,7 @@ struct plan_node *pl_source(struct planlib *pl, const char *name, struct uuid to
 struct plan_node *pl_window(struct planlib *pl, struct plan_node *in, int64_t size_ms, int64_t grace_ms)
 {
     struct plan_node *n = node(pl, PLAN_WINDOW, in);
-    n->out = schema(pl, in->out.n + 2);
-    for (unsigned i = 0; i < in->out.n; i++)
-        n->out.cols[i] = in->out.cols[i];
+    n->out = with_more(pl, &in->out, 2);
     n->out.cols[in->out.n] = (struct column){"WINDOWSTART", TYPE(T_BIGINT)};
     n->out.cols[in->out.n + 1] = (struct column){"WINDOWEND", TYPE(T_BIGINT)};
     n->window_size_ms = size_ms;
@@ -158,9 +164,7 @@ struct plan_node *pl_sum_over(struct planlib *pl, struct plan_node *in, unsigned
     n->overs->agg = (struct agg){.kind = AGG_SUM, .arg = column(pl, &in->out, arg), .type = TYPE(T_BIGINT)};
     n->overs->frame = (struct frame){.unit = FRAME_ROWS, .from = BOUND_PRECEDING, .to = BOUND_CURRENT,
                                      .before = {.type = TYPE(T_BIGINT), .i = before}};
-    n->out = schema(pl, in->out.n + 1);
-    for (unsigned i = 0; i < in->out.n; i++)
-        n->out.cols[i] = in->out.cols[i];
+    n->out = with_more(pl, &in->out, 1);
     n->out.cols[in->out.n] = (struct column){"SUM", TYPE(T_BIGINT)};
     return n;
 }
@@ -228,6 +232,68 @@ struct plan_node *pl_final(struct planlib *pl, struct plan_node *in, const struc
     return n;
 }
 
+struct plan_node *pl_session(struct plan_node *aggregate)
+{
+    aggregate->kind = PLAN_SESSION;
+    aggregate->window = WINDOW_SESSION;
+    return aggregate;
+}
+
+struct plan_node *pl_dedup(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *by, bool last)
+{
+    struct plan_node *n = node(pl, PLAN_DEDUP, in);
+    n->mode = last ? MODE_RETRACT : MODE_APPEND;
+    n->ngroup = ncols;
+    n->group_cols = uints(pl, ncols, by);
+    n->keep_last = last;
+    return n;
+}
+
+struct plan_node *pl_expand(struct planlib *pl, struct plan_node *in, unsigned ngroup, const unsigned *groups, unsigned nsets,
+                            const bool *in_set)
+{
+    struct plan_node *n = node(pl, PLAN_EXPAND, in);
+    n->nkey = 0;
+    n->ngroup = ngroup;
+    n->group_cols = uints(pl, ngroup, groups);
+    n->nsets = nsets;
+    n->in_set = ARENA_ARRAY(pl->a, bool, nsets * ngroup);
+    memcpy(n->in_set, in_set, nsets * ngroup);
+    n->out = with_more(pl, &in->out, ngroup + 1);
+    for (unsigned i = 0; i < ngroup; i++)
+        n->out.cols[in->out.n + i] = in->out.cols[groups[i]];
+    n->out.cols[in->out.n + ngroup] = (struct column){"SET", TYPE(T_BIGINT)};
+    return n;
+}
+
+/* A call of two BIGINTs: a column and a constant, which comes first or second. */
+static struct expr *call(struct planlib *pl, const char *name, const struct schema *sc, unsigned col, int64_t value, bool first)
+{
+    struct expr *e = ARENA_NEW(pl->a, struct expr), *constant = ARENA_NEW(pl->a, struct expr);
+    const struct expr **args = ARENA_ARRAY(pl->a, const struct expr *, 2);
+    struct type types[2] = {TYPE(T_BIGINT), TYPE(T_BIGINT)}, casts[2];
+    *constant = (struct expr){
+        .kind = EX_CONST, .type = TYPE(T_BIGINT), .value = {.type = TYPE(T_BIGINT), .i = value}};
+    args[first] = column(pl, sc, col);
+    args[!first] = constant;
+    *e = (struct expr){.kind = EX_CALL, .nargs = 2, .args = args};
+    CHECK(func_resolve(str_of(name), types, 2, &e->func, casts, &e->type, NULL) == 0);
+    return e;
+}
+
+struct plan_node *pl_numbers(struct planlib *pl, struct plan_node *in, unsigned col)
+{
+    struct plan_node *n = node(pl, PLAN_UNNEST, in);
+    const struct expr **arrays = ARENA_ARRAY(pl->a, const struct expr *, 1);
+    arrays[0] = call(pl, "GENERATE_SERIES", &in->out, col, 0, true);
+    n->nkey = 0;
+    n->narrays = 1;
+    n->arrays = arrays;
+    n->out = with_more(pl, &in->out, 1);
+    n->out.cols[in->out.n] = (struct column){"N", TYPE(T_BIGINT)};
+    return n;
+}
+
 void pl_set_key(struct planlib *pl, struct plan_node *n, unsigned col)
 {
     n->nkey = 1;
@@ -254,16 +320,7 @@ struct plan_node *pl_join(struct planlib *pl, enum plan_kind kind, enum join_kin
 struct plan_node *pl_at_least(struct planlib *pl, struct plan_node *in, unsigned col, int64_t least)
 {
     struct plan_node *n = node(pl, PLAN_FILTER, in);
-    struct expr *e = ARENA_NEW(pl->a, struct expr), *constant = ARENA_NEW(pl->a, struct expr);
-    const struct expr **args = ARENA_ARRAY(pl->a, const struct expr *, 2);
-    struct type types[2] = {TYPE(T_BIGINT), TYPE(T_BIGINT)}, casts[2];
-    *constant = (struct expr){
-        .kind = EX_CONST, .type = TYPE(T_BIGINT), .value = {.type = TYPE(T_BIGINT), .i = least}};
-    args[0] = column(pl, &in->out, col);
-    args[1] = constant;
-    *e = (struct expr){.kind = EX_CALL, .nargs = 2, .args = args};
-    CHECK(func_resolve(STR(">="), types, 2, &e->func, casts, &e->type, NULL) == 0);
-    n->predicate = e;
+    n->predicate = call(pl, ">=", &in->out, col, least, false);
     return n;
 }
 

@@ -29,6 +29,15 @@ struct plan_node *pl_aggregate(struct planlib *pl, struct plan_node *in, unsigne
 struct plan_node *pl_partial(struct planlib *pl, struct plan_node *in, unsigned ngroup, const unsigned *groups,
                              enum agg_kind kind, unsigned arg, int64_t window_ms, int64_t grace_ms);
 struct plan_node *pl_final(struct planlib *pl, struct plan_node *in, const struct plan_node *partial);
+/* An aggregate by sessions, of what is one by windows: the last two groups are what a WINDOW of sessions adds. */
+struct plan_node *pl_session(struct plan_node *aggregate);
+/* Per `by` the first or last row by event time. */
+struct plan_node *pl_dedup(struct planlib *pl, struct plan_node *in, unsigned ncols, const unsigned *by, bool last);
+/* Each row once per grouping set: in_set[set * ngroup + group]. Adds the groups' columns and the set's number. */
+struct plan_node *pl_expand(struct planlib *pl, struct plan_node *in, unsigned ngroup, const unsigned *groups, unsigned nsets,
+                            const bool *in_set);
+/* Each row once per number from 0 to what a column says, which is a column more. */
+struct plan_node *pl_numbers(struct planlib *pl, struct plan_node *in, unsigned col);
 void pl_set_key(struct planlib *pl, struct plan_node *n, unsigned col);
 struct plan_node *pl_join(struct planlib *pl, enum plan_kind kind, enum join_kind join, struct plan_node *left,
                           struct plan_node *right, unsigned left_col, unsigned right_col);

@@ -3,11 +3,15 @@
 enum { HALF = 500000 };
 
 #define NEARBY "x.k = y.k AND y.ts BETWEEN x.ts - 500 AND x.ts + 1000"
-#define COUNTS "SELECT k, w, COUNT(*) FROM i GROUP BY k, w"
+#define COUNTS "SELECT k, i.w, COUNT(*) FROM i GROUP BY k, i.w"
+/* Rows of a session have its number. */
+#define IN_SESSIONS \
+    "WITH a AS (SELECT k, ts, ts - LAG(ts) OVER (PARTITION BY k ORDER BY ts) <= 500 AS near FROM i), " \
+    "s AS (SELECT k, ts, SUM(NOT COALESCE(near, 0)) OVER (PARTITION BY k ORDER BY ts) AS n FROM a) "
 const struct shape_facts shape_facts[SHAPES] = {
     [SUMS] = {.name = "sums", .query = "SELECT k, 0, SUM(v) FROM i GROUP BY k"},
     [PARTIALS] = {.name = "partials", .query = "SELECT k, 0, SUM(v) FROM i GROUP BY k"},
-    [WINDOWED] = {.name = "windowed", .query = COUNTS, .windowed = true},
+    [WINDOWED] = {.name = "windowed", .query = COUNTS, .windowed = true, .grace = true},
     [LOOKUP] = {.name = "lookup",
                 .query = "SELECT t.v, 0, SUM(i.v) FROM i JOIN t ON i.k = t.k GROUP BY t.v",
                 .lookup = true},
@@ -22,8 +26,12 @@ const struct shape_facts shape_facts[SHAPES] = {
     [COPY] = {.name = "copy"},
     [CHAIN] = {.name = "chain", .query = "SELECT k, 0, SUM(v) FROM i GROUP BY k"},
     [FILTERED] = {.name = "filtered", .query = "SELECT k, 0, SUM(v) FROM i WHERE v >= 500000 GROUP BY k"},
-    [WINDOW_PARTS] = {.name = "window_parts", .query = COUNTS, .windowed = true},
-    [FINALS] = {.name = "finals", .query = COUNTS, .windowed = true},
+    [WINDOW_PARTS] = {.name = "window_parts", .query = COUNTS, .windowed = true, .grace = true},
+    [FINALS] = {.name = "finals",
+                .query = "SELECT k, i.w, COUNT(*) FROM i, w GROUP BY k, i.w HAVING i.w + 12000 <= MAX(w.ms)",
+                .windowed = true,
+                .grace = true,
+                .waits = true},
     [MAXIMA] = {.name = "maxima",
                 .query = "SELECT t.v, 0, MAX(u.v) FROM t JOIN u ON t.k = u.k WHERE t.v NOT NULL AND u.v NOT NULL "
                          "GROUP BY t.v",
@@ -55,7 +63,8 @@ const struct shape_facts shape_facts[SHAPES] = {
                        "x.ts + 4000 < w.ms AND NOT EXISTS(SELECT 1 FROM y WHERE " NEARBY ")) GROUP BY k",
               .tables = true,
               .joined = true,
-              .timed = true},
+              .timed = true,
+              .waits = true},
     [NEAR_FINALS] = {.name = "near_finals",
                      .query = "SELECT k, ts / 10000 * 10000 AS s, COUNT(*) FROM (SELECT x.k, MAX(x.ts, y.ts) AS ts FROM x JOIN y ON " NEARBY
                               " UNION ALL SELECT x.k, x.ts FROM x WHERE NOT EXISTS(SELECT 1 FROM y WHERE " NEARBY
@@ -63,13 +72,15 @@ const struct shape_facts shape_facts[SHAPES] = {
                      .windowed = true,
                      .tables = true,
                      .joined = true,
-                     .timed = true},
+                     .timed = true,
+              .waits = true},
     [VERSIONS] = {.name = "versions",
                   .query = "SELECT y.k, 0, SUM(x.v) FROM y, w JOIN x ON x.rowid = (SELECT b.rowid FROM x b WHERE b.k = y.k AND "
                            "b.ts <= y.ts ORDER BY b.ts DESC, b.rowid DESC LIMIT 1) WHERE y.ts + 3000 < w.ms AND x.v NOT NULL GROUP BY y.k",
                   .tables = true,
                   .joined = true,
-                  .timed = true},
+                  .timed = true,
+              .waits = true},
     [BEST] = {.name = "best", .query = "SELECT k, 0, MAX(v) FROM i GROUP BY k"},
     [BEST_LEFT] = {.name = "best_left",
                    .query = "SELECT k, 0, MAX(v) FROM (SELECT k, v FROM t UNION ALL SELECT k, v FROM u) WHERE v NOT NULL GROUP BY k",
@@ -78,6 +89,36 @@ const struct shape_facts shape_facts[SHAPES] = {
     [LAST_SUMS] = {.name = "last_sums",
                    .query = "SELECT k, 0, SUM(v) OVER (ORDER BY k ROWS 3 PRECEDING) FROM t WHERE v NOT NULL",
                    .tables = true},
+    [SESSIONS] = {.name = "sessions",
+                  .query = IN_SESSIONS "SELECT k, 0, MAX(c) FROM (SELECT k, COUNT(*) AS c FROM s GROUP BY k, n) GROUP BY k"},
+    [SESSION_PARTS] = {.name = "session_parts",
+                       .query = IN_SESSIONS "SELECT k, 0, SUM(ts) FROM (SELECT k, MIN(ts) AS ts FROM s GROUP BY k, n) GROUP BY k"},
+    [SESSION_FINALS] = {.name = "session_finals",
+                        .query = IN_SESSIONS "SELECT k, 0, MAX(c) FROM (SELECT k, COUNT(*) AS c FROM s, w GROUP BY k, n "
+                                             "HAVING MAX(ts) + 3500 < MAX(w.ms)) GROUP BY k",
+                        .waits = true},
+    [FIRST] = {.name = "first",
+               .query = "SELECT k, 0, v FROM (SELECT k, v, ts, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts, v) AS n FROM i), w "
+                        "WHERE n = 1 AND ts < w.ms",
+               .waits = true},
+    [LAST] = {.name = "last",
+              .query = "SELECT k, 0, v FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC, v) AS n FROM i) "
+                       "WHERE n = 1"},
+    [ROLLED] = {.name = "rolled",
+                .query = "SELECT 0, 0, MAX(c) FROM (SELECT COUNT(*) AS c FROM i GROUP BY k) HAVING COUNT(*) > 0 "
+                         "UNION ALL SELECT 1, 0, COUNT(*) FROM i HAVING COUNT(*) > 0"},
+    [SETS] = {.name = "sets",
+              .query = "WITH b AS (SELECT k, v FROM t WHERE v NOT NULL UNION ALL SELECT k, v FROM u WHERE v NOT NULL) "
+                       "SELECT 1, 0, MAX(c) FROM (SELECT COUNT(*) AS c FROM b GROUP BY k) HAVING COUNT(*) > 0 UNION ALL "
+                       "SELECT 2, 0, MAX(c) FROM (SELECT COUNT(*) AS c FROM b GROUP BY v) HAVING COUNT(*) > 0 UNION ALL "
+                       "SELECT 3, 0, COUNT(*) FROM b HAVING COUNT(*) > 0",
+              .tables = true,
+              .joined = true,
+              .grouped = true},
+    [EXPLODED] = {.name = "exploded",
+                  .query = "WITH RECURSIVE e(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM e WHERE n < 23) "
+                           "SELECT n, 0, SUM(v) FROM t, e WHERE n <= k AND v NOT NULL GROUP BY n",
+                  .tables = true},
 };
 
 static struct plan_node *by_key(struct planlib *pl, struct plan_node *n, unsigned col)
@@ -158,6 +199,50 @@ static struct plan_node *versions(struct planlib *pl, struct plan_node *y, struc
     return group(pl, pl_pick(pl, n, 2, (unsigned[]){0, 3}), 0, AGG_SUM, 1);
 }
 
+/* What its watermark says, holds: no row is late. */
+static struct plan_node *in_disorder(struct plan_node *source)
+{
+    source->format.delay_ms = SHAPE_DISORDER_MS;
+    return source;
+}
+
+static struct plan_node *sessions(struct planlib *pl, struct plan_node *i, bool parts)
+{
+    struct plan_node *w = pl_window(pl, i, SHAPE_GAP_MS, SHAPE_DISORDER_MS), *n;
+    w->window = WINDOW_SESSION;
+    if (!parts)
+        return pl_session(pl_aggregate(pl, by_key(pl, w, 0), 3, (unsigned[]){0, 2, 3}, AGG_COUNT_STAR, 0, SHAPE_GAP_MS, SHAPE_DISORDER_MS));
+    n = pl_session(pl_partial(pl, w, 3, (unsigned[]){0, 2, 3}, AGG_COUNT_STAR, 0, SHAPE_GAP_MS, SHAPE_DISORDER_MS));
+    return pl_session(pl_final(pl, by_key(pl, n, 0), n));
+}
+
+/* The greatest count of a group, by the number of its grouping set. n: rows with these groups and the number behind. */
+static struct plan_node *greatest_of_sets(struct planlib *pl, struct plan_node *n, unsigned ngroup, bool parts)
+{
+    unsigned by[3] = {2, 3, 4};
+    struct plan_node *x;
+    if (parts) {
+        n = pl_partial(pl, n, ngroup + 1, by, AGG_COUNT_STAR, 0, 0, 0);
+        x = pl_exchange(pl, n, ngroup + 1, (unsigned[]){0, 1, 2});
+        x->drop_null_key = false;
+        n = pl_final(pl, x, n);
+    } else {
+        x = pl_exchange(pl, n, ngroup + 1, by);
+        x->drop_null_key = false;
+        n = pl_aggregate(pl, x, ngroup + 1, by, AGG_COUNT_STAR, 0, 0, 0);
+    }
+    return group(pl, pl_pick(pl, n, 2, (unsigned[]){ngroup, ngroup + 1}), 0, AGG_MAX, 1);
+}
+
+static struct plan_node *first_or_last(struct planlib *pl, struct plan_node *i, bool last)
+{
+    struct plan_node *n = pl_dedup(pl, by_key(pl, i, 0), 1, (unsigned[]){0}, last);
+    if (!last)
+        return group(pl, n, 0, AGG_SUM, 1);
+    pl_set_key(pl, n, 0);
+    return n;
+}
+
 static struct plan_node *joined_tables(struct planlib *pl, struct plan_node *t, struct plan_node *u)
 {
     struct plan_node *n = pl_pick(pl, join(pl, JOIN_INNER, t, u), 2, (unsigned[]){0, 3});
@@ -224,6 +309,25 @@ static struct plan_node *result(struct planlib *pl, enum shape s, struct plan_no
         n = pl_aggregate(pl, n, 3, (unsigned[]){0, 2, 3}, AGG_COUNT_STAR, 0, SHAPE_WINDOW_MS, 0);
         n->emit_final = true;
         return n;
+    case SESSIONS:
+        return group(pl, pl_pick(pl, sessions(pl, i, false), 2, (unsigned[]){0, 3}), 0, AGG_MAX, 1);
+    case SESSION_PARTS:
+        return group(pl, pl_pick(pl, sessions(pl, i, true), 2, (unsigned[]){0, 1}), 0, AGG_SUM, 1);
+    case SESSION_FINALS:
+        n = sessions(pl, i, false);
+        n->emit_final = true;
+        return group(pl, pl_pick(pl, n, 2, (unsigned[]){0, 3}), 0, AGG_MAX, 1);
+    case FIRST:
+    case LAST:
+        return first_or_last(pl, in_disorder(i), s == LAST);
+    case ROLLED:
+        return greatest_of_sets(pl, pl_expand(pl, i, 1, (unsigned[]){0}, 2, (bool[]){true, false}), 1, true);
+    case SETS:
+        n = pl_union(pl, pl_normalize(pl, by_key(pl, t, 0)), pl_normalize(pl, by_key(pl, u, 0)));
+        n = pl_expand(pl, n, 2, (unsigned[]){0, 1}, 3, (bool[]){true, false, false, true, false, false});
+        return greatest_of_sets(pl, n, 2, false);
+    case EXPLODED:
+        return group(pl, pl_pick(pl, pl_numbers(pl, pl_normalize(pl, t), 0), 2, (unsigned[]){2, 1}), 0, AGG_SUM, 1);
     case VERSIONS:
         return versions(pl, as_stream(u), t);
     case GROUPED:

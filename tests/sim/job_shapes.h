@@ -6,6 +6,7 @@
 
 enum { SHAPE_WINDOW_MS = 10000, SHAPE_GRACE_MS = 2000 };
 enum { SHAPE_DISORDER_MS = 3000 }; /* so far a row is behind others of its partition at most */
+enum { SHAPE_GAP_MS = 500 };       /* of sessions */
 enum shape {
     SUMS,        /* a sum per key */
     PARTIALS,    /* the same, added up before the exchange */
@@ -30,17 +31,27 @@ enum shape {
     BEST,        /* the greatest value per key of a stream: of those rows alone one is kept */
     BEST_LEFT,   /* the same of two tables' rows together: any may go */
     LAST_SUMS,   /* of a table the sum of each row and three rows before it, by key */
+    SESSIONS,    /* the greatest number of rows in a session per key: sessions grow, join and are taken back */
+    SESSION_PARTS,  /* the starts of a key's sessions, summed; sessions are begun before the exchange */
+    SESSION_FINALS, /* SESSIONS, each session once, when it is over */
+    FIRST,       /* the first row of each key by event time, once time has passed it */
+    LAST,        /* the last */
+    ROLLED,      /* the greatest group of ROLLUP(k), by grouping set, counted before the exchange */
+    SETS,        /* the same of GROUPING SETS ((k), (v), ()) of two tables' rows together: any may go */
+    EXPLODED,    /* each row of a table once per number up to its key, summed by that */
     SHAPES
 };
 struct shape_facts {
     const char *name;
-    const char *query; /* over SQLite's i(k, v, w), t(k, v), u(k, v): key, window start, value; NULL: the copied stream */
+    const char *query; /* over SQLite's i(k, v, w, ts), t(k, v), u(k, v): key, window start, value; NULL: the copied stream */
     bool windowed;     /* the result has a window start */
     bool tables;       /* rows go into T and U, or T alone, and not into I */
     bool joined;       /* U too */
     bool grouped;      /* T's values are keys of the result */
     bool lookup;       /* T is filled first */
-    bool timed;        /* T and U as x(k, v, ts), y(k, v, ts): each of their records is a row; w(ms): the watermark */
+    bool timed;        /* T and U as x(k, v, ts), y(k, v, ts): each of their records is a row */
+    bool waits;        /* some rows come when time has passed them: w(ms) is the watermark of the last commit */
+    bool grace;        /* rows that are late for their window do not count */
 };
 extern const struct shape_facts shape_facts[SHAPES];
 

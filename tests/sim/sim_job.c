@@ -191,7 +191,7 @@ static int input_row(void *arg, const struct record *rec)
         return 0;
     f->stream_ms = MAX(f->stream_ms, rec->ts_ms);
     int64_t window = rec->ts_ms / WINDOW_MS * WINDOW_MS;
-    if (facts()->windowed && !facts()->timed && window + WINDOW_MS <= f->stream_ms - GRACE_MS)
+    if (facts()->grace && window + WINDOW_MS <= f->stream_ms - GRACE_MS)
         return 0;
     sqlite3_reset(f->insert);
     sqlite3_bind_int64(f->insert, 1, (int64_t)be64(rec->key.ptr));
@@ -199,7 +199,8 @@ static int input_row(void *arg, const struct record *rec)
         sqlite3_bind_int64(f->insert, 2, (int64_t)be64(rec->value.ptr));
     else
         sqlite3_bind_null(f->insert, 2);
-    sqlite3_bind_int64(f->insert, 3, facts()->timed ? rec->ts_ms : window);
+    sqlite3_bind_int64(f->insert, 3, window);
+    sqlite3_bind_int64(f->insert, 4, rec->ts_ms);
     MUST(sqlite3_step(f->insert) == SQLITE_DONE, "SQLite");
     return 0;
 }
@@ -217,9 +218,9 @@ static int source_node(const struct plan_node *n, struct uuid topic)
 
 static void feed(sqlite3 *db, unsigned in, const struct plan *plan, const struct commit_record *c)
 {
-    static const char *const inserts[] = {"INSERT INTO i VALUES(?,?,?)", "REPLACE INTO t VALUES(?,?,?)",
-                                          "REPLACE INTO u VALUES(?,?,?)", "INSERT INTO x VALUES(?,?,?)",
-                                          "INSERT INTO y VALUES(?,?,?)"};
+    static const char *const inserts[] = {"INSERT INTO i VALUES(?,?,?,?)", "REPLACE INTO t VALUES(?,?,?,?)",
+                                          "REPLACE INTO u VALUES(?,?,?,?)", "INSERT INTO x VALUES(?,?,?,?)",
+                                          "INSERT INTO y VALUES(?,?,?,?)"};
     struct uuid topic = in ? W.in[in] : stream();
     int node = source_node(plan->sink, topic);
     struct feeding f = {.table = in > 0};
@@ -266,23 +267,19 @@ static void oracle(struct table *t, const struct commit_record *c)
     MUST(sqlite3_open(":memory:", &db) == 0, "SQLite");
     MUST(sqlite3_exec(
              db,
-             "CREATE TABLE i(k INTEGER, v INTEGER, w INTEGER); CREATE TABLE t(k INTEGER PRIMARY KEY, v INTEGER, w "
-             "INTEGER); CREATE TABLE u(k INTEGER PRIMARY KEY, v INTEGER, w INTEGER); CREATE TABLE x(k INTEGER, v INTEGER, ts "
-             "INTEGER); CREATE INDEX xk ON x(k, ts); CREATE TABLE y(k INTEGER, v INTEGER, ts INTEGER); CREATE INDEX yk ON y(k, ts); "
-             "CREATE TABLE w(ms INTEGER); BEGIN",
+             "CREATE TABLE i(k INTEGER, v INTEGER, w INTEGER, ts INTEGER); CREATE TABLE t(k INTEGER PRIMARY KEY, v INTEGER, w "
+             "INTEGER, ts INTEGER); CREATE TABLE u(k INTEGER PRIMARY KEY, v INTEGER, w INTEGER, ts INTEGER); CREATE TABLE x(k "
+             "INTEGER, v INTEGER, w INTEGER, ts INTEGER); CREATE INDEX xk ON x(k, ts); CREATE TABLE y(k INTEGER, v INTEGER, w "
+             "INTEGER, ts INTEGER); CREATE INDEX yk ON y(k, ts); CREATE TABLE w(ms INTEGER); BEGIN",
              NULL, NULL, NULL) == 0,
          "SQLite");
     for (unsigned i = facts()->timed; i < 3; i++)
         feed(db, i, plan, c);
-    if (facts()->timed)
+    if (facts()->waits)
         tell_watermark(db, watermark(c));
     MUST(sqlite3_prepare_v2(db, facts()->query, -1, &q, NULL) == 0, "SQLite: %s", sqlite3_errmsg(db));
-    int64_t closed_ms = W.shape == FINALS ? watermark(c) : INT64_MAX;
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        int64_t window_ms = sqlite3_column_int64(q, 1);
-        if (W.shape != FINALS || window_ms + WINDOW_MS + GRACE_MS <= closed_ms)
-            set(t, sqlite3_column_int64(q, 0), window_ms, true, sqlite3_column_int64(q, 2));
-    }
+    while (sqlite3_step(q) == SQLITE_ROW)
+        set(t, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1), true, sqlite3_column_int64(q, 2));
     sqlite3_finalize(q);
     sqlite3_close(db);
     arena_fini(&a);
@@ -671,7 +668,7 @@ static void settle(void)
         check_copies(W.out, OUT_PARTS, NULL);
     } else {
         find_commit(W.changelog, &l);
-        oracle(&want, W.shape == FINALS || facts()->timed ? &l.c : NULL);
+        oracle(&want, facts()->waits ? &l.c : NULL);
         arena_fini(&l.a);
         read_output(&got, NULL);
         same(&got, &want, "the output");
