@@ -63,10 +63,26 @@ bool op_lacks(struct op *op, unsigned input, const struct batch *in)
     return op->env->needs->n > 0;
 }
 
+uint64_t *op_busy(const struct op_env *env, uint64_t *to)
+{
+    struct op_busy *b = env->busy;
+    if (!b)
+        return NULL;
+    uint64_t *was = b->to;
+    int64_t now = b->now_us(env->task);
+    if (was)
+        *was += (uint64_t)MAX(now - b->since_us, 0);
+    b->since_us = now;
+    b->to = to;
+    return was;
+}
+
 void op_push_now(struct op *op, unsigned input, struct batch *in)
 {
+    uint64_t *was = op_busy(op->env, &op->stats.busy_us);
     op->stats.rows_in += in->nsel;
     op->cls->push(op, input, in);
+    op_busy(op->env, was);
 }
 
 void op_emit(struct op *op, struct batch *out)

@@ -21,6 +21,16 @@
 
 struct op;
 
+/* Whose time it is: a task's operators run inside one another, and each has what it spends itself. */
+struct op_busy {
+    int64_t (*now_us)(void *task);
+    int64_t since_us;
+    uint64_t *to; /* node_stats.busy_us of what runs; NULL: nobody's */
+};
+struct op_env;
+/* From now on time is to's; gives whose it was, who gets it back afterwards. */
+uint64_t *op_busy(const struct op_env *env, uint64_t *to);
+
 /* What a task gives its operators. */
 struct op_env {
     void *task;
@@ -36,6 +46,7 @@ struct op_env {
                 uint32_t row, const char *text);
     unsigned task_index, ntasks;
     struct budget *memory;    /* of the task's state */
+    struct op_busy *busy;     /* NULL: time is not measured */
     const struct state_clock *clock; /* NULL: state has no cold level (queries) */
     struct needs *needs;      /* what push finds missing; */
     /* then the rows wait: copies them, fetches, loads, and pushes them with op_push_now. NULL: no cold level. */

@@ -118,7 +118,7 @@ static uint32_t pick_rows(const struct batch *b, const struct plan_node *x, uint
     return n;
 }
 
-uint32_t exchange_rows(struct task *t, const struct plan_node *x, const struct batch *b)
+static uint32_t spread_rows(struct task *t, const struct plan_node *x, const struct batch *b)
 {
     uint32_t *rows = arena_alloc(b->arena, (b->nsel + 1) * sizeof *rows);
     uint32_t n = pick_rows(b, x, rows), dropped = b->nsel - n;
@@ -152,6 +152,14 @@ uint32_t exchange_rows(struct task *t, const struct plan_node *x, const struct b
     for (unsigned o = 0; o < t->noutlets; o++)
         if (start[o + 1] > start[o])
             send_rows(t, o, b, sorted + start[o], start[o + 1] - start[o]);
+    return dropped;
+}
+
+uint32_t exchange_rows(struct task *t, const struct plan_node *x, const struct batch *b)
+{
+    uint64_t *was = op_busy(&t->env, &t->foreign[x->id].busy_us);
+    uint32_t dropped = spread_rows(t, x, b);
+    op_busy(&t->env, was);
     return dropped;
 }
 

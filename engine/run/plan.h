@@ -248,9 +248,18 @@ int plan_check(const struct plan *p, struct diag *d); /* modes, columns, types f
 struct node_stats {
     uint64_t rows_in, rows_out, late, errors, state_rows, state_bytes;
     uint64_t null_keys; /* rows that a NULL key keeps out of a join */
+    uint64_t busy_us;   /* its own time, without that of what it gives rows to */
 };
 void plan_print(const struct plan *p, const struct node_stats *stats, struct wbuf *out);
 const char *edge_mode_name(enum edge_mode m);
+void plan_node_print(const struct plan_node *n, struct wbuf *w); /* its line alone, without mode */
+/* EXPLAIN: the same with unique keys, what is kept and how it grows, what aggregates cost, why rows change tasks. measures, by
+ * plan_node.id: what came of running it; NULL: it did not. seconds: between before and now; 0: there are no rates. */
+struct node_measure {
+    struct node_stats now, before;
+    int64_t watermark_ms; /* INT64_MIN: not known */
+};
+void plan_explain(const struct plan *p, const struct node_measure *measures, double seconds, struct wbuf *out);
 
 /* ---- replace.c: what becomes of a job's state when its plan is replaced: CREATE OR REPLACE. Pure.
  *

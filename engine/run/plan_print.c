@@ -264,7 +264,7 @@ static void put_window(struct wbuf *w, const struct plan_node *n)
         wbuf_str(w, STR(", in slices"));
 }
 
-static void put_node(struct wbuf *w, const struct plan_node *n)
+void plan_node_print(const struct plan_node *n, struct wbuf *w)
 {
     switch (n->kind) {
     case PLAN_SOURCE:
@@ -365,7 +365,7 @@ static void put_tree(struct wbuf *w, const struct plan_node *n, const struct nod
 {
     for (unsigned i = 0; i < depth; i++)
         wbuf_str(w, STR("  "));
-    put_node(w, n);
+    plan_node_print(n, w);
     if (n->kind != PLAN_SINK_QUERY && n->kind != PLAN_SINK_TOPIC)
         wbuf_printf(w, "  [%s]", edge_mode_name(n->mode));
     if (stats)

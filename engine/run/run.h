@@ -86,6 +86,7 @@ struct job_node_status { /* of an operator in one task */
     bool here;               /* the task has it */
     struct node_stats stats; /* state_bytes: in memory */
     uint64_t rows;           /* of its stores in memory */
+    int64_t watermark_ms;    /* of what it gives; WATERMARK_NONE: not known, or a source's or an exchange's */
     int64_t cold_rows, cold_bytes; /* in the task's checkpoint */
 };
 struct job_task_status {

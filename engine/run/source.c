@@ -343,8 +343,10 @@ enum source_turn source_turn(struct source *s)
     s->piece_from = s->offset;
     s->nbad = 0;
     decoder_limit(s->decoder, s->rows_max);
+    uint64_t *was = op_busy(&s->task->env, &s->task->foreign[s->node->id].busy_us);
     struct batch *b =
         decoder_run(s->decoder, piece, s->offset, s->partition, &s->arena, &used, &next, decode_error_cb, s);
+    op_busy(&s->task->env, was);
     if (used == 0 && next <= s->offset)
         return read_failed(s, E_CORRUPT);
     s->bytes += used;

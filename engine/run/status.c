@@ -56,6 +56,7 @@ static void add_stats(struct node_stats *to, const struct node_stats *from)
     to->errors += from->errors;
     to->state_rows += from->state_rows;
     to->state_bytes += from->state_bytes;
+    to->busy_us += from->busy_us;
 }
 
 /* What an operator keeps is in memory, in the file of the last checkpoint, or in both. */
@@ -73,6 +74,7 @@ static void fill_op(const struct task *t, const struct op *op, struct job_node_s
 {
     out->here = true;
     out->rows = op->stats.state_rows;
+    out->watermark_ms = op->passed_ms;
     add_op_stats(t, op, &out->stats);
     if (t->cold)
         cold_size(t->cold, op->node->store, &out->cold_rows, &out->cold_bytes);
@@ -280,6 +282,8 @@ static struct gathering *prepare(struct job *j, struct arena *a)
         g->asks[i] = (struct ask){.g = g, .task = &j->tasks[i], .sources = s, .out = &g->st->tasks[i]};
         g->st->tasks[i] = (struct job_task_status){.fragment = j->tasks[i].frag->index, .index = j->tasks[i].index};
         g->st->tasks[i].nodes = ARENA_ARRAY(a, struct job_node_status, j->plan->nnodes);
+        for (unsigned k = 0; k < j->plan->nnodes; k++)
+            g->st->tasks[i].nodes[k].watermark_ms = WATERMARK_NONE;
         for (unsigned k = 0; k < j->tasks[i].nsources; k++, s++)
             *s = (struct job_source_status){.topic = j->tasks[i].frag->sources[k]->topic_name,
                                             .partition = (int32_t)j->tasks[i].index,

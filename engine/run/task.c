@@ -145,6 +145,8 @@ static size_t channel_max(const struct task *t)
     return (size_t)MIN(ENGINE_CHANNEL_BYTES, MAX(ENGINE_CHANNEL_MIN_BYTES, share));
 }
 
+static int64_t fresh_us(void *task) { return loop_fresh_us(((struct task *)task)->loop); }
+
 void task_init(struct task *t, struct job *job, const struct frag *f, unsigned index, unsigned number)
 {
     struct arena *a = &job->arena;
@@ -179,6 +181,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
     t->channel_max = channel_max(t);
     t->done = (struct commit_task){.task = t->id, .watermark_ms = WATERMARK_NONE};
     t->changelog_end = -1;
+    t->busy.now_us = fresh_us;
     wbuf_init(&t->key);
     map_init(&t->dead);
     t->env = (struct op_env){.task = t,
@@ -188,6 +191,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
                              .task_index = index,
                              .ntasks = f->ntasks,
                              .memory = &t->memory,
+                             .busy = &t->busy,
                              .context = &t->context};
     if (!job->query) {
         t->clock.cold = true;
@@ -372,8 +376,11 @@ void task_tell_time(struct task *t)
     for (unsigned i = 0; i < t->frag->nops; i++) {
         struct op *op = t->ops[i];
         int64_t ms = told(t, op->node);
-        if (op->cls->watermark && ms != WATERMARK_NONE)
+        if (op->cls->watermark && ms != WATERMARK_NONE) {
+            uint64_t *was = op_busy(&t->env, &op->stats.busy_us);
             op->cls->watermark(op, ms);
+            op_busy(&t->env, was);
+        }
         t->passed_ms = op->passed_ms = op->cls->passes ? op->cls->passes(op) : ms;
     }
 }
@@ -540,7 +547,7 @@ static void mark_begin(struct task *t)
 }
 
 /* False: state has to be fetched first. */
-static bool mark_op(struct task *t, struct op *op)
+static bool mark_op_now(struct task *t, struct op *op)
 {
     struct changes changes = {t, put_change};
     t->marker_op = op;
@@ -565,6 +572,14 @@ static bool mark_op(struct task *t, struct op *op)
         op->cls->marker(op, &changes);
     t->mark_first = true;
     return true;
+}
+
+static bool mark_op(struct task *t, struct op *op)
+{
+    uint64_t *was = op_busy(&t->env, &op->stats.busy_us);
+    bool done = mark_op_now(t, op);
+    op_busy(&t->env, was);
+    return done;
 }
 
 static void mark_end(struct task *t)

@@ -63,6 +63,7 @@ struct task {
     struct op_env env;
     struct expr_context context; /* the time of this turn, and chance */
     struct op **ops;             /* as frag->ops */
+    struct op_busy busy;
     struct node_stats *foreign;  /* by plan node id: counters of sources and exchanges */
 
     unsigned nsources;

@@ -286,7 +286,7 @@ struct ast_statement {
     bool table; /* TABLE, not STREAM */
     bool or_replace;
     bool if_clause; /* IF NOT EXISTS, IF EXISTS */
-    bool all, extended, delete_topic, from_beginning;
+    bool all, extended, delete_topic, from_beginning, analyze;
     struct ast_columns columns;
     struct ast_watermark watermark; /* among the columns */
     struct ast_properties with;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 }
 
-%fallback ID ADVANCE ALL ANY ARRAY ASC BEGINNING BOTH CHANGES CUMULATE CURRENT DEFINE DELETE DESC DESCRIBE DISCARD
+%fallback ID ADVANCE ALL ANALYZE ANY ARRAY ASC BEGINNING BOTH CHANGES CUMULATE CURRENT DEFINE DELETE DESC DESCRIBE DISCARD
   EMIT ERRORS ESCAPE EXCLUDE EXISTS EXPLAIN EXTENDED FILTER FINAL FIRST FOLLOWING FOR FUNCTION FUNCTIONS GRACE
   GROUPING GROUPS HEADER HEADERS HOPPING IF INTERVAL JOBS KEY LANGUAGE LAST LEADING LIST NO NULLS OF OFFSET OTHERS
   PARTITION PAUSE PERIOD PRECEDING PRIMARY PRINT PROMOTE PROPERTIES QUERIES RANGE REPLACE RESTORE RESUME RETENTION
@@ -228,6 +228,8 @@ statement(A) ::= DESCRIBE relation(N) EXTENDED. { A = parse_node(p, AST_DESCRIBE
 statement(A) ::= DESCRIBE FUNCTION name(N). { A = parse_node(p, AST_DESCRIBE_FUNCTION); A->name = N; }
 statement(A) ::= EXPLAIN explainable(S). { A = parse_node(p, AST_EXPLAIN); A->inner = S; }
 statement(A) ::= EXPLAIN name(N). { A = parse_node(p, AST_EXPLAIN); A->name = N; }
+statement(A) ::= EXPLAIN ANALYZE explainable(S). { A = parse_node(p, AST_EXPLAIN); A->inner = S; A->analyze = true; }
+statement(A) ::= EXPLAIN ANALYZE name(N). { A = parse_node(p, AST_EXPLAIN); A->name = N; A->analyze = true; }
 statement(A) ::= PRINT topic(N) from_beginning(B) limit(L). {
     A = parse_node(p, AST_PRINT);
     A->name = N, A->from_beginning = B, A->limit = L;

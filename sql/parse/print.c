@@ -907,6 +907,8 @@ static void put_statement(struct printer *pr, const struct ast_statement *st)
         break;
     case AST_EXPLAIN:
         PUT("EXPLAIN ");
+        if (st->analyze)
+            PUT("ANALYZE ");
         if (st->inner)
             put_statement(pr, st->inner); /* one level: the grammar has no EXPLAIN EXPLAIN */
         else

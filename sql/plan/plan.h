@@ -79,6 +79,7 @@ struct prepared {
     struct schema schema;
     bool push, changes;
     bool total; /* its only row is there though there are none */
+    bool analyze;              /* EXPLAIN ANALYZE: its rows are not shown, but what it took; ROWS: of a job, for a second */
 
     /* INSERT, PRINT */
     struct uuid topic;

@@ -73,7 +73,7 @@ static void show_plan(struct stmt *st, const struct plan *plan)
     static const char *const columns[] = {"plan"};
     struct wbuf w;
     wbuf_init(&w);
-    plan_print(plan, NULL, &w);
+    plan_explain(plan, NULL, 0, &w);
     struct str text = arena_dup(st->arena, wbuf_view(&w));
     wbuf_fini(&w);
     rows_columns(st, columns, 1);
@@ -133,8 +133,24 @@ static int explain_job(struct stmt *st)
     if (job_def_unpack(&j, o->body, st->arena) != 0 || plan_unpack(&plan, j.plan, st->arena) != 0)
         return bind_error(&st->b, name->place, "58030", "the stored plan of job \"%s\" cannot be read", o->name);
     st->out->job = o->id;
+    st->out->analyze = st->ast->analyze;
     show_plan(st, plan);
     return 0;
+}
+
+/* It is run, to its sources' end. */
+static int analyze(struct stmt *st)
+{
+    struct stmt inner = *st;
+    inner.ast = st->ast->inner;
+    if (inner.ast->kind != AST_SELECT) {
+        bind_error(&st->b, inner.ast->place, "42601", "EXPLAIN ANALYZE runs what it explains, and makes nothing");
+        diag_hint(st->b.diag, "it takes a SELECT, or the name of a job that runs");
+        return E_SQL;
+    }
+    int err = prepare_select(&inner);
+    st->out->analyze = true;
+    return err;
 }
 
 int prepare_explain(struct stmt *st)
@@ -144,6 +160,8 @@ int prepare_explain(struct stmt *st)
     struct replacement r = {.old = NULL};
     if (!st->ast->inner)
         return explain_job(st);
+    if (st->ast->analyze)
+        return analyze(st);
     int err = st->ast->inner->kind == AST_SELECT ? query_plan(st, st->ast->inner->select, &q, &plan)
                                                  : explain_create(st, &plan, &r);
     if (err)

@@ -134,7 +134,7 @@ static void put_sources(const struct job_status *st, bool timed, struct wbuf *ou
     }
 }
 
-void job_describe(const struct job_status *st, const struct plan *plan, const char *hint, int64_t now_ms,
+void job_describe(const struct job_status *st, const struct plan *plan, bool show, const char *hint, int64_t now_ms,
                   struct wbuf *out)
 {
     char word[32];
@@ -183,7 +183,7 @@ void job_describe(const struct job_status *st, const struct plan *plan, const ch
                     (unsigned long long)st->null_keys, rows(st->null_keys), st->null_keys == 1 ? "was" : "were");
     wbuf_str(out, STR("sources\n"));
     put_sources(st, timed, out);
-    if (plan) {
+    if (plan && show) {
         wbuf_str(out, STR("plan\n"));
         plan_print(plan, plan->nnodes == st->nnodes ? st->nodes : NULL, out);
     }

@@ -4,6 +4,10 @@
 static bool rows_cb(void *arg, struct batch *b)
 {
     struct session *s = arg;
+    if (s->p.analyze) {
+        s->rows += b->nsel;
+        return true;
+    }
     size_t queued = tell_rows(s, b, s->p.schema.n, b->nsel);
     s->rows += b->nsel;
     s->query_full = queued > ANSWER_HIGH;
@@ -21,7 +25,7 @@ void query_drained(struct session *s)
 static void progress_cb(void *arg, const struct job_status *st)
 {
     struct session *s = arg;
-    if (s->query_full) /* nobody reads it, and the next one is newer */
+    if (s->query_full || s->p.analyze) /* nobody reads it, and the next one is newer */
         return;
     if (!s->rows) {
         silence_begin(s, st, false);
@@ -37,6 +41,8 @@ static void progress_cb(void *arg, const struct job_status *st)
 static void summary_cb(void *arg, const struct job_status *st)
 {
     struct session *s = arg;
+    if (s->p.analyze)
+        analyze_query(s, st);
     s->left_out = why_less(s->p.plan, st, &s->memory);
     s->last = *st; /* topics' names are the query's own, which is closed, but not gone, when they are read */
     s->last.why = NULL;
@@ -58,6 +64,10 @@ static void end_cb(void *arg, int status, const char *why)
     if (status) {
         session_error(s, status, "XX000", "the query ended: %s", why && *why ? why : err_text(status));
         silence_failed(s);
+        return;
+    }
+    if (s->p.analyze) {
+        analyze_told(s);
         return;
     }
     bool silent = (s->rows == 0 || s->p.total) && s->summed;
@@ -93,10 +103,11 @@ void query_begin(struct session *s)
     for (unsigned i = 0; i < result->nkey; i++)
         if (result->key[i] < s->p.schema.n)
             keys[result->key[i]] = true;
-    bool latest = visit_sources(plan->sink, s->until_caught_up);
+    bool latest = visit_sources(plan->sink, s->until_caught_up || s->p.analyze);
     if (s->p.note)
         tell_message(s, s->p.note);
-    tell_columns(s, s->p.push ? "push" : "pull", s->p.changes, latest, &s->p.schema, keys);
+    if (!s->p.analyze)
+        tell_columns(s, s->p.push ? "push" : "pull", s->p.changes, latest, &s->p.schema, keys);
     if (s->limit == 0) {
         session_done(s);
         return;

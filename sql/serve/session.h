@@ -19,6 +19,7 @@ struct sys;
 struct insert;
 struct print;
 struct silence;
+struct measuring;
 
 struct session {
     struct serve *serve;
@@ -68,6 +69,7 @@ struct session {
     struct row_table found; /* SHOW ERRORS: so far, */
     struct wbuf words;      /* and a line a job */
     unsigned filling; /* row of a table whose job is being asked */
+    struct measuring *measuring; /* EXPLAIN ANALYZE: of a job, a second ago; of a query, at its end; in memory */
     struct wbuf out;
 };
 
@@ -101,8 +103,16 @@ void silence_end(struct session *s); /* nobody wants to hear it any more; fine i
 void print_begin(struct session *s);
 void print_drained(struct session *s);
 void print_end(struct session *s);
+/* ---- analyze.c: EXPLAIN ANALYZE. */
+/* Up to where event time has come in what it gives; INT64_MIN, INT64_MAX: not known. */
+int64_t operator_watermark(const struct job_status *st, const struct plan_node *n);
+void analyze_query(struct session *s, const struct job_status *st); /* it has ended: what it took is kept, */
+void analyze_told(struct session *s);                               /* and told; done */
+void analyze_plan(struct session *s, const struct plan *plan, const struct job_status *st, struct wbuf *out); /* as it is now */
+void analyze_job(struct session *s); /* the job is asked twice, a second apart; told, and done */
 /* Result tables; those that speak of jobs ask the engine first. */
 void table_begin(struct session *s);
+const struct plan *job_plan_of(struct session *s, struct uuid job); /* in memory; NULL: there is none */
 
 struct image *session_image(struct session *s); /* that a statement sees; gives a reference */
 void session_commit(struct session *s);         /* the change that was prepared */
@@ -157,8 +167,8 @@ const char *gone_hint(const struct image *im, struct uuid job, struct arena *a);
 const char *why_lacks(const struct job_status *st, struct arena *a);
 /* What an answer has left out, a sentence a line; NULL: nothing. */
 const char *why_less(const struct plan *plan, const struct job_status *st, struct arena *a);
-/* All that is known of a job at work, as lines. plan may be NULL, and hint: what to type. */
-void job_describe(const struct job_status *st, const struct plan *plan, const char *hint, int64_t now_ms,
+/* All that is known of a job at work, as lines; show: with the plan and its counters. plan may be NULL, and hint: what to type. */
+void job_describe(const struct job_status *st, const struct plan *plan, bool show, const char *hint, int64_t now_ms,
                   struct wbuf *out);
 /* The value of a column of SHOW JOBS or SHOW QUERIES that only a running job knows; false: none of these columns. */
 bool job_cell(const struct job_status *st, const char *column, struct arena *a, struct value *out);

@@ -240,6 +240,10 @@ static void operators_below(struct rows *r, const struct sys_job *j, const struc
     put_count(r, SYS_OPERATORS_ERRORS, stats->errors);
     put_count(r, SYS_OPERATORS_STATE_ROWS, stats->state_rows);
     put_count(r, SYS_OPERATORS_STATE_BYTES, stats->state_bytes);
+    put_count(r, SYS_OPERATORS_BUSY_MS, stats->busy_us / 1000);
+    int64_t watermark = operator_watermark(j->st, n);
+    if (watermark != INT64_MIN && watermark != INT64_MAX)
+        put_time(r, SYS_OPERATORS_WATERMARK, watermark);
     for (unsigned i = 0; i < n->ninputs; i++)
         operators_below(r, j, n->inputs[i]);
 }

@@ -40,7 +40,7 @@ static void show(struct session *s)
 }
 
 /* ---- The job that a statement speaks of, at the end. */
-static const struct plan *job_plan(struct session *s, struct uuid job)
+const struct plan *job_plan_of(struct session *s, struct uuid job)
 {
     const struct object *obj = image_object_by_id(s->image, job);
     struct job_def def;
@@ -63,7 +63,13 @@ static void described_cb(void *arg, int status, struct job_status *st)
         const char *hint = st->state == JOB_FAILED ? failed_hint(s->image, s->p.job, st->why, &s->memory)
                            : st->state == JOB_PAUSED ? arena_printf(&s->memory, "RESUME %s; lets it go on", st->name)
                                                      : NULL;
-        job_describe(st, job_plan(s, s->p.job), hint, loop_wall_ms(s->loop), &text);
+        const struct plan *plan = job_plan_of(s, s->p.job);
+        bool explain = s->p.rows.schema.n == 1;
+        job_describe(st, plan, !explain, hint, loop_wall_ms(s->loop), &text);
+        if (explain && plan) {
+            wbuf_str(&text, STR("plan\n"));
+            analyze_plan(s, plan, st, &text);
+        }
         tell_text(s, wbuf_view(&text));
         wbuf_fini(&text);
     }
@@ -79,6 +85,10 @@ static void finish(struct session *s)
         tell_message(s, arena_dup(&s->memory, wbuf_view(&s->words)).ptr);
     if (uuid_is_zero(s->p.job)) {
         session_done(s);
+        return;
+    }
+    if (s->p.analyze) {
+        analyze_job(s);
         return;
     }
     session_hold(s);
