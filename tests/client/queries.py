@@ -265,7 +265,7 @@ def operators(server, job):
     return found
 
 
-OPERATOR = re.compile(r'\s+((?:(?:LEFT|RIGHT|FULL|INNER|SEMI|ANTI|LOOKUP|INTERVAL|TEMPORAL) )*JOIN|UNION ALL|TOP N|[A-Z]+)\b.*\[(append|upsert|retract)')
+OPERATOR = re.compile(r'\s+(?:->\s+)?((?:(?:LEFT|RIGHT|FULL|INNER|SEMI|ANTI|LOOKUP|INTERVAL|TEMPORAL) )*JOIN|UNION ALL|TOP N|[A-Z]+)\b.*\[(append|upsert|retract)')
 
 
 def parse_explain(text):

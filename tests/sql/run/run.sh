@@ -26,7 +26,7 @@ for feature in "$@"; do
         (cd "$scratch" && timeout 60 "$WEIR" sql --data data --echo --keep-going --until-caught-up \
             --define "lib=$scratch/libdelay.so" --define "picky=$scratch/libpicky.so" -f "$file") </dev/null >"$scratch/raw" 2>&1
         code=$?
-        { sed -E -e "s|$scratch|SCRATCH|g" -e 's/"time":"[^"]*"/"time":"NOW"/; s/\([0-9.e+]+ a second\)/(RATE)/' \
+        { sed -E -e "s|$scratch|SCRATCH|g" -e 's/"time":"[^"]*"/"time":"NOW"/; s/\([0-9.e+]+ a second\)/(RATE)/; s/busy [0-9.]+ ms/busy T ms/' \
             -e '/^ts=/d; s/^rowtime: 1[0-9]{12}/rowtime: NOW/; s/(errors.timestamp",")1[0-9]{12}/\1NOW/' \
             "$scratch/raw"; echo "exit code $code"; } >"$scratch/out"
         head -1 "$file" | grep -q -- '-- sorted' && sort -o "$scratch/out" "$scratch/out"
