@@ -269,19 +269,23 @@ void job_task_reached(struct job *j, struct task *t)
     if (has_sources(t, true))
         j->tables_left--;
     j->sources_left -= j->graph->ends;
-    if (!j->gate_open && j->tables_left == 0 && j->bootstrap_epoch == INT64_MAX) {
+    if (!j->gate_open && j->graph->tables && j->tables_left == 0 && j->bootstrap_epoch == INT64_MAX) {
         j->bootstrap_epoch = j->epochs.number + 1;
         step(j, EV_FORCE, 0);
     }
     maybe_read_all(j);
 }
 
-/* The epoch before a query's first row, in which totals of no rows come, and the one between its tables and its streams: rows
- * of tables have arrived everywhere, their answer has not. */
-bool job_hides(const struct job *j, int64_t epoch)
+/* The epochs before a query's first row, and between its tables and its streams: rows of tables have arrived everywhere,
+ * their answer has not. If the streams are empty the latter may be the last epoch, too. */
+static void hide_epoch(struct job *j)
 {
-    return j->query && j->graph->one_epoch && (epoch == 1 || epoch == j->bootstrap_epoch);
+    int64_t n = j->epochs.number;
+    bool early = n == 1 || (n == j->bootstrap_epoch && !j->read_all);
+    j->hidden_epoch = j->query && j->graph->one_epoch && early ? n : 0;
 }
+
+bool job_hides(const struct job *j, int64_t epoch) { return epoch == j->hidden_epoch; }
 
 static void maybe_read_all(struct job *j)
 {
@@ -538,6 +542,8 @@ static void step(struct job *j, enum epoch_event_kind kind, unsigned task)
     if (is_closing(j))
         return;
     if (fx.open)
+        hide_epoch(j);
+    if (fx.open)
         for (unsigned i = 0; i < j->ntasks; i++)
             if (!j->tasks[i].ninlets)
                 task_open_epoch(&j->tasks[i], j->epochs.number);
@@ -625,6 +631,7 @@ void job_end(struct job *j)
 {
     if (!sm_is(&j->sm, J_RUNNING))
         return;
+    j->read_all = true;
     step(j, EV_FORCE, 0);
     if (sm_is(&j->sm, J_RUNNING))
         stop_reading(j);

@@ -87,6 +87,8 @@ struct job {
     struct commit_record next;
     bool fresh;              /* the last commit is one of a version before this one; until the first epoch is committed */
     bool gate_open;          /* all sources may read */
+    int64_t hidden_epoch;    /* what its marker would show is not the query's answer yet; set before tasks hear of it */
+    bool read_all;           /* a query: its input has ended */
     int64_t bootstrap_epoch; /* the first epoch that holds the tables whole; INT64_MAX: not yet known */
     unsigned tables_left, sources_left, scans_left; /* tasks that have not yet reached the end they look for */
     _Atomic bool rebuild;    /* a task's file is damaged: begin anew */
@@ -148,7 +150,7 @@ void job_checkpointed(struct job *j);                          /* one checkpoint
 /* ---- any loop */
 void job_rows(struct job *j);
 void job_hurry(struct job *j);
-bool job_hides(const struct job *j, int64_t epoch); /* what that epoch's marker would show is not the query's answer yet */
+bool job_hides(const struct job *j, int64_t epoch); /* of an epoch whose marker is under way: see hidden_epoch */
 
 /* The committed position of a source, or NULL. */
 const struct commit_source *job_source_pos(const struct job *j, unsigned node, int32_t partition);
