@@ -9,11 +9,14 @@
 #include "engine/io/io.h"
 
 struct nest;
+struct fieldset;
 struct field {
-    struct str name;
+    struct str name;         /* of a part with the path to it: s->f */
+    struct str key;          /* as JSON calls it */
     struct type type;
-    struct nest *nest;       /* JSON, of a nested type: what it consists of (json_nested.c) */
-    int out;                 /* batch column, -1: nobody wants it */
+    struct nest *nest;       /* JSON, of a nested type that is wanted: what it consists of (json_nested.c) */
+    struct fieldset *parts;  /* of a STRUCT whose fields are wanted by themselves; NULL: none is */
+    int out;                 /* batch column, -1: nobody wants it as it is */
     uint64_t seen;           /* number of the record that last had it */
     bool exact;              /* and under exactly this name */
 };
@@ -21,15 +24,21 @@ struct json_shape;
 struct fieldset {
     struct format format;
     bool bare; /* JSON: one value, not an object */
+    int depth; /* levels of JSON around the values of its fields */
     unsigned n;
     struct field *fields;
-    unsigned wanted, found; /* fields that have an output column; those of them that this record has */
+    unsigned wanted, found; /* fields that somebody wants, or parts of; those of them that this record has */
     uint64_t record;        /* counts records, for `seen` */
     struct json_shape *shape;
 };
 int fieldset_open(struct fieldset *fs, const struct format *f, bool is_key, unsigned n, const struct column *cols,
                   struct arena *a, struct diag *d);
 void fieldset_close(struct fieldset *fs);
+/* Gives the field an output column, whose memory is in a. False: it has one. */
+bool field_want(struct fieldset *fs, struct field *f, unsigned out);
+/* The fields of a STRUCT, for those of them that are wanted by themselves; in a. */
+struct fieldset *field_parts(struct fieldset *fs, struct field *f, struct arena *a);
+static inline bool field_is_wanted(const struct field *f) { return f->out >= 0 || f->parts; }
 
 /* Where a row goes. */
 struct target {
@@ -69,6 +78,16 @@ static inline void field_null(struct vec *v, uint32_t row)
     size_t w = type_width(v->type);
     v->valid[row >> 6] &= ~(UINT64_C(1) << (row & 63));
     memset((char *)v->data + row * w, 0, w);
+}
+/* Neither it nor a part of it is there; or it comes a second time in a record, and what was NULL may not be. */
+void field_absent(const struct field *f, struct target *t);
+void field_again(const struct field *f, struct target *t);
+/* Wanted fields that the record did not have are NULL. */
+static inline void fieldset_end(const struct fieldset *fs, struct target *t)
+{
+    for (unsigned i = 0; UNLIKELY(fs->found != fs->wanted) && i < fs->n; i++)
+        if (fs->fields[i].seen != fs->record && field_is_wanted(&fs->fields[i]))
+            field_absent(&fs->fields[i], t);
 }
 /* A text that is not in the column's own form: numeric strings, ISO 8601, Base64. VARCHAR is stored as it is
  * (copied). */

@@ -41,25 +41,24 @@ static void copy_columns(struct arena *a, struct column **cols, unsigned n)
     *cols = copy;
 }
 
-static struct type want_type(const struct row_format *f, const struct want *w)
+bool want_type(const struct row_format *f, const struct want *w, struct type *out)
 {
-    switch (w->from) {
-    case WANT_KEY:
-        CHECK(w->index < f->nkey);
-        return f->key_cols[w->index].type;
-    case WANT_VALUE:
-        CHECK(w->index < f->nvalue);
-        return f->value_cols[w->index].type;
-    case WANT_ROWPARTITION:
-        return TYPE(T_INT);
-    case WANT_PROCTIME:
-        return TYPE(T_TIMESTAMP);
-    default:
-        return TYPE(T_BIGINT);
+    bool key = w->from == WANT_KEY, value = w->from == WANT_VALUE;
+    *out = TYPE(w->from == WANT_ROWPARTITION ? T_INT : w->from == WANT_PROCTIME ? T_TIMESTAMP : T_BIGINT);
+    if (w->from > WANT_PROCTIME || ((key || value) && w->index >= (key ? f->nkey : f->nvalue)) ||
+        (w->depth && (!value || f->value.kind != FORMAT_JSON)))
+        return false;
+    if (key || value)
+        *out = (key ? f->key_cols : f->value_cols)[w->index].type;
+    for (unsigned i = 0; i < w->depth; i++) {
+        if (out->id != T_STRUCT || w->path[i] >= out->of->n)
+            return false;
+        *out = out->of->fields[w->path[i]].type;
     }
+    return true;
 }
 
-/* Gives a format's column an output column; one that has one already is copied at the end of a batch. */
+/* Gives a format's column, or a part of one, an output column; one that has one already is copied at the end of a batch. */
 static void connect_want(struct decoder *d, const struct want *w, unsigned out)
 {
     struct fieldset *fs = w->from == WANT_KEY ? &d->key : &d->value;
@@ -69,25 +68,22 @@ static void connect_want(struct decoder *d, const struct want *w, unsigned out)
         return;
     }
     struct field *f = &fs->fields[w->index];
-    if (f->out >= 0) {
-        d->same_as[out] = f->out;
-        return;
+    for (unsigned i = 0; i < w->depth; i++) {
+        fs = field_parts(fs, f, &d->arena);
+        f = &fs->fields[w->path[i]];
     }
-    f->out = (int)out;
-    fs->wanted++;
+    if (!field_want(fs, f, out))
+        d->same_as[out] = f->out;
 }
 
 static void connect_timestamp(struct decoder *d)
 {
     unsigned at = (unsigned)d->f.ts_column;
-    struct want w = {at < d->f.nkey ? WANT_KEY : WANT_VALUE, at < d->f.nkey ? at : at - d->f.nkey};
+    struct want w = {.from = at < d->f.nkey ? WANT_KEY : WANT_VALUE, .index = at < d->f.nkey ? at : at - d->f.nkey};
     struct fieldset *fs = w.from == WANT_KEY ? &d->key : &d->value;
     struct field *f = &fs->fields[w.index];
-    if (f->out < 0) {
-        f->out = (int)d->nwants;
-        fs->wanted++;
+    if (field_want(fs, f, d->nwants))
         d->out.cols[d->out.n++] = (struct column){"", f->type};
-    }
     d->ts = f->out;
 }
 
@@ -127,7 +123,8 @@ int decoder_new(struct decoder **out, const struct row_format *f, const struct w
     d->out = (struct schema){nwants, ARENA_ARRAY(&d->arena, struct column, nwants + 1)};
     for (unsigned i = 0; i < nwants; i++) {
         d->wants[i] = wants[i];
-        d->out.cols[i] = (struct column){"", want_type(&d->f, &wants[i])};
+        CHECK(want_type(&d->f, &wants[i], &d->out.cols[i].type));
+        d->out.cols[i].name = "";
         connect_want(d, &wants[i], i);
     }
     if (f->ts_column >= 0) {
@@ -185,16 +182,6 @@ static bool decode_side(struct fieldset *fs, struct str s, struct target *t)
     }
 }
 
-/* Columns that the record did not have are NULL. */
-static inline void close_side(struct fieldset *fs, struct target *t)
-{
-    if (LIKELY(fs->found == fs->wanted))
-        return;
-    for (unsigned i = 0; i < fs->n; i++)
-        if (fs->fields[i].out >= 0 && fs->fields[i].seen != fs->record)
-            field_null(&t->b->cols[fs->fields[i].out], t->row);
-}
-
 /* Window bounds: [0] start, [1] end. */
 static bool decode_key(struct decoder *d, struct str key, struct target *t, int64_t window[2])
 {
@@ -214,7 +201,7 @@ static bool decode_key(struct decoder *d, struct str key, struct target *t, int6
         fieldset_begin(&d->key);
     else if (!decode_side(&d->key, key, t))
         return false;
-    close_side(&d->key, t);
+    fieldset_end(&d->key, t);
     const struct field *only = &d->key.fields[0];
     if (d->table && d->f.nkey == 1 && !d->f.key.wrapped && only->out >= 0 && !vec_valid(&t->b->cols[only->out], t->row))
         return decode_fail(t, "the primary key is NULL");
@@ -316,7 +303,7 @@ static enum bad_kind decode_record(struct decoder *d, const struct record *rec, 
         return BAD_VALUE;
     if (d->text)
         keep_text(t, rec);
-    close_side(&d->value, t);
+    fieldset_end(&d->value, t);
     t->b->ts[t->row] = rec->ts_ms;
     if (d->ts >= 0 && !tombstone && !event_time(d, t, &t->b->ts[t->row]))
         return BAD_TIME;

@@ -20,23 +20,70 @@ int fieldset_open(struct fieldset *fs, const struct format *f, bool is_key, unsi
     if (err)
         return err;
     *fs = (struct fieldset){.format = *f, .n = n, .bare = n == 1 && !f->wrapped};
+    fs->depth = !fs->bare;
     fs->fields = ARENA_ARRAY(a, struct field, MAX(n, 1u));
-    for (unsigned i = 0; i < n; i++)
-        fs->fields[i] = (struct field){.name = arena_dup(a, str_of(cols[i].name)), .type = cols[i].type, .out = -1};
-    if (f->kind != FORMAT_JSON)
-        return 0;
-    fs->shape = json_shape_new(fs);
-    for (unsigned i = 0; i < n; i++)
-        if (type_is_nested(cols[i].type))
-            fs->fields[i].nest = nest_new(&fs->fields[i]);
+    for (unsigned i = 0; i < n; i++) {
+        struct str name = arena_dup(a, str_of(cols[i].name));
+        fs->fields[i] = (struct field){.name = name, .key = name, .type = cols[i].type, .out = -1};
+    }
+    if (f->kind == FORMAT_JSON)
+        fs->shape = json_shape_new(fs);
     return 0;
 }
 
 void fieldset_close(struct fieldset *fs)
 {
-    for (unsigned i = 0; i < fs->n; i++)
+    for (unsigned i = 0; i < fs->n; i++) {
         nest_free(fs->fields[i].nest);
+        if (fs->fields[i].parts)
+            fieldset_close(fs->fields[i].parts);
+    }
     json_shape_free(fs->shape);
+}
+
+bool field_want(struct fieldset *fs, struct field *f, unsigned out)
+{
+    if (f->out >= 0)
+        return false;
+    fs->wanted += !field_is_wanted(f);
+    f->out = (int)out;
+    if (type_is_nested(f->type))
+        f->nest = nest_new(f);
+    return true;
+}
+
+struct fieldset *field_parts(struct fieldset *fs, struct field *f, struct arena *a)
+{
+    if (f->parts)
+        return f->parts;
+    CHECK(f->type.id == T_STRUCT && fs->format.kind == FORMAT_JSON);
+    fs->wanted += !field_is_wanted(f);
+    struct fieldset *parts = f->parts = ARENA_NEW(a, struct fieldset);
+    *parts = (struct fieldset){.format = fs->format, .n = f->type.of->n, .depth = fs->depth + 1};
+    parts->fields = ARENA_ARRAY(a, struct field, MAX(parts->n, 1u));
+    for (unsigned i = 0; i < parts->n; i++) {
+        const struct type_field *own = &f->type.of->fields[i];
+        const char *name = arena_printf(a, "%.*s->%s", STR_ARG(f->name), own->name);
+        parts->fields[i] = (struct field){.name = str_of(name), .key = str_of(own->name), .type = own->type, .out = -1};
+    }
+    parts->shape = json_shape_new(parts);
+    return parts;
+}
+
+void field_absent(const struct field *f, struct target *t)
+{
+    if (f->out >= 0)
+        field_null(&t->b->cols[f->out], t->row);
+    for (unsigned i = 0; f->parts && i < f->parts->n; i++)
+        field_absent(&f->parts->fields[i], t);
+}
+
+void field_again(const struct field *f, struct target *t)
+{
+    if (f->out >= 0)
+        field_valid(&t->b->cols[f->out], t->row);
+    for (unsigned i = 0; f->parts && i < f->parts->n; i++)
+        field_again(&f->parts->fields[i], t);
 }
 
 static bool does_not_fit(const struct field *f, struct target *t)

@@ -56,8 +56,11 @@ enum want_from {
 };
 struct want {
     enum want_from from;
-    unsigned index; /* of key_cols or value_cols */
+    unsigned index;       /* of key_cols or value_cols */
+    unsigned depth;       /* > 0: of that STRUCT, which JSON holds, only */
+    const unsigned *path; /* the field path[0], of that path[1], ... ; what lies in a NULL is NULL */
 };
+bool want_type(const struct row_format *f, const struct want *w, struct type *out); /* false: there is no such column */
 /* Why a record cannot go on: engine/README.md, "Bad records". */
 enum bad_kind {
     BAD_NONE,

@@ -200,14 +200,12 @@ static const char *pass_value(const struct scan *sc, const char *p, int outer)
     return *p == '{' || *p == '[' ? pass_nested(sc, p, outer) : pass_scalar(sc, p);
 }
 
-const char *json_pass_value(const struct scan *sc, const char *p)
+const char *json_pass_value(const struct scan *sc, const char *p, int outer)
 {
     uint64_t n;
     unsigned digits = p == sc->end || *p == '"' ? 0 : scan_few_digits(p, sc, &n);
-    return digits ? p + digits : pass_value(sc, p, 1);
+    return digits ? p + digits : pass_value(sc, p, outer);
 }
-
-const char *json_pass_deep(const struct scan *sc, const char *p, int outer) { return pass_value(sc, p, outer); }
 
 const char *json_scan_key(const struct scan *sc, const char *p, struct str *key)
 {
@@ -421,11 +419,11 @@ static int find_field(const struct fieldset *fs, struct str key, bool *exact)
     int found = -1;
     *exact = false;
     for (unsigned i = 0; i < fs->n; i++) {
-        if (str_eq(fs->fields[i].name, key)) {
+        if (str_eq(fs->fields[i].key, key)) {
             *exact = true;
             return (int)i;
         }
-        if (found < 0 && str_eq_nocase(fs->fields[i].name, key))
+        if (found < 0 && str_eq_nocase(fs->fields[i].key, key))
             found = (int)i;
     }
     return found;
@@ -467,7 +465,7 @@ static const char *learn_key(struct fieldset *fs, const struct scan *sc, unsigne
     out->field = find_field(fs, key, &out->exact);
     ptrdiff_t len = after - p;
     out->own = out->exact && p == quote && !text.escaped && (size_t)len == text.s.len + 3;
-    if (out->field >= 0 && fs->fields[out->field].out < 0)
+    if (out->field >= 0 && !field_is_wanted(&fs->fields[out->field]))
         out->field = -1;
     out->len = 0;
     fs->shape->changed = true;
@@ -498,7 +496,7 @@ static inline bool take_field(struct fieldset *fs, const struct known_key *key, 
     if (f->exact && !key->exact)
         return false;
     f->exact = key->exact;
-    field_valid(&t->b->cols[f->out], t->row); /* what was there first may have been null */
+    field_again(f, t); /* what was there first may have been null */
     return true;
 }
 
@@ -511,6 +509,16 @@ static const char *behind_value(const struct scan *sc, const char *start, const 
         return p + *more;
     malformed(t, p, start, "comma or } is missing");
     return NULL;
+}
+
+/* The value at p to whoever wants it, or parts of it. */
+static inline const char *take_value(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t)
+{
+    if (LIKELY(!f->parts))
+        return json_field_value(sc, f, p, outer, t);
+    if (f->out >= 0 && !json_field_value(sc, f, p, outer, t))
+        return NULL;
+    return json_parts(sc, f, skip_blanks(p, sc->end), t);
 }
 
 /* The field at p, `place` of its object. */
@@ -532,9 +540,9 @@ static const char *decode_field(struct fieldset *fs, const struct scan *sc, cons
         return NULL;
     }
     if (take_field(fs, key, t))
-        return json_field_value(sc, &fs->fields[key->field], p, 1, t);
+        return take_value(sc, &fs->fields[key->field], p, fs->depth, t);
     at = p;
-    p = json_pass_value(sc, skip_blanks(p, sc->end));
+    p = json_pass_value(sc, skip_blanks(p, sc->end), fs->depth);
     if (!p)
         malformed(t, at, start, "malformed value");
     return p;
@@ -553,13 +561,14 @@ static const char *open_object(const struct scan *sc, const char *start, bool *m
     return *more ? p + 1 : first;
 }
 
-static bool decode_object(struct fieldset *fs, const struct scan *sc, const char *start, struct target *t)
+/* Gives the place behind it, or NULL. */
+static const char *decode_object(struct fieldset *fs, const struct scan *sc, const char *start, struct target *t)
 {
     unsigned place = 0;
     bool more;
-    const char *p = json_steps(fs, sc, start, t, &place);
-    if (LIKELY(!p))
-        return true;
+    const char *p = start;
+    if (LIKELY(json_steps(fs, sc, &p, t, &place)))
+        return p + 1;
     p = place ? behind_value(sc, start, p, &more, t) : open_object(sc, start, &more, t);
     for (; p && more; place++) {
         p = decode_field(fs, sc, start, place, p, t);
@@ -567,32 +576,49 @@ static bool decode_object(struct fieldset *fs, const struct scan *sc, const char
             p = behind_value(sc, start, p, &more, t);
     }
     if (!p)
-        return false;
-    p = skip_blanks(p + 1, sc->end);
-    if (p != sc->end)
-        return malformed(t, p, start, "something follows the object");
+        return NULL;
     /* Where records keep changing, steps are made now and then only. */
     if (fs->shape->changed && (fs->shape->made < 16 || fs->record % 64 == 0))
         json_steps_make(fs, place);
-    return true;
+    return p + 1;
+}
+
+const char *json_parts(const struct scan *sc, const struct field *f, const char *p, struct target *t)
+{
+    static_assert(TYPE_DEPTH < JSON_DEPTH, "a STRUCT that is read part by part is not too deep");
+    if (LIKELY(p < sc->end && *p == '{')) {
+        fieldset_begin(f->parts);
+        p = decode_object(f->parts, sc, p, t);
+        if (p)
+            fieldset_end(f->parts, t);
+        return p;
+    }
+    if (p < sc->end && is_word(p, sc->end, "null", 4)) {
+        field_absent(f, t);
+        return p + 4;
+    }
+    decode_fail(t, "JSON: no object at column %.*s", STR_ARG(f->name));
+    return NULL;
 }
 
 bool json_decode(struct fieldset *fs, struct str s, struct target *t)
 {
     struct scan sc = {s.ptr + s.len, t->limit, fs->shape};
     fieldset_begin(fs);
-    if (!fs->bare)
-        return decode_object(fs, &sc, s.ptr, t);
+    t->verbatim = !fs->bare;
     struct field *f = &fs->fields[0];
-    const char *p = skip_blanks(s.ptr, sc.end);
-    if (f->out >= 0) {
+    const char *p = s.ptr;
+    if (!fs->bare) {
+        p = decode_object(fs, &sc, p, t);
+        t->verbatim &= p == sc.end;
+    } else if (field_is_wanted(f)) {
         field_found(fs, f);
-        p = json_field_value(&sc, f, p, 0, t);
-        if (!p)
-            return false;
-    } else if (!(p = pass_value(&sc, p, 0))) {
-        return decode_fail(t, "JSON: malformed value");
+        p = take_value(&sc, f, p, 0, t);
+    } else if (!(p = pass_value(&sc, skip_blanks(p, sc.end), 0))) {
+        decode_fail(t, "JSON: malformed value");
     }
+    if (!p)
+        return false;
     p = skip_blanks(p, sc.end);
     return p == sc.end || malformed(t, p, s.ptr, "something follows the value");
 }

@@ -134,7 +134,7 @@ static const char *read_part(const struct scan *sc, const struct part *part, con
     if (f->nest) {
         struct value null = value_null(f->type);
         key_encode_value(&null, out);
-        const char *after = p < sc->end && *p == 'n' ? json_pass_deep(sc, p, outer) : NULL;
+        const char *after = p < sc->end && *p == 'n' ? json_pass_value(sc, p, outer) : NULL;
         return after ? after : wrong(t, f, "a value of another type");
     }
     unsigned column = (unsigned)f->out;
@@ -238,7 +238,7 @@ static const char *read_struct(const struct scan *sc, const struct field *f, con
             part->seen = true;
             wbuf_reset(&part->bytes);
             p = read_part(sc, part, p, outer, t, &part->bytes);
-        } else if (!(p = json_pass_deep(sc, p, outer))) {
+        } else if (!(p = json_pass_value(sc, p, outer))) {
             return wrong(t, f, "malformed value");
         }
         if (p)

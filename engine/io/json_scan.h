@@ -18,7 +18,7 @@ struct known_key {
     bool own;            /* and written as the encoder writes it */
 };
 /* A field that is foreseen, with what parts it from the one before. */
-enum step_kind { STEP_PASS, STEP_LONG, STEP_INT, STEP_TEXT, STEP_OTHER };
+enum step_kind { STEP_PASS, STEP_LONG, STEP_INT, STEP_TEXT, STEP_PARTS, STEP_OTHER, STEP_NONE };
 struct step {
     char text[KEY_TEXT]; /* { or , then the key, then the opening quote of a STEP_TEXT; zeros behind */
     uint32_t mask;
@@ -136,21 +136,22 @@ static inline unsigned scan_few_digits(const char *p, const struct scan *sc, uin
 }
 
 
-/* json_decode.c. The value at p into its column: gives the place behind it, or NULL with t->error. */
+/* json_decode.c. The value at p, `outer` levels deep, into its column: gives the place behind it, or NULL with t->error. */
 const char *json_field_value(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t);
+/* What is wanted of the parts of a STRUCT, at p, into their columns. */
+const char *json_parts(const struct scan *sc, const struct field *f, const char *p, struct target *t);
 /* Over a value that nobody wants; NULL: it is malformed. */
-const char *json_pass_value(const struct scan *sc, const char *p);
-const char *json_pass_deep(const struct scan *sc, const char *p, int outer); /* so many levels deep */
+const char *json_pass_value(const struct scan *sc, const char *p, int outer);
 /* The key at p, without escapes until the next of them is read; gives the place of its value, or NULL. */
 const char *json_scan_key(const struct scan *sc, const char *p, struct str *key);
 
 /* json_nested.c. The object or array at p, `outer` levels deep, into the column of f; NULL with t->error. */
 const char *json_nested(const struct scan *sc, const struct field *f, const char *p, int outer, struct target *t);
 
-/* json_steps.c. Reads an object as far as it is as foreseen. NULL: to its end, and t->verbatim tells whether the
- * encoder would write it so. Else *taken values were, and what is given lies behind the last of them (the record's
- * first byte if none was), where the general way goes on. */
-const char *json_steps(struct fieldset *fs, const struct scan *sc, const char *p, struct target *t, unsigned *taken);
+/* json_steps.c. Reads the object at *p as far as it is as foreseen: true: to its closing brace, where *p is then. Else
+ * *taken values were, and *p lies behind the last of them (unmoved if none was), where the general way goes on.
+ * t->verbatim stays true only if the encoder would write it so. */
+bool json_steps(struct fieldset *fs, const struct scan *sc, const char **p, struct target *t, unsigned *taken);
 /* The general way has read a whole record, of so many keys. */
 void json_steps_make(struct fieldset *fs, unsigned total);
 #endif

@@ -74,9 +74,11 @@ static bool is_own_value(struct type type, const char *p, const char *after)
 }
 
 /* What is not of the common form. An error is the general way's to tell. */
-static const char *odd_value(const struct scan *sc, const struct field *f, const char *p, struct target *t)
+static const char *odd_value(const struct fieldset *fs, const struct step *s, const struct scan *sc, const char *p,
+                             struct target *t)
 {
-    const char *after = json_field_value(sc, f, p, 1, t);
+    const struct field *f = &fs->fields[s->field];
+    const char *after = json_field_value(sc, f, p, fs->depth, t);
     t->verbatim &= after && is_own_value(f->type, p, after);
     return after;
 }
@@ -89,24 +91,26 @@ static inline const char *step_value(const struct fieldset *fs, const struct ste
     if (s->kind == STEP_TEXT) {
         const char *quote = text_end(sc, p);
         if (UNLIKELY(quote >= sc->end || *quote != '"'))
-            return odd_value(sc, &fs->fields[s->field], p - 1, t);
+            return odd_value(fs, s, sc, p - 1, t);
         put_view(&t->b->cols[s->out].s[t->row], (struct str){p, (size_t)(quote - p)}, t);
         return quote + 1;
     }
     if (s->kind == STEP_LONG || s->kind == STEP_INT) {
         unsigned digits = scan_few_digits(p, sc, &n);
         if (UNLIKELY(!digits || p[digits] != s->behind))
-            return odd_value(sc, &fs->fields[s->field], p, t);
+            return odd_value(fs, s, sc, p, t);
         if (s->kind == STEP_LONG)
             t->b->cols[s->out].i64[t->row] = (int64_t)n;
         else
             t->b->cols[s->out].i32[t->row] = (int32_t)n;
         return p + digits;
     }
+    if (s->kind == STEP_PARTS)
+        return json_parts(sc, &fs->fields[s->field], p, t);
     if (s->kind != STEP_PASS)
-        return odd_value(sc, &fs->fields[s->field], p, t);
+        return odd_value(fs, s, sc, p, t);
     const char *quote = *p == '"' ? text_end(sc, p + 1) : sc->end;
-    return LIKELY(quote < sc->end && *quote == '"') ? quote + 1 : json_pass_value(sc, p);
+    return LIKELY(quote < sc->end && *quote == '"') ? quote + 1 : json_pass_value(sc, p, fs->depth);
 }
 
 /* The general way goes on, and wants to know what has been found. */
@@ -121,11 +125,12 @@ static void tell_found(struct fieldset *fs, unsigned taken)
     }
 }
 
-const char *json_steps(struct fieldset *fs, const struct scan *sc, const char *p, struct target *t, unsigned *taken)
+bool json_steps(struct fieldset *fs, const struct scan *sc, const char **from, struct target *t, unsigned *taken)
 {
     const struct json_shape *shape = fs->shape;
+    const char *p = *from;
     unsigned i = 0, n = sc->limit - sc->end >= STEP_AHEAD ? shape->nsteps : 0;
-    t->verbatim = shape->own;
+    t->verbatim &= shape->own;
     for (; i < n; i++) {
         const struct step *s = &shape->steps[i];
         if (UNLIKELY(sc->end - p <= s->len || !step_matches(s, p)))
@@ -135,15 +140,16 @@ const char *json_steps(struct fieldset *fs, const struct scan *sc, const char *p
             break;
         p = after;
     }
-    bool over = n && i == n && shape->whole && sc->end - p == 1 && *p == '}';
+    bool over = n && i == n && shape->whole && p < sc->end && *p == '}';
+    *from = p;
     if (LIKELY(over && shape->complete)) {
         fs->found = fs->wanted;
-        return NULL;
+        return true;
     }
     tell_found(fs, i);
     t->verbatim &= over;
     *taken = i;
-    return over ? NULL : p;
+    return over;
 }
 
 /* ---- making steps */
@@ -152,6 +158,8 @@ static enum step_kind kind_of(const struct fieldset *fs, int field)
 {
     if (field < 0)
         return STEP_PASS;
+    if (fs->fields[field].parts)
+        return fs->fields[field].out < 0 ? STEP_PARTS : STEP_NONE;
     switch (fs->fields[field].type.id) {
     case T_BIGINT:
     case T_TIMESTAMP:
@@ -182,7 +190,7 @@ static bool add_step(struct fieldset *fs, const struct known_key *key)
     struct step *s = &shape->steps[shape->nsteps];
     enum step_kind kind = kind_of(fs, key->field);
     unsigned len = (unsigned)key->len + 1 + (kind == STEP_TEXT);
-    if (key->len == 0 || len > KEY_TEXT || is_taken(shape, key->field))
+    if (key->len == 0 || len > KEY_TEXT || is_taken(shape, key->field) || kind == STEP_NONE)
         return false;
     *s = (struct step){.len = (uint8_t)len, .kind = (uint8_t)kind, .behind = ',', .exact = key->exact, .field = key->field,
                        .out = key->field < 0 ? -1 : fs->fields[key->field].out};
@@ -191,7 +199,7 @@ static bool add_step(struct fieldset *fs, const struct known_key *key)
     if (kind == STEP_TEXT)
         s->text[len - 1] = '"';
     s->mask = len == 32 ? UINT32_MAX : (UINT32_C(1) << len) - 1;
-    shape->own &= key->own && key->field == (int)shape->nsteps;
+    shape->own &= key->own && key->field == (int)shape->nsteps && kind != STEP_PARTS;
     shape->nsteps++;
     return true;
 }

@@ -71,15 +71,22 @@ static void put_topic(struct wbuf *w, const struct plan_node *n)
     row_format_pack(&n->format, w);
 }
 
+static void put_want(struct wbuf *w, const struct want *want)
+{
+    pack_uint(w, want->from);
+    pack_uint(w, want->index);
+    for (unsigned i = 0; i < want->depth; i++)
+        pack_uint(w, want->path[i]);
+}
+
 static void put_source(struct wbuf *w, const struct plan_node *n)
 {
     pack_array(w, n->by_clock ? 10 : 9);
     put_topic(w, n);
     pack_array(w, n->nwants);
     for (unsigned i = 0; i < n->nwants; i++) {
-        pack_array(w, 2);
-        pack_uint(w, n->wants[i].from);
-        pack_uint(w, n->wants[i].index);
+        pack_array(w, 2 + n->wants[i].depth);
+        put_want(w, &n->wants[i]);
     }
     pack_bool(w, n->table);
     pack_bool(w, n->from_latest);
@@ -367,10 +374,8 @@ static void put_identity_body(struct wbuf *w, const struct plan_node *n)
     pack_uuid(w, n->topic);
     row_format_pack(&n->format, w);
     pack_bool(w, n->table);
-    for (unsigned i = 0; i < n->nwants; i++) {
-        pack_uint(w, n->wants[i].from);
-        pack_uint(w, n->wants[i].index);
-    }
+    for (unsigned i = 0; i < n->nwants; i++)
+        put_want(w, &n->wants[i]);
     if (n->kind == PLAN_SINK_TOPIC) {
         put_uints(w, n->sink_cols, n->format.nkey + n->format.nvalue);
         pack_int(w, n->window_start_col);
@@ -495,6 +500,20 @@ static void get_topic(struct reading *rd, struct plan_node *n)
         bad(rd);
 }
 
+static void get_want(struct reading *rd, struct want *want)
+{
+    unsigned n = unpack_array(&rd->u);
+    if (n < 2 || n > 2 + TYPE_DEPTH)
+        bad(rd);
+    want->from = get_uint(rd, WANT_PROCTIME);
+    want->index = get_uint(rd, UINT32_MAX);
+    want->depth = good(rd) ? n - 2 : 0;
+    unsigned *path = ARENA_ARRAY(rd->a, unsigned, want->depth + 1);
+    for (unsigned i = 0; i < want->depth; i++)
+        path[i] = get_uint(rd, UINT32_MAX);
+    want->path = path;
+}
+
 static void get_source(struct reading *rd, struct plan_node *n)
 {
     uint32_t fields = unpack_array(&rd->u);
@@ -503,11 +522,8 @@ static void get_source(struct reading *rd, struct plan_node *n)
     get_topic(rd, n);
     n->nwants = unpack_array(&rd->u);
     n->wants = ARENA_ARRAY(rd->a, struct want, n->nwants);
-    for (unsigned i = 0; i < n->nwants && good(rd); i++) {
-        get_fields(rd, 2);
-        n->wants[i].from = get_uint(rd, WANT_PROCTIME);
-        n->wants[i].index = get_uint(rd, UINT32_MAX);
-    }
+    for (unsigned i = 0; i < n->nwants && good(rd); i++)
+        get_want(rd, &n->wants[i]);
     n->table = unpack_bool(&rd->u);
     n->from_latest = unpack_bool(&rd->u);
     n->from_ms = rd->version > 1 ? unpack_int(&rd->u) : 0;

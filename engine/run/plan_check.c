@@ -75,31 +75,6 @@ static bool format_fits(const struct row_format *f)
     return f->ts_column >= -1 && f->ts_column < (int)(f->nkey + f->nvalue) && f->window_size_ms >= 0;
 }
 
-static bool want_type(const struct row_format *f, const struct want *w, struct type *out)
-{
-    switch (w->from) {
-    case WANT_KEY:
-        *out = w->index < f->nkey ? f->key_cols[w->index].type : TYPE(T_NULL);
-        return w->index < f->nkey;
-    case WANT_VALUE:
-        *out = w->index < f->nvalue ? f->value_cols[w->index].type : TYPE(T_NULL);
-        return w->index < f->nvalue;
-    case WANT_ROWPARTITION:
-        *out = TYPE(T_INT);
-        return true;
-    case WANT_PROCTIME:
-        *out = TYPE(T_TIMESTAMP);
-        return true;
-    case WANT_ROWTIME:
-    case WANT_ROWOFFSET:
-    case WANT_WINDOWSTART:
-    case WANT_WINDOWEND:
-        *out = TYPE(T_BIGINT);
-        return true;
-    }
-    return false;
-}
-
 static int check_source(struct checking *ck, const struct plan_node *n)
 {
     if (!n->relation || !n->topic_name || !format_fits(&n->format))

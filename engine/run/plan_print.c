@@ -112,9 +112,27 @@ static void put_join(struct wbuf *w, const struct plan_node *n)
     }
 }
 
+/* What is read of values that are structures: the rest of them is not decoded. */
+static void put_paths(struct wbuf *w, const struct plan_node *n)
+{
+    bool any = false;
+    for (unsigned i = 0; i < n->nwants; i++) {
+        const struct want *want = &n->wants[i];
+        if (!want->depth)
+            continue;
+        const struct column *c = &n->format.value_cols[want->index];
+        wbuf_printf(w, "%s%s", any ? ", " : ", of structures only ", c->name);
+        struct type t = c->type;
+        for (unsigned k = 0; k < want->depth; t = t.of->fields[want->path[k++]].type)
+            wbuf_printf(w, "->%s", t.of->fields[want->path[k]].name);
+        any = true;
+    }
+}
+
 static void put_source(struct wbuf *w, const struct plan_node *n)
 {
     wbuf_printf(w, "READ %s %s from topic %s", n->table ? "table" : "stream", n->relation, n->topic_name);
+    put_paths(w, n);
     if (n->by_clock)
         wbuf_str(w, STR(", timed by the clock"));
     if (n->from_latest)

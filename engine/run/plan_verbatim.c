@@ -41,7 +41,8 @@ const struct plan_node *plan_verbatim(const struct plan_node *sink)
         return NULL;
     for (unsigned i = 0; i < sink->format.nvalue; i++) {
         int c = source_column(sink->inputs[0], sink->sink_cols[sink->format.nkey + i]);
-        if (c < 0 || source->wants[c].from != WANT_VALUE || source->wants[c].index != i)
+        if (c < 0 || source->wants[c].from != WANT_VALUE || source->wants[c].index != i ||
+            source->wants[c].depth)
             return NULL;
     }
     return source;

@@ -30,7 +30,7 @@ static void add_column(struct scope *sc, struct tree *t, struct tree_column c, s
 
 static void add_pseudo(struct scope *sc, struct tree *t, const char *name, uint8_t type, enum want_from from)
 {
-    add_column(sc, t, (struct tree_column){name, NULL, TYPE(type), type != T_INT}, (struct want){from, 0},
+    add_column(sc, t, (struct tree_column){name, NULL, TYPE(type), type != T_INT}, (struct want){.from = from},
                from == WANT_WINDOWSTART, true);
 }
 
@@ -48,7 +48,7 @@ static struct tree *read_relation(struct scope *sc, struct block_source *s)
     s->first = sc->q->ncols;
     for (unsigned i = 0; i < rel->ncols; i++)
         add_column(sc, t, (struct tree_column){rel->cols[i].name, NULL, rel->cols[i].type, false},
-                   (struct want){rel->cols[i].key ? WANT_KEY : WANT_VALUE, rel->cols[i].index}, rel->cols[i].key, false);
+                   (struct want){.from = rel->cols[i].key ? WANT_KEY : WANT_VALUE, .index = rel->cols[i].index}, rel->cols[i].key, false);
     for (unsigned i = 0; i < rel->ncols; i++)
         proctime &= !str_eq_nocase(str_of(rel->cols[i].name), STR("PROCTIME"));
     if (!rel->sys) {

@@ -95,7 +95,7 @@ static unsigned show_source(struct tree *t, enum want_from what, struct columns 
             return t->out.id[i];
     struct want *wants = ARENA_ARRAY(a, struct want, t->out.n + 1);
     memcpy(wants, t->wants, t->out.n * sizeof *wants);
-    wants[t->out.n] = (struct want){what, 0};
+    wants[t->out.n] = (struct want){.from = what};
     t->wants = wants;
     ids_add(a, &t->out, time_column(cs, what));
     return t->out.id[t->out.n - 1];

@@ -108,17 +108,13 @@ void expr_columns(const struct expr *e, struct ids *out, struct arena *a)
         expr_columns(e->args[i], out, a);
 }
 
-const struct expr *expr_rewrite(const struct expr *e, const struct expr *(*by_cb)(void *arg, unsigned id), void *arg,
-                                struct arena *a)
+const struct expr *expr_map_args(const struct expr *e, const struct expr *(*map_cb)(void *arg, const struct expr *e), void *arg,
+                                 struct arena *a)
 {
-    if (e->kind == EX_COLUMN) {
-        const struct expr *by = by_cb(arg, e->column);
-        return by ? by : e;
-    }
     const struct expr **args = e->nargs ? (const struct expr **)ARENA_ARRAY(a, const struct expr *, e->nargs) : NULL;
     bool same = true;
     for (unsigned i = 0; i < e->nargs; i++) {
-        args[i] = expr_rewrite(e->args[i], by_cb, arg, a);
+        args[i] = map_cb(arg, e->args[i]);
         same &= args[i] == e->args[i];
     }
     if (same)
@@ -127,6 +123,27 @@ const struct expr *expr_rewrite(const struct expr *e, const struct expr *(*by_cb
     *copy = *e;
     copy->args = args;
     return copy;
+}
+
+struct rewriting {
+    const struct expr *(*by_cb)(void *arg, unsigned id);
+    void *arg;
+    struct arena *arena;
+};
+
+static const struct expr *rewrite(void *arg, const struct expr *e)
+{
+    const struct rewriting *rw = arg;
+    if (e->kind != EX_COLUMN)
+        return expr_map_args(e, rewrite, arg, rw->arena);
+    const struct expr *by = rw->by_cb(rw->arg, e->column);
+    return by ? by : e;
+}
+
+const struct expr *expr_rewrite(const struct expr *e, const struct expr *(*by_cb)(void *arg, unsigned id), void *arg,
+                                struct arena *a)
+{
+    return rewrite(&(struct rewriting){by_cb, arg, a}, e);
 }
 
 bool expr_is_volatile(const struct expr *e)

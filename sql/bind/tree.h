@@ -218,6 +218,9 @@ void expr_columns(const struct expr *e, struct ids *out, struct arena *a); /* ad
 /* e with every column for which by_cb gives something else than NULL replaced by that. Unchanged parts are shared. */
 const struct expr *expr_rewrite(const struct expr *e, const struct expr *(*by_cb)(void *arg, unsigned id), void *arg,
                                 struct arena *a);
+/* e with arguments that map_cb gives for its own; itself if they are the same. */
+const struct expr *expr_map_args(const struct expr *e, const struct expr *(*map_cb)(void *arg, const struct expr *e), void *arg,
+                                 struct arena *a);
 bool expr_is_volatile(const struct expr *e);
 bool expr_is_equality(const struct expr *e); /* x = y */
 const struct expr *expr_both(const struct expr *x, const struct expr *y, struct arena *a); /* AND; either may be NULL */

@@ -480,8 +480,9 @@ struct tree *rule_prune_columns(struct tree *t, struct columns *cs)
 
 struct tree *rules_apply(struct tree *t, struct columns *cs)
 {
-    static const rule rules[] = {rule_fold_constants, rule_join_keys, rule_push_filters, rule_key_columns, rule_merge_projections,
-                                 rule_prune_columns};
+    /* Paths are found once all that nobody reads has gone, and make columns of what was computed. */
+    static const rule rules[] = {rule_fold_constants, rule_join_keys, rule_push_filters, rule_key_columns, rule_prune_columns,
+                                 rule_merge_projections, rule_read_paths, rule_merge_projections, rule_prune_columns};
     for (unsigned i = 0; i < ARRAY_LEN(rules); i++)
         t = rules[i](t, cs);
     return t;

@@ -82,7 +82,7 @@ static struct decoder *decoder_of(const unsigned *cols, unsigned n)
     struct decoder *d;
     struct diag dg;
     for (unsigned i = 0; i < n; i++)
-        wants[i] = (struct want){WANT_VALUE, cols[i]};
+        wants[i] = (struct want){.from = WANT_VALUE, .index = cols[i]};
     CHECK(decoder_new(&d, &format, wants, n, false, &dg) == 0);
     return d;
 }

@@ -243,7 +243,7 @@ static struct plan_node *source(struct arena *a, const unsigned *fields, unsigne
     s->wants = ARENA_ARRAY(a, struct want, n);
     s->out = (struct schema){n, ARENA_ARRAY(a, struct column, n)};
     for (unsigned i = 0; i < n; i++) {
-        s->wants[i] = (struct want){WANT_VALUE, fields[i]};
+        s->wants[i] = (struct want){.from = WANT_VALUE, .index = fields[i]};
         s->out.cols[i] = all[fields[i]];
     }
     return s;

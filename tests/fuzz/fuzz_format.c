@@ -25,9 +25,9 @@ static void open_pair(struct codec_pair *p, unsigned choice)
     p->f = (struct row_format){.key = {.kind = FORMAT_KAFKA}, .nkey = 1, .key_cols = &columns[choice >> 1 & 3],
                                .value = {csv ? FORMAT_DELIMITED : FORMAT_JSON, ',', true}, .nvalue = NCOLUMNS,
                                .value_cols = columns, .ts_column = -1};
-    wants[0] = (struct want){WANT_KEY, 0};
+    wants[0] = (struct want){.from = WANT_KEY, .index = 0};
     for (unsigned i = 0; i < NCOLUMNS; i++)
-        wants[i + 1] = (struct want){WANT_VALUE, i};
+        wants[i + 1] = (struct want){.from = WANT_VALUE, .index = i};
     CHECK(decoder_new(&p->d, &p->f, wants, NCOLUMNS + 1, false, &dg) == 0);
     CHECK(encoder_new(&p->e, &p->f, &dg) == 0);
 }

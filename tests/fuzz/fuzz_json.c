@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct column text[] = {{"a", {.id = T_VARCHAR}}, {"b", {.id = T_VARCHAR}}};
-static const struct want both[] = {{WANT_VALUE, 0}, {WANT_VALUE, 1}};
+static const struct want both[] = {{.from = WANT_VALUE, .index = 0}, {.from = WANT_VALUE, .index = 1}};
 
 static struct row_format format_of(bool wrapped)
 {

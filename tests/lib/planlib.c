@@ -83,8 +83,8 @@ struct plan_node *pl_source(struct planlib *pl, const char *name, struct uuid to
     n->format = kafka_format(pl);
     n->nwants = 2;
     n->wants = ARENA_ARRAY(pl->a, struct want, 2);
-    n->wants[0] = (struct want){WANT_KEY, 0};
-    n->wants[1] = (struct want){WANT_VALUE, 0};
+    n->wants[0] = (struct want){.from = WANT_KEY, .index = 0};
+    n->wants[1] = (struct want){.from = WANT_VALUE, .index = 0};
     n->nkey = table;
     n->key = ARENA_ARRAY(pl->a, unsigned, 1);
     return n;

@@ -26,6 +26,10 @@ EXPLAIN CREATE TABLE t AS SELECT s.id, d.title, v.n FROM staff s JOIN depts d ON
 EXPLAIN CREATE TABLE t AS SELECT name FROM staff UNION ALL SELECT title FROM depts;
 EXPLAIN CREATE TABLE t AS SELECT DISTINCT dept FROM staff;
 EXPLAIN CREATE TABLE t AS SELECT MAX(pay) AS most FROM staff;
+CREATE STREAM orders (id INT KEY, who STRUCT<name VARCHAR, home STRUCT<city VARCHAR, zip INT>>, items ARRAY<INT>) WITH (PARTITIONS = 4, VALUE_FORMAT = 'JSON');
+EXPLAIN CREATE STREAM t AS SELECT id, who->home->city AS city, who->name AS name FROM orders WHERE who->home->zip > 1000;
+EXPLAIN CREATE STREAM t AS SELECT id, o.who->home->city AS city, o.who->home AS home FROM (SELECT * FROM orders) o;
+EXPLAIN CREATE STREAM t AS SELECT id, who, who->name AS name FROM orders;
 CREATE STREAM u AS SELECT DISTINCT dept FROM staff;
 CREATE STREAM w AS SELECT v.who, s.name FROM visits v JOIN staff s ON v.dept = s.dept;
 SELECT (SELECT id, name FROM staff) FROM depts;

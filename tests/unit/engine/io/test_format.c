@@ -80,14 +80,14 @@ static const char *decoded(const struct row_format *f, struct str key, struct st
     struct want wants[20];
     unsigned n = 0;
     for (unsigned i = 0; i < f->nkey; i++)
-        wants[n++] = (struct want){WANT_KEY, i};
+        wants[n++] = (struct want){.from = WANT_KEY, .index = i};
     for (unsigned i = 0; i < f->nvalue; i++)
-        wants[n++] = (struct want){WANT_VALUE, i};
+        wants[n++] = (struct want){.from = WANT_VALUE, .index = i};
     if (f->window_size_ms) {
-        wants[n++] = (struct want){WANT_WINDOWSTART, 0};
-        wants[n++] = (struct want){WANT_WINDOWEND, 0};
+        wants[n++] = (struct want){.from = WANT_WINDOWSTART};
+        wants[n++] = (struct want){.from = WANT_WINDOWEND};
     }
-    wants[n++] = (struct want){WANT_ROWTIME, 0};
+    wants[n++] = (struct want){.from = WANT_ROWTIME};
     struct decoder *d;
     struct diag dg = {0};
     int errors;
@@ -141,7 +141,7 @@ static void delimited_comes_back(void **state)
     struct encoder *e;
     struct diag dg;
     for (unsigned i = 0; i < 6; i++)
-        wants[i] = (struct want){WANT_VALUE, i};
+        wants[i] = (struct want){.from = WANT_VALUE, .index = i};
     assert_int_equal(decoder_new(&d, &csv, wants, 6, false, &dg), 0);
     assert_int_equal(encoder_new(&e, &csv, &dg), 0);
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
@@ -183,7 +183,7 @@ static void kafka_is(struct type t, struct str bytes, const char *want)
         struct decoder *d;
         struct encoder *e;
         struct diag dg;
-        struct want w = {WANT_KEY, 0};
+        struct want w = {.from = WANT_KEY, .index = 0};
         struct wbuf out;
         size_t used;
         int64_t next;
@@ -283,7 +283,8 @@ static void wants_are_free(void **state)
     int errors;
     arena_init(&a);
     f.ts_column = 1;
-    static const struct want wants[] = {{WANT_ROWOFFSET, 0}, {WANT_KEY, 0}, {WANT_KEY, 0}, {WANT_ROWPARTITION, 0}, {WANT_ROWTIME, 0}};
+    static const struct want wants[] = {{.from = WANT_ROWOFFSET}, {.from = WANT_KEY, .index = 0}, {.from = WANT_KEY, .index = 0},
+                                        {.from = WANT_ROWPARTITION}, {.from = WANT_ROWTIME}};
     assert_int_equal(decoder_new(&d, &f, wants, 5, false, &dg), 0);
     char *text = all_rows(d, one_record(STR("k"), STR("{\"v\":99}"), 1, &a), 0, &errors, &a);
     assert_string_equal(text, "0 \"k\" \"k\" 3 99;");
@@ -327,7 +328,7 @@ static void recbatches_are_walked(void **state)
     (void)state;
     struct random r;
     random_seed(&r, test_seed());
-    static const struct want wants[] = {{WANT_ROWOFFSET, 0}, {WANT_VALUE, 0}, {WANT_VALUE, 1}};
+    static const struct want wants[] = {{.from = WANT_ROWOFFSET}, {.from = WANT_VALUE, .index = 0}, {.from = WANT_VALUE, .index = 1}};
     for (int64_t round = test_rounds(40); round; round--) {
         struct log l = {.c = compress_new()};
         struct arena a;
@@ -380,7 +381,7 @@ static void damage_is_told(void **state)
     struct decoder *d;
     struct diag dg;
     int errors;
-    static const struct want wants[] = {{WANT_VALUE, 0}};
+    static const struct want wants[] = {{.from = WANT_VALUE, .index = 0}};
     arena_init(&a);
     wbuf_init(&l.bytes);
     add_recbatch(&l, 2, CODEC_NONE, 0);
@@ -414,7 +415,7 @@ static void json_integers_are_read(void **state)
     static const char *const tails[] = {"", "}", " }", ",\"z\":1}", "\t,\"z\":1}", "e0}", ".0}", "E1}", ".5}"};
     struct column cols[] = {{"n", TYPE(T_BIGINT)}};
     struct row_format f = {.value = {.kind = FORMAT_JSON, .wrapped = true}, .nvalue = 1, .value_cols = cols, .ts_column = -1};
-    struct want want = {WANT_VALUE, 0};
+    struct want want = {.from = WANT_VALUE, .index = 0};
     struct decoder *d;
     struct diag dg;
     assert_int_equal(decoder_new(&d, &f, &want, 1, false, &dg), 0);
@@ -529,7 +530,7 @@ static void records_are_found(void **state)
     static struct column col = {"v", {.id = T_BIGINT}};
     struct row_format f = {.key = {.kind = FORMAT_NONE}, .value = {.kind = FORMAT_KAFKA}, .nvalue = 1, .value_cols = &col,
                            .ts_column = -1};
-    struct want want = {WANT_VALUE, 0};
+    struct want want = {.from = WANT_VALUE, .index = 0};
     struct random r;
     struct diag dg;
     struct compress *c = compress_new();

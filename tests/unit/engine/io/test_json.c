@@ -63,7 +63,7 @@ static char *row_text(const struct row_format *f, struct str value, struct arena
 {
     struct want wants[ARRAY_LEN(columns)];
     for (unsigned i = 0; i < f->nvalue; i++)
-        wants[i] = (struct want){WANT_VALUE, i};
+        wants[i] = (struct want){.from = WANT_VALUE, .index = i};
     struct batch *b = decode(f, wants, f->nvalue, value, a);
     if (!b)
         return arena_strdup(a, "refused");
@@ -115,7 +115,7 @@ static void corpus_is_judged(void **state)
     struct row_format f = format;
     f.nvalue = 2;
     f.value_cols = wanted;
-    static const struct want unwanted = {WANT_VALUE, 0}, both[] = {{WANT_VALUE, 0}, {WANT_VALUE, 1}};
+    static const struct want unwanted = {.from = WANT_VALUE, .index = 0}, both[] = {{.from = WANT_VALUE, .index = 0}, {.from = WANT_VALUE, .index = 1}};
     struct arena a;
     arena_init(&a);
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
@@ -140,7 +140,7 @@ static void corpus_is_judged(void **state)
 static void nesting_is_bounded(void **state)
 {
     (void)state;
-    static const struct want none = {WANT_VALUE, 0};
+    static const struct want none = {.from = WANT_VALUE, .index = 0};
     struct arena a;
     arena_init(&a);
     for (int levels = 63; levels <= 66; levels++)
@@ -223,7 +223,7 @@ static void names_are_matched(void **state)
     assert_string_equal(row_text(&f, STR("{\"id\":1}"), &a), "1 null");
     assert_string_equal(row_text(&f, STR("{\"Id\":1}"), &a), "1 null");
     /* and only one of them is wanted */
-    static const struct want second = {WANT_VALUE, 1};
+    static const struct want second = {.from = WANT_VALUE, .index = 1};
     struct batch *b = decode(&f, &second, 1, STR("{\"id\":1}"), &a);
     assert_non_null(b);
     assert_false(vec_valid(&b->cols[0], 0));
@@ -269,7 +269,7 @@ static void readers_agree(void **state)
 {
     (void)state;
     struct random r;
-    static const struct want none = {WANT_VALUE, 0};
+    static const struct want none = {.from = WANT_VALUE, .index = 0};
     struct column zz[] = {{"no such field", {.id = T_INT}}};
     struct row_format f = format;
     f.nvalue = 1;
@@ -355,7 +355,7 @@ static void rows_come_back(void **state)
         assert_true(general_accepts(wbuf_view(&w)));
         struct want wants[ARRAY_LEN(columns)];
         for (unsigned c = 0; c < sc.n; c++)
-            wants[c] = (struct want){WANT_VALUE, c};
+            wants[c] = (struct want){.from = WANT_VALUE, .index = c};
         struct batch *back = decode(&format, wants, sc.n, wbuf_view(&w), &a);
         if (!back)
             fail_msg("%.*s: %s", STR_ARG(wbuf_view(&w)), last_error);
@@ -416,7 +416,8 @@ static void put_row(const struct batch *b, uint32_t row, struct wbuf *out)
 static void records_do_not_meet(void **state)
 {
     (void)state;
-    static const struct want wants[] = {{WANT_VALUE, 0}, {WANT_VALUE, 3}, {WANT_VALUE, 1}, {WANT_ROWOFFSET, 0}};
+    static const struct want wants[] = {{.from = WANT_VALUE, .index = 0}, {.from = WANT_VALUE, .index = 3},
+                                        {.from = WANT_VALUE, .index = 1}, {.from = WANT_ROWOFFSET}};
     struct random r;
     random_seed(&r, test_seed());
     for (int64_t round = test_rounds(300); round > 0; round--) {
@@ -555,7 +556,7 @@ static void kept_texts_are_the_encoders(void **state)
             f.value_cols = three;
         }
         for (unsigned i = 0; i < f.nvalue; i++)
-            wants[i] = (struct want){WANT_VALUE, i};
+            wants[i] = (struct want){.from = WANT_VALUE, .index = i};
         arena_init(&a);
         wbuf_init(&bytes), wbuf_init(&scratch);
         enum codec codec = round % 3 ? CODEC_NONE : CODEC_LZ4;

@@ -27,7 +27,7 @@ struct reader {
 
 static void reader_open(struct reader *rd, struct type t)
 {
-    static const struct want want = {WANT_VALUE, 0};
+    static const struct want want = {.from = WANT_VALUE, .index = 0};
     struct diag dg = {0};
     rd->col = (struct column){"v", t};
     rd->f = (struct row_format){.key = {.kind = FORMAT_NONE}, .value = {.kind = FORMAT_JSON, .wrapped = true},
@@ -252,11 +252,121 @@ static void rows_come_back(void **state)
     }
 }
 
+/* ---- fields of a STRUCT that are read by themselves */
+
+static void put_struct(struct random *r, int depth, struct wbuf *out)
+{
+    static const char *const names[] = {"i", "l", "s", "t", "d", "a", "I", "other", "d", "i"};
+    static const char *const values[] = {"7", "123456", "\"2024-01-31 10:11:12.345\"", "\"plain\"", "null", "\"\\u0041 \\n\"", "[1,null]",
+                                         "-5", "{}", "[", "\"a text that is longer than the sixteen bytes of a view\"", "tru"};
+    if (random_below(r, 3)) { /* as records mostly are */
+        wbuf_printf(out, "{\"i\":%u,\"l\":%u,\"s\":\"%.*s\",\"t\":\"2015-07-15 00:00:0%u\",\"d\":", (unsigned)random_below(r, 1000),
+                    (unsigned)random_below(r, 1u << 30), (int)random_below(r, 30), "abcdefghijklmnopqrstuvwxyzabcdefghijkl",
+                    (unsigned)random_below(r, 10));
+        if (depth && random_below(r, 8))
+            put_struct(r, depth - 1, out);
+        else
+            wbuf_str(out, STR("null"));
+        wbuf_str(out, STR(",\"a\":[1]}"));
+        return;
+    }
+    wbuf_u8(out, '{');
+    for (unsigned i = 0, n = (unsigned)random_below(r, 6); i < n; i++) {
+        const char *name = names[random_below(r, ARRAY_LEN(names))];
+        wbuf_printf(out, "%s\"%s\":%s", i ? "," : "", name, random_below(r, 5) ? "" : " ");
+        if (depth && *name == 'd' && random_below(r, 4))
+            put_struct(r, depth - 1, out);
+        else
+            wbuf_str(out, str_of(*name == 'd' || *name == 'o' || random_below(r, 10) == 0
+                                     ? values[random_below(r, ARRAY_LEN(values))]
+                                     : *name == 's' ? "\"text\"" : *name == 'a' ? "[2,3]" : *name == 't' ? "99" : "5"));
+    }
+    wbuf_u8(out, '}');
+}
+
+static void put_struct_record(struct random *r, struct wbuf *out)
+{
+    static const char *const around[] = {"{\"k\":1,\"v\":", "{\"v\":", "{\"v\":null,\"v\":", "{\"V\":", "{\"v\":{\"i\":1,\"d\":{\"i\":2}},\"v\":"};
+    wbuf_str(out, str_of(around[random_below(r, 4) ? 0 : random_below(r, ARRAY_LEN(around))]));
+    if (random_below(r, 10))
+        put_struct(r, 1, out);
+    else
+        wbuf_str(out, str_of(random_below(r, 4) ? "null" : "3"));
+    wbuf_str(out, str_of(random_below(r, 40) ? "}" : ""));
+}
+
+/* Field path[0] of field path[1] ... of a value. */
+static struct value part_of(struct value v, const unsigned *path, unsigned depth, struct arena *a)
+{
+    for (unsigned i = 0; i < depth; i++) {
+        struct type t = v.type.of->fields[path[i]].type;
+        struct nested n = nested_of(v.type, v.s);
+        for (unsigned k = 0; !v.null && k <= path[i]; k++) {
+            struct value part;
+            assert_true(nested_next(&n, &part, a));
+            if (k == path[i])
+                v = part;
+        }
+        v.type = t;
+    }
+    return v;
+}
+
+/* A decoder that reads fields of a STRUCT by themselves takes the records that one takes which reads it whole, and gives the
+ * same values, whatever came before. */
+static void paths_are_parts(void **state)
+{
+    (void)state;
+    static const unsigned paths[][2] = {{0}, {1}, {2}, {3}, {4, 0}, {4, 1}, {4, 2}, {4, 3}, {4, 4}, {5}, {0}, {4}};
+    static const unsigned depths[] = {1, 1, 1, 1, 2, 2, 2, 2, 2, 1, 1, 1};
+    enum { N = ARRAY_LEN(depths) };
+    struct random r;
+    struct type t;
+    random_seed(&r, test_seed());
+    assert_true(type_parse(STR("STRUCT<i INT, l BIGINT, s VARCHAR, t TIMESTAMP, d STRUCT<i INT, l BIGINT, s VARCHAR, t TIMESTAMP, "
+                               "a ARRAY<INT>>, a ARRAY<INT>>"), &t));
+    for (int64_t round = test_rounds(100); round; round--) {
+        struct reader whole, parts;
+        struct diag dg = {0};
+        struct want wants[N];
+        unsigned n = 0, refused = 0;
+        bool all = random_below(&r, 2); /* else no more need be refused than what is wanted or malformed */
+        for (unsigned i = 0; i < N; i++)
+            if (all ? i < N - random_below(&r, 2) : random_below(&r, 3) == 0)
+                wants[n++] = (struct want){WANT_VALUE, 0, depths[i], paths[i]};
+        if (random_below(&r, 4) == 0)
+            wants[n - (n == N)] = (struct want){.from = WANT_VALUE, .index = 0}, n += n < N;
+        reader_open(&whole, t);
+        reader_open(&parts, t);
+        decoder_free(parts.d);
+        assert_int_equal(decoder_new(&parts.d, &parts.f, wants, n, false, &dg), 0);
+        for (int k = 0; k < 40; k++) {
+            struct wbuf w;
+            wbuf_init(&w);
+            put_struct_record(&r, &w);
+            struct batch *b = decode(&whole, wbuf_view(&w)), *have = decode(&parts, wbuf_view(&w));
+            if (!b != !have && (all || b))
+                fail_msg("%.*s: %s", STR_ARG(wbuf_view(&w)), last_error);
+            refused += !have;
+            for (unsigned i = 0; b && i < n; i++) {
+                struct value x = part_of(batch_value(b, 0, 0), wants[i].path, wants[i].depth, &whole.a), y = batch_value(have, i, 0);
+                if (!type_eq(x.type, y.type) || x.null != y.null || (!x.null && value_cmp(&x, &y) != 0))
+                    fail_msg("%.*s: want %u", STR_ARG(wbuf_view(&w)), i);
+            }
+            wbuf_fini(&w);
+        }
+        assert_true(refused < 40);
+        reader_close(&whole);
+        reader_close(&parts);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nested_values_are_read), cmocka_unit_test(errors_name_the_part),
         cmocka_unit_test(flat_formats_refuse),    cmocka_unit_test(rows_come_back),
+        cmocka_unit_test(paths_are_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
