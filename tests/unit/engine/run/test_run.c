@@ -146,6 +146,36 @@ static void test_pull_stream(void **state)
     end_query(q);
 }
 
+/* Sums by key, asked often and in any order of what happens, are those of all rows: also where partitions that are empty
+ * end before the others begin. */
+static void test_pull_sums(void **state)
+{
+    (void)state;
+    static struct asking x;
+    for (int i = 0; i < 3; i++)
+        jw_row(&W, in, 1, 0, 7, i, false);
+    for (int i = 0; i < 200; i++) {
+        struct arena a;
+        struct planlib pl;
+        struct query *q;
+        struct diag d = {0};
+        unsigned key = 0;
+        arena_init(&a);
+        planlib_init(&pl, &a, 2);
+        x = (struct asking){.n = 0};
+        struct plan_node *src = pl_source(&pl, "I", in, false);
+        src->until_end = true;
+        struct plan_node *sums = pl_aggregate(&pl, pl_exchange(&pl, src, 1, &key), 1, &key, AGG_SUM, 1, 0, 0);
+        struct plan *plan = planlib_done(&pl, pl_sink_query(&pl, sums, -1));
+        jw_must(query_start(&q, W.e, W.loops[0], plan, &asking_class, &x, &d) == 0, "query: %s", d.text);
+        jw_wait(&W, &x.ended, "the sums");
+        assert_int_equal(x.n, 1);
+        assert_int_equal(x.values[0], 3);
+        end_query(q);
+        arena_fini(&a);
+    }
+}
+
 /* A client that is not ready gets no more rows until it is, and then all of them, in order. */
 static void test_held_query(void **state)
 {
@@ -757,7 +787,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_stops_on_a_broken_disk), T(test_push_query_is_quick), T(test_limit), T(test_pull_stream),
+        T(test_stops_on_a_broken_disk), T(test_push_query_is_quick), T(test_limit), T(test_pull_stream), T(test_pull_sums),
         T(test_held_query), T(test_scan_refused), T(test_stop_and_start), T(test_status), T(test_topic_deleted),
         T(test_damaged_plan), T(test_checkpoint_lost), T(test_drop), T(test_topic_grows), T(test_idle_partition), T(test_by_clock),
         T(test_udf_missing), T(test_checkpoint_refused), T(test_letters_deleted), T(test_letters_impossible),
