@@ -8,7 +8,7 @@ WEIR_BUILD_PACKAGES="cmake:cmake ninja-build:ninja gcc:cc libc6-dev pkg-config:p
     libmsgpack-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev re2c:re2c lemon:lemon libedit-dev node-llhttp
     libutf8proc-dev libpcre2-dev"
 WEIR_TEST_PACKAGES="libcmocka-dev kcat:kcat librdkafka-dev nodejs:node npm:npm sqlite3:sqlite3 python3:python3
-    clang:clang libclang-rt-14-dev expect:expect jq:jq tmux:tmux"
+    clang:clang libclang-rt-14-dev expect:expect jq:jq tmux:tmux postgresql"
 
 # Prints the names of a list that are not there. Asks dpkg once; no network.
 weir_missing() {

@@ -89,6 +89,13 @@ KERNEL(days_plus)
             call_fail(c, r, "result is out of range");
 }
 
+KERNEL(days_minus)
+{
+    ROWS_VALID (c, r)
+        if (__builtin_sub_overflow(arg_i32(c, 0, r), arg_i32(c, 1, r), &c->out->i32[r]))
+            call_fail(c, r, "result is out of range");
+}
+
 static void times_rows(struct call *c, unsigned interval, unsigned factor)
 {
     ROWS_VALID (c, r)

@@ -1,9 +1,6 @@
-"""Queries as trees: made at random, shown in Weir's words (dialect 0) and SQLite's (1), made smaller."""
+"""Queries as trees: made at random, shown in Weir's words (dialect 0), SQLite's (1) or PostgreSQL's (2), made smaller."""
 import copy
-import differential
-
-KINDS = ['INT', 'BIGINT', 'VARCHAR', 'INT', 'DOUBLE', 'BOOLEAN']
-PLAIN = ['INT', 'BIGINT', 'VARCHAR', 'INT']
+import differential, typed
 
 
 def safe(make):
@@ -17,15 +14,34 @@ def safe(make):
     return again
 
 
-condition, expression, literal = safe(differential.condition), safe(differential.expression), differential.literal
+class SqliteWords:
+    """What SQLite has like Weir. SQLite 3.40 is not to be trusted with RIGHT and FULL joins of more than two tables, or of queries."""
+    dialect = 1
+    kinds = ['INT', 'BIGINT', 'VARCHAR', 'INT', 'DOUBLE', 'BOOLEAN']
+    ordered = kinds[:5]
+    plain = ['INT', 'BIGINT', 'VARCHAR', 'INT']
+    expression, condition = staticmethod(safe(differential.expression)), staticmethod(safe(differential.condition))
+    literal = staticmethod(differential.literal)
+    outer_anywhere = False
+
+
+class PostgresWords:
+    """FULL joins are of equalities alone there; an average of whole numbers is no double."""
+    dialect = 2
+    kinds = typed.KINDS
+    ordered = typed.ORDERED
+    plain = ['INT', 'BIGINT', 'VARCHAR', 'DECIMAL', 'DATE']
+    expression, condition = staticmethod(safe(typed.expression)), staticmethod(safe(typed.condition))
+    literal = staticmethod(typed.literal)
+    outer_anywhere = True
 
 
 def show(part, d):
-    """A part is text, a pair of texts (Weir's, SQLite's), a list of parts, or a query."""
+    """A part is text, texts (Weir's, SQLite's and, if it differs, PostgreSQL's), a list of parts, or a query."""
     if isinstance(part, str):
         return part
     if isinstance(part, tuple):
-        return part[d]
+        return part[min(d, len(part) - 1)]
     if isinstance(part, list):
         return ''.join(show(p, d) for p in part)
     return part.sql(d)
@@ -41,14 +57,14 @@ class Select:
         text = f'SELECT {"DISTINCT " if self.distinct else ""}' + ', '.join(f'{show(e, d)} AS c{i}' for i, e in enumerate(items))
         for i, (word, what, alias, on) in enumerate(self.sources):
             text += f' {word} ' if i else ' FROM '
-            text += what + ' ' + alias if isinstance(what, str) else f'({what.sql(d)}) {alias}'
+            text += show(what, d) + ' ' + alias if isinstance(what, (str, tuple)) else f'({what.sql(d)}) {alias}'
             if on:
                 text += ' ON ' + ' AND '.join(show(p, d) for p in on)
         if self.window and d == 0:
             text += ' ' + self.window[0]
         if self.where:
             text += ' WHERE ' + ' AND '.join(show(p, d) for p in self.where)
-        if self.window and d == 1:
+        if self.window and d > 0:
             groups = groups + [self.window[1]]
         if groups:
             text += ' GROUP BY ' + ', '.join(show(g, d) for g in groups)
@@ -60,12 +76,12 @@ class Select:
         items = [e for e, _ in self.items]
         if not self.sets:
             return self.body(d, items, self.groups) + self.tail
-        if d == 0:
+        if d != 1:
             word, sets = self.sets
-            inside = ', '.join(show(g, 0) for g in self.groups)
+            inside = ', '.join(show(g, d) for g in self.groups)
             if word == 'GROUPING SETS':
-                inside = ', '.join(f'({", ".join(show(self.groups[i], 0) for i in s)})' for s in sets)
-            return self.body(0, items, [f'{word} ({inside})']) + self.tail
+                inside = ', '.join(f'({", ".join(show(self.groups[i], d) for i in s)})' for s in sets)
+            return self.body(d, items, [f'{word} ({inside})']) + self.tail
         union = []
         for s in self.sets[1]:
             gone = [show(g, 1) for i, g in enumerate(self.groups) if i not in s]
@@ -98,7 +114,8 @@ class With:
 class Maker:
     """Makes queries over relations; what is a stream (rows only come) is kept apart from tables, because joining the two depends on arrival."""
 
-    def __init__(self, rng, bases):
+    def __init__(self, rng, bases, words=SqliteWords):
+        self.words = words
         self.rng, self.bases, self.names, self.joins, self.crossed = rng, bases, 0, 0, False
 
     def new(self):
@@ -109,11 +126,11 @@ class Maker:
         return self.rng.random() < p
 
     def kinds(self):
-        return [self.rng.choice(KINDS) for _ in range(self.rng.randrange(1, 4))]
+        return [self.rng.choice(self.words.kinds) for _ in range(self.rng.randrange(1, 4))]
 
     def whole(self):
         self.streams = self.chance(0.3) # joins in this query are of streams, or of tables
-        return self.query(self.kinds(), self.rng.choice([1, 1, 2, 2, 3]))
+        return self.query([k for k in self.kinds() if k not in ('INTS', 'TEXTS')] or ['INT'], self.rng.choice([1, 1, 2, 2, 3]))
 
     def source(self, depth):
         alias = self.new()
@@ -124,7 +141,7 @@ class Maker:
         return base.name, alias, [(f'{alias}.{c}', t) for c, t in base.columns]
 
     def equality(self, left, right):
-        pairs = [(a, b) for a, t in left for b, k in right if t == k]
+        pairs = [(a, b) for a, t in left for b, k in right if t == k and k != 'MAP']
         return '{} = {}'.format(*self.rng.choice(pairs)) if pairs else None
 
     def joined(self, depth):
@@ -136,8 +153,7 @@ class Maker:
             self.joins += 1
             what, alias, right = self.source(depth - 1)
             equal = self.equality(cols, right)
-            # SQLite 3.40 is not to be trusted with RIGHT and FULL joins of more than two tables, or of queries.
-            two = len(sources) == 1 and isinstance(what, str) and isinstance(sources[0][1], str)
+            two = self.words.outer_anywhere or len(sources) == 1 and isinstance(what, str) and isinstance(sources[0][1], str)
             word = self.rng.choice(['JOIN', 'JOIN', 'LEFT JOIN', 'LEFT JOIN', 'CROSS JOIN'] + ['RIGHT JOIN', 'FULL JOIN'] * two * 2)
             if (word == 'CROSS JOIN' or not equal) and self.crossed:
                 return sources, cols
@@ -146,14 +162,14 @@ class Maker:
                 sources.append(('CROSS JOIN', what, alias, []))
             else:
                 on = [equal]
-                if self.chance(0.3):
-                    on.append(condition(self.rng, cols + right, 1))
+                if self.chance(0.3) and not (word == 'FULL JOIN' and self.words.outer_anywhere):
+                    on.append(self.words.condition(self.rng, cols + right, 1))
                 elif self.chance(0.2) and word != 'FULL JOIN' and not self.crossed:
                     self.crossed = True
-                    on = [condition(self.rng, cols + right, 1)]
+                    on = [self.words.condition(self.rng, cols + right, 1)]
                 sources.append((word, what, alias, on))
             cols = cols + right
-            if word in ('RIGHT JOIN', 'FULL JOIN'):
+            if word in ('RIGHT JOIN', 'FULL JOIN') and not self.words.outer_anywhere:
                 break
         return sources, cols
 
@@ -163,25 +179,31 @@ class Maker:
         if equal and pick < 0.6:
             q.where.append(equal)
         if pick < 0.15 or 0.6 <= pick < 0.7:
-            q.where.append(condition(self.rng, cols + outer, 1))
+            q.where.append(self.words.condition(self.rng, cols + outer, 1))
         elif self.chance(0.25):
-            q.where.append(condition(self.rng, cols, 1))
+            q.where.append(self.words.condition(self.rng, cols, 1))
         return q
 
+    def average(self, e):
+        return f'AVG(CAST({e} AS DOUBLE))' if self.words.dialect == 2 else f'AVG({e})'
+
     def aggregate(self, kind, cols, over=False):
-        e = lambda k: expression(self.rng, k, cols, 1)
+        e = lambda k: self.words.expression(self.rng, k, cols, 1)
         if kind == 'BIGINT':
-            a = self.rng.choice(['COUNT(*)', f'COUNT({e(self.rng.choice(KINDS))})', f'SUM({e("BIGINT")})', f'SUM({e("INT")})'] +
+            a = self.rng.choice(['COUNT(*)', f'COUNT({e(self.rng.choice(self.words.kinds))})', f'SUM({e("BIGINT")})', f'SUM({e("INT")})'] +
                                 [f'COUNT(DISTINCT {self.rng.choice(cols)[0]})', f'SUM(DISTINCT {e("BIGINT")})'] * (not over))
         elif kind == 'DOUBLE':
-            a = self.rng.choice([f'AVG({e("INT")})', f'SUM({e("DOUBLE")})', f'AVG({e("DOUBLE")})', f'MIN({e("DOUBLE")})', f'MAX({e("DOUBLE")})'])
+            a = self.rng.choice([self.average(e('INT')), f'SUM({e("DOUBLE")})', f'AVG({e("DOUBLE")})', f'MIN({e("DOUBLE")})', f'MAX({e("DOUBLE")})'])
         elif kind == 'BOOLEAN':
             return f'(COUNT(*) > {self.rng.randrange(4)})' if not over else None
+        elif kind in ('INTS', 'TEXTS'):
+            x = e('INT' if kind == 'INTS' else 'VARCHAR')
+            return f'ARRAY_AGG({x} ORDER BY {x}) FILTER (WHERE {x} IS NOT NULL)'
         else:
-            a = f'{self.rng.choice(["MIN", "MAX"])}({e(kind)})'
+            a = f'{self.rng.choice(["MIN", "MAX"] + ["SUM"] * (kind == "DECIMAL"))}({e(kind)})'
         if over and a[:3] in ('MIN', 'MAX'): # SQLite 3.40 forgets their FILTER in some frames
             return a
-        return a + (f' FILTER (WHERE {condition(self.rng, cols, 1)})' if self.chance(0.2) else '')
+        return a + (f' FILTER (WHERE {self.words.condition(self.rng, cols, 1)})' if self.chance(0.2) else '')
 
     def scalar(self, outer, kind, depth):
         if self.chance(0.2): # a row by its key
@@ -190,7 +212,7 @@ class Maker:
             cols = [(f'{alias}.{c}', t) for c, t in base.columns]
             keys = [[c for c, t in outer if t == k] for _, k in base.columns[:base.nkey]]
             if all(keys):
-                q = Select([(expression(self.rng, kind, cols, 1), kind)], [('', base.name, alias, [])])
+                q = Select([(self.words.expression(self.rng, kind, cols, 1), kind)], [('', base.name, alias, [])])
                 q.where = [f'{cols[i][0]} = {self.rng.choice(k)}' for i, k in enumerate(keys)]
                 return ['(', q, ')']
         sources, cols = self.joined(depth - 1)
@@ -205,20 +227,21 @@ class Maker:
         if pick < 0.35:
             p = [rng.choice(['', 'NOT ']) + 'EXISTS (', self.inner([('1', 'INT')], sources, cols, own), ')']
         elif pick < 0.75:
-            kind = rng.choice(KINDS[:5])
+            kind = rng.choice(self.words.ordered)
             word = rng.choice(['IN', 'NOT IN', ('= ANY', 'IN'), ('<> ALL', 'NOT IN')])
-            p = [expression(rng, kind, cols, 0), ' ', word, ' (',
-                 self.inner([(expression(rng, kind, own, 0), kind)], sources, cols, own), ')']
+            p = [self.words.expression(rng, kind, cols, 0), ' ', word, ' (',
+                 self.inner([(self.words.expression(rng, kind, own, 0), kind)], sources, cols, own), ')']
         else:
-            kind = rng.choice(KINDS[:5])
-            p = [expression(rng, kind, cols, 1), rng.choice([' = ', ' < ', ' > ', ' <> ']), self.scalar(cols, kind, depth)]
+            kind = rng.choice(self.words.ordered)
+            p = [self.words.expression(rng, kind, cols, 1), rng.choice([' = ', ' < ', ' > ', ' <> ']), self.scalar(cols, kind, depth)]
         if self.chance(0.25):
-            p = ['(', p, rng.choice([' AND ', ' OR ']), condition(rng, cols, 1), ')']
+            p = ['(', p, rng.choice([' AND ', ' OR ']), self.words.condition(rng, cols, 1), ')']
         return p
 
     def over(self, kind, cols):
         """A function over the rows around; all columns are in its order, so equal places are of equal rows."""
         rng = self.rng
+        cols = [c for c in cols if c[1] != 'MAP']
         end = lambda: rng.choice([' NULLS FIRST', ' DESC NULLS LAST', ' DESC NULLS FIRST', ' NULLS LAST'])
         order = [c for c, _ in rng.sample(cols, len(cols))]
         whole = ', '.join(c + end() for c in order)
@@ -232,9 +255,9 @@ class Maker:
         if kind == 'BIGINT' and self.chance(0.5):
             return rng.choice([f'ROW_NUMBER() OVER ({parts}ORDER BY {whole})', f'RANK() OVER ({parts}ORDER BY {order[0]}{end()})',
                                f'DENSE_RANK() OVER ({parts}ORDER BY {order[0]}{end()})', f'NTILE(3) OVER ({parts}ORDER BY {whole})'])
-        e = expression(rng, kind, cols, 1)
-        if self.chance(0.4) or kind == 'BOOLEAN':
-            f = rng.choice([f'LAG({e})', f'LEAD({e}, 2)', f'LAG({e}, 1, {literal(rng, kind)})', f'FIRST_VALUE({e})', f'LAST_VALUE({e})',
+        e = self.words.expression(rng, kind, cols, 1)
+        if self.chance(0.4) or kind in ('BOOLEAN', 'INTS', 'TEXTS'):
+            f = rng.choice([f'LAG({e})', f'LEAD({e}, 2)', f'LAG({e}, 1, {self.words.literal(rng, kind)})', f'FIRST_VALUE({e})', f'LAST_VALUE({e})',
                             f'NTH_VALUE({e}, 2)'])
             return f'{f} OVER {rng.choice(frames[:2])}'
         return f'{self.aggregate(kind, cols, True)} OVER {rng.choice(frames)}'
@@ -245,8 +268,8 @@ class Maker:
         groups = []
         for k in kinds[:n]:
             own = [c for c, t in cols if t == k]
-            groups.append(rng.choice(own) if own and self.chance(0.8) else expression(rng, k, cols, 1))
-        if any('.' not in g for g in groups):
+            groups.append(rng.choice(own) if own and self.chance(0.8) else self.words.expression(rng, k, cols, 1))
+        if any(all(c not in g for c, _ in cols) for g in groups):
             return None
         q = Select([(g, k) for g, k in zip(groups, kinds)], sources)
         q.groups = list(dict.fromkeys(groups))
@@ -257,7 +280,9 @@ class Maker:
             word = rng.choice(['ROLLUP', 'CUBE', 'GROUPING SETS'])
             sets = {'ROLLUP': [list(range(i)) for i in range(m, -1, -1)], 'CUBE': [[i for i in range(m) if s >> i & 1] for s in range(2 ** m)],
                     'GROUPING SETS': [[i for i in range(m) if self.chance(0.5)] for _ in range(rng.choice([1, 2, 3]))]}[word]
-            q.sets = (word, sets)
+            sets = [s for i, s in enumerate(sets) if s not in sets[:i]]
+            if any(sets):
+                q.sets = (word, sets)
         elif self.streams and len(sources) == 1 and isinstance(sources[0][1], str) and n and n < len(kinds) and self.chance(0.4):
             size = rng.choice([1, 7, 60])
             start = f'(FLOORDIV({sources[0][2]}.at, {size * 1000}) * {size * 1000})'
@@ -273,7 +298,7 @@ class Maker:
     def select(self, kinds, depth):
         rng = self.rng
         sources, cols = self.joined(depth)
-        where = [condition(rng, cols, 1)] if self.chance(0.35) else []
+        where = [self.words.condition(rng, cols, 1)] if self.chance(0.35) else []
         q = self.grouped(kinds, sources, cols) if self.chance(0.35) else None
         if depth > 0 and self.chance(0.4) and not (q and q.window): # a window is of a stream
             where.append(self.predicate(cols, depth))
@@ -287,7 +312,7 @@ class Maker:
                 elif depth > 0 and self.chance(0.15):
                     items.append((self.scalar(cols, k, depth), k))
                 else:
-                    items.append((expression(rng, k, cols, 1), k))
+                    items.append((self.words.expression(rng, k, cols, 1), k))
             q = Select(items, sources)
             q.distinct = self.chance(0.2)
         q.where = where
@@ -302,10 +327,11 @@ class Maker:
         """The first rows of each partition."""
         rng, alias = self.rng, self.new()
         sources, cols = self.joined(depth - 1)
+        cols = [c for c in cols if c[1] != 'MAP']
         order = ', '.join(c + rng.choice([' NULLS FIRST', ' DESC NULLS LAST']) for c, _ in rng.sample(cols, len(cols)))
         part = f'PARTITION BY {rng.choice(cols)[0]} ' if self.chance(0.7) else ''
         place = rng.choice(['ROW_NUMBER', 'ROW_NUMBER', 'RANK', 'DENSE_RANK'])
-        inside = Select([(expression(rng, k, cols, 0), k) for k in kinds] + [(f'{place}() OVER ({part}ORDER BY {order})', 'BIGINT')], sources)
+        inside = Select([(self.words.expression(rng, k, cols, 0), k) for k in kinds] + [(f'{place}() OVER ({part}ORDER BY {order})', 'BIGINT')], sources)
         q = Select([(f'{alias}.c{i}', k) for i, k in enumerate(kinds)], [('', inside, alias, [])])
         q.where = [f'{alias}.c{len(kinds)} {rng.choice(["<=", "=", "<"])} {rng.randrange(1, 4)}']
         return q
@@ -315,10 +341,10 @@ class Maker:
             op = self.rng.choice(['UNION', 'UNION ALL', 'UNION ALL', 'INTERSECT', 'EXCEPT'])
             return SetOp(op, self.select(kinds, depth - 1), self.select(kinds, depth - 1), self.new())
         if depth > 0 and self.chance(0.1):
-            name, inner = self.new(), [self.rng.choice(PLAIN) for _ in range(2)]
+            name, inner = self.new(), [self.rng.choice(self.words.plain) for _ in range(2)]
             a, b = self.new(), self.new()
             sides = [(f'{s}.c{i}', k) for s in (a, b) for i, k in enumerate(inner)]
-            body = Select([(expression(self.rng, k, sides, 1), k) for k in kinds],
+            body = Select([(self.words.expression(self.rng, k, sides, 1), k) for k in kinds],
                           [('', name, a, []), (self.rng.choice(['JOIN', 'LEFT JOIN']), name, b, [f'{a}.c0 = {b}.c0'])])
             return With(name, self.query(inner, depth - 1), body)
         if depth > 0 and self.chance(0.1):
@@ -361,7 +387,7 @@ def smaller(q):
         yield from (changed(q, body=s) for s in smaller(q.body))
         return
     for word, what, alias, on in q.sources:
-        if not isinstance(what, str):
+        if not isinstance(what, (str, tuple)):
             yield what
     for name, plain in (('distinct', False), ('tail', ''), ('sets', None), ('window', None), ('having', []), ('where', [])):
         if getattr(q, name):
@@ -382,7 +408,7 @@ def smaller(q):
             rest = without(q.sources, i)
             yield changed(q, sources=[('', *rest[0][1:3], [])] + rest[1:])
         put = lambda s: changed(q, sources=q.sources[:i] + [s] + q.sources[i + 1:])
-        if not isinstance(what, str):
+        if not isinstance(what, (str, tuple)):
             yield from (put((word, s, alias, on)) for s in smaller(what))
         for j, p in enumerate(on):
             if len(on) > 1:
