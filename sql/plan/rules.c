@@ -429,18 +429,23 @@ static void prune_aggregate(struct tree *t, struct pruning *p)
     need_ids(p, &t->groups);
 }
 
-/* What is read on one side only goes on both. */
+/* What is read on one side only goes on both; if nothing is, rows are still spread by the first column. The lists may be those of
+ * nodes below, too. */
 static void prune_union(struct tree *t, struct pruning *p)
 {
-    unsigned k = 0;
+    struct ids from[2] = {{0, NULL}, {0, NULL}}, out = {0, NULL};
+    bool any = false;
+    for (unsigned i = 0; i < t->out.n; i++)
+        any |= p->needed[t->out.id[i]];
     for (unsigned i = 0; i < t->out.n; i++) {
-        if (!p->needed[t->out.id[i]] && !(i + 1 == t->out.n && !k))
+        if (!p->needed[t->out.id[i]] && (any || i))
             continue;
-        t->from[0].id[k] = t->from[0].id[i];
-        t->from[1].id[k] = t->from[1].id[i];
-        t->out.id[k++] = t->out.id[i];
+        for (unsigned k = 0; k < 2; k++)
+            from[k] = ids_join(p->a, from[k], (struct ids){1, &t->from[k].id[i]});
+        ids_add(p->a, &out, t->out.id[i]);
     }
-    t->out.n = t->from[0].n = t->from[1].n = k;
+    memcpy(t->from, from, sizeof from);
+    t->out = out;
     need_ids(p, &t->from[0]);
     need_ids(p, &t->from[1]);
 }
