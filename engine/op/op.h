@@ -44,6 +44,10 @@ struct op_env {
      * sc. NULL: there are no bad rows, what cannot be computed is NULL (queries). */
     void (*bad)(void *task, struct op *op, enum bad_kind kind, const struct schema *sc, const struct batch *b,
                 uint32_t row, const char *text);
+    /* EMIT CHANGES EVERY, at a marker: may what was held back go? The same for all tasks of an epoch. Then it hears what became
+     * of it: some went, some waits. */
+    bool (*due)(void *task);
+    void (*held)(void *task, bool went, bool waits);
     unsigned task_index, ntasks;
     struct budget *memory;    /* of the task's state */
     struct op_busy *busy;     /* NULL: time is not measured */

@@ -37,6 +37,8 @@ static void again_cb(struct timer *t);
 static void patience_cb(struct timer *t);
 static void maybe_read_all(struct job *j);
 static void step(struct job *j, enum epoch_event_kind kind, unsigned task);
+static void every_cb(struct timer *t);
+static void wait_to_emit(struct job *j);
 
 struct job *job_new(struct engine *e, struct uuid id, struct loop *home)
 {
@@ -56,6 +58,7 @@ struct job *job_new(struct engine *e, struct uuid id, struct loop *home)
     wbuf_init(&j->key);
     timer_init(&j->tick, home, tick_cb);
     timer_init(&j->again, home, again_cb);
+    timer_init(&j->every, home, every_cb);
     timer_init(&j->patience, home, patience_cb);
     j->rows_msg.run_cb = rows_cb;
     j->hurry_msg.run_cb = hurry_cb;
@@ -217,6 +220,9 @@ void job_restored(struct job *j, int status, const char *why)
     const struct config *conf = broker_config(engine_broker(j->engine));
     int64_t max_us = conf->commit_interval_ms * 1000, min_us = MIN(max_us, conf->commit_interval_min_ms * 1000);
     epochs_init(&j->epochs, j->ntasks, j->task_epochs, min_us, max_us, j->last.epoch);
+    j->every_ms = plan_every_ms(j->plan);
+    atomic_store(&j->emitted_ms, j->last.epoch ? j->last.wall_ms : INT64_MIN); /* not sooner than it may have been */
+    atomic_store(&j->holding, 0);
     sm_move(&j->sm, J_OPENING);
     job_begin_epoch(j);
     j->starting = j->ntasks;
@@ -252,6 +258,8 @@ void job_task_started(struct job *j, struct task *t)
     if (!j->query)
         trace(INFO, "run", "job_running name=%s tasks=%u epoch=%" PRId64, j->def.name, j->ntasks, j->last.epoch);
     bool begins = j->last.epoch == 0 || j->fresh;
+    if (j->every_ms && !begins)
+        wait_to_emit(j); /* what a task held back it holds still */
     if (!begins)
         open_gate(j);
     if (j->query && !j->graph->one_epoch)
@@ -509,6 +517,8 @@ static void told_committed(struct job *j)
         engine_job_settled(j);
     }
     saving_cut(j);
+    if (atomic_load(&j->holding) > 0)
+        wait_to_emit(j);
     if (j->query)
         query_committed(j->query);
     else
@@ -530,6 +540,35 @@ static void last_epoch_is_over(struct job *j)
         begin_closing(j);
 }
 
+static int64_t emits_at_ms(const struct job *j)
+{
+    int64_t at;
+    return __builtin_add_overflow(atomic_load(&j->emitted_ms), j->every_ms, &at) ? INT64_MAX : at;
+}
+
+/* What is held back goes with the first epoch when its time has come, and with the last one. */
+static void open_tasks(struct job *j)
+{
+    j->opened_ms = proctime_now(&j->clock, loop_wall_ms(j->home));
+    j->emits = !j->every_ms || sm_is(&j->sm, J_STOPPING) || j->opened_ms >= emits_at_ms(j);
+    for (unsigned i = 0; i < j->ntasks; i++)
+        if (!j->tasks[i].ninlets)
+            task_open_epoch(&j->tasks[i], j->epochs.number);
+}
+
+static void wait_to_emit(struct job *j)
+{
+    int64_t left = emits_at_ms(j) - proctime_now(&j->clock, loop_wall_ms(j->home));
+    timer_start(&j->every, MAX(left, (int64_t)0) + 1);
+}
+
+static void every_cb(struct timer *t)
+{
+    struct job *j = container_of(t, struct job, every);
+    if (sm_is(&j->sm, J_RUNNING))
+        step(j, EV_ROWS, 0);
+}
+
 static void step(struct job *j, enum epoch_event_kind kind, unsigned task)
 {
     int64_t now = loop_now_us(j->home);
@@ -544,9 +583,7 @@ static void step(struct job *j, enum epoch_event_kind kind, unsigned task)
     if (fx.open)
         hide_epoch(j);
     if (fx.open)
-        for (unsigned i = 0; i < j->ntasks; i++)
-            if (!j->tasks[i].ninlets)
-                task_open_epoch(&j->tasks[i], j->epochs.number);
+        open_tasks(j);
     if (fx.record)
         write_record(j);
     if (fx.commit)
@@ -610,6 +647,8 @@ static void stop_reading(struct job *j)
         timer_start(&j->patience, JOB_PATIENCE_MS);
     for (unsigned i = 0; i < j->ntasks; i++)
         task_shut(&j->tasks[i]);
+    if (j->every_ms)
+        step(j, EV_FORCE, 0); /* with what is held back */
     step(j, EV_STOP, 0);
 }
 
@@ -699,6 +738,7 @@ static void begin_closing(struct job *j)
     saving_cancel(j);
     atomic_store(&j->canceled, true);
     timer_stop(&j->tick);
+    timer_stop(&j->every);
     timer_stop(&j->again);
     timer_stop(&j->patience);
     if (j->txn)

@@ -56,6 +56,12 @@ struct job {
     unsigned ntasks; /* made */
     struct task *tasks;
     struct proctime clock;
+    int64_t every_ms;  /* EMIT CHANGES EVERY; 0: with each epoch */
+    int64_t opened_ms; /* clock when the epoch in flight was opened: before its first task hears of it, */
+    bool emits;        /* and whether what was held back goes with it */
+    _Atomic int64_t emitted_ms; /* of the last epoch with which some went */
+    _Atomic int holding;        /* tasks that hold some back */
+    struct timer every;
     unsigned ntopics;
     struct job_parts *topics; /* sources */
     struct job_parts output, changelog, letterbox; /* letterbox: the topic of dead letters, once it is needed */

@@ -12,6 +12,7 @@ static bool passes(const struct plan_node *n)
     case PLAN_TOPN:
     case PLAN_DEDUP:
     case PLAN_OVER:
+    case PLAN_EVERY:
         return true;
     default:
         return false;

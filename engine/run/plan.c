@@ -38,6 +38,12 @@ void plan_number(struct plan *p)
     number_stores(p, p->sink);
 }
 
+int64_t plan_every_ms(const struct plan *p)
+{
+    const struct plan_node *n = p->sink->inputs[0];
+    return n->kind == PLAN_EVERY ? n->every_ms : 0;
+}
+
 /* ---- packing */
 
 static void put_columns(struct wbuf *w, const struct column *cols, unsigned n)
@@ -322,6 +328,10 @@ static void put_body(struct wbuf *w, const struct plan_node *n)
         pack_array(w, 2);
         put_uints(w, n->group_cols, n->ngroup);
         pack_bool(w, n->keep_last);
+        break;
+    case PLAN_EVERY:
+        pack_array(w, 1);
+        pack_int(w, n->every_ms);
         break;
     case PLAN_KINDS_:
         break;
@@ -809,6 +819,10 @@ static void get_body(struct reading *rd, struct plan_node *n)
         get_fields(rd, 2);
         n->group_cols = get_uints(rd, &n->ngroup);
         n->keep_last = unpack_bool(&rd->u);
+        break;
+    case PLAN_EVERY:
+        get_fields(rd, 1);
+        n->every_ms = unpack_int(&rd->u);
         break;
     case PLAN_KINDS_:
         break;

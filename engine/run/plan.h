@@ -46,6 +46,7 @@ enum plan_kind {
                       * columns, NULL where the set does not have them, and the set's number (BIGINT) */
     PLAN_UNNEST,     /* append or retract -> same: each row once per place of the longest of `arrays`; adds a column for each */
     PLAN_OVER,       /* append or retract -> retract, once per epoch: a column more per function over the rows around */
+    PLAN_EVERY,      /* retract -> same: changes are held back, netted, and go together, every_ms apart; at most once in a plan */
     PLAN_KINDS_
 };
 
@@ -195,6 +196,8 @@ struct plan_node {
     struct over_func *overs;
     /* DEDUP */
     bool keep_last;
+    /* EVERY */
+    int64_t every_ms;
 };
 
 struct plan {
@@ -225,6 +228,8 @@ int plan_key_owner(const struct plan *p, struct str key);
 /* The source whose records' values this sink writes with all their columns and nothing else, in the same format: what
  * decoder_keep_text keeps may be written as it stands. NULL: there is none. */
 const struct plan_node *plan_verbatim(const struct plan_node *sink);
+/* How far apart changes go out: of its EVERY; 0: it has none. */
+int64_t plan_every_ms(const struct plan *p);
 /* What a join's residual is over: left columns, then right ones; in a. */
 struct schema plan_join_columns(const struct plan_node *n, struct arena *a);
 /* Are a source's rows versions that a temporal join waits for? Then it holds time back, though it is a table. */

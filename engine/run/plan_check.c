@@ -15,7 +15,7 @@ static const struct kind_info {
     [PLAN_SORT] = {"SORT", 1},           [PLAN_UNION] = {"UNION", 2},          [PLAN_UNNEST] = {"UNNEST", 1},
     [PLAN_VALUES] = {"VALUES", 0},       [PLAN_JOIN_INTERVAL] = {"INTERVAL JOIN", 2}, [PLAN_JOIN_TEMPORAL] = {"TEMPORAL JOIN", 2},
     [PLAN_TOPN] = {"TOP N", 1},
-    [PLAN_DEDUP] = {"DEDUPLICATE", 1},
+    [PLAN_DEDUP] = {"DEDUPLICATE", 1},     [PLAN_EVERY] = {"EVERY", 1},
     [PLAN_SESSION] = {"SESSION", 1},     [PLAN_EXPAND] = {"EXPAND", 1},           [PLAN_OVER] = {"OVER", 1},
 };
 static_assert(ARRAY_LEN(kinds) == PLAN_KINDS_, "every kind has a name");
@@ -566,6 +566,11 @@ static int check_kind(struct checking *ck, const struct plan_node *n)
         return check_unnest(ck, n, in);
     case PLAN_OVER:
         return check_over(ck, n, in);
+    case PLAN_EVERY:
+        if (n->every_ms <= 0 || in->mode != MODE_RETRACT || n->mode != MODE_RETRACT || !schemas_equal(&n->out, &in->out) ||
+            in != ck->p->sink->inputs[0]->inputs[0])
+            return REFUSE(ck, n, "it gives the sink what it takes");
+        return 0;
     case PLAN_KINDS_:
         break;
     }

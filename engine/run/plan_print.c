@@ -362,6 +362,11 @@ void plan_node_print(const struct plan_node *n, struct wbuf *w)
             expr_print(n->arrays[i], &n->inputs[0]->out, w);
         }
         break;
+    case PLAN_EVERY:
+        wbuf_str(w, STR("EVERY "));
+        put_duration(w, n->every_ms);
+        wbuf_str(w, STR(", what has changed since"));
+        break;
     case PLAN_KINDS_:
         break;
     }

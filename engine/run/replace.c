@@ -26,6 +26,7 @@ bool plan_node_keeps(const struct plan_node *n)
     case PLAN_TOPN:
     case PLAN_DEDUP:
     case PLAN_OVER:
+    case PLAN_EVERY:
         return true;
     case PLAN_AGGREGATE:
     case PLAN_SESSION:
@@ -289,6 +290,9 @@ const char *plan_node_words(const struct plan_node *n, struct arena *a)
         break;
     case PLAN_NORMALIZE:
         wbuf_str(&w, STR("last row of each key"));
+        break;
+    case PLAN_EVERY:
+        wbuf_str(&w, STR("changes that are held back"));
         break;
     case PLAN_WINDOW:
         wbuf_str(&w, STR("event time of the windows"));

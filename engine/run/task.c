@@ -128,6 +128,22 @@ static void env_error(void *task, struct op *op, const char *text)
         snprintf(t->first_error, sizeof t->first_error, "%s", text);
 }
 
+static bool env_due(void *task)
+{
+    const struct task *t = task;
+    return t->job->emits;
+}
+
+static void env_held(void *task, bool went, bool waits)
+{
+    struct task *t = task;
+    if (went)
+        atomic_store(&t->job->emitted_ms, t->job->opened_ms);
+    if (waits != t->holds_back)
+        atomic_fetch_add(&t->job->holding, waits ? 1 : -1);
+    t->holds_back = waits;
+}
+
 static void op_exit(struct op *op, const struct batch *b) { task_exit(op->env->task, b); }
 
 void task_exit(struct task *t, const struct batch *b)
@@ -188,6 +204,8 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
                              .output = env_output,
                              .result = env_result,
                              .error = env_error,
+                             .due = env_due,
+                             .held = env_held,
                              .task_index = index,
                              .ntasks = f->ntasks,
                              .memory = &t->memory,

@@ -77,6 +77,7 @@ struct task {
     int64_t passed_ms; /* the watermark that consumers may hear: of its last operator's rows */
     bool holds;        /* an operator lets it pass later than it hears of it */
     bool marked_idle;
+    bool holds_back; /* changes wait for the next time that some may go out */
 
     unsigned noutlets;
     struct channel *outlets;

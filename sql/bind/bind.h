@@ -193,6 +193,7 @@ struct query {
     const struct tree_window *window; /* the result is a windowed table; NULL: it is not */
     unsigned window_start, window_end; /* columns with its bounds, of such; the end: where window_has_end() */
     int64_t limit;            /* of a push query; -1: none */
+    int64_t every_ms;         /* EMIT CHANGES EVERY; 0: each is told when it comes */
 };
 bool window_has_end(const struct tree_window *w); /* both bounds are a part of its rows' key: its size varies */
 enum query_use { QUERY_PULL, QUERY_PUSH, QUERY_PERSISTENT };

@@ -877,6 +877,12 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
     int err = bind_named(&sc, s, keyed && block, as_table, &bound);
     if (!err && keyed && !block)
         err = bind_around(&sc, s, as_table, &bound);
+    if (!err && s->every.given && (bound.tree->stream || s->every.ms <= 0)) {
+        bind_error(b, s->emit_place, "42601", bound.tree->stream ? "every row of a stream is told: EVERY is for tables, whose rows change"
+                                                                 : "changes cannot be told every 0 ms");
+        return E_SQL;
+    }
+    out->every_ms = s->every.ms;
     out->tree = bound.tree;
     out->nitems = bound.n;
     out->items = bound.items;

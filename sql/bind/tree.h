@@ -134,7 +134,6 @@ struct tree {
     struct tree_agg *aggs;
     bool emit_final;       /* only when the window closes */
     bool total;            /* the group of all rows is there even if there are none: without groups, or that grouping set */
-    int64_t every_ms;      /* EMIT CHANGES EVERY; 0: each epoch */
     /* EXPAND: `groups` of the input become `groups_out` (they may be NULL); set s has groups[i] if in_set[s * groups.n + i];
      * set_id: column with the set's number */
     unsigned nsets;

@@ -381,6 +381,7 @@ struct ast_select *parse_query(struct parser *p, struct ast_ctes with, struct as
     body->order_place = orders.place;
     body->emit = emit.emit;
     body->emit_place = emit.place;
+    body->every = emit.every;
     body->limit = limit;
     body->offset = offset;
     return body;

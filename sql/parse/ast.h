@@ -245,6 +245,7 @@ struct ast_select { /* a query */
     struct place order_place;
     enum ast_emit emit;
     struct place emit_place;
+    struct ast_duration every; /* EMIT CHANGES EVERY */
     struct ast_limit limit, offset;
 };
 

@@ -35,6 +35,7 @@ struct parse_frame {
 struct parse_emit {
     enum ast_emit emit;
     struct place place;
+    struct ast_duration every;
 };
 struct parse_join {
     enum ast_join_kind kind;

@@ -700,6 +700,7 @@ static void put_query(struct printer *pr, const struct ast_select *s)
     }
     put_orders(pr, &s->order_by);
     wbuf_str(pr->out, str_of(emits[s->emit]));
+    put_duration(pr, " EVERY ", &s->every);
     if (s->limit.given)
         wbuf_printf(pr->out, " LIMIT %" PRId64, s->limit.n);
     if (s->offset.given)

@@ -133,7 +133,7 @@ int job_plan(struct stmt *st, const struct query *q, const struct draft_relation
     struct tree *tree = rules_apply(q->tree, q->columns);
     struct lowering lo = {.arena = st->arena, .columns = q->columns, .diag = st->b.diag,
                           .key_groups = q->group_key ? top_aggregate(tree) : NULL,
-                          .nkey = dr->rel.table ? q->nkey : 0};
+                          .nkey = dr->rel.table ? q->nkey : 0, .every_ms = q->every_ms};
     lowering_start(&lo, st->env->props);
     int err = tree_lower(&lo, tree, &input, &ids);
     if (err)

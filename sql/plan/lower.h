@@ -25,6 +25,7 @@ struct lowering {
     unsigned nkey;               /* of a table that is written: the first columns; 0: none */
     const char *lost;            /* a column that an operator reads and nothing below it gives; NULL: as it should be */
     bool result;                 /* for a client, who hears only of rows that it had or gets */
+    int64_t every_ms;            /* EMIT CHANGES EVERY; 0: no */
 };
 /* lookup.c: a scan under a condition that names keys gives the rows of those only. */
 void lookup_keys(const struct expr *condition, const struct tree *source, struct plan_node *scan,

@@ -936,8 +936,14 @@ int tree_lower(struct lowering *lo, const struct tree *t, struct plan_node **out
     }
     if (!err && lo->result && l.node->mode == MODE_UPSERT)
         to_retract(lo, &l);
+    if (!err && lo->every_ms && l.node->mode == MODE_UPSERT)
+        to_retract(lo, &l);
     if (!err && l.split && l.node->mode == MODE_RETRACT)
         gather_keys(lo, &l);
+    if (!err && lo->every_ms) {
+        l.node = physical_node(lo->arena, PLAN_EVERY, l.node);
+        l.node->every_ms = lo->every_ms;
+    }
     *out = err ? NULL : l.node;
     *ids = err ? NULL : l.ids;
     return err;

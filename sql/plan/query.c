@@ -15,7 +15,7 @@ int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, str
     unsigned *ids;
     q->tree = rules_apply(q->tree, q->columns);
     struct lowering lo = {.arena = st->arena, .columns = q->columns, .diag = st->b.diag,
-                          .until_end = use == QUERY_PULL, .result = true};
+                          .until_end = use == QUERY_PULL, .result = true, .every_ms = q->every_ms};
     if (use == QUERY_PUSH)
         lowering_start(&lo, st->env->props);
     if ((err = tree_lower(&lo, q->tree, &input, &ids)) != 0)

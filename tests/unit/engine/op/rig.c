@@ -319,6 +319,15 @@ static void show(struct rig *rig, const struct batch *b)
 static void exit_cb(struct op *op, const struct batch *b) { show(op->env->task, b); }
 static void result_cb(void *task, struct op *op, const struct batch *b) { (void)op, show(task, b); }
 
+static bool due_cb(void *task) { return ((struct rig *)task)->due; }
+
+static void held_cb(void *task, bool went, bool waits)
+{
+    struct rig *rig = task;
+    assert_true(!went || rig->due);
+    rig->waits = waits;
+}
+
 void rig_init(struct rig *rig, uint64_t seed)
 {
     *rig = (struct rig){0};
@@ -327,7 +336,7 @@ void rig_init(struct rig *rig, uint64_t seed)
     random_seed(&rig->r, seed);
     budget_init(&rig->budget, INT64_MAX, NULL);
     rig->env = (struct op_env){.task = rig, .output = output_cb, .output_parts = 3, .result = result_cb, .error = error_cb,
-                               .ntasks = 1, .memory = &rig->budget};
+                               .ntasks = 1, .memory = &rig->budget, .due = due_cb, .held = held_cb};
     needs_init(&rig->needs);
     needs_init(&rig->mark_needs);
     rig->cold = kv_new(true, NULL);

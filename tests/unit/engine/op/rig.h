@@ -51,6 +51,7 @@ struct rig {
     sqlite3 *db;
     unsigned ids;
     /* The cold level: what a checkpoint would hold, (store, key) -> value; after it memory forgets what it may. */
+    bool due, waits; /* EVERY: may changes go out; some are held back */
     bool spills;
     struct state_clock clock;
     uint32_t committed_epoch;

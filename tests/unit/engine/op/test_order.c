@@ -90,6 +90,48 @@ static void test_union(void **state)
     }
 }
 
+/* ---- EVERY. */
+
+/* What changes is not shown before it is due, and then all of it is, whatever was lost and restored on the way; nothing stays
+ * behind in the changelog. */
+static void test_every(void **state)
+{
+    (void)state;
+    uint64_t seed = test_seed();
+    for (int64_t i = 0; i < test_rounds(30); i++) {
+        struct rig rig;
+        rig_init(&rig, seed + (uint64_t)i);
+        struct plan_node *n = rig_node(&rig, PLAN_EVERY, MODE_RETRACT, ROW, source(&rig, true), NULL);
+        rig_op(&rig, n, -1, 0);
+        rig_start(&rig);
+        struct rig_row *rows = bag_rows(&rig, 200, true, 1);
+        rig_exec(&rig, "CREATE TABLE shown(id INTEGER, p INTEGER, o INTEGER, v INTEGER, d REAL, s TEXT)");
+        for (size_t k = 0; k < 200;) {
+            size_t some = 1 + (size_t)random_below(&rig.r, 20), at = k;
+            bool again = random_chance(&rig.r, 0.3);
+            for (; at < k + some && at < 200; at++)
+                rig_push(&rig, &rows[at], 1);
+            if (again) {
+                rig_crash(&rig);
+                continue;
+            }
+            for (; k < at; k++)
+                rig_exec(&rig, rows[k].sql);
+            rig.due = k == 200 || random_chance(&rig.r, 0.3);
+            rig_marker(&rig);
+            rig_commit(&rig);
+            if (rig.due)
+                rig_exec(&rig, "DELETE FROM shown; INSERT INTO shown SELECT * FROM t");
+            rig_expect(&rig, rig.due ? "SELECT * FROM t" : "SELECT * FROM shown");
+            if (random_chance(&rig.r, 0.2))
+                rig_checkpoint(&rig);
+        }
+        assert_false(rig.waits);
+        assert_int_equal(rig_live(&rig, n, 0), 0);
+        rig_fini(&rig);
+    }
+}
+
 /* Bytes that disk or network have bent are refused, or taken for other bytes of the right form; nothing breaks. */
 static void run_on_damaged_state(struct rig *rig, const struct rig_row *rows, size_t n)
 {
@@ -440,6 +482,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_union),
+        cmocka_unit_test(test_every),
         cmocka_unit_test(test_topn),
         cmocka_unit_test(test_topn_goes_before_it_comes),
         cmocka_unit_test(test_over),

@@ -598,6 +598,53 @@ static void test_idle_partition(void **state)
     arena_fini(&a);
 }
 
+/* EMIT CHANGES EVERY: the first change goes at once, others when so much time has passed, though nothing comes; a restart
+ * in between loses none, and a stop waits for none. */
+static void test_every(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct planlib pl;
+    arena_init(&a);
+    planlib_init(&pl, &a, TASKS);
+    struct plan_node *n = pl_exchange(&pl, pl_source(&pl, "I", in, false), 1, (unsigned[]){0});
+    n = pl_aggregate(&pl, n, 1, (unsigned[]){0}, AGG_SUM, 1, 0, 0);
+    struct plan_node *every = ARENA_NEW(&a, struct plan_node), *sum = n;
+    *every = *sum;
+    every->kind = PLAN_EVERY;
+    every->every_ms = 10000;
+    every->inputs[0] = sum;
+    jw_put_job(&W, "every", job, planlib_done(&pl, pl_sink_topic(&pl, every, out, 0, 1, -1, 0)), out, changelog, false);
+    assert_int_equal(await(job).status, 0);
+    jw_pass_ms(&W, 10000);
+    jw_row(&W, in, 0, 0, 5, 1, false);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(5), 1);
+    jw_row(&W, in, 0, 0, 5, 10, false);
+    jw_row(&W, in, 1, 0, 6, 20, false);
+    jw_pass_ms(&W, 7000);
+    assert_int_equal(output_value(5), 1);
+    assert_int_equal(output_value(6), -1);
+    jw_pass_ms(&W, 3000);
+    assert_int_equal(output_value(5), 11);
+    assert_int_equal(output_value(6), 20);
+    jw_row(&W, in, 1, 0, 5, 100, false);
+    jw_pass_ms(&W, 1000);
+    jw_crash(&W, SIMDISK_KILL);
+    jw_open(&W, 2);
+    jw_start(&W);
+    assert_int_equal(await(job).status, 0);
+    assert_int_equal(output_value(5), 11);
+    jw_pass_ms(&W, 15000);
+    assert_int_equal(output_value(5), 111);
+    jw_row(&W, in, 1, 0, 5, 1000, false);
+    jw_pass_ms(&W, 1000);
+    assert_int_equal(output_value(5), 111);
+    again(2);
+    assert_int_equal(output_value(5), 1111);
+    arena_fini(&a);
+}
+
 /* Windows by the clock close by it alone, whatever the records' times and the silent partitions say; a row that was taken before
  * a restart is in one window, once. */
 static void test_by_clock(void **state)
@@ -789,7 +836,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_stops_on_a_broken_disk), T(test_push_query_is_quick), T(test_limit), T(test_pull_stream), T(test_pull_sums),
         T(test_held_query), T(test_scan_refused), T(test_stop_and_start), T(test_status), T(test_topic_deleted),
-        T(test_damaged_plan), T(test_checkpoint_lost), T(test_drop), T(test_topic_grows), T(test_idle_partition), T(test_by_clock),
+        T(test_damaged_plan), T(test_checkpoint_lost), T(test_drop), T(test_topic_grows), T(test_idle_partition), T(test_by_clock), T(test_every),
         T(test_udf_missing), T(test_checkpoint_refused), T(test_letters_deleted), T(test_letters_impossible),
         T(test_output_too_large), T(test_full_disk_passes), T(test_failed_job_again), T(test_full_disk_stays),
         T(test_damage_found_late), T(test_file_vanishes),
