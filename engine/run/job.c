@@ -549,6 +549,7 @@ static int64_t emits_at_ms(const struct job *j)
 /* What is held back goes with the first epoch when its time has come, and with the last one. */
 static void open_tasks(struct job *j)
 {
+    hide_epoch(j);
     j->opened_ms = proctime_now(&j->clock, loop_wall_ms(j->home));
     j->emits = !j->every_ms || sm_is(&j->sm, J_STOPPING) || j->opened_ms >= emits_at_ms(j);
     for (unsigned i = 0; i < j->ntasks; i++)
@@ -580,8 +581,6 @@ static void step(struct job *j, enum epoch_event_kind kind, unsigned task)
         told_committed(j);
     if (is_closing(j))
         return;
-    if (fx.open)
-        hide_epoch(j);
     if (fx.open)
         open_tasks(j);
     if (fx.record)
