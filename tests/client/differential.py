@@ -7,6 +7,7 @@ A world is made of one seed: two tables with updates and deletes, a table that i
 them and over one another. The same text, but for the joins' key and windows, is a view of SQLite. Half of the rows
 are there before the jobs, half come after. Environment: WEIR."""
 import json, math, os, random, shutil, sqlite3, sys, tempfile, time
+import windows
 from seed import first_seed, worlds
 from weir import Mismatch, Server
 
@@ -262,6 +263,9 @@ def random_value(rng, kind, null=0.15):
 
 class Base(Relation):
     """A relation over a topic that is fed from here."""
+    types = {}
+    late = False  # a stream may be very late
+    waits = False # and stays so though it is idle; a table's last column is its rows' time
 
     def __init__(self, rng, name, table, fixed=False):
         kinds = ['INT', 'BIGINT', 'DOUBLE', 'VARCHAR', 'BOOLEAN']
@@ -276,8 +280,10 @@ class Base(Relation):
 
     def create(self):
         key = ' PRIMARY KEY' if self.table else ' KEY'
-        cols = ', '.join(f'{c} {t}{key if i < self.nkey else ""}' for i, (c, t) in enumerate(self.columns))
-        more = '' if self.table else ", TIMESTAMP='at'"
+        cols = ', '.join(f'{c} {self.types.get(t, t)}{key if i < self.nkey else ""}' for i, (c, t) in enumerate(self.columns))
+        more = '' if self.table and not self.waits else f", TIMESTAMP='{self.columns[-1][0]}'"
+        more += f', WATERMARK_DELAY_MS={windows.DELAY}' if (self.late or self.waits) and not self.table else ''
+        more += ', IDLE_TIMEOUT_MS=1000000000' if self.waits and not self.table else ''
         return f"""CREATE {'TABLE' if self.table else 'STREAM'} {self.name} ({cols}) WITH (KEY_FORMAT='{self.key_format}',
             VALUE_FORMAT='JSON', PARTITIONS={self.partitions}{more});"""
 

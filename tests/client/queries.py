@@ -10,12 +10,13 @@ between rounds the server is killed now and then. After each round, when all job
 database answers over the rows so far. In the end the same queries are asked as pull queries, some as push queries too. A query
 that fails is made smaller for as long as it fails (querytree.py), and shown with the rows that differ. What is counted: in how many cases a
 row that an operator had given went again, by operator and by the mode of its edge as EXPLAIN names them. With `postgres` columns
-have all scalar types and arrays (typed.py), FULL and RIGHT joins stand anywhere. Environment: WEIR."""
+have all scalar types and arrays (typed.py), FULL and RIGHT joins stand anywhere. One world in four holds joins by time, whose outer rows
+come when time has passed: they are compared after the last round, and pull queries, which end, see that round too. Environment: WEIR."""
 import collections, json, os, random, re, shutil, sqlite3, sys, tempfile, time
 from collections import Counter
-import postgres, typed
+import postgres, typed, windows
 from differential import Base, random_value
-from querytree import Maker, PostgresWords, SqliteWords, smaller
+from querytree import Maker, PostgresWords, SqliteWords, TimedMaker, smaller
 from seed import first_seed, worlds
 from weir import Mismatch, Server
 
@@ -33,6 +34,10 @@ def caught_up(server):
 
 # ---- Batch databases
 
+def batch_columns(base):
+    return base.columns + [('gone', 'INT'), ('seq', 'INT')] * (base.table and base.columns[-1][0] == 'since')
+
+
 class Sqlite:
     """Doubles are quarters, so SQLite's own sums of them are exact."""
     name, words, base, value = 'SQLite', SqliteWords, Base, staticmethod(random_value)
@@ -41,14 +46,15 @@ class Sqlite:
         self.db = sqlite3.connect(':memory:')
         self.db.execute('PRAGMA case_sensitive_like = ON')
         self.db.create_function('FLOORDIV', 2, lambda a, b: None if a is None else a // b)
+        self.db.create_function('FROM_MS', 1, lambda ms: ms)
         self.db.execute('CREATE TABLE numbers (n)')
         self.db.executemany('INSERT INTO numbers VALUES (?)', ((i,) for i in range(100)))
         for b in bases:
-            self.db.execute(f'CREATE TABLE {b.name} ({", ".join(f"{c} {k}" for c, k in b.columns)})')
+            self.db.execute(f'CREATE TABLE {b.name} ({", ".join(f"{c} {k}" for c, k in batch_columns(b))})')
 
     def fill(self, base, rows):
         self.db.execute(f'DELETE FROM {base.name}')
-        self.db.executemany(f'INSERT INTO {base.name} VALUES ({",".join("?" * len(base.columns))})', rows)
+        self.db.executemany(f'INSERT INTO {base.name} VALUES ({",".join("?" * len(batch_columns(base)))})', rows)
 
     def ask(self, query):
         """LIMIT keeps SQLite 3.40 from merging the outer SELECT into a UNION ALL of a FULL JOIN, which gives rows too many."""
@@ -73,7 +79,7 @@ class Postgres:
     def begin(self, bases):
         Postgres.server = Postgres.server or postgres.Postgres()
         for b in bases:
-            columns = ', '.join(f'{c} {typed.postgres_type(k)}' for c, k in b.columns)
+            columns = ', '.join(f'{c} {typed.postgres_type(k)}' for c, k in batch_columns(b))
             self.server.run(f'DROP TABLE IF EXISTS {b.name}; CREATE TABLE {b.name} ({columns});')
 
     def fill(self, base, rows):
@@ -108,7 +114,7 @@ def changes(rng, base, rows, counts, value_of):
             if rng.random() < 0.5: # with one other value
                 row = [v if rng.random() < 0.3 else w for v, w in zip(row, rows[key])]
         if not base.table:
-            row[-1] = rng.randrange(0, 10 ** 5)
+            row[-1] = windows.BEGIN + rng.randrange(windows.SPAN)
             if rows and rng.random() < 0.2: # the same again
                 again = rng.choice(rows)
                 key, row = again[0], list(again[1])
@@ -124,11 +130,28 @@ def changes(rng, base, rows, counts, value_of):
     return records
 
 
+def versions(rng, base, rows, counts, value_of):
+    """The same of a table whose versions have times: rows are all of them, with whether the key went, and in which order they came."""
+    records = []
+    for _ in range(rng.choice(counts)):
+        key = rng.choice(rows)[:base.nkey] if rows and rng.random() < 0.6 else [value_of(rng, t, 0) for _, t in base.columns[:base.nkey]]
+        row = [value_of(rng, t) for _, t in base.columns[base.nkey:]]
+        row[-1], gone = windows.BEGIN + rng.randrange(windows.SPAN), rng.random() < 0.2
+        rows.append(key + row + [int(gone), len(rows)])
+        value = {c: v for (c, _), v in zip(base.columns[base.nkey:], row)}
+        records.append(dict(key=base.key_text(key), value=None if gone else json.dumps(value), timestamp=row[-1]))
+    return records
+
+
 class World:
+    timed = False
+
     def __init__(self, seed, oracle):
         rng = random.Random(seed)
         self.seed, self.oracle = seed, oracle
         self.bases = [oracle.base(rng, c, c in 'tuv') for c in 'tuvrs']
+        for b in self.bases:
+            b.late = True
         contents = [{} if b.table else [] for b in self.bases]
         self.rounds, self.rows = [], []
         for n in range(rng.choice([3, 4, 5])):
@@ -145,6 +168,50 @@ class World:
 
     def query(self, i):
         return Maker(random.Random(f'{self.seed} {i}'), self.bases, self.oracle.words).whole()
+
+
+def unlike(kind, n):
+    """A value that no other row has; of booleans there is none."""
+    return {'VARCHAR': f'flush {n}', 'BOOLEAN': None, 'DECIMAL': f'{900000 + n}', 'DATE': f'30{n:02}-01-01', 'TIME': f'01:01:01.0{n:02}', 'TIMESTAMP': f'30{n:02}-01-01T00:00:00',
+            'INTERVAL': f'{1000 + n} 00:00:00', 'MONTHS': f'{100 + n}-0', 'INTS': [1000 + n], 'TEXTS': [f'flush {n}'], 'MAP': {}}.get(kind, 1000000 + n)
+
+
+class TimedWorld(World):
+    """Two streams, and a table with versions."""
+    timed = True
+
+    def __init__(self, seed, oracle):
+        rng = random.Random(f'timed {seed}')
+        self.seed, self.oracle = seed, oracle
+        self.bases = [oracle.base(rng, c, c == 'w') for c in 'rsw']
+        for b in self.bases:
+            b.waits = True
+        self.bases[-1].columns.append(('since', 'BIGINT'))
+        contents, self.rounds, self.rows = [[], [], []], [], []
+        for n in range(rng.choice([2, 3, 4])):
+            counts = [15, 25] if n == 0 else [0, 5, 9, 14]
+            self.rounds.append([(versions if b.table else changes)(rng, b, c, counts, oracle.value) for b, c in zip(self.bases, contents)])
+            self.rows.append([[list(r) if b.table else list(r[0]) + list(r[1]) for r in c] for b, c in zip(self.bases, contents)])
+        self.flush(contents)
+        self.shards = [rng.choice([1, 2, 4]) for _ in range(8)]
+        self.kills = [rng.random() < 0.5 for _ in self.rounds]
+
+    def flush(self, contents):
+        """A record of each partition, which meets nothing and ends all time before it. Queries that end show it, jobs wait for it for ever."""
+        self.rounds.append([])
+        for number, (b, rows) in enumerate(zip(self.bases, contents)):
+            self.rounds[-1].append([])
+            for partition in range(b.partitions):
+                at = 1000000 + 10 * number + partition
+                key = [f'flush {at}' if t == 'VARCHAR' else at for _, t in b.columns[:b.nkey]]
+                row = [unlike(t, 10 * number + partition) for _, t in b.columns[b.nkey:-1]] + [windows.FLUSH]
+                rows.append(key + row + [0, len(rows)] if b.table else (key, row))
+                self.rounds[-1][-1].append(dict(key=b.key_text(key), value=json.dumps({c: v for (c, _), v in zip(b.columns[b.nkey:], row)}), partition=partition))
+        self.rows.append(self.rows[-1])
+        self.flushed = [[list(r) if b.table else list(r[0]) + list(r[1]) for r in c] for b, c in zip(self.bases, contents)]
+
+    def query(self, i):
+        return TimedMaker(random.Random(f'{self.seed} {i}'), self.bases, self.oracle.words).whole()
 
 
 # ---- Running queries in a world
@@ -210,6 +277,8 @@ class Run:
         last = self.server.ask('CREATE TABLE ' + text)[-1]
         if 'the result of this query is a stream' in last.get('message', ''):
             last = self.server.ask('CREATE STREAM ' + text)[-1]
+        if last['kind'] == 'error' and 'nothing is left beside the key' in last['message']:
+            return # rightly: the stream's key is all that is asked for
         if last['kind'] == 'error':
             self.fail(i, 'refused', f'{last["message"]} ({last["hint"]})')
             return
@@ -241,8 +310,11 @@ class Run:
             for operator in operators(server, f'j{i}') if i in self.retracted else []:
                 for life in self.retracted[i]:
                     self.cases[operator, life] += 1
+        if world.timed:
+            world.rows[-1] = world.flushed
+            world.fill(-1)
         for i, q in enumerate(self.queries) if pull else []:
-            if i % 4 == 0 and i in self.jobs and i not in self.failures:
+            if i % 4 == 0 and not world.timed and i in self.jobs and i not in self.failures:
                 self.push(i)
             if i not in self.failures:
                 wanted = answer(self.oracle, q)[1]
@@ -272,16 +344,17 @@ class Run:
                 self.fail(i, 'stuck', f'after round {n} the job {wrong[f"j{i}"]}')
                 continue
             columns, wanted = answer(self.oracle, self.queries[i])
+            due = not self.world.timed or n + 1 == len(self.world.rounds)
             for again in range(25):
                 got = table_of(self.server, f'j{i}', columns)
-                if got == wanted:
+                if got == wanted or not due:
                     break
                 time.sleep(0.1)
             else:
                 self.fail(i, 'job', f'after round {n}, {"killed" if killed else "not killed"}:\n{differ(got, wanted, self.oracle)}')
-            if self.before[i] - wanted:
+            if self.before[i] - got:
                 self.retracted.setdefault(i, set()).add(killed)
-            self.before[i] = wanted
+            self.before[i] = got
 
 
 def operators(server, job):
@@ -322,7 +395,7 @@ def shrink(world, query, kind, text):
 
 
 def play(seed, number, count, oracle):
-    world = World(seed, oracle)
+    world = (TimedWorld if seed % 4 == 3 else World)(seed, oracle)
     numbers = range(count) if number is None else [number]
     queries, strange = {i: world.query(i) for i in numbers}, Counter()
     oracle.begin(world.bases)

@@ -1,6 +1,6 @@
 """Queries as trees: made at random, shown in Weir's words (dialect 0), SQLite's (1) or PostgreSQL's (2), made smaller."""
 import copy
-import differential, typed
+import differential, typed, windows
 
 
 def safe(make):
@@ -47,17 +47,28 @@ def show(part, d):
     return part.sql(d)
 
 
+class Within:
+    """Says when rows of two sides meet: Weir behind the name, a batch database in ON."""
+
+    def __init__(self, words, condition):
+        self.words, self.condition = words, condition
+
+
 class Select:
     def __init__(self, items, sources):
         self.items, self.sources = items, sources # items: [(part, kind)]; sources: [(word, what, alias, [part of ON])]
         self.distinct, self.where, self.groups, self.sets, self.having, self.tail, self.aggregates = False, [], [], None, [], '', False
-        self.window = None # (clause of Weir's, SQLite's group)
+        self.window = None # (clause of Weir's, what a batch groups by besides)
+        self.sessions = False
 
     def body(self, d, items, groups):
         text = f'SELECT {"DISTINCT " if self.distinct else ""}' + ', '.join(f'{show(e, d)} AS c{i}' for i, e in enumerate(items))
         for i, (word, what, alias, on) in enumerate(self.sources):
             text += f' {word} ' if i else ' FROM '
             text += show(what, d) + ' ' + alias if isinstance(what, (str, tuple)) else f'({what.sql(d)}) {alias}'
+            if on and isinstance(on[0], Within):
+                text += f' {on[0].words}' * (d == 0)
+                on = [on[0].condition] * (d > 0) + on[1:]
             if on:
                 text += ' ON ' + ' AND '.join(show(p, d) for p in on)
         if self.window and d == 0:
@@ -65,7 +76,7 @@ class Select:
         if self.where:
             text += ' WHERE ' + ' AND '.join(show(p, d) for p in self.where)
         if self.window and d > 0:
-            groups = groups + [self.window[1]]
+            groups = groups + list(self.window[1:])
         if groups:
             text += ' GROUP BY ' + ', '.join(show(g, d) for g in groups)
         if self.having:
@@ -97,6 +108,8 @@ class SetOp:
 
     def side(self, q, d):
         plain = isinstance(q, Select) and not q.tail and not q.sets
+        if d == 1: # SQLite 3.40 makes one query of sides with RIGHT or FULL JOIN, with rows too many
+            return f'SELECT * FROM (SELECT * FROM ({q.sql(d)}) LIMIT -1) {self.name}'
         return q.sql(d) if plain else f'SELECT * FROM ({q.sql(d)}) {self.name}'
 
     def sql(self, d):
@@ -138,7 +151,11 @@ class Maker:
             kinds = self.kinds()
             return self.query(kinds, depth - 1), alias, [(f'{alias}.c{i}', k) for i, k in enumerate(kinds)]
         base = self.rng.choice([b for b in self.bases if b.table != self.streams])
-        return base.name, alias, [(f'{alias}.{c}', t) for c, t in base.columns]
+        cols = [(f'{alias}.{c}', t) for c, t in base.columns]
+        if self.streams and self.chance(0.2):
+            call, _, batch, _ = windows.windows(self.rng, base)
+            return (call, batch), alias, cols + [(f'{alias}.window_start', 'TIMESTAMP'), (f'{alias}.window_end', 'TIMESTAMP')]
+        return base.name, alias, cols
 
     def equality(self, left, right):
         pairs = [(a, b) for a, t in left for b, k in right if t == k and k != 'MAP']
@@ -283,23 +300,38 @@ class Maker:
             sets = [s for i, s in enumerate(sets) if s not in sets[:i]]
             if any(sets):
                 q.sets = (word, sets)
-        elif self.streams and len(sources) == 1 and isinstance(sources[0][1], str) and n and n < len(kinds) and self.chance(0.4):
-            size = rng.choice([1, 7, 60])
-            start = f'(FLOORDIV({sources[0][2]}.at, {size * 1000}) * {size * 1000})'
-            q.window = (f'WINDOW TUMBLING (SIZE {size} SECONDS, GRACE PERIOD 100000 DAYS)', start)
-            if kinds[-1] == 'BIGINT' and n < len(kinds) - 1:
-                q.items[-1] = (('WINDOWSTART', start), 'BIGINT')
+            if kinds[-1] == 'INT' and q.sets and n < len(kinds) and self.chance(0.5):
+                q.items[-1] = (f'GROUPING({rng.choice(q.groups)})', 'INT')
+        elif self.streams and len(sources) == 1 and isinstance(sources[0][1], str) and n and n < len(kinds) and self.chance(0.6):
+            self.windowed(q, n, kinds, cols)
         if self.chance(0.3):
             q.having = [f'COUNT(*) {rng.choice([">", "<"])} {rng.randrange(4)}']
         if not q.groups and n == len(kinds):
             return None
         return q
 
+    def windowed(self, q, n, kinds, cols):
+        """The WINDOW clause; of sessions groups are columns, aggregates can be merged, and nothing is left out before."""
+        rng, (_, name, alias, _) = self.rng, q.sources[0]
+        base = next(b for b in self.bases if b.name == name)
+        plain = all(g in [c for c, _ in cols] for g in q.groups) and not any(k in ('BOOLEAN', 'INTS', 'TEXTS') for k in kinds[n:])
+        if plain and self.chance(0.4):
+            clause, batch = windows.sessions(rng, base, [g.split('.')[1] for g in q.groups])
+            q.items = q.items[:n] + [(self.aggregate(k, cols, True), k) for k in kinds[n:]]
+            q.sessions = True
+        else:
+            _, clause, _, batch = windows.windows(rng, base)
+        q.sources = [('', (name, batch), alias, [])]
+        q.window = (clause, f'{alias}.window_start', f'{alias}.window_end')
+        if kinds[-1] == 'BIGINT' and n < len(kinds) - 1:
+            q.items[-1] = (rng.choice([('WINDOWSTART', f'{alias}.window_start'), ('WINDOWEND', f'{alias}.window_end')]), 'BIGINT')
+
     def select(self, kinds, depth):
         rng = self.rng
         sources, cols = self.joined(depth)
         where = [self.words.condition(rng, cols, 1)] if self.chance(0.35) else []
         q = self.grouped(kinds, sources, cols) if self.chance(0.35) else None
+        where = [] if q and q.sessions else where
         if depth > 0 and self.chance(0.4) and not (q and q.window): # a window is of a stream
             where.append(self.predicate(cols, depth))
         if not q:
@@ -352,6 +384,48 @@ class Maker:
         return self.select(kinds, depth)
 
 
+class TimedMaker(Maker):
+    """Joins of streams within some time, and of a stream with the version of a table; of any kind, with conditions, groups on top."""
+
+    def whole(self):
+        rng = self.rng
+        streams = [b for b in self.bases if not b.table]
+        rng.shuffle(streams)
+        a, x, y = streams[0], self.new(), self.new()
+        cols = [(f'{x}.{c}', t) for c, t in a.columns]
+        kinds = [k for k in self.kinds() if k not in ('INTS', 'TEXTS')] or ['INT']
+        if self.chance(0.5):
+            b = streams[1]
+            right = [(f'{y}.{c}', t) for c, t in b.columns]
+            equal = self.equality(*([c for c in side[:-1] if c[1] != 'BOOLEAN'] for side in (cols, right))) # no flush meets another
+            before, after = rng.choice([(5, 5), (0, 20), (9, 0), (30, 1)])
+            word = rng.choice(['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'])
+            within = f'{before} SECONDS' if before == after else f'({before} SECONDS, {after} SECONDS)'
+            on = [Within(f'WITHIN {within} GRACE PERIOD {rng.choice([0, 1, 60])} SECONDS',
+                         f'{y}.at BETWEEN {x}.at - {before * 1000} AND {x}.at + {after * 1000}'), equal]
+            source = (word, b.name, y, on)
+        else:
+            b = next(b for b in self.bases if b.table)
+            right = [(f'{y}.{c}', t) for c, t in b.columns]
+            own = [[c for c, t in cols if t == k] for _, k in b.columns[:b.nkey]]
+            if not all(own):
+                return TimedMaker(rng, self.bases, self.words).whole()
+            on = [Within('', f'{y}.since <= {x}.at AND ({y}.until IS NULL OR {x}.at < {y}.until)')] + \
+                [f'{rng.choice(o)} = {y}.{c}' for o, (c, _) in zip(own, b.columns)]
+            source = (rng.choice(['JOIN', 'LEFT JOIN']), (f'{b.name} FOR SYSTEM_TIME AS OF {x}.ROWTIME AS', windows.versions(b)), y, on)
+        if None in on:
+            return TimedMaker(rng, self.bases, self.words).whole()
+        cols = cols + right
+        sources = [('', a.name, x, []), source]
+        self.streams = False # no windows of what is joined
+        q = self.grouped(kinds, sources, cols) if self.chance(0.6) else None
+        if not q:
+            q = Select([(self.words.expression(rng, k, cols, 1), k) for k in kinds], sources)
+        if self.chance(0.4):
+            q.where = [self.words.condition(rng, cols, 1)]
+        return q
+
+
 # ---- Smaller
 
 def without(many, i):
@@ -375,6 +449,10 @@ def changed(q, **fields):
 
 def smaller(q):
     """Queries that are q with one thing less; not all of them have a meaning."""
+    if isinstance(q, Select) and (q.window or q.sessions): # the batch's form of a window is in its source
+        for name in ('having', 'where') if not q.sessions else ('having',):
+            yield from (changed(q, **{name: without(getattr(q, name), i)}) for i in range(len(getattr(q, name))))
+        return
     if isinstance(q, SetOp):
         yield q.left
         yield q.right
@@ -404,13 +482,15 @@ def smaller(q):
             yield changed(q, items=[('1', 'INT')])
         yield from (changed(q, items=q.items[:i] + [(s, k)] + q.items[i + 1:]) for s in parts_smaller(e))
     for i, (word, what, alias, on) in enumerate(q.sources):
-        if len(q.sources) > 1:
+        if len(q.sources) > 1 and not any(o and isinstance(o[0], Within) for _, _, _, o in q.sources):
             rest = without(q.sources, i)
             yield changed(q, sources=[('', *rest[0][1:3], [])] + rest[1:])
         put = lambda s: changed(q, sources=q.sources[:i] + [s] + q.sources[i + 1:])
         if not isinstance(what, (str, tuple)):
             yield from (put((word, s, alias, on)) for s in smaller(what))
         for j, p in enumerate(on):
+            if isinstance(p, Within) or isinstance(what, tuple):
+                continue
             if len(on) > 1:
                 yield put((word, what, alias, without(on, j)))
             yield from (put((word, what, alias, on[:j] + [s] + on[j + 1:])) for s in parts_smaller(p))

@@ -39,21 +39,14 @@ def random_value(rng, kind, null=0.15):
 
 
 class TypedBase(Base):
-    def __init__(self, rng, name, table, delay=None):
+    def __init__(self, rng, name, table):
         super().__init__(rng, name, table)
         kinds = KINDS + ['MAP']
         at = self.columns[self.nkey + 2:][-1:] if not table else []
         more = [(f'{name}c{i + 2}', rng.choice(kinds)) for i in range(rng.randrange(2, 6))]
         self.columns = self.columns[:self.nkey + 2] + more + at
-        self.delay = delay
 
-    def create(self):
-        key = ' PRIMARY KEY' if self.table else ' KEY'
-        cols = ', '.join(f'{c} {TYPES.get(t, t)}{key if i < self.nkey else ""}' for i, (c, t) in enumerate(self.columns))
-        more = '' if self.table else ", TIMESTAMP='at'"
-        more += f', WATERMARK_DELAY_MS={self.delay}' if self.delay and not self.table else ''
-        return f"""CREATE {'TABLE' if self.table else 'STREAM'} {self.name} ({cols}) WITH (KEY_FORMAT='{self.key_format}',
-            VALUE_FORMAT='JSON', PARTITIONS={self.partitions}{more});"""
+    types = TYPES
 
 
 def literal(rng, kind, texts=TEXTS):
