@@ -156,7 +156,8 @@ static void emit_change(struct op *op, const struct pane *p, const struct group 
         op_error(op, "more rows were taken back than had come");
     if (has)
         compute_results(op, g);
-    if (op->node->emit_final || (had && has && results_equal(g->old, a->now, op->node->naggs)))
+    bool same = !op->env->record && had && has && results_equal(g->old, a->now, op->node->naggs);
+    if (op->node->emit_final || same)
         return;
     if (had)
         emit_results(op, p, g, g->old, -1);

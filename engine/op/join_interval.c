@@ -11,12 +11,18 @@
  * over when it comes meets what is there and is not kept; one that is not behind the watermark by more than the grace never
  * misses anything.
  *
+ * emit=record is Kafka Streams' way: time is the greatest that any row had, of either side, and goes on before a row is joined,
+ * so that what is over comes first. A row without a match whose reach is past comes at once, whatever the grace. And
+ * what has come alone may still meet rows that are late: a side keeps its rows for before + after + grace behind the
+ * greatest time that it has seen itself, however far the other one is.
+ *
  * Rows lie by span of time first, so that what is over lies in front and is dropped span by span. A span is as wide as the
  * times that one row can meet: it meets rows of two spans at most. Rows of outer sides that have met nothing also lie in a
  * store by time. */
 
 enum { STORE_ROWS = 0, STORE_WAITING = 2, STORE_CLOSED = 4 }; /* + side, the first two */
 enum { SPAN_MIN_MS = 1000 };
+enum { CLOSED_BYTES = 9 }; /* layout, watermark; emit=record: then the greatest time of either side */
 
 struct side {
     struct op *op;
@@ -24,6 +30,7 @@ struct side {
     unsigned *cols, *keys;
     bool outer;
     int64_t reach_ms;
+    int64_t seen_ms;       /* emit=record: greatest time of its rows */
     struct store *rows;    /* span, join key, time, row -> entry; a unit is what has one span and join key */
     struct store *waiting; /* time, join key, row -> entry; of outer sides */
     struct journal changed, changed_waiting;
@@ -38,6 +45,10 @@ struct interval {
     struct needs met;         /* rows of an outer side that are to cease waiting */
     struct wbuf key, other, waiting;
     struct emitter out;
+    bool record, seen;        /* seen: more than is stored */
+    struct batch *held;       /* emit=record: rows of this step, to be joined once what is over has come; */
+    unsigned held_input;
+    struct arena step;        /* they lie here */
 };
 /* ---- Keys. */
 
@@ -89,6 +100,7 @@ static void side_open(struct op *op, unsigned s)
     side->keys = s ? op->node->right_cols : op->node->left_cols;
     side->outer = op->node->join == JOIN_FULL || op->node->join == (s ? JOIN_RIGHT : JOIN_LEFT);
     side->reach_ms = s ? op->node->before_ms : op->node->after_ms;
+    side->seen_ms = INT64_MIN;
     side->rows = store_new(true, op->env->clock, op->env->memory);
     store_units(side->rows, unit_of, unit_gone, side);
     side->waiting = store_new(true, op->env->clock, op->env->memory);
@@ -116,6 +128,8 @@ static int interval_open(struct op *op, struct diag *d)
     for (unsigned s = 0; s < 2; s++)
         side_open(op, s);
     needs_init(&j->met);
+    arena_init(&j->step);
+    j->record = op->env->record;
     wbuf_init(&j->key);
     wbuf_init(&j->other);
     wbuf_init(&j->waiting);
@@ -132,6 +146,17 @@ static bool is_over(const struct op *op, const struct side *side, int64_t ts)
 {
     const struct interval *j = op->state;
     return j->wm_ms > time_add(time_add(ts, side->reach_ms), op->node->grace_ms);
+}
+
+/* The least time at which a side still keeps rows. */
+static int64_t kept_from(const struct op *op, const struct side *side)
+{
+    const struct plan_node *n = op->node;
+    const struct interval *j = op->state;
+    if (!j->record)
+        return time_add(time_add(j->wm_ms, -side->reach_ms), -n->grace_ms);
+    int64_t for_ms = time_add(time_add(n->before_ms, n->after_ms), n->grace_ms);
+    return side->seen_ms == INT64_MIN ? INT64_MIN : time_add(time_add(side->seen_ms, -for_ms), 1);
 }
 
 static void emit_joined(struct op *op, unsigned s, struct str of_s, struct str other, int64_t count, int64_t ts)
@@ -182,7 +207,7 @@ static int candidate_cb(void *arg, struct str key, struct str value)
     struct candidate c = {key, e.count, time_of(at), e.waiting};
     if (c.ts > m->to)
         return 1;
-    if (is_over(m->op, &j->side[!m->s], c.ts))
+    if (c.ts < kept_from(m->op, &j->side[!m->s]))
         return 0;
     if (!j->pairs.prog || m->op->node->join == JOIN_INNER) {
         meet(m, &c);
@@ -256,11 +281,19 @@ static void cease_waiting(struct interval *j, struct side *side)
     needs_reset(&j->met);
 }
 
+/* Does a row of an outer side wait for a match? */
+static bool waits(const struct op *op, const struct side *side, const struct meeting *m)
+{
+    const struct interval *j = op->state;
+    bool past = j->record ? time_add(m->ts, side->reach_ms) < j->wm_ms : is_over(op, side, m->ts);
+    return side->outer && !m->met && !past;
+}
+
 /* whole: the row's key in `rows`. */
 static void keep(struct op *op, struct side *side, struct str whole, const struct meeting *m)
 {
     struct interval *j = op->state;
-    struct join_entry e = {1, side->outer && !m->met}, before;
+    struct join_entry e = {1, waits(op, side, m)}, before;
     uint8_t room[JOIN_ENTRY_BYTES];
     struct str value = join_entry_bytes(&e, room), known = store_add(side->rows, whole, value);
     if (!known.ptr) {
@@ -306,20 +339,50 @@ static void join_row(struct op *op, unsigned s, struct batch *in, uint32_t row)
     row_encode(in, side->cols, in->ncols, row, &j->key);
     struct str whole = wbuf_view(&j->key);
     struct meeting m = {op, s, {whole.ptr + 16 + key_len, whole.len - 16 - key_len}, key_len, ts, last_met(op, s, ts), false};
+    j->seen |= ts > side->seen_ms;
+    side->seen_ms = MAX(side->seen_ms, ts);
     meet_others(op, (struct str){whole.ptr + 8, key_len}, &m);
     cease_waiting(j, &j->side[!s]);
-    if (!is_over(op, side, ts)) {
+    bool alone = !m.met && !waits(op, side, &m);
+    if (ts >= kept_from(op, side))
         keep(op, side, whole, &m);
-        return;
-    }
-    op->stats.late += j->wm_ms > time_add(ts, op->node->grace_ms);
-    if (!m.met)
+    else
+        op->stats.late += j->record || j->wm_ms > time_add(ts, op->node->grace_ms);
+    if (alone)
         alone_at_once(op, side, in, row);
+}
+
+/* The rows of this step, now that what is over has come. */
+static void join_held(struct op *op)
+{
+    struct interval *j = op->state;
+    struct batch *in = j->held;
+    j->held = NULL;
+    for (uint32_t i = 0; in && i < in->nsel; i++)
+        join_row(op, j->held_input, in, batch_row(in, i));
+    emitter_flush(&j->out);
+    arena_reset(&j->step);
+}
+
+/* Should a step have rows of both inputs, those that came before are joined as time was. */
+static void hold(struct op *op, unsigned input, const struct batch *in)
+{
+    struct interval *j = op->state;
+    if (j->held)
+        join_held(op);
+    j->held = batch_copy(in, NULL, 0, NULL, 0, &j->step);
+    j->held_input = input;
+    for (uint32_t i = 0; i < in->nsel; i++)
+        j->wm_ms = MAX(j->wm_ms, in->ts[batch_row(in, i)]);
 }
 
 static void interval_push(struct op *op, unsigned input, struct batch *in)
 {
     struct interval *j = op->state;
+    if (j->record) {
+        hold(op, input, in);
+        return;
+    }
     for (uint32_t i = 0; i < in->nsel; i++)
         join_row(op, input, in, batch_row(in, i));
     emitter_flush(&j->out);
@@ -360,9 +423,10 @@ static void begin_walks(struct op *op, struct changes *out)
     for (unsigned s = 0; s < 2; s++) {
         struct side *side = &j->side[s];
         int64_t until = over_until(op, side);
+        int64_t kept = kept_from(op, side);
         journal_save(&side->changed, op_store(op, STORE_ROWS + s), out);
         journal_save(&side->changed_waiting, op_store(op, STORE_WAITING + s), out);
-        front_begin(&side->front, floor_div(until, j->span_ms));
+        front_begin(&side->front, floor_div(kept, j->span_ms));
         front_begin(&side->front_waiting, until);
     }
 }
@@ -378,25 +442,33 @@ static void drop(struct op *op, const struct front *f, struct str key, struct ch
     changes_put(out, f->number, key, STR_NULL);
 }
 
-static void take_side(struct op *op, struct side *side, struct changes *out)
+/* The earlier one of the rows that waited in vain, or the one that is there; -1: none. */
+static int first_over(struct op *op, struct str key[2], struct str value[2])
 {
-    struct str key, value;
-    struct parts p;
-    struct join_entry e;
-    while (front_next(&side->front_waiting, &key, &value)) {
-        CHECK(parts_get(side, key, false, &p) && join_entry_get(value, &e));
-        emit_joined(op, side->number, p.row, STR_NULL, e.count, p.ts);
-        drop(op, &side->front_waiting, key, out);
-    }
-    while (front_next(&side->front, &key, &value))
-        drop(op, &side->front, key, out);
+    struct interval *j = op->state;
+    bool there[2];
+    for (unsigned s = 0; s < 2; s++)
+        there[s] = front_next(&j->side[s].front_waiting, &key[s], &value[s]);
+    if (there[0] && there[1])
+        return time_of(key[1]) < time_of(key[0]);
+    return there[0] ? 0 : there[1] ? 1 : -1;
 }
 
 static void take_all(struct op *op, struct changes *out)
 {
     struct interval *j = op->state;
-    for (unsigned s = 0; s < 2; s++)
-        take_side(op, &j->side[s], out);
+    struct str key[2], value[2];
+    struct parts p;
+    struct join_entry e;
+    for (int s; (s = first_over(op, key, value)) >= 0;) {
+        struct side *side = &j->side[s];
+        CHECK(parts_get(side, key[s], false, &p) && join_entry_get(value[s], &e));
+        emit_joined(op, side->number, p.row, STR_NULL, e.count, p.ts);
+        drop(op, &side->front_waiting, key[s], out);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        while (front_next(&j->side[i].front, &key[0], &value[0]))
+            drop(op, &j->side[i].front, key[0], out);
     emitter_flush(&j->out);
 }
 
@@ -416,12 +488,15 @@ static void interval_prepare(struct op *op, bool first, struct changes *out, str
 static void save_closed(struct op *op, struct changes *out)
 {
     struct interval *j = op->state;
-    uint8_t value[9] = {OP_LAYOUT};
-    if (j->wm_ms == j->closed_ms)
+    uint8_t value[CLOSED_BYTES + 16] = {OP_LAYOUT};
+    if (j->wm_ms == j->closed_ms && !(j->record && j->seen))
         return;
     j->closed_ms = j->wm_ms;
+    j->seen = false;
     put_be64(value + 1, (uint64_t)j->closed_ms);
-    changes_put(out, op_store(op, STORE_CLOSED), STR(""), (struct str){(char *)value, sizeof value});
+    for (unsigned s = 0; s < 2; s++)
+        put_be64(value + CLOSED_BYTES + 8 * s, (uint64_t)j->side[s].seen_ms);
+    changes_put(out, op_store(op, STORE_CLOSED), STR(""), (struct str){(char *)value, j->record ? sizeof value : CLOSED_BYTES});
 }
 
 static void interval_marker(struct op *op, struct changes *out)
@@ -430,6 +505,8 @@ static void interval_marker(struct op *op, struct changes *out)
     if (!op->env->park) /* nobody has asked prepare */
         begin_walks(op, out);
     take_all(op, out);
+    if (j->held)
+        join_held(op);
     save_closed(op, out);
     op->stats.state_rows = op->stats.state_bytes = 0;
     for (unsigned s = 0; s < 2; s++) {
@@ -458,9 +535,12 @@ static bool pair_fits(const struct side *side, const struct front *f, struct str
 
 static int restore_closed(struct interval *j, struct str key, struct str value)
 {
-    if (key.len || value.len != 9 || value.ptr[0] != OP_LAYOUT)
+    bool seen = value.len == CLOSED_BYTES + 16;
+    if (key.len || (value.len != CLOSED_BYTES && !seen) || value.ptr[0] != OP_LAYOUT)
         return E_CORRUPT;
     j->wm_ms = j->closed_ms = (int64_t)be64(value.ptr + 1);
+    for (unsigned s = 0; seen && s < 2; s++)
+        j->side[s].seen_ms = (int64_t)be64(value.ptr + CLOSED_BYTES + 8 * s);
     return 0;
 }
 
@@ -568,6 +648,7 @@ static void interval_close(struct op *op)
         front_fini(&side->front_waiting);
     }
     needs_fini(&j->met);
+    arena_fini(&j->step);
     wbuf_fini(&j->key);
     wbuf_fini(&j->other);
     wbuf_fini(&j->waiting);

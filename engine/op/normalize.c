@@ -1,7 +1,7 @@
 #include "engine/op/common.h"
 
 /* A table's changes by key become changes of whole rows: the last row of every key is remembered, to be taken back when
- * another comes. An equal row changes nothing, and a delete of a key that is not there neither. */
+ * another comes. An equal row changes nothing (emit=record: it comes again), and a delete of a key that is not there neither. */
 
 struct normalize {
     struct arena arena;
@@ -51,7 +51,7 @@ static void normalize_row(struct op *op, struct batch *in, uint32_t row)
     }
     if (had) {
         CHECK(row_take(stored, &ts, &before));
-        if (has && str_eq(before, after))
+        if (has && str_eq(before, after) && !op->env->record)
             return;
         emit_row(op, before, in->ts[row], -1);
     }

@@ -10,6 +10,9 @@
  * fetches it from the checkpoint and gives it to `load`, then `loaded`; what is not there by then does not exist. Rows,
  * watermarks and markers keep their order meanwhile.
  *
+ * Steps (emit=record): what one record has changed goes out before the next one comes in. Behind each record the task runs
+ * every operator's marker without ending the epoch: results go on and changed state is written, but nothing is committed by it.
+ *
  * Watermarks: the task tells every operator of the fragment in turn, the first one first, and passes the watermark on to
  * its exits after that: a partial aggregate hands over what would be late behind it. An operator whose rows come later than
  * their time, at a marker, says up to where it has given all (`passes`): that is what those behind it are told. Encodings:
@@ -49,6 +52,7 @@ struct op_env {
     bool (*due)(void *task);
     void (*held)(void *task, bool went, bool waits);
     unsigned task_index, ntasks;
+    bool record;              /* a step follows each record: a change that leaves a row as it was is one, too */
     struct budget *memory;    /* of the task's state */
     struct op_busy *busy;     /* NULL: time is not measured */
     const struct state_clock *clock; /* NULL: state has no cold level (queries) */
@@ -80,6 +84,8 @@ struct op_class {
     int64_t (*passes)(const struct op *op); /* no row before this is still to come of it; NULL: what it was told */
     void (*marker)(struct op *op, struct changes *out); /* the epoch ends; may be NULL */
     bool shows; /* its rows are for a client at once: a query that ends calls marker at its end only */
+    /* The same within an epoch, behind a record (emit=record); readers see nothing of it yet. NULL: marker does it. */
+    void (*step)(struct op *op, struct changes *out);
     void (*committed)(struct op *op);               /* the last marked epoch is durable; may be NULL */
     /* A value that marker wrote, before the first push; later ones replace earlier ones. Value null: absent. E_CORRUPT:
      * not what this version writes. May be NULL. store: as given to changes_put, plan_node.store * 8 + the operator's

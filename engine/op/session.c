@@ -559,7 +559,7 @@ static void compute_results(struct op *op, const struct session *n)
 static bool changed(const struct op *op, const struct session *n)
 {
     const struct session_op *s = op->state;
-    if (n->start != n->old_start || n->end != n->old_end)
+    if (op->env->record || n->start != n->old_start || n->end != n->old_end)
         return true;
     for (unsigned i = 0; i < op->node->naggs; i++)
         if (n->old[i].null != s->now[i].null || (!s->now[i].null && value_cmp(&n->old[i], &s->now[i]) != 0))

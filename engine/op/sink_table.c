@@ -75,7 +75,9 @@ void sink_pend(struct op *op, struct batch *in, uint32_t row)
 /* What the marker sees: the committed row, unless this very marker has replaced it. */
 static struct str current_row(const struct topic_sink *k, struct str key)
 {
-    struct str over = kv_get(k->overlay, key);
+    struct str over = k->stepped ? kv_get(k->stepped, key) : STR_NULL;
+    if (!over.ptr)
+        over = kv_get(k->overlay, key);
     if (!over.ptr)
         return store_get(k->rows, key);
     return over.len ? over : STR_NULL;
@@ -226,7 +228,7 @@ static void write_row(struct netting *n, struct str image, int64_t ts)
     changes_put(n->out, op_store(op, STORE_ROWS), key, value);
     if (expires(op))
         write_expiry(n, value);
-    kv_put(k->overlay, key, gone ? STR("") : value);
+    kv_put(k->stepped ? k->stepped : k->overlay, key, gone ? STR("") : value);
     store_pin(k->rows, key);
 }
 
@@ -239,7 +241,7 @@ static void end_key(struct netting *n)
     if (!k->upsert && n->before.ptr && !n->before_met)
         keep(n, &(struct outcome){n->before, n->before_ts, 0, true});
     bool again = kv_remove(k->again, wbuf_view(&n->key));
-    bool same = n->best.image.ptr ? n->before.ptr && str_eq(n->best.image, n->before) : !n->before.ptr;
+    bool same = n->op->env->record ? !n->best.image.ptr && !n->before.ptr : n->best.image.ptr ? n->before.ptr && str_eq(n->best.image, n->before) : !n->before.ptr;
     if (same && !again)
         return;
     if (n->best.image.ptr || n->before.ptr)
@@ -328,10 +330,9 @@ void sink_count_state(struct op *op)
                             k->changes.bytes - k->changed_counted;
 }
 
-void sink_net(struct op *op, struct changes *out)
+static void net(struct op *op, struct changes *out)
 {
     struct topic_sink *k = op->state;
-    CHECK(kv_count(k->overlay) == 0); /* the marked epoch before this one is committed */
     struct netting n = {.op = op, .out = out};
     wbuf_init(&n.key);
     kv_free(k->by_record_key);
@@ -347,6 +348,26 @@ void sink_net(struct op *op, struct changes *out)
     k->seq = 0;
     sink_count_state(op);
 }
+
+static int marked_cb(void *arg, struct str key, struct str value)
+{
+    struct topic_sink *k = arg;
+    kv_put(k->overlay, key, value);
+    return 0;
+}
+
+void sink_net(struct op *op, struct changes *out)
+{
+    struct topic_sink *k = op->state;
+    CHECK(kv_count(k->overlay) == 0); /* the marked epoch before this one is committed */
+    net(op, out);
+    if (!k->stepped)
+        return;
+    kv_scan(k->stepped, STR(""), marked_cb, k);
+    kv_clear(k->stepped);
+}
+
+void sink_step(struct op *op, struct changes *out) { net(op, out); }
 
 static int apply_cb(void *arg, struct str key, struct str value)
 {

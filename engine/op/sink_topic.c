@@ -156,6 +156,13 @@ static void topic_sink_marker(struct op *op, struct changes *out)
         sink_net(op, out);
 }
 
+static void topic_sink_step(struct op *op, struct changes *out)
+{
+    struct topic_sink *k = op->state;
+    if (k->table)
+        sink_step(op, out);
+}
+
 static void topic_sink_committed(struct op *op)
 {
     struct topic_sink *k = op->state;
@@ -233,6 +240,7 @@ static int topic_sink_open(struct op *op, struct diag *d)
     if (k->table)
         store_hash(k->rows);
     k->overlay = kv_new(true, op->env->memory);
+    k->stepped = op->env->record ? kv_new(true, op->env->memory) : NULL;
     k->pending = kv_new(true, op->env->memory);
     k->expiry = store_new(true, op->env->clock, op->env->memory);
     k->expired_ms = INT64_MIN;
@@ -249,6 +257,7 @@ static void topic_sink_close(struct op *op)
     derive_drop(k);
     store_free(k->rows);
     kv_free(k->overlay);
+    kv_free(k->stepped);
     kv_free(k->pending);
     CHECK(list_empty(&k->scans));
     store_free(k->expiry);
@@ -277,6 +286,7 @@ const struct op_class sink_topic_class = {
     .push = topic_sink_push,
     .watermark = topic_sink_watermark,
     .marker = topic_sink_marker,
+    .step = topic_sink_step,
     .committed = topic_sink_committed,
     .restore = sink_restore,
     .opened = sink_opened,

@@ -28,6 +28,7 @@ struct topic_sink {
     struct schema image, shown;   /* shown: with WINDOWEND behind, for a scan */
     struct store *rows;           /* ordered: state key -> row_put of the image; committed */
     struct kv *overlay;           /* marked, not yet committed: state key -> the same, or empty: gone */
+    struct kv *stepped;           /* emit=record: the same of the epoch that goes on; NULL: else */
     struct kv *pending;           /* changes of the running epoch */
     struct store *expiry;         /* ordered: (time, state key); not before that time the row ends */
     struct list scans;            /* struct sink_scan, open */
@@ -57,6 +58,7 @@ void sink_record(struct op *op, const struct record_cols *c, const struct batch 
 
 void sink_pend(struct op *op, struct batch *in, uint32_t row);
 void sink_net(struct op *op, struct changes *out);
+void sink_step(struct op *op, struct changes *out);
 void sink_apply(struct op *op);
 int sink_restore(struct op *op, unsigned store, struct str key, struct str value);
 void sink_opened(struct op *op, unsigned store, int64_t entries);

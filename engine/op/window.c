@@ -70,7 +70,7 @@ static unsigned judge(struct op *op, int64_t ts)
     w->stream_ms = MAX(w->stream_ms, ts);
     int64_t closed = time_add(time_add(w->stream_ms, -op->node->delay_ms), -op->node->grace_ms);
     unsigned late = 0;
-    while (late < w->count && w->spans[late].end <= closed)
+    while (late < w->count && (w->spans[late].end <= closed || (op->env->record && w->spans[late].start < 0)))
         late++;
     op->stats.late += late && late == w->count;
     return late;

@@ -50,7 +50,7 @@ const struct plan_node *plan_derives(const struct plan_node *sink)
 {
     const struct plan_node *n = sink->ninputs ? sink->inputs[0] : NULL;
     if (!n || sink->kind != PLAN_SINK_TOPIC || n->mode != MODE_RETRACT || sink->window_start_col >= 0 ||
-        sink->retention_ms > 0)
+        sink->retention_ms > 0 || sink->record)
         return NULL;
     const struct plan_node *top = n;
     for (; n->kind == PLAN_FILTER || n->kind == PLAN_PROJECT; n = n->inputs[0])

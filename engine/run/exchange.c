@@ -6,6 +6,7 @@ void channel_init(struct channel *ch, struct task *from, struct task *to, unsign
 {
     *ch = (struct channel){.from = from, .to = to, .inlet = inlet, .max = from->channel_max};
     list_init(&ch->waiting);
+    list_init(&ch->rest);
 }
 
 /* ---- parcels on their way */
@@ -57,12 +58,13 @@ static struct parcel *parcel_new(struct task *t, enum parcel_kind kind)
     }
     p->kind = kind;
     p->batch = NULL;
+    p->step = false;
     p->watermark_ms = t->passed_ms;
     p->idle = watermarks_idle(&t->marks);
     return p;
 }
 
-static void parcel_send(struct task *t, struct channel *ch, struct parcel *p)
+static void parcel_post(struct task *t, struct channel *ch, struct parcel *p)
 {
     bool was_full = ch->flying > ch->max;
     p->ch = ch;
@@ -75,9 +77,41 @@ static void parcel_send(struct task *t, struct channel *ch, struct parcel *p)
     loop_post(ch->to->loop, &p->msg);
 }
 
+/* What waits in the channel goes first. */
+static void parcel_send(struct task *t, struct channel *ch, struct parcel *p)
+{
+    struct parcel *last = ch->last;
+    ch->last = NULL;
+    if (last) {
+        last->step = p->kind != PARCEL_BATCH;
+        parcel_post(t, ch, last);
+    }
+    if (t->env.record && p->kind == PARCEL_BATCH)
+        ch->last = p;
+    else
+        parcel_post(t, ch, p);
+}
+
+void exchange_step(struct task *t)
+{
+    for (unsigned o = 0; o < t->noutlets; o++) {
+        struct parcel *last = t->outlets[o].last;
+        t->outlets[o].last = NULL;
+        if (!last)
+            continue;
+        last->step = true;
+        parcel_post(t, &t->outlets[o], last);
+    }
+}
+
 void exchange_fini(struct task *t)
 {
     CHECK(t->nsent == 0);
+    for (unsigned o = 0; o < t->noutlets; o++)
+        if (t->outlets[o].last) {
+            arena_fini(&t->outlets[o].last->arena);
+            xfree(t->outlets[o].last);
+        }
     for (struct list *l; (l = list_pop(&t->spare)) != NULL;) {
         struct parcel *p = container_of(l, struct parcel, link);
         arena_fini(&p->arena);

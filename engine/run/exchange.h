@@ -24,6 +24,7 @@ struct parcel {
     int64_t epoch;        /* MARKER */
     int64_t watermark_ms; /* holds after the batch */
     bool idle;
+    bool step;            /* emit=record: the record whose effect this is has no further rows for the receiver */
 };
 
 struct channel {
@@ -34,6 +35,8 @@ struct channel {
     unsigned inlet;      /* receiver's: its number at `to` */
     bool held;           /* its marker has come, others' have not */
     struct list waiting; /* parcels that came while it was held */
+    struct list rest;    /* receiver's: rows of a step that is not complete */
+    struct parcel *last; /* sender's: of the step under way, not sent yet, as it may be the last */
 };
 
 void channel_init(struct channel *ch, struct task *from, struct task *to, unsigned inlet);
@@ -44,6 +47,7 @@ uint32_t exchange_rows(struct task *t, const struct plan_node *exchange, const s
 /* The same to every channel of the task. */
 void exchange_watermark(struct task *t); /* what the task holds of it now */
 void exchange_marker(struct task *t, int64_t epoch);
+void exchange_step(struct task *t); /* emit=record: the rows of a step are all given */
 /* Receiver: done with a parcel; it goes back to its sender. */
 void parcel_return(struct parcel *p);
 /* Sender: frees the spare parcels. All must have come back. */

@@ -1,6 +1,6 @@
 /* Packing and unpacking of plans.
  *
- * Bytes: msgpack, one array [version, parallelism, number of nodes, next store, next fragment, node]; a node is
+ * Bytes: msgpack, one array [version, parallelism, number of nodes, next store, next fragment, node, is it emit=record]; a node is
  * [kind, id, store, fragment, again, mode, columns, key, body, inputs], its body the fields of its kind in the order of plan.h. What comes out of plan_unpack has passed
  * plan_check, so the engine may index columns without looking again. */
 #include "engine/run/plan.h"
@@ -8,7 +8,7 @@
 
 #define PLAN_VERSION 5 /* 1 knew neither stores nor fragments by numbers of their own, nor a start by time; 2 no derived sinks;
                         * 3 no kinds behind SORT, of joins no conditions but equalities, of aggregates one argument only; 4 no
-                        * totals of no rows */
+                        * totals of no rows, nor emit=record */
 
 /* ---- numbers */
 
@@ -357,13 +357,14 @@ static void put_node(struct wbuf *w, const struct plan_node *n)
 
 void plan_pack(const struct plan *p, struct wbuf *out)
 {
-    pack_array(out, 6);
+    pack_array(out, 7);
     pack_uint(out, PLAN_VERSION);
     pack_uint(out, p->parallelism);
     pack_uint(out, p->nnodes);
     pack_uint(out, p->next_store);
     pack_uint(out, p->next_frag);
     put_node(out, p->sink);
+    pack_bool(out, p->sink->record);
 }
 
 /* ---- identity */
@@ -866,13 +867,15 @@ int plan_unpack(struct plan **out, struct str bytes, struct arena *a)
     rd.version = unpack_uint(&rd.u);
     if (good(&rd) && rd.version > PLAN_VERSION)
         return E_NEWER_FORMAT;
-    if (fields != (rd.version > 1 ? 6 : 4))
+    if (fields != (rd.version > 4 ? 7 : rd.version > 1 ? 6 : 4))
         bad(&rd);
     p->parallelism = get_uint(&rd, KEY_GROUPS);
     p->nnodes = get_uint(&rd, PLAN_NODES);
     p->next_store = rd.version > 1 ? get_uint(&rd, PLAN_STORES) : 0;
     p->next_frag = rd.version > 1 ? get_uint(&rd, UINT16_MAX + 1) : 0;
     p->sink = good(&rd) ? get_node(&rd) : NULL;
+    if (good(&rd) && rd.version > 4)
+        p->sink->record = unpack_bool(&rd.u);
     if (good(&rd) && rd.version == 1)
         number_stores(p, p->sink);
     if (!good(&rd) || rbuf_left(&rd.u.r) || plan_check(p, NULL) != 0)

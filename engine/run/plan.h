@@ -174,6 +174,7 @@ struct plan_node {
     unsigned *sink_cols;
     int window_start_col, window_end_col; /* -1: none; the end is a part of the key where the format says so */
     bool derived;         /* it keeps no rows of its own: plan_derives */
+    bool record;          /* also SINK_QUERY: each record's effect is given by itself (emit=record); else each epoch's */
     /* SCAN */
     struct uuid job;
     bool lookup;       /* only the rows of `keys`: key bytes of all key columns of the table, of its window start too if one is

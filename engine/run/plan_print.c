@@ -325,11 +325,15 @@ void plan_node_print(const struct plan_node *n, struct wbuf *w)
                     n->topic_name);
         if (n->derived)
             wbuf_str(w, STR(", rows derived from its groups"));
+        if (n->record)
+            wbuf_str(w, STR(", each record's effect by itself"));
         break;
     case PLAN_SINK_QUERY:
         wbuf_str(w, STR("RESULT"));
         if (n->limit >= 0)
             wbuf_printf(w, " limit %" PRId64, n->limit);
+        if (n->record)
+            wbuf_str(w, STR(", each record's effect by itself"));
         break;
     case PLAN_SCAN:
         wbuf_printf(w, "LOOK AT table %s", n->relation);

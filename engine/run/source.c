@@ -123,7 +123,7 @@ int source_open(struct source *s, struct task *t, const struct plan_node *node, 
     s->watermark_ms = pos ? pos->watermark_ms : WATERMARK_NONE;
     s->horizon_ms = s->horizon_all = plus(horizon(t->job->plan->sink), node->format.idle_ms);
     arena_init(&s->arena);
-    s->rows_max = ENGINE_BATCH_ROWS;
+    s->rows_max = t->env.record ? 1 : ENGINE_BATCH_ROWS;
     timer_init(&s->idle_timer, t->loop, node->by_clock ? tick_cb : idle_cb);
     timer_init(&s->settle_timer, t->loop, settle_cb);
     s->tick_ms = proctime_tick_ms(t->job->plan->sink);

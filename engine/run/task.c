@@ -77,7 +77,7 @@ static void env_output(void *task, struct op *op, int32_t part, int64_t ts_ms, s
     }
     t->rows_out++;
     writer_record(o->writer, ts_ms, key, value);
-    task_output_wrote(t, o, key.len + value.len + RECORD_BYTES, op->node->inputs[0]->mode == MODE_APPEND);
+    task_output_wrote(t, o, key.len + value.len + RECORD_BYTES, op->env->record || op->node->inputs[0]->mode == MODE_APPEND);
 }
 
 /* Counted in pieces: a record costs no more than an addition. */
@@ -208,6 +208,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
                              .held = env_held,
                              .task_index = index,
                              .ntasks = f->ntasks,
+                             .record = job->plan->sink->record,
                              .memory = &t->memory,
                              .busy = &t->busy,
                              .context = &t->context};
@@ -524,9 +525,17 @@ static void put_changelog(struct task *t, struct str key, struct str value)
         }
     }
     writer_record(t->changelog, loop_wall_ms(t->loop), key, value);
-    t->changelog_bytes += key.len + value.len;
+    t->changelog_filling += key.len + value.len;
     collect(t, key.len + value.len + RECORD_BYTES);
     t->changelog_collected += key.len + value.len + RECORD_BYTES;
+}
+
+static void flush_changelog(struct task *t)
+{
+    size_t bytes = t->changelog_collected;
+    t->changelog_collected = 0;
+    if (bytes)
+        flush(t, t->changelog, NULL, bytes);
 }
 
 static void put_tombstone(struct task *t, struct str key) { put_changelog(t, key, STR_NULL); }
@@ -558,13 +567,12 @@ static void mark_begin(struct task *t)
     t->mark_begun = t->mark_first = true;
     t->mark_op = 0;
     t->dirty = false;
-    t->changelog_bytes = 0;
     t->done.watermark_ms = t->marks.ms;
     for (unsigned i = 0; i < t->nsources; i++)
         source_position(&t->sources[i], &t->cut[i]);
 }
 
-/* False: state has to be fetched first. */
+/* A marker, or a step's part of one. False: state has to be fetched first. */
 static bool mark_op_now(struct task *t, struct op *op)
 {
     struct changes changes = {t, put_change};
@@ -586,7 +594,10 @@ static bool mark_op_now(struct task *t, struct op *op)
         park_fetch(t, op);
         return false;
     }
-    if (op->cls->marker && !(op->cls->shows && job_hides(t->job, t->marking)))
+    bool hidden = op->cls->shows && !t->stepping && job_hides(t->job, t->marking);
+    if (t->stepping && op->cls->step)
+        op->cls->step(op, &changes);
+    else if (op->cls->marker && !hidden)
         op->cls->marker(op, &changes);
     t->mark_first = true;
     return true;
@@ -600,6 +611,39 @@ static bool mark_op(struct task *t, struct op *op)
     return done;
 }
 
+/* All operators in turn, as far as the state in memory allows: rows that wait go first, also those that an operator gave
+ * to the next one. True: all are through. */
+static bool mark_ops(struct task *t)
+{
+    while (park_empty(t) && !t->fail_status && !letters_wait(t)) {
+        if (t->holds && t->mark_first)
+            task_tell_time(t); /* rows that waited for the marker are out */
+        if (t->mark_op == t->frag->nops)
+            return true;
+        if (mark_op(t, t->ops[t->mark_op]))
+            t->mark_op++;
+    }
+    return false;
+}
+
+/* emit=record: the rows of a record are in. */
+static void step_begin(struct task *t)
+{
+    t->stepping = t->env.record;
+    t->mark_first = true;
+    t->mark_op = 0;
+}
+
+static void step_run(struct task *t)
+{
+    if (!mark_ops(t))
+        return;
+    t->stepping = false;
+    exchange_step(t);
+    if (t->changelog_collected > ENGINE_FLUSH_BYTES)
+        flush_changelog(t);
+}
+
 static void mark_end(struct task *t)
 {
     int64_t epoch = t->marking;
@@ -608,10 +652,10 @@ static void mark_end(struct task *t)
     park_marked(t);
     exchange_marker(t, epoch);
     dead_bury(t, put_tombstone);
-    if (t->changelog_bytes)
-        flush(t, t->changelog, NULL, t->changelog_collected);
-    t->changelog_collected = 0;
+    flush_changelog(t);
     flush_outputs(t);
+    t->changelog_bytes = t->changelog_filling;
+    t->changelog_filling = 0;
     t->done.changed = t->changelog_bytes ? epoch : 0;
     t->changed = t->changelog_bytes ? epoch : t->changed;
     t->fed = false;
@@ -628,22 +672,15 @@ static void mark_end(struct task *t)
     check_done(t);
 }
 
-/* Goes on with the marker as far as the state in memory allows; rows that wait go first, also those that an operator
- * gave at the marker to the next one. */
+/* Goes on with the marker, as far as it can. */
 static void mark_run(struct task *t)
 {
-    while (park_empty(t) && !t->fail_status && !letters_wait(t)) {
-        if (!t->mark_begun)
-            mark_begin(t);
-        if (t->holds && t->mark_first)
-            task_tell_time(t); /* rows that waited for the marker are out */
-        if (t->mark_op == t->frag->nops) {
-            mark_end(t);
-            return;
-        }
-        if (mark_op(t, t->ops[t->mark_op]))
-            t->mark_op++;
-    }
+    if (t->stepping || !park_empty(t) || t->fail_status || letters_wait(t))
+        return;
+    if (!t->mark_begun)
+        mark_begin(t);
+    if (mark_ops(t))
+        mark_end(t);
 }
 
 /* The epoch ends here: operators emit what they collected and say what changed; the marker follows; all is written.
@@ -687,7 +724,7 @@ void task_credit(struct task *t, struct channel *ch, bool was_full)
     check_closed(t);
 }
 
-static void take_rows(struct task *t, struct parcel *p)
+static void push_parcel(struct task *t, struct parcel *p)
 {
     unsigned input;
     struct op *op = taker_of(t, p->ch->from->frag->exit, &input);
@@ -696,6 +733,18 @@ static void take_rows(struct task *t, struct parcel *p)
         op_push(op, input, p->batch);
     else
         task_exit(t, p->batch);
+}
+
+/* emit=record: the rows of a step come together, whatever else comes between them. */
+static void take_step(struct task *t, struct parcel *p)
+{
+    for (struct list *l; (l = list_pop(&p->ch->rest)) != NULL;) {
+        struct parcel *before = container_of(l, struct parcel, link);
+        push_parcel(t, before);
+        parcel_return(before);
+    }
+    push_parcel(t, p);
+    step_begin(t);
 }
 
 void task_take_scan(struct task *t, struct batch *b)
@@ -742,8 +791,14 @@ static bool take_parcel(struct task *t)
         list_add_tail(&ch->waiting, &p->link);
         return true;
     }
-    if (p->kind == PARCEL_BATCH)
-        take_rows(t, p);
+    if (p->kind == PARCEL_BATCH && t->env.record && !p->step) {
+        list_add_tail(&ch->rest, &p->link);
+        return true;
+    }
+    if (p->kind == PARCEL_BATCH && t->env.record)
+        take_step(t, p);
+    else if (p->kind == PARCEL_BATCH)
+        push_parcel(t, p);
     set_watermark(t, ch->inlet, p->watermark_ms, p->idle, p->kind == PARCEL_WATERMARK);
     enum parcel_kind kind = p->kind;
     int64_t epoch = p->epoch;
@@ -762,6 +817,7 @@ static bool read_some(struct task *t)
         t->next_source = (t->next_source + 1) % t->nsources;
         if (source_turn(s) != SOURCE_MORE)
             continue;
+        step_begin(t);
         t->fed = true;
         t->read = s;
         return true;
@@ -773,7 +829,7 @@ static bool read_some(struct task *t)
 static bool goes_on(struct task *t, int64_t *at, int64_t until)
 {
     int64_t now = loop_fresh_us(t->loop);
-    if (t->read)
+    if (t->read && !t->env.record)
         t->read->rows_max = fair_rows(t->read->rows_max, now - *at);
     t->read = NULL;
     *at = now;
@@ -789,6 +845,10 @@ bool task_turn(struct task *t)
             return false;
         if (!park_empty(t)) {
             park_step(t);
+            continue;
+        }
+        if (t->stepping) {
+            step_run(t);
             continue;
         }
         if (t->marking) {
@@ -936,8 +996,10 @@ static void close_cb(struct msg *m)
     for (unsigned i = 0; i < t->nsources; i++)
         source_close(&t->sources[i]);
     return_all(&t->inbox);
-    for (unsigned i = 0; i < t->ninlets; i++)
+    for (unsigned i = 0; i < t->ninlets; i++) {
         return_all(&t->inlets[i]->waiting);
+        return_all(&t->inlets[i]->rest);
+    }
     if (t->changelog)
         writer_close(t->changelog);
     for (unsigned i = 0; i < t->noutputs; i++)

@@ -117,6 +117,7 @@ struct task {
     int64_t changed;   /* last epoch whose marker changed state */
     struct account writing; /* records that are collected or on their way to the log, */
     size_t uncounted;       /* but for these */
+    bool stepping;     /* emit=record: rows of a record are in, its step is not over */
     int64_t marking;   /* epoch whose marker is under way; 0: none */
     bool mark_begun, mark_first;
     bool mark_wants;           /* the operator that is marked has asked for mark_needs, which is still to be fetched */
@@ -133,7 +134,8 @@ struct task {
     struct commit_task done;   /* of `epoch`: what its commit says of this task; changed: this epoch or 0 */
     struct commit_source *cut; /* by source */
     int64_t *cut_ends;         /* by output partition */
-    uint64_t changelog_bytes;  /* of this epoch */
+    uint64_t changelog_bytes;  /* of `epoch` */
+    uint64_t changelog_filling; /* and of the epoch that is being filled */
     size_t changelog_collected; /* not yet handed to a flush, as `writing` counts them */
     int64_t changelog_end;     /* offset after its last durable change; -1: none written by this run */
     bool wrote, cut_wrote;     /* flushed something: since the last marker, for `epoch` */

@@ -37,6 +37,7 @@ bool reset_time(struct str value, int64_t *ms);
 const struct property *property_at(unsigned i);
 /* Value in force: the session's or the default. */
 struct str property_get(const struct settings *props, const char *name);
+bool emits_records(const struct settings *props); /* emit=record, said or by the profile */
 
 /* ---- Catalog: object "relation". */
 struct relation {
@@ -161,8 +162,9 @@ struct with {
     int key_format, value_format; /* enum format_kind, or -1 */
     char key_delimiter, value_delimiter;
     int wrap; /* -1, 0, 1 */
+    int emit; /* -1; 0 epoch, 1 record */
     struct place place_topic, place_partitions, place_replicas, place_key, place_value, place_wrap, place_timestamp,
-        place_retention;
+        place_retention, place_emit;
 };
 int bind_with(const struct binding *b, const struct ast_properties *props, struct with *out);
 

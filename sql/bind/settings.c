@@ -50,6 +50,8 @@ static const char *const value_formats[] = {"JSON", "DELIMITED", "KAFKA", NULL};
 static const char *const modes[] = {"in_place", "beside", NULL};
 static const char *const guarantees[] = {"exactly_once", "at_least_once", NULL};
 static const char *const tolerances[] = {"dead-letter", "skip", "stop", NULL};
+static const char *const profiles[] = {"standard", "ksql", NULL};
+static const char *const emits[] = {"epoch", "record", NULL};
 static const struct property properties[] = {
     {"auto.offset.reset", "earliest", "where queries begin to read streams", resets, true, 0},
     {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats, false, 0},
@@ -60,6 +62,8 @@ static const struct property properties[] = {
     {"errors.deadletterqueue.topic.name", "", "where they go; else the job's name with _dlq behind", NULL, false, 0},
     {"job.cpu.share", "10", "weight of jobs made from now on where others want the same CPU time", NULL, false,
      ENGINE_SHARE_MAX},
+    {"sql.profile", "standard", "'ksql': results come as ksqlDB gives them: 'emit' is 'record' where nobody says", profiles, false, 0},
+    {"emit", "", "'record': a result for each record; 'epoch': the last one of each key and epoch", emits, false, 0},
 };
 
 const struct property *property_at(unsigned i) { return i < ARRAY_LEN(properties) ? &properties[i] : NULL; }
@@ -71,6 +75,12 @@ struct str property_get(const struct settings *props, const char *name)
         if (strcmp(properties[i].name, name) == 0)
             return str_of(properties[i].dflt);
     return value;
+}
+
+bool emits_records(const struct settings *props)
+{
+    struct str emit = property_get(props, "emit");
+    return emit.len ? str_eq(emit, STR("record")) : str_eq(property_get(props, "sql.profile"), STR("ksql"));
 }
 
 bool reset_time(struct str value, int64_t *ms)

@@ -130,6 +130,13 @@ static int with_retention(const struct reader *r)
 static int with_delay(const struct reader *r) { return read_number(r, 0, INT32_MAX, &r->w->delay_ms); }
 static int with_idle(const struct reader *r) { return read_number(r, 1, INT32_MAX, &r->w->idle_ms); }
 
+static int with_emit(const struct reader *r)
+{
+    r->w->place_emit = r->p->name.place;
+    r->w->emit = str_eq_nocase(r->text, STR("RECORD"));
+    return r->w->emit || str_eq_nocase(r->text, STR("EPOCH")) ? 0 : refuse(r, "'record' or 'epoch'");
+}
+
 static const struct {
     const char *name;
     int (*read)(const struct reader *r);
@@ -150,6 +157,7 @@ static const struct {
     {"RETENTION_MS", with_retention, NULL},
     {"WATERMARK_DELAY_MS", with_delay, NULL},
     {"IDLE_TIMEOUT_MS", with_idle, NULL},
+    {"EMIT", with_emit, NULL},
     {"CLEANUP_POLICY", NULL, "follows from STREAM or TABLE and cannot be chosen"},
     {"KEY_SCHEMA_ID", NULL, "needs a schema registry, which is not supported"},
     {"VALUE_SCHEMA_ID", NULL, "needs a schema registry, which is not supported"},
@@ -188,7 +196,7 @@ int bind_with(const struct binding *b, const struct ast_properties *props, struc
 {
     uint64_t seen = 0;
     *out = (struct with){
-        .key_format = -1, .value_format = -1, .wrap = -1, .partitions = -1, .replicas = -1, .retention_ms = -1};
+        .key_format = -1, .value_format = -1, .wrap = -1, .emit = -1, .partitions = -1, .replicas = -1, .retention_ms = -1};
     const struct ast_property *format = NULL, *single = NULL;
     for (unsigned i = 0; i < props->n; i++) {
         struct reader r = {b, out, &props->items[i], props->items[i].value->text};

@@ -68,6 +68,11 @@ int prepare_beside(struct stmt *st, struct relation *old)
     if ((err = bind_create_as(st, &q, &dr)) != 0)
         return err;
     dr.with.topic = free_topic(st, old, &dr.with);
+    struct replacement before;
+    if ((err = replacement_begin(st, old, &before)) != 0)
+        return err;
+    if (dr.with.emit < 0)
+        dr.with.emit = before.old_plan->sink->record;
     if ((err = job_plan_new(st, &q, &dr, &partitions, &plan)) != 0)
         return err;
     rel->name = arena_printf(st->arena, "%s_next", old->name);

@@ -135,6 +135,9 @@ int job_plan(struct stmt *st, const struct query *q, const struct draft_relation
                           .key_groups = q->group_key ? top_aggregate(tree) : NULL,
                           .nkey = dr->rel.table ? q->nkey : 0, .every_ms = q->every_ms};
     lowering_start(&lo, st->env->props);
+    if (q->every_ms && dr->with.emit > 0 && dr->with.place_emit.len)
+        return bind_error(&st->b, dr->with.place_emit, "42601",
+                          "EMIT CHANGES EVERY gives what has changed in that time, not each record's effect");
     int err = tree_lower(&lo, tree, &input, &ids);
     if (err)
         return err;
@@ -149,6 +152,7 @@ int job_plan(struct stmt *st, const struct query *q, const struct draft_relation
     sink->window_start_col = q->window ? (int)place_of_column(ids, input->out.n, q->window_start) : -1;
     if (dr->rel.format.window_bounds)
         sink->window_end_col = (int)place_of_column(ids, input->out.n, q->window_end);
+    sink->record = !q->every_ms && (dr->with.emit < 0 ? emits_records(st->env->props) : dr->with.emit);
     sink->window_size_ms = q->window ? q->window->size_ms : 0;
     sink->retention_ms = q->window ? q->window->retention_ms : -1;
     return plan_finish(sink, plan_parallelism(partitions), st->arena, out, st->b.diag);

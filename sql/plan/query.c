@@ -22,6 +22,7 @@ int query_plan(struct stmt *st, const struct ast_select *s, struct query *q, str
         return diag_place(st->b.diag, err, st->b.text, s->place);
     struct plan_node *sink = physical_node(st->arena, PLAN_SINK_QUERY, input);
     sink->limit = use == QUERY_PUSH ? q->limit : -1;
+    sink->record = use == QUERY_PUSH && !q->every_ms && emits_records(st->env->props);
     const struct topic *t = q->nreads ? image_topic_by_id(st->b.image, q->reads[0].rel->topic) : NULL;
     return plan_finish(sink, plan_parallelism(t ? t->nparts : 1), st->arena, out, st->b.diag);
 }

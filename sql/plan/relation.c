@@ -310,6 +310,8 @@ int prepare_create(struct stmt *st)
     dr.rel.table = ast->table;
     dr.rel.sql = arena_dup(st->arena, stmt_sql(st)).ptr;
     err = bind_with(&st->b, &ast->with, &dr.with);
+    if (!err && dr.with.emit >= 0)
+        return bind_error(&st->b, dr.with.place_emit, "42601", "EMIT is about results: of CREATE ... AS SELECT");
     if (!err)
         err = read_columns(st, &dr.rel);
     if (!err)

@@ -173,7 +173,10 @@ void replacement_lines(struct stmt *st, const struct replacement *r, void (*line
         line_cb(arg, fate_line(st, &r->diff.stores[i]));
     for (unsigned i = 0; i < r->diff.nsources; i++)
         line_cb(arg, fate_line(st, &r->diff.sources[i]));
-    bool reads = false;
+    bool reads = false, record = r->plan->sink->record;
+    if (record != r->old_plan->sink->record)
+        line_cb(arg, record ? "  emit     each record's effect by itself; until now what each epoch changed"
+                            : "  emit     what each epoch changes; until now each record's effect by itself");
     for (unsigned i = 0; i < r->diff.nsources; i++)
         reads |= r->diff.sources[i].fate == REPLACE_NEW;
     if (r->diff.ndropped)
@@ -242,7 +245,7 @@ int replacement_begin(struct stmt *st, struct relation *old, struct replacement 
 }
 
 /* What the statement leaves open stays as it is. */
-static void keep_properties(struct stmt *st, const struct relation *old, struct with *w)
+static void keep_properties(struct stmt *st, const struct relation *old, const struct plan *plan, struct with *w)
 {
     const struct topic *t = image_topic_by_id(st->b.image, old->topic);
     if (!w->topic.ptr && t)
@@ -251,6 +254,8 @@ static void keep_properties(struct stmt *st, const struct relation *old, struct 
         w->key_format = (int)old->format.key.kind;
     if (w->value_format < 0)
         w->value_format = (int)old->format.value.kind;
+    if (w->emit < 0)
+        w->emit = plan->sink->record;
     if (!w->key_delimiter)
         w->key_delimiter = old->format.key.delimiter;
     if (!w->value_delimiter)
@@ -266,7 +271,7 @@ int replacement_plan(struct stmt *st, struct replacement *r)
     int err = bind_create_as(st, &r->query, dr);
     if (err)
         return err;
-    keep_properties(st, r->old, &dr->with);
+    keep_properties(st, r->old, r->old_plan, &dr->with);
     err = relation_finish(st, dr, &partitions);
     if (!err)
         err = check_shape(st, r->old, &dr->rel);

@@ -8,7 +8,9 @@ void planlib_init(struct planlib *pl, struct arena *a, unsigned parallelism)
 
 struct plan *planlib_done(struct planlib *pl, struct plan_node *sink)
 {
+    const char *emit = getenv("WEIR_EMIT");
     pl->plan->sink = sink;
+    sink->record = emit && strcmp(emit, "record") == 0;
     plan_number(pl->plan);
     return pl->plan;
 }

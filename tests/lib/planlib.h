@@ -8,6 +8,7 @@ struct planlib {
     struct plan *plan; /* nodes are numbered as they are made; planlib_done numbers them anew from the sink */
 };
 void planlib_init(struct planlib *pl, struct arena *a, unsigned parallelism);
+/* emit=record if the environment says WEIR_EMIT=record. */
 struct plan *planlib_done(struct planlib *pl, struct plan_node *sink);
 
 /* A relation in KAFKA format: BIGINT key K, BIGINT value V. */

@@ -850,6 +850,8 @@ static void run_seed(uint64_t seed)
     W.shape = (enum shape)roll(SHAPES);
     if (getenv("WEIR_SHAPE"))
         W.shape = (enum shape)atoi(getenv("WEIR_SHAPE"));
+    if (getenv("WEIR_EMIT") && (W.shape == NEAR || W.shape == NEAR_FINALS)) /* stream time: what is late depends on arrival */
+        W.shape = LEFT_TABLES;
     jw_init(&W.w, seed);
     W.w.conf.log_segment_bytes = 4096 + (int64_t)roll(20000);
     W.w.conf.idle_timeout_ms = INT32_MAX; /* which rows an idle partition makes late depends on the clock */
