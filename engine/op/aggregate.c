@@ -114,7 +114,7 @@ static int aggregate_open(struct op *op, struct diag *d)
         a->owning |= acc_owns(&a->accs[i]);
     }
     map_init(&a->panes);
-    a->wm_ms = INT64_MIN;
+    a->wm_ms = a->given_ms = INT64_MIN;
     a->closes_ms = INT64_MAX;
     a->clock = op->env->clock;
     a->closed_ms = INT64_MIN;
@@ -604,6 +604,7 @@ const struct op_class aggregate_class = {
     .open = aggregate_open,
     .push = aggregate_push,
     .watermark = aggregate_watermark,
+    .passes = aggregate_passes,
     .marker = aggregate_marker,
     .restore = aggregate_restore,
     .again = aggregate_again,

@@ -68,6 +68,7 @@ struct aggregate {
         unsigned n, cap;
     } spread;
     struct span row_span;    /* agg_row_spans's */
+    int64_t given_ms;         /* watermark at the last marker */
     int64_t wm_ms, closes_ms; /* closes_ms: no window closes before this watermark */
     struct store *counts;  /* ordered: (aggregate, group, value) -> how often, if counted */
     struct kv *touched;    /* keys of counts that changed in this epoch */
@@ -114,6 +115,7 @@ void agg_close_pane(struct op *op, struct pane *p, struct changes *out);
 int64_t agg_closed_until(const struct op *op); /* windows whose state keys begin with up to this are closed now */
 void aggregate_flush(struct op *op); /* AGG_PARTIAL: hands over all */
 void aggregate_watermark(struct op *op, int64_t wm_ms);
+int64_t aggregate_passes(const struct op *op);
 void aggregate_marker(struct op *op, struct changes *out);
 void aggregate_again(struct op *op);
 /* ---- aggregate_state.c */

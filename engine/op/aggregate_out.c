@@ -33,7 +33,8 @@ static void put_group_columns(struct op *op, const struct pane *p, const struct 
 static void emit_results(struct op *op, const struct pane *p, const struct group *g, const struct value *results, int weight)
 {
     struct aggregate *a = op->state;
-    uint32_t row = emitter_row(&a->out, weight, g->ts);
+    int64_t ts = op->node->mode == MODE_APPEND ? p->span.end - 1 : g->ts; /* a final result is a row of its window's last moment */
+    uint32_t row = emitter_row(&a->out, weight, ts);
     put_group_columns(op, p, g, a->out.b, row);
     for (unsigned i = 0; i < op->node->naggs; i++)
         batch_set_value(a->out.b, op->node->ngroup + i, row, &results[i], ENGINE_BATCH_ROWS);
@@ -244,6 +245,15 @@ int64_t agg_closed_until(const struct op *op)
     return a->wm_ms == INT64_MIN ? INT64_MIN : time_add(a->wm_ms, -after);
 }
 
+/* Final results come when their windows close, at a marker: those that are open end later than this. */
+int64_t aggregate_passes(const struct op *op)
+{
+    const struct aggregate *a = op->state;
+    if (!op->node->emit_final || op->node->phase == AGG_PARTIAL)
+        return INT64_MAX;
+    return a->given_ms == INT64_MIN ? INT64_MIN : time_add(a->given_ms, -op->node->grace_ms);
+}
+
 static void close_panes(struct op *op, struct changes *out)
 {
     struct aggregate *a = op->state;
@@ -281,6 +291,7 @@ void aggregate_marker(struct op *op, struct changes *out)
     kv_clear(a->touched);
     close_panes(op, out);
     emitter_flush(&a->out);
+    a->given_ms = a->wm_ms;
     arena_reset(&a->epoch);
     account_sub(&a->account, a->remembered);
     a->remembered = 0;

@@ -81,7 +81,7 @@ struct op_class {
     int (*open)(struct op *op, struct diag *d);     /* on error close is not called */
     void (*push)(struct op *op, unsigned input, struct batch *in);  /* borrows in */
     void (*watermark)(struct op *op, int64_t wm_ms); /* event time has passed this point on all inputs; may be NULL */
-    int64_t (*passes)(const struct op *op); /* no row before this is still to come of it; NULL: what it was told */
+    int64_t (*passes)(const struct op *op); /* no row before this is still to come of it; NULL, or INT64_MAX: what it was told */
     void (*marker)(struct op *op, struct changes *out); /* the epoch ends; may be NULL */
     bool shows; /* its rows are for a client at once: a query that ends calls marker at its end only */
     /* The same within an epoch, behind a record (emit=record); readers see nothing of it yet. NULL: marker does it. */

@@ -58,6 +58,7 @@ struct session_op {
     struct list dirty;
     struct gone *gone;
     struct map buckets;
+    int64_t given_ms; /* watermark at the last marker */
     int64_t bucket_ms, wm_ms, first_bucket; /* no bucket is before that one */
     int64_t least_start; /* AGG_PARTIAL: of all sessions */
     bool closed_some;
@@ -135,7 +136,7 @@ static int session_open(struct op *op, struct diag *d)
     map_init(&s->buckets);
     list_init(&s->dirty);
     s->bucket_ms = MAX(time_add(gap_of(op), node->grace_ms) / 16, (int64_t)1);
-    s->wm_ms = INT64_MIN;
+    s->wm_ms = s->given_ms = INT64_MIN;
     s->first_bucket = s->least_start = INT64_MAX;
     wbuf_init(&s->keybuf);
     wbuf_init(&s->key);
@@ -698,9 +699,19 @@ static void session_marker(struct op *op, struct changes *out)
     }
     close_sessions(op, out);
     emitter_flush(&s->out);
+    s->given_ms = s->wm_ms;
     arena_reset(&s->epoch);
     op->stats.state_rows = s->nsessions;
     op->stats.state_bytes = s->account.bytes;
+}
+
+/* Final results come when sessions are over, at a marker, with the time of their ends: those that are not over end no sooner. */
+static int64_t session_passes(const struct op *op)
+{
+    const struct session_op *s = op->state;
+    if (!op->node->emit_final || op->node->phase == AGG_PARTIAL)
+        return INT64_MAX;
+    return s->given_ms == INT64_MIN ? INT64_MIN : time_add(time_add(s->given_ms, -op->node->grace_ms), -gap_of(op));
 }
 
 /* ---- Back again. */
@@ -801,6 +812,7 @@ const struct op_class session_class = {
     .open = session_open,
     .push = session_push,
     .watermark = session_watermark,
+    .passes = session_passes,
     .marker = session_marker,
     .restore = session_restore,
     .close = session_close,

@@ -271,7 +271,7 @@ int task_open_ops(struct task *t, struct diag *d)
         op->next = taker_of(t, t->frag->ops[i], &op->next_input);
         op->exit_cb = op_exit;
         op->passed_ms = WATERMARK_NONE;
-        t->holds |= op->cls->passes != NULL;
+        t->holds |= op->cls->passes && op->cls->passes(op) != INT64_MAX;
     }
     return 0;
 }
@@ -400,7 +400,7 @@ void task_tell_time(struct task *t)
             op->cls->watermark(op, ms);
             op_busy(&t->env, was);
         }
-        t->passed_ms = op->passed_ms = op->cls->passes ? op->cls->passes(op) : ms;
+        t->passed_ms = op->passed_ms = op->cls->passes ? MIN(op->cls->passes(op), ms) : ms;
     }
 }
 

@@ -228,7 +228,7 @@ static int add_query(struct scope *sc, const struct binding *b, const struct ast
     struct block *q = sc->q;
     const struct ast_name *said = from->alias.text.ptr ? &from->alias : &from->name;
     struct bound inner;
-    struct scope in = {.b = b, .result = sc->result, .use = sc->use, .named = named, .nesting = sc->nesting + 1};
+    struct scope in = {.b = b, .result = sc->result, .use = sc->use, .named = named, .nesting = sc->nesting + 1, .final = sc->final};
     int err = bind_body(&in, query, &inner);
     if (err)
         return err;

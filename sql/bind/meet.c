@@ -30,8 +30,8 @@ static bool linear_of(const struct tree *t, const struct expr *e, struct arena *
     if (expr_reads_only(e, &(struct ids){0}))
         return constant_ms(e, a, &out->ms);
     if (e->kind == EX_COLUMN) {
-        out->left = tree_event_time(t->inputs[0], e->column);
-        out->right = tree_event_time(t->inputs[1], e->column);
+        out->left = tree_near_time(t->inputs[0], e->column, &out->ms);
+        out->right = !out->left && tree_near_time(t->inputs[1], e->column, &out->ms);
         return out->left || out->right;
     }
     if (e->kind == EX_CAST && (e->type.id == T_BIGINT || e->type.id == T_TIMESTAMP))
@@ -79,13 +79,29 @@ static int64_t grace_of(const struct tree *t, const struct ast_within *w)
 {
     if (w && w->grace.given)
         return w->grace.ms;
+    if (tree_has_final(t)) /* what is final is not late */
+        return 0;
     return t->join == JOIN_INNER ? MAX(DAY_MS - t->before_ms - t->after_ms, (int64_t)0) : 0;
+}
+
+/* Bounds of windows that are the same, of final results: so are their times. It stays a condition, too. */
+static void bound_by_equality(const struct tree *t, const struct expr *e, struct arena *a, struct bounds *b)
+{
+    struct linear x, y;
+    if (!expr_is_equality(e) || !linear_of(t, e->args[0], a, &x) || !linear_of(t, e->args[1], a, &y) ||
+        (x.right - y.right) * (x.right - y.right) != 1 || x.left - y.left != y.right - x.right)
+        return;
+    int64_t apart = (x.right - y.right) * (y.ms - x.ms);
+    b->least = MAX(b->least, apart);
+    b->most = MIN(b->most, apart);
 }
 
 /* What does not bound the times. */
 static const struct expr *rest_of(const struct binding *b, const struct tree *t, const struct expr *on, struct bounds *bounds)
 {
     const struct expr *rest = NULL;
+    if (on->kind != EX_AND && tree_has_final(t))
+        bound_by_equality(t, on, b->arena, bounds);
     if (on->kind != EX_AND)
         return bound_by(t, on, b->arena, bounds) ? NULL : on;
     for (unsigned i = 0; i < on->nargs; i++)

@@ -217,7 +217,7 @@ int bind_windows(const struct binding *b, const struct ast_window *w, int64_t gr
 }
 static_assert((int)AST_CUMULATE == (int)WINDOW_CUMULATE && (int)AST_SESSION == (int)WINDOW_SESSION, "kinds are the same");
 
-static int bind_window(const struct binding *b, const struct ast_select *s, struct block *q)
+static int bind_window(const struct binding *b, const struct ast_select *s, struct block *q, bool final)
 {
     const struct ast_window *w = &s->window;
     if (!w->given)
@@ -230,7 +230,7 @@ static int bind_window(const struct binding *b, const struct ast_select *s, stru
         diag_hint(b->diag, "each group has its own row per window");
         return E_SQL;
     }
-    int64_t grace = w->grace.given ? w->grace.ms : s->emit == AST_EMIT_FINAL ? 0 : MAX(DAY_MS - w->size.ms, (int64_t)0);
+    int64_t grace = w->grace.given ? w->grace.ms : final ? 0 : MAX(DAY_MS - w->size.ms, (int64_t)0);
     bool clock = str_eq_nocase(w->time.text, STR("PROCTIME"));
     if (w->time.text.ptr && !clock && !str_eq_nocase(w->time.text, STR("ROWTIME"))) {
         bind_error(b, w->time.place, "42601", "windows are BY ROWTIME, the rows' event time, or BY PROCTIME, the clock");
@@ -396,13 +396,33 @@ static bool groups_by_window(const struct block *q)
 
 /* ---- What may be asked for */
 
+/* EMIT FINAL: what the block gives is told once, when windows close. */
+static int check_final(const struct scope *sc, const struct ast_select *s, bool table)
+{
+    const struct block *q = sc->q;
+    struct place place = sc->nesting ? s->place : s->emit_place;
+    bool windows = q->window || groups_by_window(q);
+    if (q->aggregates && windows)
+        return 0;
+    if (!sc->nesting && !q->aggregates && !tree_has_final(q->tree))
+        return bind_error(sc->b, place, "42601", "EMIT FINAL is for windows: only they have a final result");
+    if (!q->aggregates && !table && !s->distinct && !s->order_by.n)
+        return 0;
+    bind_error(sc->b, place, "0A000", "EMIT FINAL: %s has no final result",
+               q->aggregates ? "this GROUP BY" : q->nover ? "a function OVER rows" : s->distinct ? "DISTINCT" : s->order_by.n ? "ORDER BY"
+                                                                                          : "what FROM joins here");
+    diag_hint(sc->b->diag, q->aggregates ? "group by both bounds of a window, or leave out FINAL"
+                                         : "what windows of streams give does, and joins of that with each other; leave out FINAL");
+    return E_SQL;
+}
+
 static int check_use(const struct scope *sc, const struct ast_select *s, bool table)
 {
     const struct binding *b = sc->b;
     if (sc->nesting && s->emit != AST_EMIT_NONE)
         return bind_error(b, s->emit_place, "42601", "EMIT is for the whole statement, not for a query inside it");
-    if (s->emit == AST_EMIT_FINAL && !sc->q->window && !groups_by_window(sc->q))
-        return bind_error(b, s->emit_place, "42601", "EMIT FINAL is for windows: only they have a final result");
+    if (sc->final && check_final(sc, s, table))
+        return E_SQL;
     if (s->partition_by.n && (table || sc->use != QUERY_PERSISTENT || sc->nesting))
         return bind_error(b, s->partition_place, "42601",
                           table ? "a table cannot be re-keyed by PARTITION BY; use GROUP BY"
@@ -539,6 +559,7 @@ static void make_aggregate(struct scope *sc, bool final)
     g->naggs = q->naggs;
     g->aggs = q->aggs;
     g->emit_final = final;
+    g->appends = final && sc->nesting;
     g->total = !q->window && (q->nsets ? has_empty_set(q) : !q->ngroup);
     if (!g->naggs) { /* groups without aggregates are still counted */
         g->naggs = 1;
@@ -720,7 +741,7 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     if (!err)
         err = bind_where(sc, s);
     if (!err)
-        err = bind_window(sc->b, s, q);
+        err = bind_window(sc->b, s, q, sc->final);
     sc->window = q->window != NULL;
     if (!err)
         err = bind_aggregation(sc, s);
@@ -741,7 +762,7 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     if (q->nunnest && (err = make_unnest(sc, s)) != 0)
         return err;
     if (q->aggregates)
-        make_aggregate(sc, s->emit == AST_EMIT_FINAL);
+        make_aggregate(sc, sc->final);
     if ((err = join_queries(sc, true)) != 0)
         return err;
     if (q->having)
@@ -872,7 +893,7 @@ int bind_query(const struct binding *b, const struct ast_select *s, enum query_u
     *out = (struct query){.limit = s->limit.given && !s->order_by.n ? s->limit.n : -1, .window_start = NO_COLUMN, .window_end = NO_COLUMN};
     out->columns = with.columns = ARENA_NEW(b->arena, struct columns);
     out->columns->arena = b->arena;
-    struct scope sc = {.b = &with, .result = out, .use = use};
+    struct scope sc = {.b = &with, .result = out, .use = use, .final = s->emit == AST_EMIT_FINAL};
     bool keyed = use == QUERY_PERSISTENT, block = s->kind == AST_QUERY_SELECT && !s->distinct && !s->order_by.n;
     int err = bind_named(&sc, s, keyed && block, as_table, &bound);
     if (!err && keyed && !block)

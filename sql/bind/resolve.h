@@ -86,6 +86,7 @@ struct scope {
     const struct scope *outer; /* of the query in which this one stands; NULL: none, or it cannot be seen */
     const struct named_query *named;
     unsigned nesting;
+    bool final;                    /* the statement says EMIT FINAL */
     struct block *q;               /* its cols and sources are filled as far as they are visible; NULL: no columns */
     const struct ast_items *items; /* whose aliases may stand for their expressions; NULL: none */
     const char *no_aggregates;     /* the clause, for the sentence; NULL: aggregates may stand here */

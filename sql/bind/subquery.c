@@ -86,7 +86,7 @@ static int bind_inner(struct scope *sc, const struct ast_expr *e, unsigned colum
         return E_SQL;
     }
     struct scope in = {.b = sc->b, .result = sc->result, .use = sc->use, .outer = sc, .named = sc->named,
-                       .nesting = sc->nesting + 1};
+                       .nesting = sc->nesting + 1, .final = sc->final};
     int err = bind_body(&in, e->query, out);
     if (!err && columns && out->n != columns)
         err = bind_error(sc->b, e->query->place, "42601", "this query shows %u columns; here it may show one", out->n);

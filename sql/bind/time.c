@@ -37,9 +37,22 @@ static bool is_later(const struct tree *join, const struct expr *e)
     return true;
 }
 
-static bool shows(const struct tree *t, unsigned id, bool clock)
+/* Of final results: their time is the last moment of their window, so its bounds are that far from it. */
+static bool is_bound(const struct tree *t, unsigned id, int64_t *ms)
+{
+    const struct tree_window *w = t->bounds;
+    if (!t->appends || !w || (id != t->start && id != t->end))
+        return false;
+    *ms = id == t->end ? 1 : 1 - w->size_ms;
+    return id == t->end || (!w->zone && w->kind != WINDOW_CUMULATE);
+}
+
+/* *ms: it is so much more than the time. */
+static bool shows(const struct tree *t, unsigned id, bool clock, int64_t *ms)
 {
     int at = place_in(t, id);
+    int64_t left;
+    *ms = 0;
     if (at < 0)
         return false;
     switch (t->kind) {
@@ -48,25 +61,48 @@ static bool shows(const struct tree *t, unsigned id, bool clock)
             return !t->scan && t->wants[at].from == WANT_PROCTIME;
         return is_declared_time(t->rel, &t->wants[at]);
     case TREE_PROJECT:
-        return t->exprs[at]->kind == EX_COLUMN ? shows(t->inputs[0], t->exprs[at]->column, clock)
+        return t->exprs[at]->kind == EX_COLUMN ? shows(t->inputs[0], t->exprs[at]->column, clock, ms)
                                                : !clock && is_later(t->inputs[0], t->exprs[at]);
     case TREE_JOIN:
-        return (t->meet == MEET_LOOKUP || t->meet == MEET_TEMPORAL || clock) && shows(t->inputs[0], id, clock);
+        if (t->meet == MEET_INTERVAL && !clock && !t->before_ms && !t->after_ms && t->join <= JOIN_LEFT) /* of the same moment */
+            return shows(t->inputs[0], id, clock, ms) || (t->join == JOIN_INNER && shows(t->inputs[1], id, clock, ms));
+        return (t->meet == MEET_LOOKUP || t->meet == MEET_TEMPORAL || clock) && shows(t->inputs[0], id, clock, ms);
+    case TREE_AGGREGATE:
+        return !clock && is_bound(t, id, ms);
     case TREE_UNION:
-        return shows(t->inputs[0], t->from[0].id[at], clock) && shows(t->inputs[1], t->from[1].id[at], clock);
+        return shows(t->inputs[0], t->from[0].id[at], clock, &left) && shows(t->inputs[1], t->from[1].id[at], clock, ms) && left == *ms;
     case TREE_FILTER:
     case TREE_UNNEST:
     case TREE_EXPAND:
     case TREE_WINDOW:
     case TREE_TOPN:
-        return (t->kind != TREE_TOPN || t->stream) && shows(t->inputs[0], id, clock);
+        return (t->kind != TREE_TOPN || t->stream) && shows(t->inputs[0], id, clock, ms);
     default:
         return false;
     }
 }
 
-bool tree_event_time(const struct tree *t, unsigned id) { return shows(t, id, false); }
-bool tree_clock_time(const struct tree *t, unsigned id) { return shows(t, id, true); }
+bool tree_event_time(const struct tree *t, unsigned id)
+{
+    int64_t ms;
+    return shows(t, id, false, &ms) && ms == 0;
+}
+
+bool tree_clock_time(const struct tree *t, unsigned id)
+{
+    int64_t ms;
+    return shows(t, id, true, &ms);
+}
+
+bool tree_near_time(const struct tree *t, unsigned id, int64_t *ms) { return shows(t, id, false, ms); }
+
+bool tree_has_final(const struct tree *t)
+{
+    bool has = t->kind == TREE_AGGREGATE && t->appends;
+    for (unsigned i = 0; i < t->ninputs && !has; i++)
+        has = tree_has_final(t->inputs[i]);
+    return has;
+}
 
 bool tree_by_clock(const struct tree *t)
 {

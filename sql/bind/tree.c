@@ -324,6 +324,13 @@ static void derive_aggregate(struct tree *t, struct arena *a)
     t->out = ids_join(a, t->groups, (struct ids){t->naggs, id});
     add_key(t, t->groups, a);
     take_bounds(t, in);
+    t->stream = t->appends && in->stream;
+    if (!t->appends || !t->bounds)
+        return;
+    struct tree_window *w = ARENA_NEW(a, struct tree_window);
+    *w = *t->bounds; /* what has waited once need not wait again */
+    w->grace_ms = 0;
+    t->bounds = w->kind == WINDOW_SESSION ? NULL : w; /* a session that is over is no session that grows */
 }
 
 static void derive_window(struct tree *t, struct arena *a)

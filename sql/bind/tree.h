@@ -133,6 +133,7 @@ struct tree {
     unsigned naggs;
     struct tree_agg *aggs;
     bool emit_final;       /* only when the window closes */
+    bool appends;          /* so, inside a query: a stream of final results, whose time is the last moment of their window */
     bool total;            /* the group of all rows is there even if there are none: without groups, or that grouping set */
     /* EXPAND: `groups` of the input become `groups_out` (they may be NULL); set s has groups[i] if in_set[s * groups.n + i];
      * set_id: column with the set's number */
@@ -190,6 +191,8 @@ void tree_each_expr(struct tree *t, const struct expr *(*use_cb)(void *arg, cons
 /* time.c. Is this column the time of the rows, unchanged, by which they lie in windows? The moment at which they are read? */
 bool tree_event_time(const struct tree *t, unsigned id);
 bool tree_clock_time(const struct tree *t, unsigned id);
+bool tree_near_time(const struct tree *t, unsigned id, int64_t *ms); /* it is the rows' time and so much more, always */
+bool tree_has_final(const struct tree *t); /* is a final result of windows below? */
 bool tree_by_clock(const struct tree *t); /* is a source below timed by the clock? */
 /* A column that shows either; NO_COLUMN: rows have none, or none that could be shown. */
 unsigned tree_show_time(struct tree **t, bool clock, struct columns *cs, struct arena *a);

@@ -562,7 +562,7 @@ static struct plan_node *aggregate_node(struct lowering *lo, const struct places
 {
     struct plan_node *g = physical_node(lo->arena, PLAN_AGGREGATE, input);
     const struct tree *t = pl->tree;
-    const struct tree_window *w = pl->closes ? t->bounds : NULL;
+    const struct tree_window *w = pl->closes ? t->inputs[0]->bounds : NULL;
     g->phase = phase;
     g->ngroup = t->groups.n;
     g->group_cols = copy_columns(lo, group_cols, t->groups.n);
@@ -579,8 +579,9 @@ static struct plan_node *aggregate_node(struct lowering *lo, const struct places
     unsigned *key = ARENA_ARRAY(lo->arena, unsigned, t->groups.n);
     for (unsigned i = 0; i < t->groups.n; i++)
         key[i] = i;
-    set_key(lo, g, key, phase == AGG_PARTIAL ? 0 : t->groups.n);
-    g->mode = phase == AGG_PARTIAL ? MODE_APPEND : MODE_RETRACT;
+    bool comes = phase == AGG_PARTIAL || t->appends;
+    set_key(lo, g, key, comes ? 0 : t->groups.n);
+    g->mode = comes ? MODE_APPEND : MODE_RETRACT;
     return g;
 }
 
@@ -604,14 +605,15 @@ static struct schema partial_schema(struct lowering *lo, const struct places *pl
 /* Groups, those that bound a window last. closes: there are both bounds, and rows only come. */
 static struct ids bounds_last(struct lowering *lo, const struct tree *t, bool *closes)
 {
+    const struct tree *in = t->inputs[0];
     struct ids out = {0, ARENA_ARRAY(lo->arena, unsigned, t->groups.n + 1)};
-    *closes = t->bounds && t->inputs[0]->stream && ids_have(&t->groups, t->start) && ids_have(&t->groups, t->end);
+    *closes = in->bounds && in->stream && ids_have(&t->groups, in->start) && ids_have(&t->groups, in->end);
     for (unsigned i = 0; i < t->groups.n; i++)
-        if (!*closes || (t->groups.id[i] != t->start && t->groups.id[i] != t->end))
+        if (!*closes || (t->groups.id[i] != in->start && t->groups.id[i] != in->end))
             out.id[out.n++] = t->groups.id[i];
     if (*closes) {
-        out.id[out.n++] = t->start;
-        out.id[out.n++] = t->end;
+        out.id[out.n++] = in->start;
+        out.id[out.n++] = in->end;
     }
     return out;
 }
