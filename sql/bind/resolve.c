@@ -272,6 +272,15 @@ static int meet_literal(struct scope *sc, const struct expr *other, const struct
     return 0;
 }
 
+/* ROWTIME, or so much before or after it: a moment in ms. */
+static bool is_moment(const struct scope *sc, const struct expr *e)
+{
+    if (e->kind == EX_COLUMN)
+        return e->type.id == T_BIGINT && sc->b->columns->items[e->column].time;
+    const char *op = e->kind == EX_CALL && e->nargs == 2 && e->type.id == T_BIGINT ? func_info(e->func)->name : "";
+    return (strcmp(op, "+") == 0 || strcmp(op, "-") == 0) && is_moment(sc, e->args[0]);
+}
+
 int resolve_compare(struct scope *sc, struct str op, const struct expr *left, const struct expr *right,
                     const struct ast_expr *e, const struct expr **out)
 {
@@ -279,6 +288,9 @@ int resolve_compare(struct scope *sc, struct str op, const struct expr *left, co
     int err = meet_literal(sc, left, &args[1]);
     if (!err)
         err = meet_literal(sc, right, &args[0]);
+    for (unsigned i = 0; i < 2 && !err; i++)
+        if (args[1 - i]->type.id == T_TIMESTAMP && is_moment(sc, args[i]))
+            args[i] = expr_cast(sc->b, args[i], TYPE(T_TIMESTAMP));
     return err ? err : resolve_call(sc, op, args, 2, e->place, e->op.len ? e->op : e->place, out);
 }
 
