@@ -32,6 +32,7 @@ struct fetch {
     struct work work;
     bool opened;
     uint64_t total;
+    int64_t most; /* what quotas leave */
 };
 
 static void fetch_step(struct fetch *f);
@@ -123,7 +124,7 @@ static int item_slice(struct fetch *f, struct fetch_item *it, uint32_t max, bool
 static int item_read(struct fetch *f, struct fetch_item *it, bool block)
 {
     int64_t max = MIN((int64_t)f->in->max_bytes, req_broker(f->r)->bc.conf->fetch_max_bytes) - (int64_t)f->total;
-    max = MIN(max, (int64_t)it->max_bytes);
+    max = MIN(max, MIN((int64_t)it->max_bytes, f->most - (int64_t)f->total));
     it->naborted = 0;
     if (it->error || it->div_epoch >= 0 || it->offset >= fetch_end(f, it->view) || (f->total && max <= 0))
         return 0;
@@ -259,6 +260,8 @@ static void fetch_answer(struct fetch *f)
         sessions_tell(r->desk->sessions, &f->sc, loop_now_ms(r->desk->loop));
         slices = build(f, &out);
     }
+    req_charge(r, QUOTA_FETCH, (double)f->total);
+    out.throttle_time_ms = (int32_t)r->throttle_ms;
     req_header(r, &r->desk->out);
     fetch_response_encode_gaps(&out, &r->desk->out, r->version, &gaps);
     fetch_clear(f);
@@ -416,6 +419,7 @@ void api_fetch(struct req *r)
     int64_t now_ms = loop_now_ms(r->desk->loop);
     timer_init(&f->timer, r->desk->loop, timer_fired);
     f->deadline_ms = now_ms + MAX(f->in->max_wait_ms, 0);
+    f->most = (int64_t)MIN(req_fetch_most(r), (double)INT32_MAX);
     f->error = sessions_begin(r->desk->sessions, f->in, r->version >= 13, now_ms, loop_random(r->desk->loop), &r->arena,
                               &f->sc);
     if (f->error)

@@ -321,6 +321,7 @@ void api_produce(struct req *r)
     pr->place.go_cb = produce_go;
     pr->built = REQ_ARRAY(r, struct buf *, n);
     pr->im = req_image(r);
+    req_charge(r, QUOTA_PRODUCE, (double)r->frame->len);
     for (uint32_t i = 0; i < pr->in->topic_data_n; i++)
         produce_topic(r, pr, i);
     if (!pr->set.n)

@@ -396,6 +396,8 @@ void api_create_topics(struct req *r)
         to->name = in->topics[i].name;
         struct topic_change *tc = changes_begin(cs, i);
         to->error_code = create_build(r, &in->topics[i], &said, tc, to, &d);
+        if (!to->error_code && !in->validate_only)
+            to->error_code = req_mutate(r, to->num_partitions, r->version >= 6);
         if (to->error_code) {
             to->error_message = req_text(r, &d);
             to->num_partitions = -1;
@@ -446,6 +448,9 @@ static void delete_find(struct changes *cs, const struct image *im, struct map *
         to->error_code = K_INVALID_REQUEST;
         return;
     }
+    to->error_code = req_mutate(cs->r, t->nparts, cs->r->version >= 5);
+    if (to->error_code)
+        return;
     struct topic_change *tc = changes_begin(cs, i);
     tc->id = t->id;
     to->topic_id = t->id;
@@ -534,6 +539,8 @@ void api_create_partitions(struct req *r)
         to->name = in->topics[i].name;
         to->error_code = parts_check(r, &in->topics[i], &said, t, &d);
         to->error_message = req_text(r, &d);
+        if (!to->error_code && !in->validate_only)
+            to->error_code = req_mutate(r, MAX(in->topics[i].count - t->nparts, 0), r->version >= 3);
         if (to->error_code)
             continue;
         struct topic_change *tc = changes_begin(cs, i);

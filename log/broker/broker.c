@@ -100,6 +100,7 @@ static void send_buf(struct req *r, struct buf *buf)
         conn_answer(r->client->conn, r->seq, &(struct piece){.buf = buf, .len = buf->len}, 1, false);
     else
         buf_release(buf);
+    req_mute(r);
     req_end(r);
 }
 
@@ -109,9 +110,11 @@ void req_header(struct req *r, struct wbuf *w)
     wire_response_header_encode(w, wire_api_find(r->api->key), r->version, r->correlation_id);
 }
 
-void req_reply(struct req *r, const void *response)
+void req_reply(struct req *r, void *response)
 {
     struct wbuf *w = &r->desk->out;
+    if (r->throttle_ms > 0 && r->api->response->throttle_at >= 0)
+        *(int32_t *)(void *)((char *)response + r->api->response->throttle_at) = (int32_t)r->throttle_ms;
     req_header(r, w);
     r->api->response->encode(response, w, r->version);
     send_buf(r, buf_of(w->data, w->len));
@@ -123,6 +126,7 @@ void req_drop(struct req *r)
         call_answer(r, 0, NULL);
     else if (r->client)
         conn_answer(r->client->conn, r->seq, NULL, 0, false);
+    req_mute(r);
     req_end(r);
 }
 
@@ -235,6 +239,7 @@ void req_reply_slices(struct req *r, const struct wire_gaps *gaps, struct slice 
     }
     pieces[n++] = (struct piece){.buf = buf, .at = (uint32_t)from, .len = (uint32_t)(w->len - from)};
     conn_answer(r->client->conn, r->seq, pieces, n, false);
+    req_mute(r);
     req_end(r);
 }
 
@@ -382,10 +387,12 @@ static int req_start(struct desk *desk, struct client *client, struct broker_cal
         r->seq = conn_reserve(client->conn);
     }
     counter_own_add(&desk->requests[api - apis], 1);
-    if (served)
-        api->handle(r);
-    else
+    if (!served)
         api_versions_refuse(r);
+    else if (client && quotas_any(desk->b->quotas, QUOTA_REQUEST))
+        req_handle_timed(r);
+    else
+        api->handle(r);
     return 0;
 }
 
@@ -408,6 +415,7 @@ static void on_open(void *arg, struct conn *conn)
     c->principal = "User:ANONYMOUS";
     list_init(&c->reqs);
     conn_set_user(conn, c);
+    client_measure(c);
 }
 
 static void on_close(void *arg, struct conn *conn)
@@ -516,6 +524,7 @@ int broker_open(struct broker **out, const struct broker_conf *bc, struct diag *
         xfree(b);
         return rc;
     }
+    b->quotas = quotas_new(b->cluster, bc->loops[0]);
     uuid_format(store_cluster_id(b->store), b->cluster_id);
     b->desks = xzalloc(bc->nloops * sizeof *b->desks);
     for (unsigned i = 0; i < bc->nloops; i++)
@@ -532,6 +541,7 @@ void broker_close(struct broker *b)
     for (unsigned i = 0; i < b->bc.nloops; i++)
         desk_fini(&b->desks[i]);
     xfree(b->desks);
+    quotas_free(b->quotas);
     cluster_close(b->cluster);
     store_close(b->store);
     xfree(b);

@@ -7,6 +7,7 @@
 #include "log/base/limits.h"
 #include "log/base/metrics.h"
 #include "log/broker/line.h"
+#include "log/broker/quota.h"
 #include "log/broker/reserve.h"
 #include "log/wire/wire.h"
 
@@ -52,6 +53,7 @@ struct broker {
     struct cluster *cluster;
     struct coord *coord;
     struct net *net; /* NULL without sockets */
+    struct quotas *quotas;
     struct desk *desks;
     int32_t node_id;
     char cluster_id[UUID_TEXT];
@@ -77,7 +79,9 @@ struct client {
     struct desk *desk;
     struct conn *conn;
     struct list reqs; /* req.link */
-    const char *principal;
+    const char *principal; /* "User:" and a name */
+    struct quota_who who; /* of its connection; no client id */
+    char ip[64];
 };
 
 struct req {
@@ -95,6 +99,7 @@ struct req {
     struct str client_id;
     void *own;                         /* the handler's state, in the arena */
     void (*gone_cb)(struct req *r);    /* the peer has gone: answer soon, nobody waits */
+    int64_t throttle_ms;               /* the answer tells it, and the connection is not read from for as long */
 };
 
 /* Decodes the body into a struct of the arena. An error ends the connection: return. */
@@ -105,11 +110,19 @@ void *req_in(struct req *r, size_t size);
 int req_decode(struct req *r, int rc) MUST_USE;
 
 /* Ends the request with an answer, without one, or with the end of the connection. */
-void req_reply(struct req *r, const void *response);
+void req_reply(struct req *r, void *response); /* throttle_time_ms is set here */
 /* Begins an answer in w. */
 void req_header(struct req *r, struct wbuf *w);
 void req_drop(struct req *r);
 void req_fail(struct req *r, int err);
+/* Counts n of a quota for who asks; the answer will tell how long to wait. Calls without a socket have no quotas. */
+void req_charge(struct req *r, enum quota_kind kind, double n);
+/* Partitions created or deleted. strict: K_THROTTLING_QUOTA_EXCEEDED, and nothing taken, while more is owed (KIP-599). */
+int16_t req_mutate(struct req *r, int32_t nparts, bool strict);
+double req_fetch_most(struct req *r); /* bytes that a Fetch may give at once */
+void req_mute(struct req *r);            /* the peer has its answer, and is not read from until what it owes is paid back */
+void client_measure(struct client *c);   /* a new connection: whose quotas it falls under */
+void req_handle_timed(struct req *r);    /* api->handle, and what it costs */
 /* An answer in pieces: what desk->out holds, cut by gaps that ranges of files fill. Takes the slices' references. */
 void req_reply_slices(struct req *r, const struct wire_gaps *gaps, struct slice *slices);
 

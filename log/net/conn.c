@@ -97,6 +97,7 @@ void conn_close(struct conn *conn)
     if (conn->closing)
         return;
     conn->closing = true;
+    timer_stop(&conn->mute);
     uv_poll_stop(&conn->poll);
     uv_close((uv_handle_t *)&conn->poll, closed_cb);
 }
@@ -105,6 +106,14 @@ static void conn_refuse(struct conn *conn, const char *why, uint32_t size)
 {
     trace(WARN, "net", "close peer=%s why=\"%s\" size=%u", conn->peer, why, size);
     conn_close(conn);
+}
+
+static void unmuted(struct timer *t)
+{
+    struct conn *conn = container_of(t, struct conn, mute);
+    conn->mute_until_ms = 0;
+    conn->frame_start_ms = loop_now_ms(conn->shard->loop); /* of half a frame that came before */
+    conn_update(conn);
 }
 
 void conn_open(struct net_shard *sh, const struct listener *lis, int fd)
@@ -126,6 +135,7 @@ void conn_open(struct net_shard *sh, const struct listener *lis, int fd)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     }
+    timer_init(&conn->mute, sh->loop, unmuted);
     list_init(&conn->flush_link);
     list_init(&conn->hungry_link);
     list_add_tail(&sh->conns, &conn->link);
@@ -144,8 +154,6 @@ void conn_tick(struct conn *conn, int64_t now_ms)
     struct net *net = conn->shard->net;
     if (conn->closing)
         return;
-    if (conn->mute_until_ms && now_ms >= conn->mute_until_ms)
-        conn->mute_until_ms = 0;
     bool mid_frame = (conn->in && !conn->hungry) || conn->head_len;
     uint32_t want = conn->in ? conn->want : 4;
     if (conn->mode != CONN_HTTP && mid_frame && conn_may_read(conn) &&
@@ -382,7 +390,11 @@ void conn_ask_flush(struct conn *conn)
 
 void conn_throttle(struct conn *conn, int64_t ms)
 {
-    conn->mute_until_ms = loop_now_ms(conn->shard->loop) + MAX(ms, 1);
+    int64_t until_ms = loop_now_ms(conn->shard->loop) + MAX(ms, 1);
+    if (conn->closing || until_ms <= conn->mute_until_ms)
+        return;
+    conn->mute_until_ms = until_ms;
+    timer_start(&conn->mute, MAX(ms, 1));
     conn_update(conn);
 }
 

@@ -80,6 +80,7 @@ struct conn {
     uint32_t want, charge;
     bool hungry;
     int64_t frame_start_ms, active_ms, progress_ms, mute_until_ms;
+    struct timer mute; /* active until then */
     /* the order of answers */
     struct answer *slots;
     unsigned slot_cap;

@@ -6,9 +6,9 @@
  *     message NAME versions A-B flexible C+                 followed by fields
  * A field is a line, indented by 4 spaces for each level:
  *     name  type  [versions]  [tag N]  [rigid]  [= default]
- *     type      bool int8 int16 int32 int64 string uuid bytes records, {s} = struct s, [t] = array of a type or of struct
- *               s; the fields of s follow, one level deeper. A `?` after the type says that it may be null, `?N+` only
- *               from version N on. Records are bytes that need not be copied when they are sent (gaps). A struct s that may
+ *     type      bool int8 int16 int32 int64 float64 string uuid bytes records, {s} = struct s, [t] = array of a type or of
+ *               struct s; the fields of s follow, one level deeper. A `?` after the type says that it may be null, `?N+`
+ *               only from version N on. Records are bytes that need not be copied when they are sent (gaps). A struct s that may
  *               be null, {s}?, has beside it whether it is there: NAME_there
  *     versions  N+, N-M or N; left out: all versions of what it stands in
  *     tag N     a tagged field; left out of the bytes while it has its default
@@ -32,7 +32,7 @@
 struct range {
     int lo, hi;
 };
-enum kind { K_BOOL, K_INT8, K_INT16, K_INT32, K_INT64, K_STRING, K_UUID, K_BYTES, K_RECORDS, K_STRUCT };
+enum kind { K_BOOL, K_INT8, K_INT16, K_INT32, K_INT64, K_FLOAT64, K_STRING, K_UUID, K_BYTES, K_RECORDS, K_STRUCT };
 /* get: a C expression, given a reader, flex, and whether null is allowed. put: a statement, given the value and those.
  */
 static const struct {
@@ -44,6 +44,7 @@ static const struct {
     [K_INT16] = {"int16", "int16_t", "(int16_t)rbuf_be16(%s)", "wbuf_be16(w, (uint16_t)%s)", 2, 2},
     [K_INT32] = {"int32", "int32_t", "(int32_t)rbuf_be32(%s)", "wbuf_be32(w, (uint32_t)%s)", 4, 4},
     [K_INT64] = {"int64", "int64_t", "(int64_t)rbuf_be64(%s)", "wbuf_be64(w, (uint64_t)%s)", 8, 8},
+    [K_FLOAT64] = {"float64", "double", "prim_get_float64(%s)", "prim_put_float64(w, %s)", 8, 8},
     [K_STRING] = {"string", "struct str", "prim_get_string(%s, %s, %s)", "prim_put_string(w, %s, %s, %s)", 2, 1},
     [K_UUID] = {"uuid", "struct uuid", "prim_get_uuid(%s)", "wbuf_put(w, %s.b, 16)", 16, 16},
     [K_BYTES] = {"bytes", "struct str", "prim_get_bytes(%s, %s, %s)", "prim_put_bytes(w, %s, %s, %s, NULL)", 4, 1},
@@ -636,6 +637,17 @@ static void write_growth(const struct node *n, const char *sum)
     }
 }
 
+/* Where an answer says for how long its client is to wait. */
+static void write_throttle_at(const struct node *n)
+{
+    for (int i = 0; i < n->nfields; i++)
+        if (strcmp(n->fields[i].name, "throttle_time_ms") == 0) {
+            p("offsetof(struct %s, throttle_time_ms)", n->cname);
+            return;
+        }
+    p("-1");
+}
+
 static void write_public(const struct node *n)
 {
     const char *c = n->cname;
@@ -654,8 +666,10 @@ static void write_public(const struct node *n)
     p("{\n    return %s_decode(m, r, version, a);\n}\n", c);
     p("static void %s_encode_any(const void *m, struct wbuf *w, int version) { %s_encode(m, w, version); }\n", c, c);
     p("const struct wire_message %s_message = {\"%s\", sizeof(struct %s), %s_init_any, %s_decode_any, "
-      "%s_encode_any};\n",
+      "%s_encode_any, ",
       c, c, c, c, c, c);
+    write_throttle_at(n);
+    p("};\n");
 }
 
 static void write_source(void)

@@ -21,6 +21,19 @@ static inline struct uuid prim_get_uuid(struct rbuf *r)
         memcpy(&id, p, sizeof id);
     return id;
 }
+static inline double prim_get_float64(struct rbuf *r)
+{
+    uint64_t bits = rbuf_be64(r);
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+static inline void prim_put_float64(struct wbuf *w, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    wbuf_be64(w, bits);
+}
 static inline void *prim_array(struct arena *a, uint32_t n, size_t size)
 {
     if (n == PRIM_NULL)

@@ -94,6 +94,7 @@ enum kafka_error {
     K_ELECTION_NOT_NEEDED = 84,
     K_SUBSCRIBED_TO_TOPIC = 86,
     K_UNSTABLE_OFFSET_COMMIT = 88,
+    K_THROTTLING_QUOTA_EXCEEDED = 89,
     K_INVALID_UPDATE_VERSION = 95,
     K_PRODUCER_FENCED = 90,
     K_UNKNOWN_TOPIC_ID = 100,
@@ -116,6 +117,7 @@ struct wire_message { /* of message m it is called m_message */
     void (*init)(void *m);
     int (*decode)(void *m, struct rbuf *r, int version, struct arena *a);
     void (*encode)(const void *m, struct wbuf *w, int version);
+    int throttle_at; /* offset of its int32 throttle_time_ms; -1: it has none */
 };
 struct wire_api {
     const char *name; /* "produce" */

@@ -45,5 +45,7 @@ void do_elect_leaders(int version);
 void do_list_config_resources(int version);
 void do_describe_topic_partitions(int version);
 void do_update_features(int version);
+void do_alter_client_quotas(int version);
+void do_describe_client_quotas(int version);
 
 #endif

@@ -256,3 +256,56 @@ void do_update_features(int version)
     const struct update_features_response *out = every_call(57, version, &in);
     assert_int_equal(out->error_code, K_INVALID_REQUEST);
 }
+
+static const struct alter_client_quotas_response *alter_quota(int version, double rate, bool only_check)
+{
+    struct alter_client_quotas_request in;
+    struct alter_client_quotas_request_entity e = {STR("client-id"), str_of(every_name("quoted", version))};
+    struct alter_client_quotas_request_op op = {STR("consumer_byte_rate"), rate, rate <= 0};
+    struct alter_client_quotas_request_entry entry = {&e, 1, &op, 1};
+    alter_client_quotas_request_init(&in);
+    in.entries = &entry;
+    in.entries_n = 1;
+    in.validate_only = only_check;
+    const struct alter_client_quotas_response *out = every_call(49, version, &in);
+    assert_int_equal(out->entries_n, 1);
+    assert_true(str_eq(out->entries[0].entity[0].entity_name, e.entity_name));
+    return out;
+}
+
+static const struct describe_client_quotas_response *describe_quota(int version, int8_t match, struct str name, bool strict)
+{
+    struct describe_client_quotas_request in;
+    struct describe_client_quotas_request_component c = {STR("client-id"), match, name};
+    describe_client_quotas_request_init(&in);
+    in.components = &c;
+    in.components_n = 1;
+    in.strict = strict;
+    return every_call(48, version, &in);
+}
+
+void do_alter_client_quotas(int version)
+{
+    struct str name = str_of(every_name("quoted", version));
+    assert_int_equal(alter_quota(version, 1.5, false)->entries[0].error_code, K_INVALID_REQUEST);
+    assert_int_equal(alter_quota(version, 1e9, true)->entries[0].error_code, 0);
+    assert_int_equal(describe_quota(version, 0, name, true)->entries_n, 0);
+    assert_int_equal(alter_quota(version, 1e9, false)->entries[0].error_code, 0);
+}
+
+void do_describe_client_quotas(int version)
+{
+    struct str name = str_of(every_name("quoted", version));
+    for (int strict = 0; strict < 2; strict++) {
+        const struct describe_client_quotas_response *out = describe_quota(version, 0, name, strict);
+        assert_int_equal(out->entries_n, 1);
+        assert_true(str_eq(out->entries[0].entity[0].entity_name, name));
+        assert_int_equal(out->entries[0].values_n, 1);
+        assert_true(str_eq(out->entries[0].values[0].key, STR("consumer_byte_rate")) && out->entries[0].values[0].value == 1e9);
+    }
+    assert_int_equal(describe_quota(version, 1, STR_NULL, false)->entries_n, 0);
+    assert_true(describe_quota(version, 2, STR_NULL, false)->entries_n >= 1);
+    assert_int_equal(describe_quota(version, 0, STR_NULL, false)->error_code, K_INVALID_REQUEST);
+    assert_int_equal(alter_quota(version, 0, false)->entries[0].error_code, 0);
+    assert_int_equal(describe_quota(version, 0, name, false)->entries_n, 0);
+}

@@ -360,6 +360,8 @@ static const struct {
     {35, 1, do_describe_log_dirs},
     {43, 0, do_elect_leaders},
     {57, 0, do_update_features},
+    {49, 0, do_alter_client_quotas},
+    {48, 0, do_describe_client_quotas},
     {74, 0, do_list_config_resources},
     {75, 0, do_describe_topic_partitions},
     {68, 0, do_consumer_group_heartbeat},

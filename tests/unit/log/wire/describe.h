@@ -9,6 +9,7 @@ enum describe_kind {
     DESCRIBE_int16,
     DESCRIBE_int32,
     DESCRIBE_int64,
+    DESCRIBE_float64,
     DESCRIBE_string,
     DESCRIBE_uuid,
     DESCRIBE_bytes,

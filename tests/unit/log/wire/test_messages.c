@@ -40,6 +40,7 @@ static size_t fill_value(char *at, const struct describe_field *f, struct arena 
         memcpy(at, &v, 4);
         return 4;
     case DESCRIBE_int64:
+    case DESCRIBE_float64:
         memcpy(at, &v, 8);
         return 8;
     case DESCRIBE_uuid:

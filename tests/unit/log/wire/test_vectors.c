@@ -84,6 +84,10 @@ static void build_value(void *at, const struct describe_field *f, const struct j
     case DESCRIBE_int64:
         *(int64_t *)at = number(j);
         break;
+    case DESCRIBE_float64:
+        assert_int_equal(j->kind, JSON_NUMBER);
+        *(double *)at = strtod(arena_dup(a, j->text).ptr, NULL);
+        break;
     case DESCRIBE_string:
         *(struct str *)at = j->kind == JSON_NULL ? STR_NULL : j->text;
         break;
@@ -104,7 +108,8 @@ static size_t value_size(const struct describe_field *f)
 {
     static const size_t sizes[] = {[DESCRIBE_bool] = sizeof(bool), [DESCRIBE_int8] = 1,
                                    [DESCRIBE_int16] = 2,           [DESCRIBE_int32] = 4,
-                                   [DESCRIBE_int64] = 8,           [DESCRIBE_string] = sizeof(struct str),
+                                   [DESCRIBE_int64] = 8,           [DESCRIBE_float64] = 8,
+                                   [DESCRIBE_string] = sizeof(struct str),
                                    [DESCRIBE_uuid] = 16,           [DESCRIBE_bytes] = sizeof(struct str),
                                    [DESCRIBE_records] = sizeof(struct str)};
     return f->sub ? f->sub->size : sizes[f->kind];
@@ -285,6 +290,7 @@ static const char *const without_vectors[] = {
     "transaction_log_value",
     "describe_transactions_request",
     "describe_transactions_response",
+    "describe_client_quotas_request",
 };
 
 static void messages_match_kafka_byte_for_byte(void **state)
