@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What jobs keep is what a batch answers: random queries of all relational SQL over tables and streams, against SQLite or PostgreSQL.
 
-    queries.py [postgres] WORLDS|SECONDSs [SEED]    so many worlds from SEED on, or as many as the seconds take (SEED: seed.py)
-    queries.py [postgres] 1 SEED [NUMBER]           that world alone; of its queries only this one
+    queries.py [postgres] [rare] WORLDS|SECONDSs [SEED]    so many worlds from SEED on, or as many as the seconds take (SEED: seed.py)
+    queries.py [postgres] 1 SEED [NUMBER]                  that world alone; of its queries only this one
 
 A world of one seed is a server with 1, 2 or 4 shards, three tables and two streams over several partitions, and some 30 queries.
 A third of the jobs run before there is data. It comes in rounds: new rows, other values, rows that go, rows that come again;
@@ -10,13 +10,14 @@ between rounds the server is killed now and then. After each round, when all job
 database answers over the rows so far. In the end the same queries are asked as pull queries, some as push queries too. A query
 that fails is made smaller for as long as it fails (querytree.py), and shown with the rows that differ. What is counted: in how many cases a
 row that an operator had given went again, by operator and by the mode of its edge as EXPLAIN names them. With `postgres` columns
-have all scalar types and arrays (typed.py), FULL and RIGHT joins stand anywhere. One world in four holds joins by time, whose outer rows
+have all scalar types and arrays (typed.py), FULL and RIGHT joins stand anywhere. One world in four holds what random queries seldom have (with
+`rare` only these and the next), one joins by time, whose outer rows
 come when time has passed: they are compared after the last round, and pull queries, which end, see that round too. Environment: WEIR."""
 import collections, json, os, random, re, shutil, sqlite3, sys, tempfile, time
 from collections import Counter
 import postgres, typed, windows
 from differential import Base, random_value
-from querytree import Maker, PostgresWords, SqliteWords, TimedMaker, smaller
+from querytree import Maker, PostgresWords, ShapedMaker, SqliteWords, TimedMaker, smaller
 from seed import first_seed, worlds
 from weir import Mismatch, Server
 
@@ -103,7 +104,15 @@ class Postgres:
 
 # ---- A world: its rows in rounds
 
-def changes(rng, base, rows, counts, value_of):
+def new_time(rng, rows, begin):
+    """No two rows of a stream have one, unless they are the same: which of two is the last would not be said."""
+    while True:
+        at = begin + rng.randrange(windows.SPAN)
+        if all(row[-1] != at for _, row in rows):
+            return at
+
+
+def changes(rng, base, rows, counts, value_of, begin=windows.BEGIN):
     """Records of one round, and what they make of the rows: {key: row}, or a list of rows of a stream."""
     records = []
     for _ in range(rng.choice(counts)):
@@ -114,9 +123,10 @@ def changes(rng, base, rows, counts, value_of):
             if rng.random() < 0.5: # with one other value
                 row = [v if rng.random() < 0.3 else w for v, w in zip(row, rows[key])]
         if not base.table:
-            row[-1] = windows.BEGIN + rng.randrange(windows.SPAN)
-            if rows and rng.random() < 0.2: # the same again
-                again = rng.choice(rows)
+            row[-1] = new_time(rng, rows, begin)
+            recent = [r for r in rows if r[1][-1] >= begin]
+            if recent and rng.random() < 0.2: # the same again
+                again = rng.choice(recent)
                 key, row = again[0], list(again[1])
         gone = base.table and rng.random() < 0.25
         if not base.table:
@@ -130,13 +140,13 @@ def changes(rng, base, rows, counts, value_of):
     return records
 
 
-def versions(rng, base, rows, counts, value_of):
+def versions(rng, base, rows, counts, value_of, begin):
     """The same of a table whose versions have times: rows are all of them, with whether the key went, and in which order they came."""
     records = []
     for _ in range(rng.choice(counts)):
         key = rng.choice(rows)[:base.nkey] if rows and rng.random() < 0.6 else [value_of(rng, t, 0) for _, t in base.columns[:base.nkey]]
         row = [value_of(rng, t) for _, t in base.columns[base.nkey:]]
-        row[-1], gone = windows.BEGIN + rng.randrange(windows.SPAN), rng.random() < 0.2
+        row[-1], gone = begin + rng.randrange(windows.SPAN), rng.random() < 0.2
         rows.append(key + row + [int(gone), len(rows)])
         value = {c: v for (c, _), v in zip(base.columns[base.nkey:], row)}
         records.append(dict(key=base.key_text(key), value=None if gone else json.dumps(value), timestamp=row[-1]))
@@ -149,17 +159,17 @@ class World:
     def __init__(self, seed, oracle):
         rng = random.Random(seed)
         self.seed, self.oracle = seed, oracle
-        self.bases = [oracle.base(rng, c, c in 'tuv') for c in 'tuvrs']
+        self.bases = [oracle.base(rng, c, c in 'tuvd') for c in 'tuvrsd']
         for b in self.bases:
-            b.late = True
+            b.late, b.fixed = True, b.name == 'd'
         contents = [{} if b.table else [] for b in self.bases]
         self.rounds, self.rows = [], []
-        for n in range(rng.choice([3, 4, 5])):
+        for n in range(rng.choice([3, 4, 5]) if seed % 4 != 1 else 4):
             counts = [12, 20] if n == 0 else [0, 2, 5, 9, 14]
-            self.rounds.append([changes(rng, b, c, counts, oracle.value) for b, c in zip(self.bases, contents)])
+            self.rounds.append([changes(rng, b, c, [0] if n and b.fixed else counts, oracle.value) for b, c in zip(self.bases, contents)])
             self.rows.append([[list(k) + list(r) for k, r in (c.items() if b.table else c)] for b, c in zip(self.bases, contents)])
         self.shards = [rng.choice([1, 2, 4]) for _ in range(8)]
-        self.kills = [rng.random() < 0.4 for _ in self.rounds]
+        self.kills = [rng.random() < (0.4 if seed % 4 != 1 else 1.0 * (n == 1)) for n in range(len(self.rounds))]
 
     def fill(self, n):
         """As the rows are after round n."""
@@ -167,7 +177,11 @@ class World:
             self.oracle.fill(b, rows)
 
     def query(self, i):
-        return Maker(random.Random(f'{self.seed} {i}'), self.bases, self.oracle.words).whole()
+        """In one world of four those that are rare."""
+        rng = random.Random(f'{self.seed} {i}')
+        if self.seed % 4 == 1:
+            return ShapedMaker(rng, self.bases, self.oracle.words).whole(i)
+        return Maker(rng, self.bases, self.oracle.words).whole()
 
 
 def unlike(kind, n):
@@ -188,13 +202,13 @@ class TimedWorld(World):
             b.waits = True
         self.bases[-1].columns.append(('since', 'BIGINT'))
         contents, self.rounds, self.rows = [[], [], []], [], []
-        for n in range(rng.choice([2, 3, 4])):
-            counts = [15, 25] if n == 0 else [0, 5, 9, 14]
-            self.rounds.append([(versions if b.table else changes)(rng, b, c, counts, oracle.value) for b, c in zip(self.bases, contents)])
+        for n in range(rng.choice([3, 4, 5])):
+            counts, begin = [15, 25] if n == 0 else [5, 9, 14, 20], windows.BEGIN + n * 10 * windows.SPAN # the round before is over
+            self.rounds.append([(versions if b.table else changes)(rng, b, c, counts, oracle.value, begin) for b, c in zip(self.bases, contents)])
             self.rows.append([[list(r) if b.table else list(r[0]) + list(r[1]) for r in c] for b, c in zip(self.bases, contents)])
         self.flush(contents)
         self.shards = [rng.choice([1, 2, 4]) for _ in range(8)]
-        self.kills = [rng.random() < 0.5 for _ in self.rounds]
+        self.kills = [n == 1 or rng.random() < 0.3 for n in range(len(self.rounds))]
 
     def flush(self, contents):
         """A record of each partition, which meets nothing and ends all time before it. Queries that end show it, jobs wait for it for ever."""
@@ -291,7 +305,8 @@ class Run:
         for b in world.bases:
             server.sql(b.create())
         for i in range(0, len(self.queries), 3):
-            self.create(i)
+            if not self.queries[i].after:
+                self.create(i)
         for n, batches in enumerate(world.rounds):
             for b, records in zip(world.bases, batches):
                 if records:
@@ -366,11 +381,20 @@ def operators(server, job):
     return found
 
 
-OPERATOR = re.compile(r'\s+(?:->\s+)?((?:(?:LEFT|RIGHT|FULL|INNER|SEMI|ANTI|LOOKUP|INTERVAL|TEMPORAL) )*JOIN|UNION ALL|TOP N|[A-Z]+)\b.*\[(append|upsert|retract)')
+OPERATOR = re.compile(r'\s+(?:->\s+)?((?:(?:LEFT|RIGHT|FULL|INNER|SEMI|ANTI) )*JOIN|UNION ALL|KEEP the (?:first|last)|[A-Z]+)\b(.*)\[(append|upsert|retract)')
+
+
+def name_of(word, rest, mode):
+    """The kind of join; a lookup is append and of a table."""
+    if not word.endswith('JOIN'):
+        return {'EXPLODE': 'UNNEST'}.get(word, word)
+    return ('INTERVAL JOIN' if ' within ' in rest else 'TEMPORAL JOIN' if 'version of table' in rest else
+            'LOOKUP JOIN' if ' stream with table' in rest and mode == 'append' else word)
 
 
 def parse_explain(text):
-    return [m.groups() for m in map(OPERATOR.match, text.splitlines()) if m]
+    found = [m.groups() for m in map(OPERATOR.match, text.splitlines()) if m]
+    return [(name_of(*f), f[2]) for f in found]
 
 
 # ---- A failure made small
@@ -381,6 +405,7 @@ def shrink(world, query, kind, text):
     for _ in range(40):
         candidates = []
         for q in smaller(query):
+            q.after = query.after
             if not world.oracle.problem(q) and q.sql(0) not in [c.sql(0) for c in candidates]:
                 candidates.append(q)
         candidates = sorted(candidates, key=lambda q: len(q.sql(0)))[:36]
@@ -432,6 +457,8 @@ def main():
     words = sys.argv[1:]
     oracle = Postgres() if words[:1] == ['postgres'] else Sqlite()
     words = words[words[:1] == ['postgres']:]
+    rare = words[:1] == ['rare']
+    words = words[rare:]
     seed = first_seed(words[1] if len(words) > 1 else None)
     number = int(words[2]) if len(words) > 2 else None
     print(f'seed {seed}', flush=True)
@@ -439,7 +466,7 @@ def main():
     cases, strange = Counter(), Counter()
     try:
         for n in worlds(words[0] if words else '15s'):
-            run = play(seed + n, number, int(os.environ.get('QUERIES', 30)), oracle)
+            run = play((seed | 1) + 2 * n if rare else seed + n, number, int(os.environ.get('QUERIES', 30)), oracle)
             asked, checked, failed = asked + 1, checked + len(run.queries), failed + len(run.failures)
             cases, strange, jobs = cases + run.cases, strange + run.strange, jobs + len(run.jobs)
             filled, went = filled + sum(bool(b) for b in run.before.values()), went + len(run.retracted)

@@ -54,7 +54,11 @@ class Within:
         self.words, self.condition = words, condition
 
 
-class Select:
+class Query:
+    after = False # its job begins when there is data
+
+
+class Select(Query):
     def __init__(self, items, sources):
         self.items, self.sources = items, sources # items: [(part, kind)]; sources: [(word, what, alias, [part of ON])]
         self.distinct, self.where, self.groups, self.sets, self.having, self.tail, self.aggregates = False, [], [], None, [], '', False
@@ -102,7 +106,7 @@ class Select:
         return f'SELECT * FROM ({" UNION ALL ".join(union)}){self.tail}'
 
 
-class SetOp:
+class SetOp(Query):
     def __init__(self, op, left, right, name):
         self.op, self.left, self.right, self.name = op, left, right, name
 
@@ -116,7 +120,7 @@ class SetOp:
         return f'{self.side(self.left, d)} {self.op} {self.side(self.right, d)}'
 
 
-class With:
+class With(Query):
     def __init__(self, name, inner, body):
         self.name, self.inner, self.body = name, inner, body
 
@@ -129,7 +133,8 @@ class Maker:
 
     def __init__(self, rng, bases, words=SqliteWords):
         self.words = words
-        self.rng, self.bases, self.names, self.joins, self.crossed = rng, bases, 0, 0, False
+        self.rng, self.names, self.joins, self.crossed = rng, 0, 0, False
+        self.bases, self.fixed, self.after = [b for b in bases if not b.fixed], [b for b in bases if b.fixed], False
 
     def new(self):
         self.names += 1
@@ -141,8 +146,13 @@ class Maker:
     def kinds(self):
         return [self.rng.choice(self.words.kinds) for _ in range(self.rng.randrange(1, 4))]
 
-    def whole(self):
+    def whole(self, shape=None):
         self.streams = self.chance(0.3) # joins in this query are of streams, or of tables
+        q = self.shaped(SHAPES[shape % len(SHAPES)]) if shape is not None else self.any_query()
+        q.after = self.after
+        return q
+
+    def any_query(self):
         return self.query([k for k in self.kinds() if k not in ('INTS', 'TEXTS')] or ['INT'], self.rng.choice([1, 1, 2, 2, 3]))
 
     def source(self, depth):
@@ -152,10 +162,34 @@ class Maker:
             return self.query(kinds, depth - 1), alias, [(f'{alias}.c{i}', k) for i, k in enumerate(kinds)]
         base = self.rng.choice([b for b in self.bases if b.table != self.streams])
         cols = [(f'{alias}.{c}', t) for c, t in base.columns]
+        arrays = [(c, t) for c, t in base.columns if t in ('INTS', 'TEXTS')]
         if self.streams and self.chance(0.2):
-            call, _, batch, _ = windows.windows(self.rng, base)
-            return (call, batch), alias, cols + [(f'{alias}.window_start', 'TIMESTAMP'), (f'{alias}.window_end', 'TIMESTAMP')]
+            return self.window_source(base, alias)
+        if self.streams and self.chance(0.07):
+            return windows.keep(base, ' DESC'), alias, cols
+        if arrays and self.chance(0.2):
+            return self.elements(base, alias)
         return base.name, alias, cols
+
+    def window_source(self, base, alias):
+        call, _, batch, _ = windows.windows(self.rng, base)
+        times = [(f'{alias}.window_start', 'TIMESTAMP'), (f'{alias}.window_end', 'TIMESTAMP')]
+        return (call, batch), alias, [(f'{alias}.{c}', t) for c, t in base.columns] + times
+
+    def elements(self, base, alias):
+        name, kind = self.rng.choice([(c, t) for c, t in base.columns if t in ('INTS', 'TEXTS')])
+        text = f'(SELECT EXPLODE(b.{name}) AS element, b.* FROM {base.name} b)'
+        return (text, text), alias, [(f'{alias}.element', {'INTS': 'INT', 'TEXTS': 'VARCHAR'}[kind])] + [(f'{alias}.{c}', t) for c, t in base.columns]
+
+    def lookup(self, cols):
+        """A table that was whole before the job began, by its key: the row of the moment."""
+        base, alias = self.fixed[0], self.new()
+        own = [[c for c, t in cols if t == k] for _, k in base.columns[:base.nkey]]
+        if not all(own):
+            return None
+        self.after = True
+        on = [f'{self.rng.choice(o)} = {alias}.{c}' for o, (c, _) in zip(own, base.columns)]
+        return (self.rng.choice(['JOIN', 'LEFT JOIN']), base.name, alias, on), [(f'{alias}.{c}', t) for c, t in base.columns]
 
     def equality(self, left, right):
         pairs = [(a, b) for a, t in left for b, k in right if t == k and k != 'MAP']
@@ -168,6 +202,11 @@ class Maker:
             if self.joins == 4: # what grows with each join must end
                 break
             self.joins += 1
+            found = self.lookup(cols) if self.streams and self.fixed and isinstance(sources[-1][1], str) and self.chance(0.15) else None
+            if found:
+                sources.append(found[0])
+                cols = cols + found[1]
+                continue
             what, alias, right = self.source(depth - 1)
             equal = self.equality(cols, right)
             two = self.words.outer_anywhere or len(sources) == 1 and isinstance(what, str) and isinstance(sources[0][1], str)
@@ -384,6 +423,79 @@ class Maker:
         return self.select(kinds, depth)
 
 
+SHAPES = ['semi', 'anti', 'sets', 'window', 'session', 'join', 'union', 'filter', 'lookup', 'keep', 'elements', 'over', 'top', 'append']
+
+
+class ShapedMaker(Maker):
+    """What random queries seldom have, below groups that change with each row."""
+
+    def below(self, shape, kinds):
+        rng = self.rng
+        self.streams = shape != 'anti' and not (shape in ('over', 'top', 'sets', 'elements') and self.chance(0.5))
+        base = rng.choice([b for b in self.bases if b.table != self.streams and (shape != 'elements' or {'INTS', 'TEXTS'} & {t for _, t in b.columns})] or
+                          [b for b in self.bases if b.table != self.streams])
+        alias = self.new()
+        cols = [(f'{alias}.{c}', t) for c, t in base.columns]
+        sources = [('', base.name, alias, [])]
+        if shape == 'window':
+            what, _, cols = self.window_source(base, alias)
+            sources = [('', what, alias, [])]
+        if shape == 'keep':
+            sources = [('', windows.keep(base, ' DESC'), alias, [])]
+        if shape == 'elements' and {'INTS', 'TEXTS'} & {t for _, t in base.columns}:
+            what, _, cols = self.elements(base, alias)
+            sources = [('', what, alias, [])]
+        if shape in ('join', 'semi', 'anti'):
+            other, y = rng.choice([b for b in self.bases if b.table != self.streams]), self.new()
+            right = [(f'{y}.{c}', t) for c, t in other.columns]
+            equal = self.equality([c for c in cols if c[1] in ('INT', 'VARCHAR', 'BOOLEAN')], right) or 'TRUE'
+        if shape == 'join':
+            sources.append(('JOIN', other.name, y, [equal]))
+            cols = cols + right
+        found = self.lookup(cols) if shape == 'lookup' else None
+        if found:
+            sources.append(found[0])
+            cols = cols + found[1]
+        q = Select([(self.words.expression(rng, k, cols, 1), k) for k in kinds], sources)
+        if shape in ('semi', 'anti'):
+            inner = Select([('1', 'INT')], [('', other.name, y, [])])
+            inner.where = [equal]
+            q.where = [['NOT ' * (shape == 'anti') + 'EXISTS (', inner, ')']]
+        elif shape == 'filter' or self.chance(0.3):
+            q.where = [self.words.condition(rng, cols, 1)]
+        if shape == 'over':
+            q.items[-1] = (self.over(kinds[-1], cols), kinds[-1])
+        return q
+
+    def shaped(self, shape):
+        rng, alias, kinds = self.rng, self.new(), ['INT', 'VARCHAR', 'BIGINT']
+        if shape == 'session':
+            self.streams = True
+            base = rng.choice([b for b in self.bases if not b.table])
+            x = self.new()
+            cols = [(f'{x}.{c}', t) for c, t in base.columns]
+            group = rng.choice([c for c in cols[:-1] if c[1] != 'MAP'])
+            q = Select([group, (self.aggregate('BIGINT', cols, True), 'BIGINT'), ('COUNT(*)', 'BIGINT')], [('', base.name, x, [])])
+            clause, batch = windows.sessions(rng, base, [group[0].split('.')[1]])
+            q.groups, q.aggregates, q.sessions, q.sources = [group[0]], True, True, [('', (base.name, batch), x, [])]
+            q.window = (clause, f'{x}.window_start', f'{x}.window_end')
+            return q
+        if shape == 'top':
+            self.streams = self.chance(0.5)
+            return self.top(kinds, 1)
+        inside = self.below(shape, kinds)
+        if shape == 'union':
+            inside = SetOp('UNION ALL', inside, self.below('filter', kinds), self.new())
+        cols = [(f'{alias}.c{i}', k) for i, k in enumerate(kinds)]
+        group = rng.choice([[cols[0]], [cols[1]], cols[:2]])
+        q = Select(group + [(self.aggregate(k, cols), k) for k in rng.sample(['BIGINT', 'INT', 'DOUBLE'], 2)], [('', inside, alias, [])])
+        q.groups, q.aggregates = [g for g, _ in group], True
+        if shape == 'sets':
+            n = len(group)
+            q.sets = rng.choice([('ROLLUP', [list(range(i)) for i in range(n, -1, -1)]), ('CUBE', [[i for i in range(n) if s >> i & 1] for s in range(2 ** n)])])
+        return q
+
+
 class TimedMaker(Maker):
     """Joins of streams within some time, and of a stream with the version of a table; of any kind, with conditions, groups on top."""
 
@@ -404,6 +516,9 @@ class TimedMaker(Maker):
             on = [Within(f'WITHIN {within} GRACE PERIOD {rng.choice([0, 1, 60])} SECONDS',
                          f'{y}.at BETWEEN {x}.at - {before * 1000} AND {x}.at + {after * 1000}'), equal]
             source = (word, b.name, y, on)
+        elif self.chance(0.2): # the first row of each key
+            text = windows.keep(a, '')
+            return self.over_joined([('', text, x, [])], cols, kinds)
         else:
             b = next(b for b in self.bases if b.table)
             right = [(f'{y}.{c}', t) for c, t in b.columns]
@@ -415,9 +530,10 @@ class TimedMaker(Maker):
             source = (rng.choice(['JOIN', 'LEFT JOIN']), (f'{b.name} FOR SYSTEM_TIME AS OF {x}.ROWTIME AS', windows.versions(b)), y, on)
         if None in on:
             return TimedMaker(rng, self.bases, self.words).whole()
-        cols = cols + right
-        sources = [('', a.name, x, []), source]
-        self.streams = False # no windows of what is joined
+        return self.over_joined([('', a.name, x, []), source], cols + right, kinds)
+
+    def over_joined(self, sources, cols, kinds):
+        rng, self.streams = self.rng, False # no windows of what is joined
         q = self.grouped(kinds, sources, cols) if self.chance(0.6) else None
         if not q:
             q = Select([(self.words.expression(rng, k, cols, 1), k) for k in kinds], sources)

@@ -30,6 +30,14 @@ def windows(rng, base):
     return call, f'WINDOW {words}, GRACE PERIOD 100000 DAYS)', batch('FROM_MS'), batch('')
 
 
+def keep(base, direction):
+    """The first or last row by event time of each key."""
+    keys = ', '.join(f'b.{c}' for c, _ in base.columns[:base.nkey])
+    text = (f'(SELECT * FROM (SELECT b.*, ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY b.at{direction}) AS place FROM {base.name} b) d '
+            'WHERE d.place = 1)')
+    return text, text
+
+
 def sessions(rng, base, groups):
     """(clause, query): rows of equal groups that follow each other within the gap."""
     gap = rng.choice([500, 3000, 20000])
