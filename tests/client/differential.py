@@ -6,7 +6,7 @@
 A world is made of one seed: two tables with updates and deletes, a table that is written once, a stream; then jobs over
 them and over one another. The same text, but for the joins' key and windows, is a view of SQLite. Half of the rows
 are there before the jobs, half come after. Environment: WEIR."""
-import json, math, os, random, shutil, sqlite3, sys, tempfile, time
+import json, math, random, shutil, sqlite3, sys, tempfile, time
 import windows
 from seed import first_seed, worlds
 from weir import Mismatch, Server

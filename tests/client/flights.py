@@ -5,45 +5,13 @@ For 1, 2 and 4 shards: kcat feeds flights (4 partitions, keyed by origin, fed in
 airports; jobs count and average per origin and hour, per destination's state through a join that is re-keyed twice, and a
 stream is filtered by a C function. Every run is compared with SQLite; once in the middle the server is killed with -9.
 Usage: flights.py [SHARDS ...]   (environment: WEIR, ROOT, BUILD; TEST_DATA: the folder that holds flights/)"""
-import csv, json, os, signal, sqlite3, struct, subprocess, sys, time
+import csv, json, os, sqlite3, struct, subprocess, sys, time
+from weir import Server
 
-WEIR, ROOT, BUILD = os.environ['WEIR'], os.environ['ROOT'], os.environ['BUILD']
+ROOT, BUILD = os.environ['ROOT'], os.environ['BUILD']
 DATA = os.environ.get('TEST_DATA', os.path.join(ROOT, '..', 'shared', 'data'))
 FLIGHTS = os.path.join(DATA, 'flights', 'flights-2001-01-01_15.csv')
 AIRPORTS = os.path.join(DATA, 'flights', 'airports.csv')
-
-
-class Server:
-    def __init__(self, folder, shards):
-        self.folder, self.shards, self.process, self.address = folder, shards, None, None
-
-    def start(self):
-        listen = self.address or '127.0.0.1:0'
-        self.process = subprocess.Popen([WEIR, 'server', '--data', self.folder, '--listen', listen,
-                                         '--set', f'weir.shards={self.shards}', '--set', 'log.segment.bytes=268435456'], stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if 'ready' not in line:
-            sys.exit(f'the server did not start: {line}')
-        self.address = next(w.split('=', 1)[1] for w in line.split() if w.startswith('listen=')).split(',')[0]
-
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        if self.process.wait(60) != 0:
-            sys.exit('the server did not stop cleanly')
-
-    def sql(self, text, mode='ndjson', quiet=True):
-        run = subprocess.run([WEIR, 'sql', '--server', self.address, '--mode', mode] + (['--quiet'] if quiet else []) +
-                             ['-e', text], capture_output=True, text=True)
-        if run.returncode != 0:
-            sys.exit(f'{text}\n{run.stderr}')
-        return run.stdout
-
-    def rows(self, text):
-        return [json.loads(line) for line in self.sql(text).splitlines()]
 
 
 def kcat_feed(server, topic, lines):
@@ -157,8 +125,7 @@ def check(server, db, flights):
 
 def run(shards, killed):
     folder = os.path.join(os.environ.get('TMPDIR', '/tmp'), f'flights-{shards}-{killed}')
-    server = Server(folder, shards)
-    server.start()
+    server = Server(folder, shards=shards, segment_bytes=268435456)
     db, flights, airports = oracle()
     server.sql(SETUP)
     kcat_feed(server, 'airports', [f'{a[0]}\t' + json.dumps(dict(name=a[1], city=a[2], state=a[3])) + '\n' for a in airports])

@@ -5,10 +5,11 @@
 by itself (plain Python for one stream, SQLite where rows meet). All windows are closed by one last record per partition.
 Usage: nexmark.py [kill] [EVENTS [PER_SECOND [SEED [QUERY...]]]]   (environment: WEIR, ROOT; kill: the server is killed with -9
 on the way of each query). Rows that tie where a query does not say which comes first are compared by what it does say."""
-import collections, decimal, glob, json, os, re, signal, sqlite3, subprocess, sys, time
+import collections, decimal, glob, json, os, re, sqlite3, subprocess, sys, time
 from seed import first_seed
+from weir import WEIR, Mismatch, Server
 
-WEIR, ROOT = os.environ['WEIR'], os.environ['ROOT']
+ROOT = os.environ['ROOT']
 FOLDER = next(iter(glob.glob(os.path.join(ROOT, 'examples', '*_nexmark'))))
 KILL = 'kill' in sys.argv
 if KILL:
@@ -21,38 +22,12 @@ PARTITIONS = 4
 BASE_MS = 1436918400000
 
 
-class Server:
-    def __init__(self, folder):
-        self.folder, self.address, self.process = folder, '127.0.0.1:0', None
-
-    def start(self):
-        self.process = subprocess.Popen([WEIR, 'server', '--data', self.folder, '--listen', self.address],
-                                        stdout=subprocess.PIPE, stderr=open('trace', 'a'), text=True)
-        line = self.process.stdout.readline()
-        if 'ready' not in line:
-            sys.exit(f'the server did not start: {line}')
-        self.address = next(w.split('=', 1)[1] for w in line.split() if w.startswith('listen=')).split(',')[0]
-
-    def end(self, how):
-        self.process.send_signal(how)
-        self.process.wait(60)
-
-    def records(self, text):
-        run = subprocess.run([WEIR, 'sql', '--server', self.address, '--mode', 'ndjson', '--quiet', '-e', text],
-                             capture_output=True, text=True)
-        if run.returncode != 0:
-            sys.exit(f'{text}\n{run.stderr}')
-        return [json.loads(line, parse_float=decimal.Decimal) for line in run.stdout.splitlines()]
-
-    def run(self, text):
-        run = subprocess.run([WEIR, 'sql', '--server', self.address, '--quiet', '-e', text], capture_output=True, text=True)
-        return None if run.returncode == 0 else run.stderr.strip()
-
-    def produce(self, topic, data):
-        run = subprocess.run([WEIR, 'produce', topic, '--server', self.address, '--json', '--quiet'], input=data,
-                             capture_output=True)
-        if run.returncode != 0:
-            sys.exit(f'produce: {run.stderr.decode()}')
+def attempt(server, text):
+    """None, or why not."""
+    try:
+        server.sql(text)
+    except Mismatch as e:
+        return str(e)
 
 
 # ---- what should come out
@@ -222,7 +197,7 @@ def column(record, name):
 
 def found(name, server):
     text = 'SELECT bidder, SUM(bids) AS bids FROM q12 GROUP BY bidder;' if name == 'q12' else f'SELECT * FROM {name};'
-    records = [{k.lower(): v for k, v in r.items()} for r in server.records(text)]
+    records = [{k.lower(): v for k, v in r.items()} for r in server.rows(text)]
     records = [r for r in records for _ in range(r.pop('row_count', 1))]  # equal rows of a table without a key are one
     return [[column(r, c) for c in IN_ORDER[name]] if name in IN_ORDER else list(r.values()) for r in records]
 
@@ -253,7 +228,7 @@ def compare(name, got, want):
 def wait_caught_up(server):
     deadline = time.time() + 600
     while time.time() < deadline:
-        jobs = server.records('SHOW JOBS;')
+        jobs = server.rows('SHOW JOBS;')
         bad = [j for j in jobs if j['state'] == 'failed']
         if bad:
             return f'the job has failed: {bad[0]}'
@@ -268,15 +243,14 @@ made = subprocess.run([WEIR, 'datagen', 'nexmark', '--events', str(EVENTS), '--p
                       capture_output=True, check=True).stdout
 DB, BIDS = load(made.decode().splitlines())
 server = Server(os.path.join(os.getcwd(), 'data'))
-server.start()
 setup = open(os.path.join(FOLDER, 'setup.sql')).read()
-problem = server.run(setup)
+problem = attempt(server, setup)
 if problem:
     sys.exit(problem)
-server.produce('side', subprocess.run([WEIR, 'datagen', 'nexmark-side'], capture_output=True, check=True).stdout)
-server.produce('nexmark', made)
+server.feed('side', subprocess.run([WEIR, 'datagen', 'nexmark-side'], capture_output=True, check=True).stdout)
+server.feed('nexmark', made)
 end = BASE_MS + EVENTS * 1000 // PER_SECOND + 3600000
-server.produce('nexmark', ''.join(json.dumps({'timestamp': end, 'partition': p, 'value': {'event_type': 3}}) + '\n'
+server.feed('nexmark', ''.join(json.dumps({'timestamp': end, 'partition': p, 'value': {'event_type': 3}}) + '\n'
                                   for p in range(PARTITIONS)).encode())
 failed = 0
 names = ONLY or [f'q{i}' for i in range(24)]
@@ -284,17 +258,17 @@ for name in names:
     began = time.time()
     text = open(os.path.join(FOLDER, name + '.sql')).read()
     table = 'CREATE TABLE' in text
-    problem = server.run(text)
+    problem = attempt(server, text)
     if not problem and KILL:
         time.sleep(0.3)
-        server.end(signal.SIGKILL)
+        server.kill()
         server.start()
     problem = problem or wait_caught_up(server)
     if not problem:
         problem = compare(name, found(name, server), expected(name, DB, BIDS))
-    dropped = server.run(f'DROP {"TABLE" if table else "STREAM"} IF EXISTS {name} DELETE TOPIC;')
+    dropped = attempt(server, f'DROP {"TABLE" if table else "STREAM"} IF EXISTS {name} DELETE TOPIC;')
     print(f'{name:4} {"good" if not problem else "BAD: " + problem} ({time.time() - began:.1f} s)', flush=True)
     failed += problem is not None
-server.end(signal.SIGTERM)
+server.stop()
 print(f'nexmark: {len(names) - failed} of {len(names)} queries equal the batch evaluation')
 sys.exit(failed != 0)

@@ -9,65 +9,23 @@ the relation `name`) and NN_name.sqlite.sql (the same in SQLite's words; the nam
 The jobs run before there is data. It comes as Kafka records over several partitions, mixed where the file's order does not
 matter; after a half of it the server is killed with -9 and started again. Numbers agree exactly, or where one has a point
 to 9 digits. Environment: WEIR, or BUILD; TEST_DATA: the folder that holds flights/, retail/, nab/ and weblog/."""
-import collections, csv, http.client, json, os, random, re, shutil, signal, sqlite3, subprocess, sys, tempfile, time
+import csv, json, os, random, re, shutil, sqlite3, sys, tempfile, time
 from datetime import datetime, timezone
+from decimal import Decimal
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..'))
-WEIR = os.environ.get('WEIR') or os.path.join(os.environ.get('BUILD', os.path.join(ROOT, 'build')), 'weir')
+os.environ.setdefault('WEIR', os.path.join(os.environ.get('BUILD', os.path.join(ROOT, 'build')), 'weir'))
+from weir import Mismatch, Server
 DATA = os.environ.get('TEST_DATA') or os.path.join(ROOT, '..', 'shared', 'data')
 EXAMPLES = os.path.join(ROOT, 'examples')
 
 
-class Failed(Exception):
-    pass
-
-
-class Server:
-    def __init__(self, folder):
-        self.folder, self.address = folder, '127.0.0.1:0'
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen([WEIR, 'server', '--data', self.folder, '--listen', self.address, '--set', 'weir.shards=2'],
-                                        stdout=subprocess.PIPE, stderr=open(self.folder + '.trace', 'a'), text=True)
-        line = self.process.stdout.readline()
-        if 'ready' not in line:
-            raise Failed(f'the server did not start: {line!r}; {self.folder}.trace')
-        self.address = next(w.split('=', 1)[1] for w in line.split() if w.startswith('listen=')).split(',')[0]
-
-    def end(self, sig):
-        self.process.send_signal(sig)
-        self.process.wait()
-
-    def sql(self, text):
-        """The rows of the last statement's answer, as they are in the end."""
-        http_ = http.client.HTTPConnection(self.address, timeout=120)
-        http_.request('POST', '/sql', json.dumps(dict(sql=text, until_caught_up=True)))
-        rows = []
-        for line in map(json.loads, http_.getresponse().read().splitlines()):
-            if line['kind'] == 'error':
-                raise Failed(f"{line['message']} ({line['hint']})\n{text}")
-            if line['kind'] == 'columns':
-                rows = []
-            if line['kind'] == 'rows':
-                rows += line['rows']
-        http_.close()
-        return [tuple(r) for r in rows]
-
-    def produce(self, topic, records):
-        """records: [(key or None, value)], both text"""
-        lines = ''.join(f'{v}\n' if k is None else f'{k}\t{v}\n' for k, v in records)
-        run = subprocess.run([WEIR, 'produce', topic, '--server', self.address, '--quiet', '-K', '\t'], input=lines, text=True,
-                             capture_output=True)
-        if run.returncode != 0:
-            raise Failed(f'produce: {run.stderr}')
-
-    def settle(self):
-        """Twice, because what one job commits is another one's input."""
-        for _ in range(2):
-            run = subprocess.run([WEIR, 'job', 'wait', '--server', self.address, '--for', '300'], capture_output=True, text=True)
-            if run.returncode != 0:
-                raise Failed(f'the jobs do not catch up: {run.stdout}{run.stderr}')
+def produce(server, topic, records):
+    """records: [(key or None, value)], both text"""
+    lines = ''.join(f'{v}\n' if k is None else f'{k}\t{v}\n' for k, v in records)
+    run = server.run('produce', topic, '--quiet', '-K', '\t', input=lines, text=True)
+    if run.returncode != 0:
+        raise Mismatch(f'produce: {run.stderr}')
 
 
 # ---- The data: each function gives SQLite its tables and returns {topic: [(key, value)]}.
@@ -174,14 +132,14 @@ def near(a, b):
 def sorted_rows(rows):
     """By what has no point first: those are equal on both sides, so equal rows stand at the same place."""
     def order(row):
-        exact = [(v is None, isinstance(v, str), v if v is not None else 0) for v in row if not isinstance(v, float)]
-        return exact, [round(v, 6) for v in row if isinstance(v, float)]
+        exact = [(v is None, isinstance(v, str), v if v is not None else 0) for v in row if not isinstance(v, (float, Decimal))]
+        return exact, [round(v, 6) for v in row if isinstance(v, (float, Decimal))]
     return sorted((tuple(map(plain, r)) for r in rows), key=order)
 
 
 def difference(got, wanted):
     """None, or what differs."""
-    floats = {i for r in got + wanted for i, v in enumerate(r) if isinstance(v, float)}
+    floats = {i for r in got + wanted for i, v in enumerate(r) if isinstance(v, (float, Decimal))}
     as_float = lambda r: tuple(float(v) if i in floats and v is not None else v for i, v in enumerate(r))
     got, wanted = sorted_rows(map(as_float, got)), sorted_rows(map(as_float, wanted))
     wrong = [(g, w) for g, w in zip(got, wanted) if not all(map(near, g, w))]
@@ -206,11 +164,11 @@ class Question:
         wanted = cursor.fetchall()
         deadline = time.time() + 20
         while True:
-            wrong = difference(server.sql(f'SELECT {", ".join(columns)} FROM {self.name};'), wanted)
+            wrong = difference(list(map(tuple, server.sql(f'SELECT {", ".join(columns)} FROM {self.name};')[1])), wanted)
             if not wrong:
                 return len(wanted)
             if time.time() > deadline:
-                raise Failed(f'{self.name}: {wrong}')
+                raise Mismatch(f'{self.name}: {wrong}')
             time.sleep(0.3)
 
 
@@ -223,12 +181,12 @@ def late_told(server, db):
             CREATE STREAM behind_{n} (method VARCHAR, at TIMESTAMP, WATERMARK FOR at AS at - INTERVAL '{n}' SECOND)
               WITH (TOPIC='hits', VALUE_FORMAT='JSON');
             CREATE TABLE watermark_{n} AS SELECT method, COUNT(*) AS hits FROM behind_{n} {window} 0 SECONDS) GROUP BY method;""")
-    server.settle()
-    told = dict(server.sql('SELECT job, late FROM sys.jobs;'))
+    server.settle(300)
+    told = dict(server.sql('SELECT job, late FROM sys.jobs;')[1])
     for what in ('grace', 'watermark'):
         own = {n: told[f'{what}_{n}'] for n in wanted}
         if own != wanted:
-            raise Failed(f'late rows by {what}: sys.jobs tells {own}, by hand {wanted}')
+            raise Mismatch(f'late rows by {what}: sys.jobs tells {own}, by hand {wanted}')
         print(f'  late rows by {what}, as sys.jobs tells and as counted by hand: ' +
               ', '.join(f'{n} s {late}' for n, late in own.items()), flush=True)
 
@@ -240,17 +198,17 @@ def questions_of(folder, only):
 def feed(server, topics, part):
     for topic, records in topics.items():
         half = len(records) // 2 if topic != 'airports' else len(records) # a table that streams look up stands first
-        server.produce(topic, records[:half] if part == 0 else records[half:])
+        produce(server, topic, records[:half] if part == 0 else records[half:])
 
 
 def run(name, only, folder):
     db = sqlite3.connect(':memory:')
     topics = SETS[name](db, random.Random(int(os.environ.get('WEIR_SEED', '1'))))
-    server, failures = Server(os.path.join(folder, name)), 0
+    server, failures = Server(os.path.join(folder, name), shards=2), 0
     try:
         server.sql(open(os.path.join(EXAMPLES, name, 'setup.sql')).read())
         if 'airports' in topics:
-            server.produce('airports', topics['airports'])
+            produce(server, 'airports', topics['airports'])
             topics['airports'] = []
         asked = []
         for q in questions_of(os.path.join(EXAMPLES, name), only):
@@ -258,26 +216,27 @@ def run(name, only, folder):
                 if q.statement():
                     server.sql(q.statement())
                 asked.append(q)
-            except Failed as e:
+            except Mismatch as e:
                 failures += 1
                 print(f'{name}/{q.file}: {e}', flush=True)
         feed(server, topics, 0)
         time.sleep(0.3) # some of it is committed, some is not
-        server.end(signal.SIGKILL)
+        server.kill()
         server.start()
         feed(server, topics, 1)
-        server.settle()
+        server.settle(300)
         print(f'{name}: {sum(map(len, topics.values()))} records, killed after half of them')
         for q in asked:
             try:
                 print(f'  {q.check(server, db):6} rows equal  {q.file[:-4]:20} {q.asks}', flush=True)
-            except Failed as e:
+            except Mismatch as e:
                 failures += 1
                 print(f'  WRONG  {q.file}: {e}', flush=True)
         if name == '10_weblog':
             late_told(server, db)
+        server.stop()
     finally:
-        server.end(signal.SIGTERM)
+        server.kill()
     return failures
 
 
