@@ -71,6 +71,7 @@ enum bad_kind {
     BAD_COMPUTED, /* a column that is, or is part of, a key cannot be computed */
     BAD_FUNCTION, /* a C function failed it */
     BAD_OUTPUT,   /* what was made of it cannot be written */
+    BAD_LATE,     /* all windows that it lies in have closed: told of only where that is asked for */
     BAD_KINDS
 };
 const char *bad_kind_name(enum bad_kind k);

@@ -550,13 +550,22 @@ static inline void push_row(struct op *op, struct block *blk, uint32_t row, stru
         push_block(op, blk, computed);
 }
 
+/* When the last window of a slice ends. */
+static int64_t last_end(const struct op *op, int64_t slice)
+{
+    const struct aggregate *a = op->state;
+    unsigned all = windows_count(&a->windows, slice);
+    return all ? windows_at(&a->windows, slice, all - 1).end : slice;
+}
+
 /* What a slice has of a group goes into each of its windows. */
 static void push_slice(struct op *op, struct block *blk, uint32_t row, struct vec *computed)
 {
     struct aggregate *a = op->state;
     unsigned n;
     const struct span *spans = agg_row_spans(op, blk->in, row, &n);
-    op->stats.late += n == 0;
+    if (!n)
+        op_late(op, blk->in, row, last_end(op, row_span(op, blk->in, row).start));
     for (unsigned i = 0; i < n; i++) {
         struct pane **p = &a->spread.panes[i];
         if (!*p)
@@ -590,7 +599,7 @@ static void aggregate_push(struct op *op, unsigned input, struct batch *in)
         if (LIKELY(p))
             push_row(op, &blk, row, p, computed);
         else
-            op->stats.late++;
+            op_late(op, in, row, row_span(op, in, row).end);
     }
     if (blk.n)
         push_block(op, &blk, computed);

@@ -1,4 +1,5 @@
 #include "engine/op/common.h"
+#include <stdio.h>
 
 /* Rows that an expression makes bad: a C function failed there, or a column that a key is made of. They are told to the
  * task and go no further. The others that have an error have a NULL in its place, and are counted. Nothing here runs
@@ -43,4 +44,15 @@ void op_drop_bad(struct op *op, struct batch *in, const struct expr_errors *erro
     op_errors(op, &rest);
     if (any)
         leave_out(in, bad);
+}
+
+/* A row all of whose windows have closed. */
+void op_late(struct op *op, const struct batch *b, uint32_t row, int64_t end_ms)
+{
+    char text[80], time[TIMESTAMP_TEXT];
+    op->stats.late++;
+    if (!op->env->tells_late)
+        return;
+    snprintf(text, sizeof text, "its window ended at %.*s, and has closed", (int)timestamp_format(end_ms, time), time);
+    op->env->bad(op->env->task, op, BAD_LATE, op_input(op, 0), b, row, text);
 }

@@ -14,6 +14,7 @@ enum { OP_STORES = 8 }; /* of one node */
 static inline unsigned op_store(const struct op *op, unsigned k) { return op->node->store * OP_STORES + k; }
 
 void op_error(struct op *op, const char *text); /* one row */
+void op_late(struct op *op, const struct batch *b, uint32_t row, int64_t end_ms); /* of its input; when its windows ended */
 void op_errors(struct op *op, const struct expr_errors *e);
 /* prog_compile over input 0, with the task's context. */
 int op_compile(struct op *op, struct prog **out, const struct expr *const *roots, unsigned nroots, struct diag *d);

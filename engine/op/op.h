@@ -51,6 +51,7 @@ struct op_env {
      * of it: some went, some waits. */
     bool (*due)(void *task);
     void (*held)(void *task, bool went, bool waits);
+    bool tells_late; /* late rows go to bad, too: op_late */
     unsigned task_index, ntasks;
     bool record;              /* a step follows each record: a change that leaves a row as it was is one, too */
     struct budget *memory;    /* of the task's state */

@@ -455,7 +455,7 @@ static void take_row(struct op *op, uint32_t row, struct interval i)
     } else if (near || i.end >= i.over) {
         add_row(op, session_for(op, k, &i), row);
     } else {
-        op->stats.late++;
+        op_late(op, s->in, row, time_add(i.end, gap_of(op)));
     }
     if (!k->first)
         groups_remove(&s->keys, &k->g);

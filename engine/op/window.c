@@ -62,9 +62,10 @@ static void find_slice(struct window *w, int64_t ts)
 }
 
 /* Finds the row's windows; gives how many of them have closed. */
-static unsigned judge(struct op *op, int64_t ts)
+static unsigned judge(struct op *op, const struct batch *in, uint32_t row)
 {
     struct window *w = op->state;
+    int64_t ts = in->ts[row];
     if (ts < w->slice.start || ts >= w->slice.end)
         find_slice(w, ts);
     w->stream_ms = MAX(w->stream_ms, ts);
@@ -72,7 +73,8 @@ static unsigned judge(struct op *op, int64_t ts)
     unsigned late = 0;
     while (late < w->count && (w->spans[late].end <= closed || (op->env->record && w->spans[late].start < 0)))
         late++;
-    op->stats.late += late && late == w->count;
+    if (late && late == w->count)
+        op_late(op, in, row, w->spans[late - 1].end);
     return late;
 }
 
@@ -98,7 +100,7 @@ static void push_in_place(struct op *op, struct batch *in)
     bool sliced = op->node->sliced, third = out.ncols == in->ncols + 3;
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
-        unsigned late = judge(op, in->ts[row]);
+        unsigned late = judge(op, in, row);
         added[0].i64[row] = w->slice.start;
         added[1].i64[row] = sliced ? (int64_t)late : w->slice.end;
         if (third)
@@ -155,7 +157,7 @@ static void window_push(struct op *op, unsigned input, struct batch *in)
     }
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t row = batch_row(in, i);
-        for (unsigned k = judge(op, in->ts[row]); k < w->count; k++) {
+        for (unsigned k = judge(op, in, row); k < w->count; k++) {
             w->rows[w->n] = row;
             w->at[w->n] = w->spans[k];
             if (++w->n == ENGINE_BATCH_ROWS)

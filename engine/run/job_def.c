@@ -3,11 +3,11 @@
 #include "log/base/limits.h"
 #include "log/base/pack.h"
 
-#define JOB_VERSION 5 /* 1 ended with created_ms, 2 with at_least_once, 3 with savepoint, 4 with skips */
+#define JOB_VERSION 6 /* 1 ended with created_ms, 2 with at_least_once, 3 with savepoint, 4 with skips, 5 with cpu_share */
 
 void job_def_pack(const struct job_def *j, struct wbuf *w)
 {
-    pack_array(w, 19);
+    pack_array(w, 20);
     pack_uint(w, JOB_VERSION);
     pack_str(w, str_of(j->name));
     pack_str(w, str_of(j->sql));
@@ -35,6 +35,7 @@ void job_def_pack(const struct job_def *j, struct wbuf *w)
         pack_int(w, j->skips[i].offset);
     }
     pack_uint(w, j->cpu_share ? j->cpu_share : ENGINE_SHARE);
+    pack_bool(w, j->late_letters);
 }
 
 static bool get_policy(struct job_def *j, struct unpack *u, struct arena *a)
@@ -99,7 +100,8 @@ int job_def_unpack(struct job_def *j, struct str body, struct arena *a)
     bool bad = version > 3 && !get_policy(j, &u, a);
     uint64_t share = version > 4 && !bad ? unpack_uint(&u) : ENGINE_SHARE;
     j->cpu_share = (unsigned)share;
-    uint32_t fields = version > 4 ? 19 : version > 3 ? 18 : version > 2 ? 14 : version > 1 ? 13 : 10;
+    j->late_letters = version > 5 && !bad && unpack_bool(&u);
+    uint32_t fields = version > 5 ? 20 : version > 4 ? 19 : version > 3 ? 18 : version > 2 ? 14 : version > 1 ? 13 : 10;
     bad = bad || share < 1 || share > ENGINE_SHARE_MAX || unpack_err(&u) || n != fields || rbuf_left(&u.r) || !j->name ||
           !j->sql;
     return bad ? E_CORRUPT : 0;

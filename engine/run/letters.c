@@ -222,7 +222,8 @@ void task_bad(struct task *t, const struct bad *b)
     const struct job_def *def = &t->job->def;
     if (t->fail_status) /* what follows belongs to an epoch that will never be */
         return;
-    enum bad_action action = def->tolerance == TOLERATE_SKIP                              ? BAD_SKIPPED
+    enum bad_action action = b->kind == BAD_LATE ? BAD_LETTER
+                             : def->tolerance == TOLERATE_SKIP                              ? BAD_SKIPPED
                              : def->tolerance == TOLERATE_STOP && !is_skipped(t->job, b) ? BAD_STOPPED
                                                                                          : BAD_LETTER;
     note(t, b, action);

@@ -51,6 +51,7 @@ struct job_def {
     const char *dead_topic;  /* where they go; "": NAME_dlq */
     unsigned revision;       /* grows when one of these is changed: the job is begun anew */
     unsigned cpu_share;      /* its weight where others want the same loop's time, 1 .. ENGINE_SHARE_MAX; 0: ENGINE_SHARE */
+    bool late_letters;       /* late rows are dead letters, too; else only counted */
     unsigned nskips;         /* records that are tolerated although others stop the job */
     struct job_skip *skips;
     struct uuid beside;      /* relation that it is the next version of, beside the job that fills it; zero: none */

@@ -220,6 +220,7 @@ void task_init(struct task *t, struct job *job, const struct frag *f, unsigned i
         t->env.needs = &t->park.fetch.needs;
         t->env.park = park_rows;
         t->env.bad = letter_row;
+        t->env.tells_late = job->def.late_letters;
     }
     if (!f->to && !job->query) {
         t->noutputs = job->output.n;

@@ -50,6 +50,7 @@ static const char *const value_formats[] = {"JSON", "DELIMITED", "KAFKA", NULL};
 static const char *const modes[] = {"in_place", "beside", NULL};
 static const char *const guarantees[] = {"exactly_once", "at_least_once", NULL};
 static const char *const tolerances[] = {"dead-letter", "skip", "stop", NULL};
+static const char *const lates[] = {"count", "dead-letter", NULL};
 static const char *const profiles[] = {"standard", "ksql", NULL};
 static const char *const emits[] = {"epoch", "record", NULL};
 static const struct property properties[] = {
@@ -60,6 +61,7 @@ static const struct property properties[] = {
     {"processing.guarantee", "", "of jobs made from now on; else the server's", guarantees, false, 0},
     {"errors.tolerance", "dead-letter", "what jobs made from now on do with bad records", tolerances, false, 0},
     {"errors.deadletterqueue.topic.name", "", "where they go; else the job's name with _dlq behind", NULL, false, 0},
+    {"late.records", "count", "what jobs made from now on do with rows whose windows have closed", lates, false, 0},
     {"job.cpu.share", "10", "weight of jobs made from now on where others want the same CPU time", NULL, false,
      ENGINE_SHARE_MAX},
     {"sql.profile", "standard", "'ksql': results come as ksqlDB gives them: 'emit' is 'record' where nobody says", profiles, false, 0},

@@ -60,6 +60,9 @@ int policy_of_session(struct stmt *st, struct job_def *j, const struct query *q,
         j->tolerance = (enum tolerance)find_tolerance(tolerance);
     if (topic.ptr)
         j->dead_topic = arena_dup(st->arena, topic).ptr;
+    struct str late = settings_get(st->env->props, STR("late.records"));
+    if (late.ptr)
+        j->late_letters = str_eq_nocase(late, STR("dead-letter"));
     struct str share = settings_get(st->env->props, STR("job.cpu.share"));
     if (share.ptr)
         j->cpu_share = parse_share(share);
@@ -118,10 +121,14 @@ int policy_change(struct stmt *st, struct job_def *j)
                 return bind_error(&st->b, p->value->place, "22023", "JOB_CPU_SHARE is a number from 1 to %d",
                                   ENGINE_SHARE_MAX);
             j->cpu_share = parse_share(text);
+        } else if (str_eq_nocase(p->name.text, STR("LATE_RECORDS"))) {
+            j->late_letters = str_eq_nocase(text, STR("dead-letter"));
+            if (!j->late_letters && !str_eq_nocase(text, STR("count")))
+                return bind_error(&st->b, p->value->place, "22023", "LATE_RECORDS is 'count' or 'dead-letter'");
         } else {
             bind_error(&st->b, p->name.place, "42601", "there is no property \"%.*s\" of a job",
                        STR_ARG(p->name.text));
-            diag_hint(st->b.diag, "there are ERRORS_TOLERANCE, SKIP and JOB_CPU_SHARE");
+            diag_hint(st->b.diag, "there are ERRORS_TOLERANCE, LATE_RECORDS, SKIP and JOB_CPU_SHARE");
             return E_SQL;
         }
     }

@@ -107,7 +107,7 @@ static const char *const remarks[][2] = {
     {"INSERT", "ROWTIME may be a column."},
     {"SHOW", "SHOW TABLES FROM sys; lists what tells of the server itself.\n"
              "SHOW ERRORS: bad records of jobs, newest first."},
-    {"RESUME", "WITH (ERRORS_TOLERANCE='dead-letter'|'skip'|'stop', SKIP='topic/partition/offset', JOB_CPU_SHARE=n)"},
+    {"RESUME", "WITH (ERRORS_TOLERANCE='dead-letter'|'skip'|'stop', LATE_RECORDS='count'|'dead-letter', SKIP='topic/partition/offset', JOB_CPU_SHARE=n)"},
     {"PROMOTE", "Of the next version that SET 'replace.mode' = 'beside'; made CREATE OR REPLACE start."},
     {"DISCARD", "Of the next version that SET 'replace.mode' = 'beside'; made CREATE OR REPLACE start."},
     {"DEFINE", "Then ${name} stands for the text."},
