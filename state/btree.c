@@ -2,15 +2,19 @@
 #include "state/kv.h"
 
 /* The ordered index: a B+tree. Leaves hold pointers to pairs and are chained both ways; inner nodes hold children and a
- * copy of the key that separates each child from the one before it. Beside every key stand its first eight bytes as a
- * number, so that most comparisons touch no other memory. A node is freed when it is empty and never merged before:
- * state that shrinks usually grows again, and splits keep nodes half full. */
+ * copy of the key that separates each child from the one before it. The bytes that all keys of a node begin with stand
+ * in it once, and beside every key the eight bytes behind them as a number, so that most comparisons touch no other memory:
+ * keys of state begin alike for a long way (the number of a store, a group's columns). A node is freed when it is empty and
+ * never merged before: state that shrinks usually grows again, and splits keep nodes half full. */
 
+enum { SHARED_MAX = 48 };
 struct btree_node {
     bool leaf;
+    uint8_t nshared; /* what all its keys (inner: of low) begin with; not more than that, but perhaps less than they could */
     uint16_t n;
     struct btree_node *prev, *next; /* leaves */
-    uint64_t head[BTREE_FAN];       /* first eight bytes of the key; inner: of low[i]; [0] is not used there */
+    char shared[SHARED_MAX];
+    uint64_t head[BTREE_FAN];       /* the eight bytes of the key behind those; inner: of low[i]; [0] is not used there */
     union {
         struct pair *pair[BTREE_FAN];
         struct btree_node *child[BTREE_FAN];
@@ -33,6 +37,7 @@ static struct btree_node *node_new(struct btree *t, bool leaf)
 {
     struct btree_node *n = xalloc(node_size(leaf));
     n->leaf = leaf;
+    n->nshared = 0;
     n->n = 0;
     n->prev = n->next = NULL;
     account_add(t->account, node_size(leaf));
@@ -45,25 +50,72 @@ static void node_free(struct btree *t, struct btree_node *n)
     xfree(n);
 }
 
-static uint64_t head_of(struct str key)
+/* The eight bytes of a key, which is so long at least, behind n. */
+static uint64_t head_of(struct str key, unsigned n)
 {
-    if (key.len >= 8)
-        return be64(key.ptr);
+    if (LIKELY(key.len - n >= 8))
+        return be64(key.ptr + n);
     uint8_t b[8] = {0};
-    memcpy(b, key.ptr, key.len);
+    memcpy(b, key.ptr + n, key.len - n);
     return be64(b);
 }
 
+static struct str node_key(const struct btree_node *n, unsigned i) { return pair_key(n->leaf ? n->pair[i] : n->low[i]); }
+static unsigned node_first(const struct btree_node *n) { return !n->leaf; }
+
+static unsigned same_bytes(struct str a, struct str b)
+{
+    size_t n = MIN(MIN(a.len, b.len), (size_t)SHARED_MAX), i = 0;
+    while (i < n && a.ptr[i] == b.ptr[i])
+        i++;
+    return (unsigned)i;
+}
+
+/* What the keys of a node begin with has become more or less. */
+static void node_share(struct btree_node *n, unsigned nshared)
+{
+    unsigned first = node_first(n);
+    if (nshared == n->nshared || n->n == first)
+        return;
+    n->nshared = (uint8_t)nshared;
+    memcpy(n->shared, node_key(n, first).ptr, nshared);
+    for (unsigned i = first; i < n->n; i++)
+        n->head[i] = head_of(node_key(n, i), nshared);
+}
+
+/* The node has been split: its keys may begin alike for longer now. */
+static void node_share_more(struct btree_node *n)
+{
+    unsigned first = node_first(n);
+    if (n->n > first)
+        node_share(n, same_bytes(node_key(n, first), node_key(n, n->n - 1u)));
+}
+
+/* Before a key comes in that begins otherwise. */
+static void node_share_less(struct btree_node *n, struct str key)
+{
+    unsigned same = same_bytes((struct str){n->shared, n->nshared}, key);
+    if (same < n->nshared)
+        node_share(n, same);
+    n->nshared = (uint8_t)MIN(n->nshared, same); /* of an empty node, too */
+}
+
 /* Index of the first key in a node that is not less than key, from index `from` on; an exact hit sets *hit. */
-static unsigned node_search(const struct btree_node *n, unsigned from, struct str key, uint64_t head, bool *hit)
+static unsigned node_search(const struct btree_node *n, unsigned from, struct str key, bool *hit)
 {
     unsigned lo = from, hi = n->n;
     *hit = false;
+    if (n->nshared) {
+        int cmp = memcmp(key.ptr, n->shared, MIN(key.len, (size_t)n->nshared));
+        if (cmp || key.len < n->nshared)
+            return cmp > 0 ? hi : lo;
+    }
+    uint64_t head = head_of(key, n->nshared);
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
         int cmp = n->head[mid] < head ? -1 : n->head[mid] > head;
         if (cmp == 0)
-            cmp = str_cmp(pair_key(n->leaf ? n->pair[mid] : n->low[mid]), key);
+            cmp = str_cmp(node_key(n, mid), key);
         if (cmp < 0) {
             lo = mid + 1;
         } else {
@@ -75,13 +127,13 @@ static unsigned node_search(const struct btree_node *n, unsigned from, struct st
 }
 
 /* Down to the leaf where key belongs. */
-static struct btree_node *descend(const struct btree *t, struct str key, uint64_t head, struct path *path)
+static struct btree_node *descend(const struct btree *t, struct str key, struct path *path)
 {
     struct btree_node *n = t->root;
     path->depth = 0;
     while (n && !n->leaf) {
         bool hit;
-        unsigned i = node_search(n, 1, key, head, &hit);
+        unsigned i = node_search(n, 1, key, &hit);
         i -= !hit; /* the last child whose least key is not above key */
         CHECK(path->depth < DEPTH);
         path->node[path->depth] = n;
@@ -106,9 +158,8 @@ struct btree_at btree_seek(const struct btree *t, struct str key)
 {
     struct path path;
     bool hit;
-    uint64_t head = head_of(key);
-    struct btree_node *leaf = descend(t, key, head, &path);
-    return leaf ? at_of(leaf, node_search(leaf, 0, key, head, &hit)) : (struct btree_at){NULL, 0};
+    struct btree_node *leaf = descend(t, key, &path);
+    return leaf ? at_of(leaf, node_search(leaf, 0, key, &hit)) : (struct btree_at){NULL, 0};
 }
 
 struct btree_at btree_end(const struct btree *t)
@@ -135,11 +186,10 @@ struct pair *btree_get(const struct btree *t, struct str key)
 {
     struct path path;
     bool hit;
-    uint64_t head = head_of(key);
-    struct btree_node *leaf = descend(t, key, head, &path);
+    struct btree_node *leaf = descend(t, key, &path);
     if (!leaf)
         return NULL;
-    unsigned i = node_search(leaf, 0, key, head, &hit);
+    unsigned i = node_search(leaf, 0, key, &hit);
     return hit ? leaf->pair[i] : NULL;
 }
 
@@ -189,18 +239,31 @@ static struct btree_node *node_split(struct btree *t, struct btree_node *n, bool
     struct btree_node *right = node_new(t, n->leaf);
     right->n = (uint16_t)(n->n - keep);
     n->n = (uint16_t)keep;
+    right->nshared = n->nshared;
+    memcpy(right->shared, n->shared, n->nshared);
     memcpy(right->head, &n->head[keep], right->n * sizeof n->head[0]);
     memcpy(right->pair, &n->pair[keep], right->n * sizeof n->pair[0]);
-    if (!n->leaf) {
+    if (!n->leaf)
         memcpy(right->low, &n->low[keep], right->n * sizeof n->low[0]);
+    node_share_more(n);
+    node_share_more(right);
+    if (!n->leaf)
         return right;
-    }
     right->prev = n;
     right->next = n->next;
     if (n->next)
         n->next->prev = right;
     n->next = right;
     return right;
+}
+
+static void child_add(struct btree_node *n, unsigned at, struct btree_node *child, struct pair *low)
+{
+    node_share_less(n, pair_key(low));
+    node_open(n, at);
+    n->head[at] = head_of(pair_key(low), n->nshared);
+    n->low[at] = low;
+    n->child[at] = child;
 }
 
 /* Puts `right`, whose least key is low (owned), after its sibling, the child at the path's last place. */
@@ -212,7 +275,7 @@ static void parent_add(struct btree *t, struct path *path, struct btree_node *ri
         root->head[0] = 0;
         root->low[0] = NULL;
         root->child[0] = t->root;
-        root->head[1] = head_of(pair_key(low));
+        root->head[1] = head_of(pair_key(low), 0);
         root->low[1] = low;
         root->child[1] = right;
         t->root = root;
@@ -227,18 +290,12 @@ static void parent_add(struct btree *t, struct path *path, struct btree_node *ri
             at -= n->n;
             struct pair *up_low = up->low[0]; /* moves up: the least key of the new node */
             up->low[0] = NULL;
-            node_open(up, at);
-            up->head[at] = head_of(pair_key(low));
-            up->low[at] = low;
-            up->child[at] = right;
+            child_add(up, at, right, low);
             parent_add(t, path, up, up_low);
             return;
         }
     }
-    node_open(n, at);
-    n->head[at] = head_of(pair_key(low));
-    n->low[at] = low;
-    n->child[at] = right;
+    child_add(n, at, right, low);
     if (up) {
         struct pair *up_low = up->low[0];
         up->low[0] = NULL;
@@ -250,11 +307,10 @@ struct pair **btree_put(struct btree *t, struct str key, bool *added)
 {
     struct path path;
     bool hit;
-    uint64_t head = head_of(key);
     if (!t->root)
         t->root = node_new(t, true);
-    struct btree_node *leaf = descend(t, key, head, &path);
-    unsigned at = node_search(leaf, 0, key, head, &hit);
+    struct btree_node *leaf = descend(t, key, &path);
+    unsigned at = node_search(leaf, 0, key, &hit);
     *added = !hit;
     if (hit)
         return &leaf->pair[at];
@@ -269,8 +325,9 @@ struct pair **btree_put(struct btree *t, struct str key, bool *added)
             leaf = right;
         }
     }
+    node_share_less(leaf, key);
     node_open(leaf, at);
-    leaf->head[at] = head;
+    leaf->head[at] = head_of(key, leaf->nshared);
     return &leaf->pair[at];
 }
 
@@ -313,11 +370,10 @@ struct pair *btree_remove(struct btree *t, struct str key)
 {
     struct path path;
     bool hit;
-    uint64_t head = head_of(key);
-    struct btree_node *leaf = descend(t, key, head, &path);
+    struct btree_node *leaf = descend(t, key, &path);
     if (!leaf)
         return NULL;
-    unsigned at = node_search(leaf, 0, key, head, &hit);
+    unsigned at = node_search(leaf, 0, key, &hit);
     if (!hit)
         return NULL;
     struct pair *p = leaf->pair[at];
@@ -355,7 +411,8 @@ void btree_check(const struct btree *t)
     struct btree_at at = btree_seek(t, STR(""));
     for (struct pair *p; (p = btree_pair(at)) != NULL; at = btree_next(at)) {
         CHECK(at.node->leaf && at.node->n <= BTREE_FAN);
-        CHECK(at.node->head[at.index] == head_of(pair_key(p)));
+        CHECK(at.node->nshared <= p->key_len && memcmp(p->bytes, at.node->shared, at.node->nshared) == 0);
+        CHECK(at.node->head[at.index] == head_of(pair_key(p), at.node->nshared));
         CHECK(!before || str_cmp(pair_key(before), pair_key(p)) < 0);
         CHECK(btree_get(t, pair_key(p)) == p);
         before = p;

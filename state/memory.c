@@ -5,7 +5,7 @@
  * slots are at most three quarters full, a removal moves the run back, so there are no tombstones), or a B+tree
  * (btree.c), or both: then only keys that come and go cost a way through the tree. The hash seed is fixed: the same history must scan in the same order in every run of the simulator. */
 
-enum { CAP_MIN = 8 };
+enum { CAP_MIN = 8, SLOTS_KEPT = 4096, PASSING_KEPT = 64 << 10 };
 struct slot {
     uint64_t hash;
     struct pair *pair; /* NULL: free */
@@ -18,6 +18,7 @@ struct kv {
     struct slot *slots;
     size_t cap;
     struct btree tree;
+    struct arena *passing; /* its pairs lie there; NULL: each by itself */
 };
 
 void account_add(struct account *a, size_t n)
@@ -48,6 +49,13 @@ struct kv *kv_new(bool ordered, struct budget *budget)
     return kv;
 }
 
+void kv_passing(struct kv *kv)
+{
+    CHECK(kv->count == 0 && !kv->passing);
+    kv->passing = xalloc(sizeof *kv->passing);
+    arena_init(kv->passing);
+}
+
 void kv_hash(struct kv *kv)
 {
     CHECK(kv->count == 0);
@@ -61,14 +69,15 @@ static size_t pair_size(const struct pair *p) { return sizeof *p + p->cap; }
 static void pair_free(struct kv *kv, struct pair *p)
 {
     account_sub(&kv->account, pair_size(p));
-    xfree(p);
+    if (!kv->passing)
+        xfree(p);
 }
 
 static struct pair *pair_new(struct kv *kv, struct str key, struct str value)
 {
     CHECK(key.len <= UINT32_MAX / 4 && value.len <= UINT32_MAX / 4);
     size_t cap = (key.len + value.len + 15) / 8 * 8; /* whole pair a multiple of eight, with a little to grow */
-    struct pair *p = xalloc(sizeof *p + cap);
+    struct pair *p = kv->passing ? arena_alloc(kv->passing, sizeof *p + cap) : xalloc(sizeof *p + cap);
     *p = (struct pair){.key_len = (uint32_t)key.len, .value_len = (uint32_t)value.len, .cap = (uint32_t)cap & INT32_MAX};
     memcpy(p->bytes, key.ptr ? key.ptr : "", key.len);
     memcpy(p->bytes + key.len, value.ptr ? value.ptr : "", value.len);
@@ -232,12 +241,24 @@ void kv_clear(struct kv *kv)
     for (size_t i = 0; !kv->ordered && i < kv->cap; i++)
         if (kv->slots[i].pair)
             pair_free(kv, kv->slots[i].pair);
+    if (kv->cap > SLOTS_KEPT && kv->count < kv->cap / 16) { /* it was once larger than it is now */
+        account_sub(&kv->account, kv->cap * sizeof *kv->slots);
+        xfree(kv->slots);
+        kv->slots = NULL;
+        kv->cap = 0;
+    }
     if (kv->cap)
         memset(kv->slots, 0, kv->cap * sizeof *kv->slots);
     struct btree_at at = btree_seek(&kv->tree, STR(""));
     for (struct pair *p; (p = btree_pair(at)) != NULL; at = btree_next(at))
         pair_free(kv, p);
     btree_fini(&kv->tree);
+    if (kv->passing && kv->passing->used > PASSING_KEPT) {
+        arena_fini(kv->passing);
+        arena_init(kv->passing);
+    } else if (kv->passing) {
+        arena_reset(kv->passing);
+    }
     kv->count = 0;
 }
 
@@ -249,6 +270,9 @@ void kv_free(struct kv *kv)
     btree_fini(&kv->tree);
     account_sub(&kv->account, kv->cap * sizeof *kv->slots);
     CHECK(kv->account.bytes == 0);
+    if (kv->passing)
+        arena_fini(kv->passing);
+    xfree(kv->passing);
     xfree(kv->slots);
     xfree(kv);
 }

@@ -23,6 +23,7 @@ void account_sub(struct account *a, size_t n);
 /* ---- A map from key bytes to value bytes. Ordered ones also scan by prefix, in byte order. */
 struct kv;
 struct kv *kv_new(bool ordered, struct budget *budget);
+void kv_passing(struct kv *kv); /* still empty: its pairs all go at once, by kv_clear, and cost no allocation each */
 void kv_hash(struct kv *kv); /* an ordered one, still empty: finds keys by hash too, for 16 to 43 bytes an entry */
 void kv_free(struct kv *kv);
 /* Value of key; .ptr NULL if absent. Borrowed until the next change of kv. */
@@ -101,6 +102,8 @@ struct str store_get(struct store *s, struct str key);
 void store_put(struct store *s, struct str key, struct str value);
 /* Puts it if there is none: .ptr NULL. Else what is there, which stays, until the next change. */
 struct str store_add(struct store *s, struct str key, struct str value);
+/* The bytes of its value, to be changed; of a new one `len` zeros. Until the next change. */
+uint8_t *store_edit(struct store *s, struct str key, size_t len);
 bool store_remove(struct store *s, struct str key);                    /* false: it was not there */
 bool store_buried(const struct store *s, struct str key);              /* gone, whatever the cold level says */
 void store_pin(struct store *s, struct str key); /* if it is in memory it stays until this epoch is in the checkpoint */

@@ -178,6 +178,20 @@ struct str store_add(struct store *s, struct str key, struct str value)
     return STR_NULL;
 }
 
+uint8_t *store_edit(struct store *s, struct str key, size_t len)
+{
+    static const char zeros[64];
+    bool added;
+    CHECK(len <= sizeof zeros);
+    struct pair *p = kv_add(s->map, key, (struct str){zeros, len}, &added);
+    CHECK(p->value_len == len);
+    if (added || p->epoch != s->clock->epoch)
+        clock_fresh(s->clock, sizeof *p + key.len + len);
+    p->epoch = s->clock->epoch;
+    p->used = 1;
+    return (uint8_t *)p->bytes + p->key_len;
+}
+
 bool store_remove(struct store *s, struct str key)
 {
     if (!kv_remove(s->map, key))

@@ -376,7 +376,10 @@ size_t accs_init(struct acc *accs, const struct plan_node *node, bool retract, s
         *acc = (struct acc){.agg = agg, .kind = agg->kind, .result = agg->type, .account = account};
         acc->arg = agg->arg ? agg->arg->type : TYPE(T_BIGINT);
         acc->rows_only = agg->kind == AGG_COUNT_STAR && node->phase != AGG_FINAL && !agg->filter;
-        acc->keeps_values = agg_keeps_values(agg, retract);
+        acc->keeps_values = agg_keeps_values(agg, retract) && !agg->shares;
+        acc->sharing = 1;
+        if (agg->shares)
+            accs[agg->shares - 1].sharing++;
         acc->looked_up = acc->keeps_values && agg_mode(agg->kind) != AGG_UNDO;
         acc->pair = agg_has_two(agg->kind) && agg->kind != AGG_CORRELATION;
         acc->kept = acc->looked_up ? acc->result : acc->pair ? TYPE(T_BYTES) : acc->arg;

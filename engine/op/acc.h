@@ -18,7 +18,8 @@ struct acc {
     enum acc_class cls;     /* of what is kept */
     const struct acc_form *form;
     bool rows_only;         /* COUNT(*) over rows: the group's own counter is it */
-    bool keeps_values;      /* the operator keeps them */
+    bool keeps_values;      /* the operator keeps them, */
+    unsigned sharing;       /* for so many aggregates, itself among them */
     bool looked_up;         /* the result comes from them: acc_set at the marker */
     bool pair;              /* judged by arg2: kept is key bytes of both */
     struct type arg, result;

@@ -11,6 +11,14 @@
  * has no state across markers: it hands over all it has at each of them, when it has grown large, and, of windows that a
  * watermark would close downstream, before the watermark goes on. State: engine/README.md, "Operators". */
 
+/* The rows of a block that an aggregate takes, and what of them makes a difference to it. */
+struct taken {
+    uint32_t rows[AGG_BLOCK];
+    struct group *groups[AGG_BLOCK];
+    int8_t weights[AGG_BLOCK];
+    uint32_t n;
+};
+
 /* ---- Opening. */
 
 static void choose_key(struct aggregate *a, const struct op *op)
@@ -113,6 +121,7 @@ static int aggregate_open(struct op *op, struct diag *d)
         a->counted |= a->accs[i].keeps_values;
         a->owning |= acc_owns(&a->accs[i]);
     }
+    a->taken = a->counted ? ARENA_ARRAY(&a->arena, struct taken, AGG_SHARED) : NULL;
     map_init(&a->panes);
     a->wm_ms = a->given_ms = INT64_MIN;
     a->closes_ms = INT64_MAX;
@@ -123,6 +132,7 @@ static int aggregate_open(struct op *op, struct diag *d)
     a->partial = kv_new(false, op->env->memory);
     wbuf_init(&a->closing_at);
     a->touched = kv_new(false, op->env->memory);
+    kv_passing(a->touched);
     wbuf_init(&a->key);
     wbuf_init(&a->value);
     wbuf_init(&a->keys);
@@ -399,15 +409,6 @@ static void find_groups(struct op *op, struct block *blk)
         clock_fresh(a->clock, more + more / a->old_size * a->group_size);
 }
 
-/* The rows of a block that an aggregate takes, and what of them makes a difference to it. */
-struct taken {
-    uint32_t rows[AGG_BLOCK];
-    struct group *groups[AGG_BLOCK];
-    struct pane *panes[AGG_BLOCK];
-    int8_t weights[AGG_BLOCK];
-    uint32_t n;
-};
-
 struct group_key agg_total_key(const struct aggregate *a)
 {
     struct str bytes = {(const char *)a->total.data, a->total.len};
@@ -434,49 +435,29 @@ static void take(struct taken *t, const struct block *blk, uint32_t i, int weigh
 {
     t->rows[t->n] = blk->rows[i];
     t->groups[t->n] = blk->group[i];
-    t->panes[t->n] = blk->pane[i];
     t->weights[t->n++] = (int8_t)weight;
 }
 
-/* How often the key is there, before and after. */
-static void count_value(struct aggregate *a, struct str key, int weight, int64_t *before, int64_t *after)
+/* Counts a row of the block for those of n aggregates that take it, a bit for each, under the key at hand. Those for which
+ * it brings a value that was not there, or takes the last of one, get it: for DISTINCT. */
+static void count_value(struct aggregate *a, const struct block *blk, uint32_t i, unsigned n, unsigned takers, struct taken *out)
 {
-    struct str value = store_get(a->counts, key);
-    uint8_t bytes[8];
-    *before = value.ptr ? (int64_t)be64(value.ptr) : 0;
-    *after = *before + weight;
-    put_be64(bytes, (uint64_t)*after);
-    if (*after)
-        store_put(a->counts, key, (struct str){(char *)bytes, 8});
-    else
-        store_remove(a->counts, key);
-    kv_put(a->touched, key, STR(""));
+    int weight = batch_weight(blk->in, blk->rows[i]);
+    uint8_t *counts = store_edit(a->counts, wbuf_view(&a->key), n * 8);
+    bool any = false;
+    for (unsigned k = 0; k < n; k++) {
+        int64_t before = (int64_t)be64(counts + k * 8), after = before + (takers >> k & 1 ? weight : 0);
+        put_be64(counts + k * 8, (uint64_t)after);
+        any |= after != 0;
+        if ((before > 0) != (after > 0))
+            take(&out[k], blk, i, after > 0 ? 1 : -1);
+    }
+    if (!any)
+        store_remove(a->counts, wbuf_view(&a->key));
+    kv_put(a->touched, wbuf_view(&a->key), STR(""));
 }
 
-/* Keeps the values of rows. Those that bring a value that was not there, or take the last of one, are left: for DISTINCT. */
-static void count_values(struct op *op, unsigned agg, struct taken *t, const struct batch *in, const struct vec *arg,
-                         const struct vec *arg2)
-{
-    struct aggregate *a = op->state;
-    struct acc_rows r = {in, t->rows, t->groups, t->weights, t->n};
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < t->n; i++) {
-        if (!acc_value_key(&a->accs[agg], &r, i, arg, arg2, &a->value))
-            continue;
-        wbuf_reset(&a->key);
-        wbuf_be16(&a->key, (uint16_t)agg);
-        agg_state_key(a, op, t->panes[i], t->groups[i], &a->key);
-        wbuf_str(&a->key, wbuf_view(&a->value));
-        int64_t before, after;
-        count_value(a, wbuf_view(&a->key), t->weights[i], &before, &after);
-        if ((before > 0) == (after > 0))
-            continue;
-        t->rows[kept] = t->rows[i];
-        t->groups[kept] = t->groups[i];
-        t->weights[kept++] = after > 0 ? 1 : -1;
-    }
-    t->n = kept;
-}
+static bool takes(const struct vec *filter, uint32_t row) { return !filter || (vec_valid(filter, row) && filter->b[row]); }
 
 static const struct vec *input_of(const struct op *op, const struct block *blk, struct vec *computed, unsigned agg, unsigned k)
 {
@@ -487,19 +468,53 @@ static const struct vec *input_of(const struct op *op, const struct block *blk, 
     return !e ? NULL : at >= 0 ? &computed[at] : &blk->in->cols[e->column];
 }
 
-/* An aggregate that does not take all rows as they are. */
-static void update_some(struct op *op, const struct block *blk, unsigned agg, const struct vec *arg, const struct vec *arg2,
+static void update_taken(const struct acc *acc, const struct block *blk, const struct taken *t, const struct vec *arg,
+                         const struct vec *arg2)
+{
+    acc_update(acc, &(struct acc_rows){blk->in, t->rows, t->groups, t->weights, t->n}, arg, arg2);
+}
+
+/* An aggregate that does not take all rows. */
+static void update_some(const struct acc *acc, const struct block *blk, const struct vec *arg, const struct vec *arg2,
                         const struct vec *filter)
 {
-    struct aggregate *a = op->state;
     struct taken t;
     t.n = 0;
     for (uint32_t i = 0; i < blk->n; i++)
-        if (!filter || (vec_valid(filter, blk->rows[i]) && filter->b[blk->rows[i]]))
+        if (takes(filter, blk->rows[i]))
             take(&t, blk, i, batch_weight(blk->in, blk->rows[i]));
-    if (a->accs[agg].keeps_values)
-        count_values(op, agg, &t, blk->in, arg, arg2);
-    acc_update(&a->accs[agg], &(struct acc_rows){blk->in, t.rows, t.groups, t.weights, t.n}, arg, arg2);
+    update_taken(acc, blk, &t, arg, arg2);
+}
+
+/* An aggregate that keeps its values, for itself and those that share them. */
+static void update_counted(struct op *op, const struct block *blk, struct vec *computed, unsigned agg)
+{
+    struct aggregate *a = op->state;
+    const struct vec *filter[AGG_SHARED], *arg = input_of(op, blk, computed, agg, AGG_ARG);
+    const struct vec *arg2 = input_of(op, blk, computed, agg, AGG_ARG2);
+    struct acc_rows r = {.b = blk->in, .rows = blk->rows};
+    unsigned who[AGG_SHARED], n = 0;
+    for (unsigned i = agg; i < op->node->naggs; i++) {
+        if (i != agg && op->node->aggs[i].shares != agg + 1)
+            continue;
+        a->taken[n].n = 0;
+        filter[n] = input_of(op, blk, computed, i, AGG_FILTER);
+        who[n++] = i;
+    }
+    for (uint32_t i = 0; i < blk->n; i++) {
+        unsigned takers = 0;
+        for (unsigned k = 0; k < n; k++)
+            takers |= (unsigned)takes(filter[k], blk->rows[i]) << k;
+        if (!takers || !acc_value_key(&a->accs[agg], &r, i, arg, arg2, &a->value))
+            continue;
+        wbuf_reset(&a->key);
+        wbuf_be16(&a->key, (uint16_t)agg);
+        agg_state_key(a, op, blk->pane[i], blk->group[i], &a->key);
+        wbuf_str(&a->key, wbuf_view(&a->value));
+        count_value(a, blk, i, n, takers, a->taken);
+    }
+    for (unsigned k = 0; k < n; k++)
+        update_taken(&a->accs[who[k]], blk, &a->taken[k], arg, arg2);
 }
 
 static void update(struct op *op, struct block *blk, struct vec *computed)
@@ -514,8 +529,12 @@ static void update(struct op *op, struct block *blk, struct vec *computed)
         }
         const struct vec *arg = input_of(op, blk, computed, i, AGG_ARG), *arg2 = input_of(op, blk, computed, i, AGG_ARG2);
         const struct vec *filter = input_of(op, blk, computed, i, AGG_FILTER);
-        if (filter || a->accs[i].keeps_values)
-            update_some(op, blk, i, arg, arg2, filter);
+        if (node->aggs[i].shares)
+            continue;
+        if (a->accs[i].keeps_values)
+            update_counted(op, blk, computed, i);
+        else if (filter)
+            update_some(&a->accs[i], blk, arg, arg2, filter);
         else
             acc_update(&a->accs[i], &r, arg, arg2);
     }

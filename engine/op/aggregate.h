@@ -70,7 +70,8 @@ struct aggregate {
     struct span row_span;    /* agg_row_spans's */
     int64_t given_ms;         /* watermark at the last marker */
     int64_t wm_ms, closes_ms; /* closes_ms: no window closes before this watermark */
-    struct store *counts;  /* ordered: (aggregate, group, value) -> how often, if counted */
+    struct store *counts;  /* ordered: (aggregate, group, value) -> how often, if counted; by each that shares it */
+    struct taken *taken;   /* of each that shares: room for a block */
     struct kv *touched;    /* keys of counts that changed in this epoch */
     /* State larger than memory (aggregate_cold.c). */
     const struct state_clock *clock;

@@ -180,10 +180,14 @@ static bool count_fits(struct op *op, struct str key, struct str value)
 {
     if (!count_key_fits(op, key))
         return false;
-    return !value.ptr || (value.len == 9 && value.ptr[0] == OP_LAYOUT && count_possible((int64_t)be64(value.ptr + 1)));
+    unsigned n = ((const struct aggregate *)op->state)->accs[be16(key.ptr)].sharing;
+    bool ok = !value.ptr || (value.len == 1 + n * 8 && value.ptr[0] == OP_LAYOUT);
+    for (unsigned i = 0; ok && value.ptr && i < n; i++)
+        ok = count_possible((int64_t)be64(value.ptr + 1 + i * 8));
+    return ok;
 }
 
-static struct str count_of(struct str value) { return value.ptr ? (struct str){value.ptr + 1, 8} : STR_NULL; }
+static struct str count_of(struct str value) { return value.ptr ? (struct str){value.ptr + 1, value.len - 1} : STR_NULL; }
 
 static int restore_count(struct op *op, struct str key, struct str value)
 {

@@ -31,8 +31,10 @@ static int dedup_open(struct op *op, struct diag *d)
     u->cols = all_columns(&u->arena, op_input(op, 0)->n);
     u->rows = store_new(false, op->env->clock, op->env->memory);
     u->touched = kv_new(false, op->env->memory);
+    kv_passing(u->touched);
     u->due = store_new(true, op->env->clock, op->env->memory);
     u->due_touched = kv_new(false, op->env->memory);
+    kv_passing(u->due_touched);
     u->wm_ms = INT64_MIN;
     wbuf_init(&u->key);
     wbuf_init(&u->row);

@@ -25,6 +25,7 @@ static int lookup_open(struct op *op, struct diag *d)
     l->cols = all_columns(&l->arena, op_input(op, 1)->n);
     l->rows = store_new(false, op->env->clock, op->env->memory);
     l->touched = kv_new(false, op->env->memory);
+    kv_passing(l->touched);
     wbuf_init(&l->key);
     wbuf_init(&l->row);
     return 0;

@@ -67,6 +67,7 @@ static void side_open(struct op *op, unsigned s)
     side->totals = kv_new(false, op->env->memory);
     side->met = kv_new(true, op->env->memory);
     side->touched = kv_new(false, op->env->memory);
+    kv_passing(side->touched);
     side->only_comes = op->node->inputs[s]->mode == MODE_APPEND;
     journal_init(&side->journal, op->env->memory);
 }

@@ -54,8 +54,10 @@ static int temporal_open(struct op *op, struct diag *d)
     j->versions = store_new(true, op->env->clock, op->env->memory);
     j->ending = store_new(true, op->env->clock, op->env->memory);
     store_units(j->versions, unit_of, unit_gone, op);
-    for (unsigned k = 0; k < ARRAY_LEN(j->touched); k++)
+    for (unsigned k = 0; k < ARRAY_LEN(j->touched); k++) {
         j->touched[k] = kv_new(false, op->env->memory);
+        kv_passing(j->touched[k]);
+    }
     front_init(&j->front_waiting, j->waiting, op_store(op, STORE_WAITING));
     front_init(&j->front_ending, j->ending, op_store(op, STORE_ENDING));
     j->wm_ms = j->given_ms = INT64_MIN;

@@ -21,6 +21,7 @@ static int normalize_open(struct op *op, struct diag *d)
     z->cols = all_columns(&z->arena, op_input(op, 0)->n);
     z->rows = store_new(false, op->env->clock, op->env->memory);
     z->touched = kv_new(false, op->env->memory);
+    kv_passing(z->touched);
     wbuf_init(&z->key);
     wbuf_init(&z->row);
     emitter_init(&z->out, op, &op->node->out, true);

@@ -19,6 +19,7 @@ void ordered_init(struct ordered *o, struct op *op, unsigned store)
     o->rows = store_new(true, op->env->clock, op->env->memory);
     store_units(o->rows, partition_of, unit_gone, o);
     o->touched = kv_new(true, op->env->memory);
+    kv_passing(o->touched);
     wbuf_init(&o->key);
     wbuf_init(&o->at);
 }

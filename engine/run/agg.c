@@ -93,6 +93,26 @@ bool agg_keeps_values(const struct agg *a, bool retract)
     return a->distinct || mode == AGG_VALUES || (mode == AGG_BEST && retract);
 }
 
+bool agg_may_share(const struct agg *a, const struct agg *b)
+{
+    return a->distinct && b->distinct && agg_mode(a->kind) == AGG_UNDO && agg_mode(b->kind) == AGG_UNDO && !a->arg2 &&
+           !b->arg2 && a->arg->kind == EX_COLUMN && b->arg->kind == EX_COLUMN && a->arg->column == b->arg->column;
+}
+
+void aggs_share(struct agg *aggs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        aggs[i].shares = 0;
+        for (unsigned k = 0; k < i && !aggs[i].shares; k++) {
+            unsigned with = 1;
+            for (unsigned j = k; j < i; j++)
+                with += aggs[j].shares == k + 1;
+            if (!aggs[k].shares && with < AGG_SHARED && agg_may_share(&aggs[i], &aggs[k]))
+                aggs[i].shares = k + 1;
+        }
+    }
+}
+
 /* The rows of a SINGLE are counted by its group, whatever their value. */
 bool agg_splits(const struct agg *a) { return !agg_keeps_values(a, false) && a->kind != AGG_SINGLE; }
 

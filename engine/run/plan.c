@@ -30,9 +30,18 @@ static void number_nodes(struct plan *p, struct plan_node *n)
         number_nodes(p, n->inputs[i]);
 }
 
+static void share_values(struct plan_node *n)
+{
+    if (n->kind == PLAN_AGGREGATE && n->phase == AGG_FULL)
+        aggs_share(n->aggs, n->naggs);
+    for (unsigned i = 0; i < n->ninputs; i++)
+        share_values(n->inputs[i]);
+}
+
 void plan_number(struct plan *p)
 {
     p->nnodes = p->next_store = p->next_frag = 0;
+    share_values(p->sink);
     p->sink->derived = plan_derives(p->sink) != NULL;
     number_nodes(p, p->sink);
     number_stores(p, p->sink);
@@ -138,9 +147,17 @@ static void put_windows(struct wbuf *w, const struct plan_node *n)
     pack_int(w, n->delay_ms);
 }
 
+static bool any_shares(const struct plan_node *n)
+{
+    bool any = false;
+    for (unsigned i = 0; i < n->naggs; i++)
+        any |= n->aggs[i].shares > 0;
+    return any;
+}
+
 static void put_aggregate(struct wbuf *w, const struct plan_node *n)
 {
-    pack_array(w, 9);
+    pack_array(w, any_shares(n) ? 10 : 9);
     pack_uint(w, n->phase);
     put_uints(w, n->group_cols, n->ngroup);
     pack_array(w, n->naggs);
@@ -152,6 +169,11 @@ static void put_aggregate(struct wbuf *w, const struct plan_node *n)
     pack_int(w, n->retention_ms);
     put_windows(w, n);
     pack_bool(w, n->total);
+    for (unsigned i = 0; any_shares(n) && i < n->naggs; i++) {
+        if (i == 0)
+            pack_array(w, n->naggs);
+        pack_uint(w, n->aggs[i].shares);
+    }
 }
 
 static void put_join(struct wbuf *w, const struct plan_node *n)
@@ -579,7 +601,9 @@ static void get_windows(struct reading *rd, struct plan_node *n)
 
 static void get_aggregate(struct reading *rd, struct plan_node *n)
 {
-    get_fields(rd, rd->version > 4 ? 9 : rd->version > 3 ? 8 : 7);
+    uint32_t fields = unpack_array(&rd->u);
+    if (fields != (rd->version > 4 ? 9 : rd->version > 3 ? 8 : 7) && (fields != 10 || rd->version < 5))
+        bad(rd);
     n->phase = get_uint(rd, AGG_FINAL);
     n->group_cols = get_uints(rd, &n->ngroup);
     n->naggs = unpack_array(&rd->u);
@@ -592,6 +616,10 @@ static void get_aggregate(struct reading *rd, struct plan_node *n)
     n->retention_ms = unpack_int(&rd->u);
     get_windows(rd, n);
     n->total = rd->version > 4 && unpack_bool(&rd->u);
+    if (fields == 10)
+        get_fields(rd, n->naggs);
+    for (unsigned i = 0; fields == 10 && i < n->naggs && good(rd); i++)
+        n->aggs[i].shares = get_uint(rd, UINT16_MAX);
 }
 
 static void get_expand(struct reading *rd, struct plan_node *n)

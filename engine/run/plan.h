@@ -59,6 +59,7 @@ struct agg { /* kinds: engine/expr/agg.def */
     const struct expr *filter; /* only rows where it is true; NULL: all */
     bool distinct;           /* each value once */
     bool descending;         /* lists */
+    unsigned shares;         /* 1 + the aggregate before it that counts the values of both: agg_may_share; 0: each its own */
     struct value param;      /* STRING_AGG: what stands between; PERCENTILE: which part (DOUBLE); TOPK: how many (BIGINT);
                               * type T_NULL: none */
 };
@@ -219,6 +220,10 @@ struct type agg_argument(enum agg_kind k, struct type arg);
 bool agg_has_two(enum agg_kind k); /* takes arg2, always */
 bool agg_keeps_values(const struct agg *a, bool retract); /* counted, beside the group; retract: rows may go again */
 bool agg_splits(const struct agg *a);                     /* has a partial form */
+/* Can two keep their values together, where they differ in which rows they take? DISTINCT ones of the same column. */
+bool agg_may_share(const struct agg *a, const struct agg *b);
+#define AGG_SHARED 8 /* so many at most */
+void aggs_share(struct agg *aggs, unsigned n); /* of one AGG_FULL: sets who shares with whom */
 bool agg_check(const struct agg *a);                      /* its arguments, parameter and result fit each other */
 
 /* Sets makes_key: where such a column cannot be computed the row is bad, rather than one of key NULL. */

@@ -203,6 +203,23 @@ static bool partial_fits(const struct plan_node *n, const struct schema *sc, con
     return at == sc->n;
 }
 
+static bool shares_fit(const struct plan_node *n)
+{
+    for (unsigned i = 0; i < n->naggs; i++) {
+        unsigned with = 2, of = n->aggs[i].shares;
+        if (!of)
+            continue;
+        if (n->kind != PLAN_AGGREGATE || n->phase != AGG_FULL || of > i || n->aggs[of - 1].shares ||
+            !agg_may_share(&n->aggs[i], &n->aggs[of - 1]))
+            return false;
+        for (unsigned k = 0; k < i; k++)
+            with += n->aggs[k].shares == of;
+        if (with > AGG_SHARED)
+            return false;
+    }
+    return true;
+}
+
 static bool results_fit(const struct plan_node *n, const struct plan_node *in)
 {
     if (n->out.n != n->ngroup + n->naggs)
@@ -214,7 +231,7 @@ static bool results_fit(const struct plan_node *n, const struct plan_node *in)
         if (n->phase == AGG_FULL && !agg_reads(a, &in->out))
             return false;
     }
-    return true;
+    return shares_fit(n);
 }
 
 /* Without group columns it is the only one; with grouping sets the last column is a number with a bit for each of the others. */

@@ -47,7 +47,7 @@ static void put_kept(struct wbuf *w, const struct plan_node *n)
 {
     bool any = false;
     for (unsigned i = 0; n->phase != AGG_PARTIAL && i < n->naggs; i++) {
-        if (!agg_keeps_values(&n->aggs[i], n->inputs[0]->mode == MODE_RETRACT))
+        if (!agg_keeps_values(&n->aggs[i], n->inputs[0]->mode == MODE_RETRACT) || n->aggs[i].shares)
             continue;
         wbuf_printf(w, "%s%s%s", any ? ", " : ", keeps the values of ", agg_name(n->aggs[i].kind),
                     n->aggs[i].distinct ? " DISTINCT" : "");

@@ -7,8 +7,9 @@
 #include <cmocka.h>
 
 /* The model: a sorted array of pairs. */
+enum { KEY_MAX = 80 };
 struct model_pair {
-    char key[24], value[40];
+    char key[KEY_MAX], value[40];
     size_t key_len, value_len;
 };
 struct model {
@@ -54,12 +55,15 @@ static bool model_remove(struct model *m, struct str key)
     return true;
 }
 
-/* Short keys of few letters, the largest byte among them, so that prefixes are shared and edges are met. */
+/* Short keys of few letters, the largest byte among them, so that prefixes are shared and edges are met; some behind what many
+ * have in front, for longer than a node of the tree remembers too. */
 static struct str random_key(struct random *r, char *out, size_t max)
 {
     static const char letters[] = {'\0', 'a', 'b', '\xff'};
-    size_t n = random_below(r, max + 1);
-    for (size_t i = 0; i < n; i++)
+    static const uint8_t alike[] = {0, 0, 5, 40, 47, 55};
+    size_t same = alike[random_below(r, ARRAY_LEN(alike))], n = same + random_below(r, max + 1);
+    memset(out, 'a', same);
+    for (size_t i = same; i < n; i++)
         out[i] = letters[random_below(r, 4)];
     return (struct str){out, n};
 }
@@ -109,11 +113,13 @@ static void run(uint64_t seed, bool ordered, bool both)
     struct kv *kv = kv_new(ordered, &budget);
     if (both)
         kv_hash(kv);
+    if (random_chance(&r, 0.3))
+        kv_passing(kv);
     struct model m = {0};
     size_t longest = 1 + random_below(&r, 20);
     unsigned removals = (unsigned)random_below(&r, 4);
     for (unsigned step = 0; step < 1500; step++) {
-        char kb[24], vb[40];
+        char kb[KEY_MAX], vb[40];
         struct str key = random_key(&r, kb, longest);
         if (step == 1000)
             removals = 5; /* shrink to almost nothing */
@@ -183,7 +189,7 @@ static void test_tree_invariants(void **state)
     struct account account = {0};
     struct btree t = {.account = &account};
     for (unsigned step = 0; step < 3000; step++) {
-        char kb[24];
+        char kb[KEY_MAX];
         struct str key = random_key(&r, kb, 12);
         if (random_chance(&r, step < 2000 ? 0.3 : 0.7)) {
             xfree(btree_remove(&t, key));

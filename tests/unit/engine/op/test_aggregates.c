@@ -63,6 +63,14 @@ static const struct shape shapes[] = {
      "(SELECT '{' || group_concat('\"' || s || '\":' || n, ',') || '}' FROM (SELECT s, count(*) AS n" HERE
      "s IS NOT NULL GROUP BY s ORDER BY s))"},
 };
+/* Different rows of one column: these keep its values together. */
+static const struct shape alike[] = {
+    {AGG_COUNT, C_V, -1, true, false, {.i = 0}, "count(DISTINCT v)"},
+    {AGG_COUNT, C_V, -1, true, true, {.i = 0}, "count(DISTINCT v) FILTER (WHERE b)"},
+    {AGG_SUM, C_V, -1, true, true, {.i = 0}, "sum(DISTINCT v) FILTER (WHERE b)"},
+    {AGG_COUNT, C_S, -1, true, true, {.i = 0}, "count(DISTINCT s) FILTER (WHERE b)"},
+    {AGG_COUNT, C_S, -1, true, false, {.i = 0}, "count(DISTINCT s)"},
+};
 enum { CHOSEN = 6 };
 
 static struct value maybe(struct rig *rig, struct value v)
@@ -143,9 +151,10 @@ static void run(uint64_t seed, bool table)
     struct wbuf sql;
     wbuf_init(&sql);
     wbuf_str(&sql, STR("SELECT g"));
-    bool splits = !table;
+    bool splits = !table, share = random_chance(&rig.r, 0.3);
     for (unsigned i = 0; i < CHOSEN; i++) {
-        const struct shape *s = &shapes[random_below(&rig.r, ARRAY_LEN(shapes))];
+        const struct shape *s = share ? &alike[random_below(&rig.r, ARRAY_LEN(alike))]
+                                      : &shapes[random_below(&rig.r, ARRAY_LEN(shapes))];
         aggs[i] = make(&rig, s, in);
         splits &= agg_splits(&aggs[i]);
         wbuf_printf(&sql, ", %s", s->sql);
@@ -153,6 +162,8 @@ static void run(uint64_t seed, bool table)
     wbuf_printf(&sql, " FROM t GROUP BY g");
     if (splits)
         rig_op(&rig, in = group(&rig, AGG_PARTIAL, in, aggs, CHOSEN), 1, 0);
+    else
+        aggs_share(aggs, CHOSEN);
     rig_op(&rig, group(&rig, splits ? AGG_FINAL : AGG_FULL, in, aggs, CHOSEN), -1, 0);
     rig_start(&rig);
     rig_exec(&rig, "CREATE TABLE t(id INTEGER PRIMARY KEY, g INTEGER, v INTEGER, d REAL, s TEXT, b INTEGER)");
