@@ -561,6 +561,8 @@ bool tree_never_null(const struct tree *t, unsigned id)
         if (t->out.id[i] == id)
             return t->exprs[i]->kind == EX_COLUMN ? tree_never_null(t->inputs[0], t->exprs[i]->column)
                                                   : t->exprs[i]->kind == EX_CONST && !t->exprs[i]->value.null;
+    if (t->kind == TREE_WINDOW && (t->window_ids[0] == id || t->window_ids[1] == id))
+        return true;
     if (t->kind == TREE_JOIN) {
         bool right = !tree_has(t->inputs[0], id);
         bool kept = right ? t->join == JOIN_INNER || t->join == JOIN_RIGHT : t->join != JOIN_RIGHT && t->join != JOIN_FULL;

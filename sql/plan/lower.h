@@ -12,6 +12,7 @@ struct tree *rule_key_columns(struct tree *t, struct columns *cs);
 struct tree *rule_merge_projections(struct tree *t, struct columns *cs);
 struct tree *rule_prune_columns(struct tree *t, struct columns *cs);
 struct tree *rule_read_paths(struct tree *t, struct columns *cs); /* paths.c */
+struct tree *rule_best_rows(struct tree *t, struct columns *cs);  /* best.c */
 struct tree *rules_apply(struct tree *t, struct columns *cs);
 
 /* ---- Lowering (physical.c): the engine's nodes below the sink. E_SQL with a sentence: a column is not kept. */

@@ -487,7 +487,8 @@ struct tree *rules_apply(struct tree *t, struct columns *cs)
 {
     /* Paths are found once all that nobody reads has gone, and make columns of what was computed. */
     static const rule rules[] = {rule_fold_constants, rule_join_keys, rule_push_filters, rule_key_columns, rule_prune_columns,
-                                 rule_merge_projections, rule_read_paths, rule_merge_projections, rule_prune_columns};
+                                 rule_merge_projections, rule_read_paths, rule_merge_projections, rule_prune_columns,
+                                 rule_best_rows, rule_merge_projections};
     for (unsigned i = 0; i < ARRAY_LEN(rules); i++)
         t = rules[i](t, cs);
     return t;

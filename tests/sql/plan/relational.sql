@@ -30,6 +30,8 @@ CREATE STREAM orders (id INT KEY, who STRUCT<name VARCHAR, home STRUCT<city VARC
 EXPLAIN CREATE STREAM t AS SELECT id, who->home->city AS city, who->name AS name FROM orders WHERE who->home->zip > 1000;
 EXPLAIN CREATE STREAM t AS SELECT id, o.who->home->city AS city, o.who->home AS home FROM (SELECT * FROM orders) o;
 EXPLAIN CREATE STREAM t AS SELECT id, who, who->name AS name FROM orders;
+EXPLAIN CREATE TABLE t AS SELECT s.dept, s.who, s.n FROM (SELECT dept, who, COUNT(*) AS n FROM visits GROUP BY dept, who) s JOIN (SELECT dept, MAX(n) AS most FROM (SELECT dept, who, COUNT(*) AS n FROM visits GROUP BY dept, who) x GROUP BY dept) m ON s.dept = m.dept AND s.n >= m.most;
+EXPLAIN CREATE TABLE t AS SELECT s.dept, s.who, s.n FROM (SELECT dept, who, COUNT(*) AS n FROM visits GROUP BY dept, who) s JOIN (SELECT dept, MAX(n) AS most FROM (SELECT dept, who, COUNT(who) AS n FROM visits GROUP BY dept, who) x GROUP BY dept) m ON s.dept = m.dept AND s.n >= m.most;
 CREATE STREAM u AS SELECT DISTINCT dept FROM staff;
 CREATE STREAM w AS SELECT v.who, s.name FROM visits v JOIN staff s ON v.dept = s.dept;
 SELECT (SELECT id, name FROM staff) FROM depts;
