@@ -238,7 +238,7 @@ void kv_clear(struct kv *kv)
     CHECK(!kv->scans);
     if (!kv->count)
         return;
-    for (size_t i = 0; !kv->ordered && i < kv->cap; i++)
+    for (size_t i = 0; !kv->ordered && !kv->passing && i < kv->cap; i++)
         if (kv->slots[i].pair)
             pair_free(kv, kv->slots[i].pair);
     if (kv->cap > SLOTS_KEPT && kv->count < kv->cap / 16) { /* it was once larger than it is now */
@@ -250,9 +250,11 @@ void kv_clear(struct kv *kv)
     if (kv->cap)
         memset(kv->slots, 0, kv->cap * sizeof *kv->slots);
     struct btree_at at = btree_seek(&kv->tree, STR(""));
-    for (struct pair *p; (p = btree_pair(at)) != NULL; at = btree_next(at))
+    for (struct pair *p; !kv->passing && (p = btree_pair(at)) != NULL; at = btree_next(at))
         pair_free(kv, p);
     btree_fini(&kv->tree);
+    if (kv->passing) /* all but the slots is theirs */
+        account_sub(&kv->account, kv->account.bytes - kv->cap * sizeof *kv->slots);
     if (kv->passing && kv->passing->used > PASSING_KEPT) {
         arena_fini(kv->passing);
         arena_init(kv->passing);
