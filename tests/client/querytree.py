@@ -101,7 +101,8 @@ class Select(Query):
         for s in self.sets[1]:
             gone = [show(g, 1) for i, g in enumerate(self.groups) if i not in s]
             own = ['NULL' if show(e, 1) in gone else e for e in items]
-            own = [str(int(show(e, 1)[9:-1] in gone)) if show(e, 1).startswith('GROUPING(') else e for e in own]
+            always = '(COUNT(*) * 0 + {})' if not s else '{}' # a total is one row, whatever it shows
+            own = [always.format(int(show(e, 1)[9:-1] in gone)) if show(e, 1).startswith('GROUPING(') else e for e in own]
             union.append(self.body(1, own, [self.groups[i] for i in s]))
         return f'SELECT * FROM ({" UNION ALL ".join(union)}){self.tail}'
 
@@ -337,7 +338,7 @@ class Maker:
             sets = {'ROLLUP': [list(range(i)) for i in range(m, -1, -1)], 'CUBE': [[i for i in range(m) if s >> i & 1] for s in range(2 ** m)],
                     'GROUPING SETS': [[i for i in range(m) if self.chance(0.5)] for _ in range(rng.choice([1, 2, 3]))]}[word]
             sets = [s for i, s in enumerate(sets) if s not in sets[:i]]
-            if any(sets):
+            if len({i for s in sets for i in s}) == m: # what is shown must be in one of them
                 q.sets = (word, sets)
             if kinds[-1] == 'INT' and q.sets and n < len(kinds) and self.chance(0.5):
                 q.items[-1] = (f'GROUPING({rng.choice(q.groups)})', 'INT')
@@ -456,12 +457,12 @@ class ShapedMaker(Maker):
         if found:
             sources.append(found[0])
             cols = cols + found[1]
-        q = Select([(self.words.expression(rng, k, cols, 1), k) for k in kinds], sources)
+        q = Select([(self.words.expression(rng, k, cols, 0), k) for k in kinds], sources)
         if shape in ('semi', 'anti'):
             inner = Select([('1', 'INT')], [('', other.name, y, [])])
             inner.where = [equal]
             q.where = [['NOT ' * (shape == 'anti') + 'EXISTS (', inner, ')']]
-        elif shape == 'filter' or self.chance(0.3):
+        elif shape == 'filter' or self.chance(0.1):
             q.where = [self.words.condition(rng, cols, 1)]
         if shape == 'over':
             q.items[-1] = (self.over(kinds[-1], cols), kinds[-1])
@@ -474,7 +475,7 @@ class ShapedMaker(Maker):
             base = rng.choice([b for b in self.bases if not b.table])
             x = self.new()
             cols = [(f'{x}.{c}', t) for c, t in base.columns]
-            group = rng.choice([c for c in cols[:-1] if c[1] != 'MAP'])
+            group = rng.choice([c for c in cols[:-1] if c[1] not in ('MAP', 'INTS', 'TEXTS')])
             q = Select([group, (self.aggregate('BIGINT', cols, True), 'BIGINT'), ('COUNT(*)', 'BIGINT')], [('', base.name, x, [])])
             clause, batch = windows.sessions(rng, base, [group[0].split('.')[1]])
             q.groups, q.aggregates, q.sessions, q.sources = [group[0]], True, True, [('', (base.name, batch), x, [])]
@@ -534,10 +535,10 @@ class TimedMaker(Maker):
 
     def over_joined(self, sources, cols, kinds):
         rng, self.streams = self.rng, False # no windows of what is joined
-        q = self.grouped(kinds, sources, cols) if self.chance(0.6) else None
+        q = self.grouped(kinds, sources, cols) if self.chance(0.8) else None
         if not q:
             q = Select([(self.words.expression(rng, k, cols, 1), k) for k in kinds], sources)
-        if self.chance(0.4):
+        if self.chance(0.2):
             q.where = [self.words.condition(rng, cols, 1)]
         return q
 
