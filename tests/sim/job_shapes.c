@@ -106,12 +106,12 @@ const struct shape_facts shape_facts[SHAPES] = {
                        "WHERE n = 1"},
     [ROLLED] = {.name = "rolled",
                 .query = "SELECT 0, 0, MAX(c) FROM (SELECT COUNT(*) AS c FROM i GROUP BY k) HAVING COUNT(*) > 0 "
-                         "UNION ALL SELECT 1, 0, COUNT(*) FROM i HAVING COUNT(*) > 0"},
+                         "UNION ALL SELECT 1, 0, COUNT(*) FROM i"},
     [SETS] = {.name = "sets",
               .query = "WITH b AS (SELECT k, v FROM t WHERE v NOT NULL UNION ALL SELECT k, v FROM u WHERE v NOT NULL) "
                        "SELECT 1, 0, MAX(c) FROM (SELECT COUNT(*) AS c FROM b GROUP BY k) HAVING COUNT(*) > 0 UNION ALL "
                        "SELECT 2, 0, MAX(c) FROM (SELECT COUNT(*) AS c FROM b GROUP BY v) HAVING COUNT(*) > 0 UNION ALL "
-                       "SELECT 3, 0, COUNT(*) FROM b HAVING COUNT(*) > 0",
+                       "SELECT 3, 0, COUNT(*) FROM b",
               .tables = true,
               .joined = true,
               .grouped = true},
@@ -216,7 +216,8 @@ static struct plan_node *sessions(struct planlib *pl, struct plan_node *i, bool 
     return pl_session(pl_final(pl, by_key(pl, n, 0), n));
 }
 
-/* The greatest count of a group, by the number of its grouping set. n: rows with these groups and the number behind. */
+/* The greatest count of a group, by the number of its grouping set; that of all rows is there without rows. n: rows with these groups
+ * and the number behind. */
 static struct plan_node *greatest_of_sets(struct planlib *pl, struct plan_node *n, unsigned ngroup, bool parts)
 {
     unsigned by[3] = {2, 3, 4};
@@ -231,6 +232,7 @@ static struct plan_node *greatest_of_sets(struct planlib *pl, struct plan_node *
         x->drop_null_key = false;
         n = pl_aggregate(pl, x, ngroup + 1, by, AGG_COUNT_STAR, 0, 0, 0);
     }
+    n->total = true;
     return group(pl, pl_pick(pl, n, 2, (unsigned[]){ngroup, ngroup + 1}), 0, AGG_MAX, 1);
 }
 
