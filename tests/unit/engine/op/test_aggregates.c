@@ -130,6 +130,9 @@ static struct plan_node *group(struct rig *rig, enum agg_phase phase, struct pla
     g->group_cols = rig_cols(rig, 1, (unsigned[]){phase == AGG_FINAL ? 0 : C_G});
     g->naggs = n;
     g->aggs = (struct agg *)aggs;
+    struct column *cols = ARENA_ARRAY(&rig->arena, struct column, g->out.n + n * 4); /* partial results take some each */
+    memcpy(cols, g->out.cols, g->out.n * sizeof *cols);
+    g->out.cols = cols;
     for (unsigned i = 0; i < n; i++) {
         struct type types[4] = {aggs[i].type};
         unsigned k = phase == AGG_PARTIAL ? agg_partial_columns(&aggs[i], aggs[i].arg ? aggs[i].arg->type : TYPE(T_BIGINT), types) : 1;
@@ -206,7 +209,9 @@ static struct plan_node *total(struct rig *rig, enum agg_phase phase, struct pla
 {
     struct plan_node *g = group(rig, phase, in, aggs, n);
     unsigned k = sets ? 2 : 0;
-    memmove(g->out.cols + k, g->out.cols + 1, (g->out.n - 1) * sizeof *g->out.cols);
+    struct column *cols = ARENA_ARRAY(&rig->arena, struct column, g->out.n + k);
+    memcpy(cols + k, g->out.cols + 1, (g->out.n - 1) * sizeof *cols);
+    g->out.cols = cols;
     g->out.n = g->out.n - 1 + k;
     for (unsigned i = 0; i < k; i++)
         g->out.cols[i] = (struct column){i ? "SET" : "G", TYPE(T_BIGINT)};
