@@ -398,7 +398,7 @@ static void find_groups(struct op *op, struct block *blk)
             touch(op, blk->pane[i], g);
         int64_t ts = in->ts[blk->rows[i]];
         g->ts = MAX(g->ts, ts == INT64_MIN ? ts + 1 : ts);
-        g->rows += batch_weight(in, blk->rows[i]);
+        g->rows += BUG("group_never_empty") ? 1 : batch_weight(in, blk->rows[i]);
         blk->group[i] = g;
     }
     size_t more = a->remembered - before;
@@ -449,15 +449,18 @@ static void count_value(struct aggregate *a, const struct block *blk, uint32_t i
         int64_t before = (int64_t)be64(counts + k * 8), after = before + (takers >> k & 1 ? weight : 0);
         put_be64(counts + k * 8, (uint64_t)after);
         any |= after != 0;
-        if ((before > 0) != (after > 0))
-            take(&out[k], blk, i, after > 0 ? 1 : -1);
+        if ((before > 0) != (after > 0) || (BUG("distinct_counted_twice") && after != before))
+            take(&out[k], blk, i, after > before ? 1 : -1);
     }
     if (!any)
         store_remove(a->counts, wbuf_view(&a->key));
     kv_put(a->touched, wbuf_view(&a->key), STR(""));
 }
 
-static bool takes(const struct vec *filter, uint32_t row) { return !filter || (vec_valid(filter, row) && filter->b[row]); }
+static bool takes(const struct vec *filter, uint32_t row)
+{
+    return !filter || BUG("agg_filter_ignored") || (vec_valid(filter, row) && filter->b[row]);
+}
 
 static const struct vec *input_of(const struct op *op, const struct block *blk, struct vec *computed, unsigned agg, unsigned k)
 {

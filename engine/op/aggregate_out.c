@@ -117,7 +117,7 @@ static void look_up(struct op *op, const struct pane *p, struct group *g)
     struct aggregate *a = op->state;
     for (unsigned i = 0; i < op->node->naggs; i++) {
         struct acc *acc = &a->accs[i];
-        if (!acc->looked_up)
+        if (!acc->looked_up || (BUG("max_keeps_what_left") && g->old != GROUP_NEW))
             continue;
         wbuf_reset(&a->key);
         wbuf_be16(&a->key, (uint16_t)i);
@@ -160,7 +160,7 @@ static void emit_change(struct op *op, const struct pane *p, const struct group 
     bool same = !op->env->record && had && has && results_equal(g->old, a->now, op->node->naggs);
     if (op->node->emit_final || same)
         return;
-    if (had)
+    if (had && !BUG("group_old_row_kept"))
         emit_results(op, p, g, g->old, -1);
     if (has)
         emit_results(op, p, g, a->now, 1);

@@ -2,6 +2,7 @@
 #ifndef OP_COMMON_H
 #define OP_COMMON_H
 #include "engine/op/op.h"
+#include "log/base/fault.h"
 
 #define X(kind, cls) extern const struct op_class cls;
 #include "engine/op/op.def"

@@ -103,7 +103,7 @@ static void dedup_row(struct op *op, struct batch *in, uint32_t row)
             op->stats.late += ts < had;
             return;
         }
-        if (last ? ts < had : ts > had)
+        if (last ? ts < had : BUG("dedup_keeps_who_came_first") || ts > had)
             return;
     }
     wbuf_reset(&u->row);
@@ -144,7 +144,8 @@ static int show_cb(void *arg, struct str key, struct str before)
         CHECK(row_take(before, &was_ts, &was));
         if (str_eq(was, now))
             return 0;
-        emit_row(op, was, was_ts, -1);
+        if (!BUG("dedup_last_not_taken_back"))
+            emit_row(op, was, was_ts, -1);
     }
     emit_row(op, now, now_ts, 1);
     return 0;

@@ -205,7 +205,7 @@ static int candidate_cb(void *arg, struct str key, struct str value)
     struct join_entry e;
     CHECK(join_entry_get(value, &e));
     struct candidate c = {key, e.count, time_of(at), e.waiting};
-    if (c.ts > m->to)
+    if (c.ts > m->to - BUG("interval_end_exclusive"))
         return 1;
     if (c.ts < kept_from(m->op, &j->side[!m->s]))
         return 0;
@@ -235,7 +235,7 @@ static void meet_others(struct op *op, struct str key, struct meeting *m)
 {
     struct interval *j = op->state;
     int64_t from = first_met(op, m->s, m->ts), last = floor_div(m->to, j->span_ms);
-    for (int64_t span = floor_div(from, j->span_ms); span <= last; span++) {
+    for (int64_t span = floor_div(from, j->span_ms); span <= last - BUG("interval_last_span_missed"); span++) {
         wbuf_reset(&j->other);
         put_time(&j->other, span);
         wbuf_str(&j->other, key);
@@ -272,6 +272,8 @@ static void cease_waiting(struct interval *j, struct side *side)
         struct parts p;
         struct join_entry e;
         CHECK(parts_get(side, key, true, &p) && join_entry_get(store_get(side->rows, key), &e));
+        if (BUG("interval_match_still_waits"))
+            continue;
         e.waiting = false;
         put_entry(side->rows, &side->changed, key, &e);
         waits = waiting_key(j, &p);

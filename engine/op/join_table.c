@@ -151,7 +151,8 @@ static void total_add(struct side *side, struct str key, int64_t by)
 static void emit_joined(struct op *op, unsigned s, struct str of_s, struct str other, int64_t weight, int64_t ts)
 {
     struct table_join *j = op->state;
-    for (int64_t n = weight < 0 ? -weight : weight; n > 0; n--) {
+    int64_t copies = BUG("join_weight_lost") ? weight != 0 : weight < 0 ? -weight : weight;
+    for (; copies > 0; copies--) {
         uint32_t row = emitter_row(&j->out, weight < 0 ? -1 : 1, ts);
         join_set_side(op, j->out.b, s, of_s, row, ENGINE_BATCH_ROWS);
         if (j->gives_pairs)
@@ -167,7 +168,7 @@ static void turn_row(struct op *op, unsigned s, struct str columns, int64_t weig
 {
     struct table_join *j = op->state;
     int turn = shows(j, after) - shows(j, before);
-    if (turn)
+    if (turn && !(BUG("join_null_row_stays") && turn < 0))
         emit_joined(op, s, columns, STR_NULL, turn * weight, ts);
 }
 
@@ -191,7 +192,7 @@ static int meet_cb(void *arg, struct str key, struct str value)
     CHECK(entry_get(value, &e));
     struct str other = {key.ptr + m->key_len, key.len - m->key_len};
     int64_t ts = MAX(e.ts, m->ts);
-    if (j->gives_pairs)
+    if (j->gives_pairs && !(BUG("scalar_subquery_stale") && m->s == 1 && m->weight < 0))
         emit_joined(m->op, m->s, m->row, other, m->weight * e.weight, ts);
     if (j->side[!m->s].alone)
         turn_row(m->op, !m->s, other, e.weight, m->before, m->after, ts);
@@ -204,7 +205,7 @@ static void meet_all(struct op *op, struct str key, struct meeting *m)
     struct side *side = &j->side[m->s], *other = &j->side[!m->s];
     if (other->alone) {
         m->before = sum_get(side->totals, key);
-        m->after = m->before + m->weight;
+        m->after = BUG("semi_matches_not_counted") ? m->weight > 0 : m->before + m->weight;
         total_add(side, key, m->weight);
     }
     if (j->gives_pairs || (other->alone && shows(j, m->before) != shows(j, m->after)))
@@ -264,7 +265,7 @@ static void meet_judged(struct meeting *m)
         if (!other->alone)
             continue;
         int64_t before = met_by(m->op, !m->s, c->key, m->key_len);
-        sum_set(other->met, c->key, before + m->weight);
+        sum_set(other->met, c->key, BUG("join_residual_counts_once") ? m->weight > 0 : before + m->weight);
         turn_row(m->op, !m->s, columns, c->weight, before, before + m->weight, ts);
     }
     pairs_clear(&j->pairs);
@@ -329,7 +330,7 @@ static void put_key(const struct op *op, const struct batch *in, const struct si
 static void lone_row(struct op *op, const struct side *side, struct batch *in, uint32_t row)
 {
     struct table_join *j = op->state;
-    if (!side->alone || !shows(j, 0)) {
+    if (!side->alone || !shows(j, 0) || BUG("join_null_key_lost")) {
         op->stats.null_keys++;
         return;
     }
@@ -356,7 +357,7 @@ static void join_row(struct op *op, unsigned s, struct batch *in, uint32_t row)
         meet_matching(op, whole, key, &m);
     else
         meet_all(op, key, &m);
-    if (side->alone && shows(j, m.met))
+    if (side->alone && shows(j, m.met) && !(BUG("join_unmatched_not_taken_back") && weight < 0))
         emit_joined(op, s, bytes, STR_NULL, weight, in->ts[row]);
     store_row(side, whole, weight, in->ts[row]);
 }

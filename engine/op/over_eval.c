@@ -62,12 +62,14 @@ static uint32_t bound_at(const struct evaluation *ev, uint32_t place, enum frame
     bool current = b == BOUND_CURRENT;
     switch (ev->f->frame.unit) {
     case FRAME_ROWS:
-        return clip(time_add((int64_t)place + end, current ? 0 : sign * by->i), l);
+        return clip(time_add((int64_t)place + end, current ? 0 : sign * (by->i + BUG("over_frame_off_by_one"))), l);
     case FRAME_GROUPS:
         return group_start(l, time_add(g + end, current ? 0 : sign * by->i));
     case FRAME_RANGE:
         break;
     }
+    if (current && BUG("over_range_without_peers"))
+        return place + end;
     if (current || ev->rs->value[l->at[place]].null)
         return group_start(l, g + end);
     return at_distance(ev, place, by, b == BOUND_PRECEDING, end);
@@ -155,7 +157,7 @@ static bool keep_value(struct over_sums *s, struct over_sum *sum, const struct a
         return false;
     struct str key = wbuf_view(&s->key), before = kv_get(sum->values, key);
     int64_t n = (before.ptr ? (int64_t)be64(before.ptr) : 0) + acc_weight(r, 0);
-    bool turns = !before.ptr || !n;
+    bool turns = !before.ptr || !n || BUG("over_distinct_counts_twice");
     put_be64(bytes, (uint64_t)n);
     if (n)
         kv_put(sum->values, key, (struct str){(char *)bytes, 8});
@@ -194,7 +196,7 @@ static void slide(struct evaluation *ev, struct over_sums *s, struct over_sum *s
         sum->started = true;
         sum_rows(ev, s, sum, to.from, to.to, 1);
     } else {
-        sum_rows(ev, s, sum, sum->from, to.from, -1);
+        sum_rows(ev, s, sum, sum->from, BUG("over_frame_keeps_what_left") ? sum->from : to.from, -1);
         sum_rows(ev, s, sum, to.to, MAX(sum->to, to.to), -1);
         sum_rows(ev, s, sum, sum->to, MAX(sum->to, to.to), 1);
     }

@@ -347,7 +347,8 @@ static void join(struct op *op, struct session *n, struct session *from)
     merge_accs(op, n, from);
     n->start = MIN(n->start, from->start);
     n->end = MAX(n->end, from->end);
-    note_gone(op, from);
+    if (!BUG("session_merged_without_tombstone"))
+        note_gone(op, from);
     unlink_session(s, from);
     session_free(op, from);
 }
@@ -361,7 +362,7 @@ struct interval {
 
 static bool joins(const struct op *op, const struct session *n, const struct interval *i)
 {
-    return n->end >= i->over && n->start <= time_add(i->end, gap_of(op)) && time_add(n->end, gap_of(op)) >= i->start;
+    return n->end >= i->over && n->start <= time_add(i->end, gap_of(op) - BUG("session_gap_exclusive")) && time_add(n->end, gap_of(op)) >= i->start;
 }
 
 static struct session *first_joined(const struct op *op, const struct keyed *k, const struct interval *i)

@@ -264,7 +264,7 @@ static int net_cb(void *arg, struct str key, struct str value)
     bool is_before = n->before.ptr && str_eq(image, n->before);
     int64_t weight = p.weight + (is_before && !k->upsert);
     n->before_met |= is_before;
-    if (weight > 0)
+    if (weight > 0 || BUG("sink_last_change_wins"))
         keep(n, &(struct outcome){image, p.ts, p.seq, is_before && p.weight <= 0});
     return 0;
 }

@@ -34,7 +34,7 @@ static int topn_open(struct op *op, struct diag *d)
     t->rows.gone_cb = forget_bound;
     t->from = node->offset;
     t->to = node->limit < 0 ? INT64_MAX : time_add(node->offset, node->limit);
-    t->only_come = node->inputs[0]->mode == MODE_APPEND;
+    t->only_come = node->inputs[0]->mode == MODE_APPEND || BUG("topn_forgets_who_moves_up");
     t->bounds = kv_new(false, op->env->memory);
     arena_init(&t->scratch);
     wbuf_init(&t->partition);
@@ -87,7 +87,7 @@ struct span { /* places of a row's copies: one for each, or, by group, the same 
 static struct span place(const struct op *op, struct places *p, struct str order, int64_t copies)
 {
     const struct topn *t = op->state;
-    if (copies && (!p->order.ptr || !str_eq(p->order, order))) {
+    if (copies && (!p->order.ptr || !str_eq(p->order, order) || BUG("rank_breaks_ties"))) {
         p->order = order;
         p->rank = p->n + 1;
         p->dense++;
@@ -127,7 +127,7 @@ static bool within(const struct span *s, int64_t at) { return at >= s->first && 
 static void emit_change(struct op *op, const struct ordered_row *r, struct span was, struct span now)
 {
     bool groups = by_group(op);
-    if (!op->node->rank_shown || (groups && was.first == now.first)) {
+    if (!op->node->rank_shown || (BUG("topn_place_stale") && was.count && now.count) || (groups && was.first == now.first)) {
         emit(op, r, now.count - was.count, now.first);
         return;
     }

@@ -70,7 +70,7 @@ static void unnest_row(struct made *m, struct batch *arrays, uint32_t row)
         struct value v = batch_value(arrays, k, row);
         walks[k] = nested_of(node->arrays[k]->type, v.null ? STR("") : v.s);
     }
-    while (next_elements(walks, node->narrays, elements, m->in->arena) || (node->keep_empty && !any)) {
+    while (next_elements(walks, node->narrays, elements, m->in->arena) || ((node->keep_empty || BUG("unnest_keeps_empty")) && !any)) {
         memcpy(add(m, row), elements, node->narrays * sizeof *elements);
         any = true;
     }

@@ -71,7 +71,7 @@ static unsigned judge(struct op *op, const struct batch *in, uint32_t row)
     w->stream_ms = MAX(w->stream_ms, ts);
     int64_t closed = time_add(time_add(w->stream_ms, -op->node->delay_ms), -op->node->grace_ms);
     unsigned late = 0;
-    while (late < w->count && (w->spans[late].end <= closed || (op->env->record && w->spans[late].start < 0)))
+    while (late < w->count && (w->spans[late].end <= closed + BUG("window_late_too_soon") || (op->env->record && w->spans[late].start < 0)))
         late++;
     if (late && late == w->count)
         op_late(op, in, row, w->spans[late - 1].end);

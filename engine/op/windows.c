@@ -59,6 +59,11 @@ static unsigned lay_out(const struct windows *w, int64_t slice, struct span *fir
     unsigned n = (unsigned)((w->size_ms - (at - last) - 1) / w->advance_ms) + 1;
     first->start = time_add(last, -(int64_t)(n - 1) * w->advance_ms);
     first->end = time_add(first->start, w->size_ms);
+    if (BUG("slice_in_one_window_too_many")) {
+        first->start = time_add(first->start, -w->advance_ms);
+        first->end = time_add(first->end, -w->advance_ms);
+        return n + 1;
+    }
     return at - last < w->size_ms ? n : 0;
 }
 
