@@ -127,8 +127,48 @@ static const struct expr *compare_zero(const struct scope *sc, unsigned id, cons
     return e;
 }
 
+static const struct expr *call_two(struct sides *sd, const char *name, const struct expr *x, const struct expr *y, int *err)
+{
+    const struct expr *args[] = {x, y}, *out = NULL;
+    if (!*err)
+        *err = resolve_call(sd->sc, str_of(name), args, 2, sd->s->place, sd->s->place, &out);
+    return out;
+}
+
+/* INTERSECT ALL: as often as on the side that has it less often; EXCEPT ALL: as often as the left has it more often. */
+static int give_all(struct sides *sd, const struct tree *g, struct bound *out)
+{
+    const struct binding *b = sd->sc->b;
+    struct arena *a = b->arena;
+    bool except = sd->s->kind == AST_QUERY_EXCEPT;
+    const struct expr *left = expr_of_id(b->columns, g->aggs[0].id), *right = expr_of_id(b->columns, g->aggs[1].id), *more;
+    int err = 0;
+    const struct expr *n = call_two(sd, except ? "-" : "LEAST", left, right, &err);
+    struct expr *one = expr_make(b, EX_CONST, TYPE(T_BIGINT), sd->s->place, 0);
+    one->value = (struct value){.type = TYPE(T_BIGINT), .i = 1};
+    const struct expr *series = call_two(sd, "GENERATE_SERIES", one, n, &err);
+    if (err)
+        return err;
+    if (except && (more = call_two(sd, ">", left, right, &err)) != NULL)
+        out->tree = tree_filter(a, out->tree, more);
+    struct tree *t = tree_new(a, TREE_UNNEST, out->tree, NULL);
+    unsigned id = column_add(b->columns, (struct tree_column){"copy", NULL, TYPE(T_BIGINT), false});
+    t->function = "UNNEST";
+    t->args = ARENA_ARRAY(a, const struct expr *, 1);
+    t->args[0] = series;
+    t->nargs = t->nmade = 1;
+    t->out = ids_of(a, &id, 1);
+    t->place = sd->s->place;
+    tree_derive(t, a);
+    struct ids keep = {0, ARENA_ARRAY(a, unsigned, out->n + 1)};
+    for (unsigned i = 0; i < out->n; i++)
+        keep.id[keep.n++] = out->items[i].id;
+    out->tree = tree_keep(a, b->columns, t, keep);
+    return err;
+}
+
 /* Rows of both sides in one group, and how many each side has of it. */
-static void count_sides(struct sides *sd, struct bound *out)
+static int count_sides(struct sides *sd, struct bound *out)
 {
     const struct scope *sc = sd->sc;
     struct arena *a = sc->b->arena;
@@ -143,9 +183,10 @@ static void count_sides(struct sides *sd, struct bound *out)
     }
     tree_derive(g, a);
     const struct expr *left = compare_zero(sc, g->aggs[0].id, ">", sd->s->place);
-    const struct expr *right =
-        compare_zero(sc, g->aggs[1].id, sd->s->kind == AST_QUERY_EXCEPT ? "=" : ">", sd->s->place);
+    bool except = sd->s->kind == AST_QUERY_EXCEPT;
+    const struct expr *right = except && sd->s->all ? NULL : compare_zero(sc, g->aggs[1].id, except ? "=" : ">", sd->s->place);
     out->tree = tree_filter(a, g, expr_and(sc->b, left, right));
+    return sd->s->all ? give_all(sd, g, out) : 0;
 }
 
 int bind_set(struct scope *sc, const struct ast_select *s, struct bound *out)
@@ -172,15 +213,10 @@ int bind_set(struct scope *sc, const struct ast_select *s, struct bound *out)
             return bind_error(sc->b, s->place, "42804", "column %u is %s before %s and %s after it", i + 1, lt,
                               words[s->kind], rt);
     }
-    if (s->kind != AST_QUERY_UNION && s->all) {
-        bind_error(sc->b, s->place, "0A000", "%s ALL is not supported", words[s->kind]);
-        diag_hint(sc->b->diag, "without ALL each row is given once");
-        return E_SQL;
-    }
     unsigned count;
     if (s->kind != AST_QUERY_UNION)
-        count_sides(&sd, out);
+        err = count_sides(&sd, out);
     else if (union_all(&sd, 0, out) && !s->all)
         out->tree = make_distinct(sc, out->tree, out, &count);
-    return 0;
+    return err;
 }

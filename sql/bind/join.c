@@ -299,8 +299,119 @@ static int add_view(struct scope *sc, const struct ast_source *from, const struc
     return 0;
 }
 
+/* ---- Table functions: each row of what stands before them once per row that they make of it. */
+
+/* The arrays whose elements are rows; GENERATE_SERIES gives one. */
+static int function_arrays(struct scope *sc, const struct ast_source *from, struct tree *t)
+{
+    const struct ast_expr *call = from->call;
+    bool series = str_eq_nocase(call->name.text, STR("GENERATE_SERIES")), cube = str_eq_nocase(call->name.text, STR("CUBE_EXPLODE"));
+    if (!series && !cube && !str_eq_nocase(call->name.text, STR("UNNEST")) && !str_eq_nocase(call->name.text, STR("EXPLODE"))) {
+        bind_error(sc->b, call->place, "42883", "%.*s makes no rows", STR_ARG(call->name.text));
+        diag_hint(sc->b->diag, "in FROM there are UNNEST(array, ...), EXPLODE, CUBE_EXPLODE and GENERATE_SERIES(from, to [, step])");
+        return E_SQL;
+    }
+    t->args = ARENA_ARRAY(sc->b->arena, const struct expr *, call->nargs + 1);
+    t->nargs = series ? 1 : call->nargs;
+    for (unsigned i = 0; i < t->nargs; i++) {
+        const struct ast_expr *one = series ? call : call->args[i];
+        int err = resolve_expr(sc, one, &t->args[i]);
+        if (!err && cube)
+            err = resolve_call(sc, STR("ARRAY_CUBE"), &t->args[i], 1, one->place, one->place, &t->args[i]);
+        if (err)
+            return err;
+        if (t->args[i]->type.id != T_ARRAY) {
+            char have[TYPE_TEXT];
+            type_format(t->args[i]->type, have);
+            return bind_error(sc->b, one->place, "42804", "%.*s takes arrays, this is %s", STR_ARG(call->name.text), have);
+        }
+    }
+    return 0;
+}
+
+/* WITH ORDINALITY: one more array, of numbers, as long as the longest. */
+static int add_numbers(struct scope *sc, struct place place, struct tree *t)
+{
+    const struct binding *b = sc->b;
+    const struct expr **lengths = ARENA_ARRAY(b->arena, const struct expr *, t->nargs), *longest;
+    struct expr *one = expr_make(b, EX_CONST, TYPE(T_BIGINT), place, 0);
+    one->value = (struct value){.type = TYPE(T_BIGINT), .i = 1};
+    int err = 0;
+    for (unsigned i = 0; i < t->nargs && !err; i++)
+        err = resolve_call(sc, STR("CARDINALITY"), &t->args[i], 1, place, place, &lengths[i]);
+    if (!err)
+        err = resolve_call(sc, STR("GREATEST"), lengths, t->nargs, place, place, &longest);
+    if (err)
+        return err;
+    struct expr *step = expr_make(b, EX_CONST, TYPE(T_INT), place, 0);
+    step->value = (struct value){.type = TYPE(T_INT), .i = 1};
+    const struct expr *args[] = {one, expr_cast(b, longest, TYPE(T_BIGINT)), step};
+    return resolve_call(sc, STR("GENERATE_SERIES"), args, 3, place, place, &t->args[t->nargs++]);
+}
+
+static bool reads_beside(const struct scope *sc, const struct tree *left, const struct tree *t)
+{
+    for (unsigned c = 0; c < sc->q->ncols; c++)
+        for (unsigned i = 0; i < t->nargs; i++)
+            if (expr_reads(t->args[i], sc->q->cols[c].id) && !tree_has(left, sc->q->cols[c].id))
+                return true;
+    return false;
+}
+
+/* left: what stands before it; keep: its rows that make none stay, with NULLs. */
+static int bind_function(struct scope *sc, const struct ast_source *from, struct tree *left, bool keep, struct tree **out)
+{
+    struct arena *a = sc->b->arena;
+    struct tree *t = tree_new(a, TREE_UNNEST, left, NULL);
+    const char *none = sc->no_aggregates;
+    sc->no_aggregates = "FROM";
+    int err = function_arrays(sc, from, t);
+    if (!err && reads_beside(sc, left, t)) {
+        bind_error(sc->b, from->name.place, "42P01", "%.*s reads what does not stand before it in this FROM", STR_ARG(from->call->name.text));
+        diag_hint(sc->b->diag, "write FROM relation CROSS JOIN UNNEST(relation.array) AS t (element)");
+        err = E_SQL;
+    }
+    if (!err && from->ordinality)
+        err = add_numbers(sc, from->name.place, t);
+    sc->no_aggregates = none;
+    if (err)
+        return err;
+    const struct ast_name *said = from->alias.text.ptr ? &from->alias : &from->call->name;
+    struct block_source *s = add_source(sc, from, arena_dup(a, said->text).ptr);
+    if (!s)
+        return E_SQL;
+    unsigned *ids = ARENA_ARRAY(a, unsigned, t->nargs);
+    s->ncols = t->nmade = t->nargs;
+    grow_columns(sc, t->nargs);
+    for (unsigned i = 0; i < t->nargs; i++) {
+        struct type type = type_element(t->args[i]->type);
+        bool number = from->ordinality && i + 1 == t->nargs;
+        const char *name = number ? "ordinality" : i ? arena_printf(a, "%s_%u", s->alias, i + 1) : s->alias;
+        ids[i] = column_add(sc->b->columns, (struct tree_column){name, s->alias, type, false});
+        sc->q->cols[sc->q->ncols++] = (struct block_column){.name = name, .type = type, .source = sc->q->nsources - 1, .id = ids[i], .star = true};
+    }
+    t->function = "UNNEST";
+    t->out = ids_of(a, ids, t->nmade);
+    t->keep_empty = keep;
+    t->place = from->name.place;
+    tree_derive(t, a);
+    *out = t;
+    return rename_source(sc, &from->columns, s);
+}
+
+/* One row of no column. */
+static struct tree *one_row(struct scope *sc)
+{
+    struct tree *t = tree_new(sc->b->arena, TREE_VALUES, NULL, NULL);
+    t->nrows = 1;
+    tree_derive(t, sc->b->arena);
+    return t;
+}
+
 static int bind_source(struct scope *sc, const struct ast_source *from, struct tree **out)
 {
+    if (from->kind == AST_FROM_FUNCTION)
+        return bind_function(sc, from, one_row(sc), false, out);
     if (from->kind == AST_FROM_QUERY)
         return add_query(sc, sc->b, from, from->query, sc->named, NULL, out);
     if (from->kind == AST_FROM_JOIN)
@@ -333,6 +444,7 @@ static int bind_source(struct scope *sc, const struct ast_source *from, struct t
 struct on {
     struct scope *sc;
     const struct tree *left, *right;
+    bool inner;             /* and not within an outer one: WHERE may ask what its ON does */
     const struct expr *all; /* the whole condition */
 };
 
@@ -372,10 +484,24 @@ static int check_sides(const struct on *on, const struct ast_expr *e, const stru
     return 0;
 }
 
+static void ask_later(struct scope *sc, const struct ast_expr *e)
+{
+    struct ast_exprs *l = &sc->q->later;
+    struct ast_expr **more = ARENA_ARRAY(sc->b->arena, struct ast_expr *, l->n + 1);
+    if (l->n)
+        memcpy(more, l->items, l->n * sizeof *more);
+    more[l->n++] = (struct ast_expr *)e;
+    l->items = more;
+}
+
 static int add_condition(struct on *on, const struct ast_expr *e)
 {
     const struct expr *one = NULL, *left, *right;
     int err;
+    if (on->inner && e->kind != AST_AND && has_query(e)) {
+        ask_later(on->sc, e);
+        return 0;
+    }
     if (e->kind == AST_AND) {
         for (unsigned i = 0; i < e->nargs; i++)
             if ((err = add_condition(on, e->args[i])) != 0)
@@ -530,6 +656,29 @@ const struct expr *join_conditions(const struct scope *sc, struct tree *t, const
     return expr_and(sc->b, left, rest);
 }
 
+/* left JOIN UNNEST(left.array) ON ...: a LEFT one keeps rows without elements, so it is ON TRUE. */
+static int join_function(struct scope *sc, const struct ast_source *from, struct tree *left, struct tree **out)
+{
+    bool keep = from->join == AST_JOIN_LEFT, always = from->on && from->on->kind == AST_BOOLEAN && str_eq_nocase(from->on->text, STR("TRUE"));
+    struct on on = {.sc = sc, .left = left};
+    if (from->join > AST_JOIN_LEFT || from->natural || from->using.n || from->within.given || (keep && !always)) {
+        bind_error(sc->b, from->place, "0A000", "a table function makes rows of what stands before it: it is joined by CROSS JOIN, or "
+                                                "LEFT JOIN ... ON TRUE");
+        diag_hint(sc->b->diag, "put a condition on its rows into WHERE, or into ON of an inner JOIN");
+        return E_SQL;
+    }
+    int err = bind_function(sc, from->right, left, keep, out);
+    if (err || !from->on || always)
+        return err;
+    on.right = *out;
+    sc->no_aggregates = "ON";
+    err = add_condition(&on, from->on);
+    sc->no_aggregates = NULL;
+    if (!err)
+        *out = tree_filter(sc->b->arena, *out, on.all);
+    return err;
+}
+
 static int bind_join(struct scope *sc, const struct ast_source *from, struct tree **out)
 {
     static const enum join_kind kinds[] = {JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL};
@@ -539,10 +688,19 @@ static int bind_join(struct scope *sc, const struct ast_source *from, struct tre
     struct using u = {.on = {.sc = sc}, .join = from->join, .first = q->ncols};
     if (from->left->as_of)
         return refuse_as_of(sc, from->left);
+    bool left_lacks = from->join == AST_JOIN_RIGHT || from->join == AST_JOIN_FULL;
+    bool right_lacks = from->join == AST_JOIN_LEFT || from->join == AST_JOIN_FULL;
+    u.on.inner = from->join == AST_JOIN_INNER && !q->null_sides;
+    q->null_sides += left_lacks;
     int err = bind_source(sc, from->left, &left);
+    q->null_sides -= left_lacks;
     u.middle = q->ncols;
+    if (!err && from->right->kind == AST_FROM_FUNCTION)
+        return join_function(sc, from, left, out);
+    q->null_sides += right_lacks;
     if (!err)
         err = bind_source(sc, from->right, &right);
+    q->null_sides -= right_lacks;
     if (err)
         return err;
     u.end = q->ncols;
@@ -571,15 +729,19 @@ int bind_from(struct scope *sc, const struct ast_select *s)
     struct block *q = sc->q;
     struct arena *a = sc->b->arena;
     if (!s->from.n) { /* one row of no column */
-        q->tree = tree_new(a, TREE_VALUES, NULL, NULL);
-        q->tree->nrows = 1;
-        tree_derive(q->tree, a);
+        q->tree = one_row(sc);
         return 0;
     }
     for (unsigned i = 0; i < s->from.n; i++) {
         struct tree *t;
         if (s->from.items[i]->as_of)
             return refuse_as_of(sc, s->from.items[i]);
+        if (i && s->from.items[i]->kind == AST_FROM_FUNCTION) {
+            int err = bind_function(sc, s->from.items[i], q->tree, false, &q->tree);
+            if (err)
+                return err;
+            continue;
+        }
         int err = bind_source(sc, s->from.items[i], &t);
         if (err)
             return err;

@@ -199,22 +199,107 @@ static int window(struct scope *sc, const struct ast_expr *e, struct block_over 
     return err ? err : frame(sc, e, w);
 }
 
+static bool same_window(const struct block_over *a, const struct block_over *b)
+{
+    bool same = a->npartition == b->npartition && a->nsort == b->nsort;
+    for (unsigned i = 0; same && i < a->npartition; i++)
+        same = expr_same(a->partition[i], b->partition[i]);
+    for (unsigned i = 0; same && i < a->nsort; i++)
+        same = expr_same(a->sort[i].expr, b->sort[i].expr) && a->sort[i].descending == b->sort[i].descending &&
+               a->sort[i].nulls_first == b->sort[i].nulls_first;
+    return same;
+}
+
+/* OVER name, OVER (name ORDER BY ...): with what WINDOW says of the name. */
+static int named_window(const struct scope *sc, const struct ast_expr **e)
+{
+    const struct ast_over *own = (*e)->over, *base = NULL;
+    const struct ast_name *name = &own->base;
+    const struct ast_expr *w = NULL;
+    for (unsigned i = 0; name->text.ptr && sc->windows && i < sc->windows->n && !w; i++) {
+        const struct ast_name *n = &sc->windows->items[i]->args[0]->name;
+        if (name->quoted || n->quoted ? str_eq(n->text, name->text) : str_eq_nocase(n->text, name->text))
+            w = sc->windows->items[i];
+    }
+    if (!name->text.ptr)
+        return 0;
+    if (!w)
+        return bind_error(sc->b, name->place, "42704", "WINDOW names no window \"%.*s\" here", STR_ARG(name->text));
+    base = w->over;
+    if ((own->norder && base->norder) || ((own->norder || own->framed) && base->framed))
+        return bind_error(sc->b, name->place, "42P20", "window \"%.*s\" has %s already", STR_ARG(name->text),
+                          own->norder && base->norder ? "an ORDER BY" : "a frame");
+    struct ast_expr *both = ARENA_NEW(sc->b->arena, struct ast_expr);
+    struct ast_over *o = ARENA_NEW(sc->b->arena, struct ast_over);
+    unsigned first = 1 + base->npartition, last = first + base->norder;
+    *both = **e;
+    *o = own->framed ? *own : *base;
+    o->npartition = base->npartition;
+    o->norder = own->norder ? own->norder : base->norder;
+    o->order = own->norder ? own->order : base->order;
+    both->over = o;
+    both->args = ARENA_ARRAY(sc->b->arena, struct ast_expr *, w->nargs + (*e)->nargs);
+    both->nargs = 0;
+    both->args[both->nargs++] = (*e)->args[0];
+    for (unsigned i = 1; i < last; i++)
+        both->args[both->nargs++] = w->args[i];
+    for (unsigned i = 1; i < (*e)->nargs; i++)
+        both->args[both->nargs++] = (*e)->args[i];
+    for (unsigned i = last; i < w->nargs; i++)
+        both->args[both->nargs++] = w->args[i];
+    *e = both;
+    return 0;
+}
+
+static bool same_value(const struct value *a, const struct value *b)
+{
+    return type_eq(a->type, b->type) && a->null == b->null && (a->null || value_cmp(a, b) == 0);
+}
+
+static bool same_input(const struct expr *a, const struct expr *b) { return a && b ? expr_same(a, b) : a == b; }
+
+/* The call that says the same already: an alias, or the same words, in another clause. */
+static const struct block_over *same_call(const struct block *q, const struct block_over *w)
+{
+    for (unsigned i = 0; i < q->nover; i++) {
+        const struct block_over *o = &q->overs[i];
+        const struct tree_over *x = &o->over, *y = &w->over;
+        const struct frame *f = &x->frame, *g = &y->frame;
+        bool same = x->kind == y->kind && type_eq(x->type, y->type) && x->n == y->n && same_input(x->arg, y->arg) &&
+                    same_input(x->fallback, y->fallback) && x->agg.kind == y->agg.kind && x->agg.distinct == y->agg.distinct &&
+                    x->agg.descending == y->agg.descending && same_input(x->agg.arg, y->agg.arg) &&
+                    same_input(x->agg.arg2, y->agg.arg2) && same_input(x->agg.filter, y->agg.filter) &&
+                    same_value(&x->agg.param, &y->agg.param) && f->unit == g->unit && f->from == g->from && f->to == g->to &&
+                    f->exclude == g->exclude && same_value(&f->before, &g->before) && same_value(&f->after, &g->after);
+        if (same && same_window(o, w))
+            return o;
+    }
+    return NULL;
+}
+
 int resolve_over(struct scope *sc, const struct ast_expr *e, const struct expr **out)
 {
     struct scope inner = *sc;
     struct block *q = sc->q;
     if (!sc->overs || sc->in_aggregate || !q) {
-        bind_error(sc->b, e->place, "42P20", "a function OVER rows can stand in the list of SELECT and in ORDER BY only");
-        diag_hint(sc->b->diag, "write SELECT ... FROM (SELECT ..., f(..) OVER (..) AS x FROM ...) and use x there");
+        bind_error(sc->b, e->place, "42P20", "a function OVER rows can stand in the list of SELECT, in QUALIFY and in ORDER BY only");
+        diag_hint(sc->b->diag, "write the condition behind QUALIFY, or SELECT ... FROM (SELECT ..., f(..) OVER (..) AS x FROM ...)");
         return E_SQL;
     }
     inner.overs = false;
     struct block_over w = {.over = {.agg.param = value_null(TYPE(T_NULL))}};
-    int err = call_of(&inner, e->args[0], &w.over);
+    int err = named_window(sc, &e);
+    if (!err)
+        err = call_of(&inner, e->args[0], &w.over);
     if (!err)
         err = window(&inner, e, &w);
     if (err)
         return err;
+    const struct block_over *same = same_call(q, &w);
+    if (same) {
+        *out = expr_column(sc->b, same->over.id, same->over.type, e->place);
+        return 0;
+    }
     const char *name = arena_dup(sc->b->arena, e->args[0]->name.text).ptr;
     w.over.id = column_add(sc->b->columns, (struct tree_column){name, NULL, w.over.type, false});
     if ((q->nover & (q->nover - 1)) == 0) {
@@ -245,17 +330,6 @@ int over_each(struct block *q, int (*use_cb)(const struct scope *sc, const struc
 }
 
 /* ---- Into the tree */
-
-static bool same_window(const struct block_over *a, const struct block_over *b)
-{
-    bool same = a->npartition == b->npartition && a->nsort == b->nsort;
-    for (unsigned i = 0; same && i < a->npartition; i++)
-        same = expr_same(a->partition[i], b->partition[i]);
-    for (unsigned i = 0; same && i < a->nsort; i++)
-        same = expr_same(a->sort[i].expr, b->sort[i].expr) && a->sort[i].descending == b->sort[i].descending &&
-               a->sort[i].nulls_first == b->sort[i].nulls_first;
-    return same;
-}
 
 struct adding { /* columns that windows read and nobody has made */
     const struct scope *sc;

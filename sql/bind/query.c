@@ -280,15 +280,36 @@ static int bind_list(struct scope *sc, const struct ast_exprs *list, const struc
     return 0;
 }
 
+/* GROUP BY 2: the list's second item. */
+static int by_number(const struct scope *sc, const struct ast_select *s, struct ast_exprs *out)
+{
+    int64_t n;
+    *out = s->group_by;
+    out->items = ARENA_ARRAY(sc->b->arena, struct ast_expr *, out->n + 1);
+    for (unsigned i = 0; i < out->n; i++) {
+        struct ast_expr *e = out->items[i] = s->group_by.items[i];
+        if (e->kind != AST_INTEGER)
+            continue;
+        if (!str_to_i64(e->text, &n) || n < 1 || n > s->items.n || !s->items.items[n - 1].expr || s->items.items[n - 1].fields)
+            return bind_error(sc->b, e->place, "42P10", "there is no column number %.*s in the list of this SELECT",
+                              STR_ARG(e->text));
+        out->items[i] = s->items.items[n - 1].expr;
+    }
+    return 0;
+}
+
 static int bind_groups(struct scope *sc, const struct ast_select *s)
 {
     struct block *q = sc->q;
+    struct ast_exprs list;
     struct scope groups = *sc;
     groups.no_aggregates = "GROUP BY";
     groups.items = &s->items;
     struct ast_exprs all;
     bool several;
-    int err = expand_groups(sc, &s->group_by, &all, &several);
+    int err = by_number(sc, s, &list);
+    if (!err)
+        err = expand_groups(sc, &list, &all, &several);
     if (!err)
         err = bind_list(&groups, &all, &q->group, &q->group_names);
     if (err)
@@ -478,6 +499,24 @@ static int bind_having(struct scope *sc, const struct ast_select *s)
     if (!err && !sc->q->naggs && !sc->q->ngroup)
         err = bind_error(sc->b, s->having->place, "42803", "HAVING needs GROUP BY or an aggregate; use WHERE");
     return err;
+}
+
+/* A condition on what functions OVER rows give: the list's aliases may stand for them. */
+static int bind_qualify(struct scope *sc, const struct ast_select *s, const struct expr **out)
+{
+    struct scope qualify = *sc;
+    qualify.items = &s->items;
+    qualify.overs = true;
+    *out = NULL;
+    if (!s->qualify)
+        return 0;
+    int err = resolve_condition(&qualify, s->qualify, "QUALIFY", out);
+    if (!err && !sc->q->nover) {
+        bind_error(sc->b, s->qualify->place, "42P20", "QUALIFY is for what functions OVER rows give; here there is none");
+        diag_hint(sc->b->diag, "WHERE chooses rows, HAVING groups");
+        return E_SQL;
+    }
+    return err ? err : over_groups(sc, out);
 }
 
 /* The column that an expression becomes: its own, if it is one, else a new one. */
@@ -693,16 +732,23 @@ struct tree *make_distinct(struct scope *sc, struct tree *in, const struct bound
     return t;
 }
 
+/* WHERE, and what ON of inner joins leaves to it. */
 static int bind_where(struct scope *sc, const struct ast_select *s)
 {
-    const struct expr *where;
+    const struct expr *where = NULL, *one;
+    struct ast_exprs *later = &sc->q->later;
     sc->no_aggregates = "WHERE";
     int err = s->where ? resolve_conditions(sc, s->where, "WHERE", &where) : 0;
-    if (!err && s->where && where)
+    for (unsigned i = 0; i < later->n && !err; i++) {
+        err = resolve_conditions(sc, later->items[i], "ON", &one);
+        if (!err && one)
+            where = expr_and(sc->b, where, one);
+    }
+    if (!err && where)
         where = join_conditions(sc, sc->q->tree, where);
     if (!err)
         err = join_queries(sc, false);
-    if (!err && s->where && where)
+    if (!err && where)
         sc->q->tree = filter_places(sc, sc->q->tree, where);
     sc->no_aggregates = NULL;
     return err;
@@ -734,7 +780,9 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     struct block *q = sc->q;
     const struct expr **partition;
     const char **partition_names;
+    const struct expr *qualify = NULL;
     sc->overs = false;
+    sc->windows = &s->windows;
     int err = bind_from(sc, s);
     if (!err)
         err = check_sys(sc);
@@ -746,6 +794,8 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     if (!err)
         err = bind_aggregation(sc, s);
     if (err)
+        return err;
+    if ((err = bind_qualify(sc, s, &qualify)) != 0)
         return err;
     bool table = q->aggregates || q->nover || !q->tree->stream;
     sc->items = &s->items;
@@ -768,6 +818,8 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     if (q->having)
         q->tree = tree_filter(sc->b->arena, q->tree, q->having);
     make_overs(sc);
+    if (qualify)
+        q->tree = filter_places(sc, q->tree, qualify);
     if (keyed && (err = bind_key(sc, s, partition, s->partition_by.n)) != 0)
         return err;
     make_items(sc, out);

@@ -44,6 +44,8 @@ struct block {
     unsigned ncols, cap;
     struct block_column *cols;
     struct tree *tree; /* as far as it is made */
+    unsigned null_sides;   /* of outer joins around what is bound: its rows may be given without it */
+    struct ast_exprs later; /* conditions of inner joins that WHERE is to ask: they hold queries */
     struct tree *last_join; /* the topmost join of FROM; NULL: none */
     struct tree_window *window; /* of WINDOW; NULL: none */
     unsigned window_ids[2];
@@ -88,6 +90,7 @@ struct scope {
     unsigned nesting;
     bool final;                    /* the statement says EMIT FINAL */
     struct block *q;               /* its cols and sources are filled as far as they are visible; NULL: no columns */
+    const struct ast_exprs *windows; /* that WINDOW names; NULL: none */
     const struct ast_items *items; /* whose aliases may stand for their expressions; NULL: none */
     const char *no_aggregates;     /* the clause, for the sentence; NULL: aggregates may stand here */
     bool window;                   /* WINDOWSTART and WINDOWEND of the query's own window may stand here */
@@ -101,6 +104,7 @@ int resolve_expr(struct scope *sc, const struct ast_expr *e, const struct expr *
 int resolve_condition(struct scope *sc, const struct ast_expr *e, const char *clause, const struct expr **out);
 /* A query in an expression (subquery.c): its value, or the answer to EXISTS, IN, ANY, ALL. */
 int resolve_query(struct scope *sc, const struct ast_expr *e, const struct expr **out);
+bool has_query(const struct ast_expr *e);
 /* A condition whose queries may become joins that only keep or drop rows; *out NULL: nothing else is asked. */
 int resolve_conditions(struct scope *sc, const struct ast_expr *e, const char *clause, const struct expr **out);
 /* Joins what waits to the block's tree: all, or what is not above the groups. */

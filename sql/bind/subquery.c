@@ -81,8 +81,8 @@ static int bind_inner(struct scope *sc, const struct ast_expr *e, unsigned colum
     if (!sc->q)
         return bind_error(sc->b, e->place, "42601", "a query cannot stand here; only constant values can");
     if (sc->no_aggregates && strcmp(sc->no_aggregates, "ON") == 0) {
-        bind_error(sc->b, e->place, "0A000", "a query cannot stand in ON");
-        diag_hint(sc->b->diag, "of an inner join WHERE says the same; else join the query first, in FROM");
+        bind_error(sc->b, e->place, "0A000", "a query cannot stand in ON of an outer join");
+        diag_hint(sc->b->diag, "ask it of one side first: JOIN (SELECT ... FROM ... WHERE ...) AS b ON ...");
         return E_SQL;
     }
     struct scope in = {.b = sc->b, .result = sc->result, .use = sc->use, .outer = sc, .named = sc->named,
@@ -433,7 +433,7 @@ int resolve_query(struct scope *sc, const struct ast_expr *e, const struct expr 
 
 /* ---- Answers that only keep or drop rows */
 
-static bool has_query(const struct ast_expr *e)
+bool has_query(const struct ast_expr *e)
 {
     bool has = e->query != NULL;
     for (unsigned i = 0; i < e->nargs && !has; i++)

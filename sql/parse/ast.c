@@ -585,7 +585,7 @@ static bool over_same(const struct ast_over *a, const struct ast_over *b)
 {
     if (!a || !b)
         return a == b;
-    if (a->npartition != b->npartition || a->norder != b->norder || a->framed != b->framed || a->unit != b->unit ||
+    if (!name_same(&a->base, &b->base) || a->npartition != b->npartition || a->norder != b->norder || a->framed != b->framed || a->unit != b->unit ||
         a->from != b->from || a->to != b->to || a->exclude != b->exclude)
         return false;
     for (unsigned i = 0; i < a->norder; i++)

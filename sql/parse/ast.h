@@ -71,6 +71,7 @@ enum ast_frame_unit { AST_FRAME_RANGE, AST_FRAME_ROWS, AST_FRAME_GROUPS };
 enum ast_bound { AST_BOUND_FIRST, AST_BOUND_PRECEDING, AST_BOUND_CURRENT, AST_BOUND_FOLLOWING, AST_BOUND_LAST };
 enum ast_exclude { AST_EXCLUDE_NONE, AST_EXCLUDE_CURRENT, AST_EXCLUDE_GROUP, AST_EXCLUDE_TIES };
 struct ast_over { /* OVER (PARTITION BY .. ORDER BY .. frame); what it names is in args of its expression */
+    struct ast_name base; /* the name of a window that it goes on from; null: none */
     unsigned npartition, norder;
     struct ast_order_how {
         bool descending;
@@ -131,12 +132,17 @@ struct ast_within { /* of a join: the right row's time in [left's - before, left
     struct ast_duration before, after, grace;
     struct place place;
 };
+struct ast_exprs {
+    struct ast_expr **items;
+    unsigned n, cap;
+};
 enum ast_window_kind { AST_TUMBLING, AST_HOPPING, AST_SESSION, AST_CUMULATE };
 struct ast_window { /* WINDOW ..., or a table function TUMBLE, HOP, CUMULATE */
     bool given;
     enum ast_window_kind kind;
     struct ast_duration size, advance, offset, grace, retention; /* SESSION: size is the gap; CUMULATE: advance the step */
     struct ast_name zone;      /* TIME ZONE 'Europe/Paris' */
+    struct ast_exprs named;    /* not given: WINDOW name AS (...), ... behind FROM */
     struct ast_name time;      /* DESCRIPTOR(column) of a table function; BY column of a clause; none: event time */
     struct place place;
 };
@@ -158,10 +164,6 @@ struct ast_limit {
     struct place place;
 };
 
-struct ast_exprs {
-    struct ast_expr **items;
-    unsigned n, cap;
-};
 struct ast_items {
     struct ast_item *items;
     unsigned n, cap;
@@ -191,10 +193,12 @@ struct ast_rows {
     unsigned n, cap;
 };
 
-enum ast_from_kind { AST_FROM_RELATION, AST_FROM_QUERY, AST_FROM_JOIN };
+enum ast_from_kind { AST_FROM_RELATION, AST_FROM_QUERY, AST_FROM_JOIN, AST_FROM_FUNCTION };
 struct ast_source { /* what stands in FROM */
     enum ast_from_kind kind;
-    struct ast_name name;       /* RELATION; QUERY: its place only */
+    struct ast_name name;       /* RELATION, FUNCTION; QUERY: its place only */
+    struct ast_expr *call;      /* FUNCTION */
+    bool ordinality;            /* FUNCTION: WITH ORDINALITY */
     struct ast_name alias;      /* not of a JOIN */
     struct ast_window window;   /* of a RELATION in a table function */
     struct ast_names columns;   /* behind the alias: new names */
@@ -239,7 +243,8 @@ struct ast_select { /* a query */
     struct ast_expr *where;
     struct ast_exprs group_by, partition_by;
     struct place group_place, partition_place; /* the words */
-    struct ast_expr *having;
+    struct ast_expr *having, *qualify;
+    struct ast_exprs windows; /* WINDOW name AS (...): AST_OVER whose first argument is the name */
     /* all of them */
     struct ast_orders order_by;
     struct place order_place;

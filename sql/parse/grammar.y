@@ -15,14 +15,16 @@
 #include <stdlib.h>
 }
 
-%fallback ID ADVANCE ALL ANALYZE ANY ARRAY ASC BEGINNING BOTH CHANGES CUMULATE CURRENT DEFINE DELETE DESC DESCRIBE DISCARD
-  EMIT ERRORS ESCAPE EVERY EXCLUDE EXISTS EXPLAIN EXTENDED FILTER FINAL FIRST FOLLOWING FOR FUNCTION FUNCTIONS GRACE
-  GROUPING GROUPS HEADER HEADERS HOPPING IF INTERVAL JOBS KEY LANGUAGE LAST LEADING LIST NO NULLS OF OFFSET OTHERS
-  PARTITION PAUSE PERIOD PRECEDING PRIMARY PRINT PROMOTE PROPERTIES QUERIES RANGE REPLACE RESTORE RESUME RETENTION
-  RETURNS ROW ROWS SAVEPOINT SAVEPOINTS SESSION SET SETS SHOW SIZE SOME STEP STREAM STREAMS STRUCT SYSTEM_TIME TABLE
-  TABLES TERMINATE TIES TIME TO TOPIC TOPICS TRAILING TUMBLING TYPE TYPES UNBOUNDED UNDEFINE UNSET VARIABLES VIEW
-  VIEWS WATERMARK WINDOW ZONE.
+%fallback ID ADVANCE ALL ANALYZE ANY ARRAY ASC BEGINNING BOTH CHANGES CUMULATE CURRENT DEFINE DELETE DESC DESCRIBE
+  DISCARD EMIT ERRORS ESCAPE EVERY EXCLUDE EXISTS EXPLAIN EXTENDED FILTER FINAL FIRST FOLLOWING FOR FUNCTION
+  FUNCTIONS GRACE GROUPING GROUPS HEADER HEADERS HOPPING IF INTERVAL JOBS KEY LANGUAGE LAST LEADING LIST NO NULLS OF
+  OFFSET ORDINALITY OTHERS PARTITION PAUSE PERIOD PRECEDING PRIMARY PRINT PROMOTE PROPERTIES QUALIFY QUERIES RANGE
+  REPLACE RESTORE RESUME RETENTION RETURNS ROW ROWS SAVEPOINT SAVEPOINTS SESSION SET SETS SHOW SIZE SOME STEP STREAM
+  STREAMS STRUCT SYSTEM_TIME TABLE TABLES TERMINATE TIES TIME TO TOPIC TOPICS TRAILING TUMBLING TYPE TYPES UNBOUNDED
+  UNDEFINE UNSET VARIABLES VIEW VIEWS WATERMARK WINDOW ZONE.
 
+%nonassoc NO_WINDOW. /* WINDOW behind FROM is taken there, not behind HAVING */
+%nonassoc WINDOW.
 %right LAMBDA ASSIGN.
 %left OR.
 %left AND.
@@ -293,11 +295,14 @@ all(A) ::= ALL. { A = true; }
 all(A) ::= DISTINCT. { A = false; }
 
 %type core {struct ast_select *}
-core(A) ::= SELECT(B) distinct(D) items(I) from(F) window(W) where(C) group_by(G) partition_by(P) having(H). {
+core(A) ::= SELECT(B) distinct(D) items(I) from(F) window(W) where(C) group_by(G) partition_by(P) having(H)
+        windows(N) qualify(Q). {
     A = ARENA_NEW(p->arena, struct ast_select);
     A->place = B.place, A->distinct = D, A->items = I, A->from = F, A->window = W, A->where = C;
     A->group_by = G.list, A->group_place = G.place, A->partition_by = P.list, A->partition_place = P.place;
-    A->having = H;
+    A->having = H, A->windows = N.n ? N : W.named, A->qualify = Q;
+    if (N.n && W.named.n)
+        parse_refuse(p, N.items[0]->place, "windows are named twice in one SELECT");
 }
 core(A) ::= VALUES(B) rows(R). {
     A = ARENA_NEW(p->arena, struct ast_select);
@@ -377,6 +382,15 @@ source(A) ::= name(F) LP TABLE relation(N) COMMA name(D) LP name(T) LP RP RP spa
     A->name = N;
     A->window = parse_table_window(p, &F, &D, T, S);
 }
+source(A) ::= name(F) LP exprs(L) RP(E) ordinality(O) alias(T). {
+    A = parse_source(p, AST_FROM_FUNCTION, T);
+    A->name = F, A->name.place = place_join(F.place, E.place), A->ordinality = O;
+    A->call = parse_list_of(p, AST_CALL, A->name.place, L);
+    A->call->name = F;
+}
+%type ordinality {bool}
+ordinality(A) ::= . { A = false; }
+ordinality(A) ::= WITH ORDINALITY. { A = true; }
 %type spans {struct parse_spans}
 spans(A) ::= COMMA span(B). { A = (struct parse_spans){.n = 1, .v = {B}}; }
 spans(A) ::= spans(A) COMMA span(B). {
@@ -406,7 +420,21 @@ outer ::= .
 outer ::= OUTER.
 
 %type window {struct ast_window}
-window(A) ::= . { A = (struct ast_window){0}; }
+window(A) ::= . [NO_WINDOW] { A = (struct ast_window){0}; }
+window(A) ::= WINDOW named(N). { A = (struct ast_window){.named = N}; }
+%type named {struct ast_exprs}
+named(A) ::= named_one(B). { A = (struct ast_exprs){0}; AST_APPEND(p, A, B); }
+named(A) ::= named(A) COMMA named_one(B). { AST_APPEND(p, A, B); }
+%type named_one {struct ast_expr *}
+named_one(A) ::= name(N) AS LP partition_by(L) order_by(O) frame(F) RP. {
+    A = parse_over(p, parse_column(p, (struct ast_name){0}, N), L.list, O.list, F, N.place);
+}
+%type windows {struct ast_exprs}
+windows(A) ::= . { A = (struct ast_exprs){0}; }
+windows(A) ::= WINDOW named(N). { A = N; }
+%type qualify {struct ast_expr *}
+qualify(A) ::= . { A = NULL; }
+qualify(A) ::= QUALIFY expr(E). { A = E; }
 window(A) ::= WINDOW(W) TUMBLING LP SIZE duration(S) window_more(M) RP(E). {
     A = M;
     A.given = true, A.size = S, A.place = place_join(W.place, E.place);
@@ -597,6 +625,14 @@ value(A) ::= name(Q) DOT name(N). { A = parse_column(p, Q, N); }
 value(A) ::= call(B). { A = B; }
 value(A) ::= call(B) OVER LP partition_by(L) order_by(O) frame(F) RP(E). {
     A = parse_over(p, B, L.list, O.list, F, place_join(B->place, E.place));
+}
+value(A) ::= call(B) OVER name(N). {
+    A = parse_over(p, B, (struct ast_exprs){0}, (struct ast_orders){0}, (struct parse_frame){0}, place_join(B->place, N.place));
+    A->over->base = N;
+}
+value(A) ::= call(B) OVER LP name(N) order_by(O) frame(F) RP(E). {
+    A = parse_over(p, B, (struct ast_exprs){0}, O.list, F, place_join(B->place, E.place));
+    A->over->base = N;
 }
 %type frame {struct parse_frame}
 frame(A) ::= . { A = (struct parse_frame){0}; }

@@ -285,7 +285,7 @@ static void put_bound(struct printer *pr, enum ast_bound b, const struct ast_exp
     wbuf_str(pr->out, str_of(words[b]));
 }
 
-static void put_over(struct printer *pr, const struct ast_expr *e)
+static void put_over_window(struct printer *pr, const struct ast_expr *e)
 {
     static const char *const units[] = {"RANGE", "ROWS", "GROUPS"};
     static const char *const excludes[] = {"", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP", " EXCLUDE TIES"};
@@ -293,25 +293,35 @@ static void put_over(struct printer *pr, const struct ast_expr *e)
     unsigned at = 1 + o->npartition + o->norder;
     bool from_by = o->from == AST_BOUND_PRECEDING || o->from == AST_BOUND_FOLLOWING;
     bool to_by = o->to == AST_BOUND_PRECEDING || o->to == AST_BOUND_FOLLOWING;
-    put_expr(pr, e->args[0], 0);
-    PUT(" OVER (");
+    bool some = o->base.text.ptr != NULL;
+    if (some)
+        put_name(pr, &o->base);
     if (o->npartition) {
         PUT("PARTITION BY ");
         put_exprs(pr, e->args + 1, o->npartition, ", ");
+        some = true;
     }
     for (unsigned i = 0; i < o->norder; i++) {
-        wbuf_str(pr->out, i ? STR(", ") : o->npartition ? STR(" ORDER BY ") : STR("ORDER BY "));
+        wbuf_str(pr->out, i ? STR(", ") : some ? STR(" ORDER BY ") : STR("ORDER BY "));
         put_expr(pr, e->args[1 + o->npartition + i], B_OR);
         put_how(pr, o->order[i].descending, o->order[i].nulls);
     }
     if (o->framed) {
-        wbuf_printf(pr->out, "%s%s BETWEEN ", o->npartition || o->norder ? " " : "", units[o->unit]);
+        wbuf_printf(pr->out, "%s%s BETWEEN ", some || o->norder ? " " : "", units[o->unit]);
         put_bound(pr, o->from, from_by ? e->args[at] : NULL);
         PUT(" AND ");
         put_bound(pr, o->to, to_by ? e->args[at + from_by] : NULL);
         wbuf_str(pr->out, str_of(excludes[o->exclude]));
     }
-    PUT(")");
+}
+
+static void put_over(struct printer *pr, const struct ast_expr *e)
+{
+    bool name_only = e->over->base.text.ptr && !e->over->norder && !e->over->framed;
+    put_expr(pr, e->args[0], 0);
+    wbuf_str(pr->out, name_only ? STR(" OVER ") : STR(" OVER ("));
+    put_over_window(pr, e);
+    wbuf_str(pr->out, name_only ? STR("") : STR(")"));
 }
 
 static void put_bare(struct printer *pr, const struct ast_expr *e)
@@ -593,10 +603,14 @@ static void put_source(struct printer *pr, const struct ast_source *s)
     }
     if (s->kind == AST_FROM_QUERY)
         put_inner(pr, "", s->query);
+    else if (s->kind == AST_FROM_FUNCTION)
+        put_expr(pr, s->call, 0);
     else if (s->window.given)
         put_table_window(pr, s);
     else
         put_relation(pr, &s->name);
+    if (s->ordinality)
+        PUT(" WITH ORDINALITY");
     if (s->as_of) {
         PUT(" FOR SYSTEM_TIME AS OF ");
         put_expr(pr, s->as_of, B_OR);
@@ -654,6 +668,14 @@ static void put_select(struct printer *pr, const struct ast_select *s)
     put_clause(pr, " GROUP BY ", &s->group_by);
     put_clause(pr, " PARTITION BY ", &s->partition_by);
     put_condition(pr, " HAVING ", s->having);
+    for (unsigned i = 0; i < s->windows.n; i++) {
+        wbuf_str(pr->out, i ? STR(", ") : STR(" WINDOW "));
+        put_expr(pr, s->windows.items[i]->args[0], 0);
+        PUT(" AS (");
+        put_over_window(pr, s->windows.items[i]);
+        PUT(")");
+    }
+    put_condition(pr, " QUALIFY ", s->qualify);
 }
 
 static void put_rows(struct printer *pr, const struct ast_rows *rows)

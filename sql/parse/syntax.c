@@ -268,7 +268,7 @@ static void expected(const struct syntax *s, char *out, size_t size)
     if (value)
         words[n++] = "a value or column";
     for (int token = 0; token < (int)grammar_ntokens() && n <= EXPECTED_MAX; token++) {
-        if (token == TK_SEMI || !could_stand(s, token) || (value && starts_value(token)))
+        if (token == TK_SEMI || token == s->tokens[s->at].kind || !could_stand(s, token) || (value && starts_value(token)))
             continue;
         if (is_operator(token) && !(token == TK_STAR && value)) {
             operator= true;
@@ -326,7 +326,7 @@ static int report_expected(struct syntax *s)
         diag_hint(s->p->diag, "relations are combined by JOIN ... ON left.column = right.column");
     } else if (clause_order(s)) {
         diag_hint(s->p->diag, "clauses come in this order: FROM, JOIN, WINDOW, WHERE, GROUP BY, PARTITION BY, HAVING, "
-                              "ORDER BY, EMIT, LIMIT, OFFSET");
+                              "QUALIFY, ORDER BY, EMIT, LIMIT, OFFSET");
     }
     return E_SQL;
 }
@@ -356,9 +356,18 @@ static bool refused_word(struct syntax *s)
     return false;
 }
 
+/* WINDOW TUMBLING ( behind WHERE: it is WINDOW that does not fit, though a name could follow it there. */
+static bool late_window(const struct token *tokens, unsigned at)
+{
+    int kind = at > 1 ? tokens[at - 1].kind : 0;
+    return at > 1 && tokens[at].kind == TK_LP && tokens[at - 2].kind == TK_WINDOW &&
+           (kind == TK_TUMBLING || kind == TK_HOPPING || kind == TK_CUMULATE || kind == TK_SESSION);
+}
+
 int syntax_error(struct parser *p, const struct token *tokens, unsigned n, unsigned at)
 {
     struct syntax *s = ARENA_NEW(p->arena, struct syntax);
+    at -= late_window(tokens, at) ? 2 : 0;
     *s = (struct syntax){.p = p, .tokens = tokens, .n = n, .at = at};
     struct grammar_stack stack;
     grammar_start(&stack);
