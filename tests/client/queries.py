@@ -201,13 +201,13 @@ class TimedWorld(World):
             b.waits = True
         self.bases[-1].columns.append(('since', 'BIGINT'))
         contents, self.rounds, self.rows = [[], [], []], [], []
-        for n in range(rng.choice([3, 4, 5])):
+        for n in range(rng.choice([4, 5])):
             counts, begin = [15, 25] if n == 0 else [5, 9, 14, 20], windows.BEGIN + n * 10 * windows.SPAN # the round before is over
             self.rounds.append([(versions if b.table else changes)(rng, b, c, counts, oracle.value, begin) for b, c in zip(self.bases, contents)])
             self.rows.append([[list(r) if b.table else list(r[0]) + list(r[1]) for r in c] for b, c in zip(self.bases, contents)])
         self.flush(contents)
         self.shards = [rng.choice([1, 2, 4]) for _ in range(8)]
-        self.kills = [n == 1 or rng.random() < 0.3 for n in range(len(self.rounds))]
+        self.kills = [n == 2 for n in range(len(self.rounds))] # what came in one round shows in the next
 
     def flush(self, contents):
         """A record of each partition, which meets nothing and ends all time before it. Queries that end show it, jobs wait for it for ever."""

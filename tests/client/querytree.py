@@ -424,7 +424,7 @@ class Maker:
         return self.select(kinds, depth)
 
 
-SHAPES = ['semi', 'anti', 'sets', 'window', 'session', 'join', 'union', 'filter', 'lookup', 'keep', 'elements', 'over', 'top', 'append']
+SHAPES = ['semi', 'sets', 'union', 'session', 'lookup', 'keep', 'elements'] * 2 + ['anti', 'window', 'join', 'filter', 'over', 'top', 'elements']
 
 
 class ShapedMaker(Maker):
@@ -507,7 +507,8 @@ class TimedMaker(Maker):
         a, x, y = streams[0], self.new(), self.new()
         cols = [(f'{x}.{c}', t) for c, t in a.columns]
         kinds = [k for k in self.kinds() if k not in ('INTS', 'TEXTS')] or ['INT']
-        if self.chance(0.5):
+        pick = rng.random()
+        if pick < 0.4:
             b = streams[1]
             right = [(f'{y}.{c}', t) for c, t in b.columns]
             equal = self.equality(*([c for c in side[:-1] if c[1] != 'BOOLEAN'] for side in (cols, right))) # no flush meets another
@@ -517,7 +518,7 @@ class TimedMaker(Maker):
             on = [Within(f'WITHIN {within} GRACE PERIOD {rng.choice([0, 1, 60])} SECONDS',
                          f'{y}.at BETWEEN {x}.at - {before * 1000} AND {x}.at + {after * 1000}'), equal]
             source = (word, b.name, y, on)
-        elif self.chance(0.2): # the first row of each key
+        elif pick < 0.6: # the first row of each key
             text = windows.keep(a, '')
             return self.over_joined([('', text, x, [])], cols, kinds)
         else:
