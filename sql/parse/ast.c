@@ -150,8 +150,10 @@ static void add_arg(struct parser *p, struct ast_expr *e, struct ast_expr *arg)
     e->args = ast_grow(p->arena, e->args, e->nargs, &e->cap, sizeof *e->args);
     e->args[e->nargs++] = arg;
     e->depth = MAX(e->depth, arg->depth + 1);
-    if (e->depth > SQL_DEPTH)
-        parse_refuse(p, arg->place, "this expression is nested more than %d levels deep", SQL_DEPTH);
+    if (e->depth <= SQL_DEPTH)
+        return;
+    parse_refuse(p, arg->place, "this expression is nested more than %d levels deep", SQL_DEPTH);
+    diag_hint(p->diag, "compute a part of it in a query in FROM: SELECT ... FROM (SELECT part AS x, ... FROM ...)");
 }
 
 struct ast_expr *parse_more(struct parser *p, struct ast_expr *call, struct ast_expr *arg)
