@@ -9,7 +9,7 @@
 
 static struct arena A;
 static struct uuid id_of(uint8_t n) { return (struct uuid){{n}}; }
-static const unsigned K[] = {0}, VK[] = {1, 0};
+static const unsigned K[] = {0}, VK[] = {1, 0}, K01[] = {0, 1};
 
 static int setup(void **state)
 {
@@ -25,8 +25,9 @@ static int teardown(void **state)
 }
 
 enum shape { SUM, SUM_PICKED, COUNT, SUM_OF_T, JOIN, JOIN_RIGHT_CHANGED, LOOKUP, LOOKUP_PICKED, LOOKUP_OTHER,
-             LOOKUP_WIDER, WINDOWED, WINDOWED_PICKED, COPY, NSHAPES };
-static bool is_stream(enum shape s) { return s == LOOKUP || s == LOOKUP_PICKED || s == LOOKUP_OTHER || s == LOOKUP_WIDER || s == COPY; }
+             LOOKUP_WIDER, WINDOWED, WINDOWED_PICKED, SETS, SETS_PICKED, NUMBERS, SESSIONS, SESSIONS_PICKED, LAST, LAST_PICKED, TOP,
+             OVER, UNITED, SEMI, COPY, FIRST, NEAR, VERSIONS, NSHAPES };
+static bool is_stream(enum shape s) { return (s >= LOOKUP && s <= LOOKUP_WIDER) || s >= COPY; }
 
 static struct plan_node *sums(struct planlib *pl, const char *name, uint8_t topic, enum agg_kind kind)
 {
@@ -51,6 +52,68 @@ static struct plan_node *windowed(struct planlib *pl)
     struct plan_node *w = pl_window(pl, pl_source(pl, "S", id_of(1), false), 60000, 0);
     struct plan_node *part = pl_partial(pl, w, 3, (unsigned[]){0, 2, 3}, AGG_SUM, 1, 60000, 0);
     return pl_final(pl, pl_exchange(pl, part, 1, K), part);
+}
+
+static struct plan_node *summed(struct planlib *pl, struct plan_node *n, unsigned by, unsigned value)
+{
+    return pl_aggregate(pl, pl_exchange(pl, n, 1, &by), 1, &by, AGG_SUM, value, 0, 0);
+}
+
+static struct plan_node *table(struct planlib *pl, const char *name, uint8_t topic)
+{
+    return pl_normalize(pl, pl_exchange(pl, pl_source(pl, name, id_of(topic), true), 1, K));
+}
+
+static struct plan_node *sessions(struct planlib *pl)
+{
+    const unsigned groups[] = {0, 2, 3};
+    struct plan_node *w = pl_window(pl, pl_source(pl, "S", id_of(1), false), 1000, 0);
+    w->window = WINDOW_SESSION;
+    struct plan_node *part = pl_session(pl_partial(pl, w, 3, groups, AGG_SUM, 1, 1000, 0));
+    return pl_session(pl_final(pl, pl_exchange(pl, part, 1, K), part));
+}
+
+/* What is in order, by time, or by sets: over streams S, and tables T, U. */
+static struct plan_node *later_kind(struct planlib *pl, enum shape shape)
+{
+    struct plan_node *s = pl_source(pl, "S", id_of(1), false), *n;
+    switch (shape) {
+    case SETS:
+    case SETS_PICKED:
+        return summed(pl, pl_expand(pl, s, 1, K, 2, (bool[]){true, false}), 3, 1);
+    case NUMBERS:
+        return summed(pl, pl_numbers(pl, table(pl, "T", 2), 1), 2, 1);
+    case SESSIONS:
+    case SESSIONS_PICKED:
+        return summed(pl, pl_pick(pl, sessions(pl), 2, (unsigned[]){0, shape == SESSIONS ? 3 : 1}), 0, 1);
+    case LAST:
+    case LAST_PICKED:
+    case FIRST:
+        n = pl_dedup(pl, pl_exchange(pl, s, 1, K), 1, K, shape != FIRST);
+        break;
+    case TOP:
+        n = pl_top(pl, table(pl, "T", 2), 1, K, 1, 1);
+        break;
+    case OVER:
+        n = pl_pick(pl, pl_sum_over(pl, table(pl, "T", 2), 0, 1, 3), 2, (unsigned[]){0, 2});
+        break;
+    case UNITED:
+        return summed(pl, pl_union(pl, table(pl, "T", 2), table(pl, "U", 3)), 0, 1);
+    case SEMI:
+        n = pl_join(pl, PLAN_JOIN_TABLE, JOIN_SEMI, table(pl, "T", 2), table(pl, "U", 3), 0, 0);
+        break;
+    case NEAR:
+        n = pl_join(pl, PLAN_JOIN_INTERVAL, JOIN_LEFT, pl_exchange(pl, s, 1, K),
+                    pl_exchange(pl, pl_source(pl, "R", id_of(4), false), 1, K), 0, 0);
+        return pl_pick(pl, n, 2, K01);
+    default: /* VERSIONS */
+        n = pl_exchange(pl, pl_source(pl, "T", id_of(2), true), 1, K);
+        pl_set_key(pl, n, 0);
+        return pl_pick(pl, pl_join(pl, PLAN_JOIN_TEMPORAL, JOIN_LEFT, pl_exchange(pl, s, 1, K), n, 0, 0), 2, K01);
+    }
+    if (shape != FIRST)
+        pl_set_key(pl, n, 0);
+    return n;
 }
 
 static struct plan *make(enum shape shape)
@@ -81,10 +144,16 @@ static struct plan *make(enum shape shape)
     case COPY:
         n = pl_source(&pl, "S", id_of(1), false);
         break;
-    default:
+    case LOOKUP:
+    case LOOKUP_PICKED:
+    case LOOKUP_OTHER:
+    case LOOKUP_WIDER:
         n = lookup(&pl, shape == LOOKUP_PICKED, shape == LOOKUP_OTHER ? 7 : 2, shape == LOOKUP_WIDER);
+        break;
+    default:
+        n = later_kind(&pl, shape);
     }
-    if (shape == SUM_PICKED || shape == WINDOWED_PICKED) {
+    if (shape == SUM_PICKED || shape == WINDOWED_PICKED || shape == SETS_PICKED || shape == LAST_PICKED) {
         const unsigned cols[] = {0, 1, 2, 3};
         unsigned nkey = n->nkey;
         unsigned *key = n->key;
@@ -193,6 +262,23 @@ static void test_windows(void **state)
     assert_int_equal(d.ndropped, 3);
 }
 
+/* Grouping sets keep nothing of their own: a projection above their groups leaves these as they are. Rows by event time and
+ * sessions are not given once more: what was over has gone. */
+static void test_later_kinds(void **state)
+{
+    (void)state;
+    struct plan_diff d;
+    (void)replace(make(SETS), SETS_PICKED, 1, &d);
+    assert_int_equal(fate_of(&d, PLAN_AGGREGATE, NULL), REPLACE_AGAIN);
+    assert_int_equal(fate_of(&d, PLAN_SOURCE, "S"), REPLACE_KEPT);
+    (void)replace(make(SESSIONS), SESSIONS_PICKED, 1, &d);
+    assert_int_equal(fate_of(&d, PLAN_SESSION, NULL), REPLACE_NEW);
+    assert_int_equal(fate_of(&d, PLAN_SOURCE, "S"), REPLACE_NEW);
+    (void)replace(make(LAST), LAST_PICKED, 1, &d);
+    assert_int_equal(fate_of(&d, PLAN_DEDUP, NULL), REPLACE_NEW);
+    assert_int_equal(fate_of(&d, PLAN_SOURCE, "S"), REPLACE_NEW);
+}
+
 /* Of a join of two tables the side that stays is given once more, the other is read again. */
 static void test_sides(void **state)
 {
@@ -291,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_derived, setup, teardown),
         cmocka_unit_test_setup_teardown(test_windows, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_later_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sides, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lookup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_histories, setup, teardown),
