@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Random lives of two tables: their queries are replaced in place or beside and promoted, saved and restored, paused and
-resumed, while rows come and the server is killed. Each time all has been read, either table, as a query and as its
+"""Random lives of three tables: their queries are replaced in place or beside and promoted, saved and restored, paused and
+resumed, while rows come and the server is killed. Each time all has been read, each table, as a query and as its
 topic tells, is what SQLite makes of all rows with the query of that moment.
 
     versions.py [STEPS]      WEIR_SEED repeats one life"""
@@ -42,7 +42,8 @@ server.sql("CREATE STREAM s (k INT KEY, v INT, w INT) WITH (TOPIC='s', PARTITION
            "CREATE TABLE p (k INT PRIMARY KEY, x INT) WITH (TOPIC='p', PARTITIONS=2);"
            "CREATE TABLE q (k INT PRIMARY KEY, y INT) WITH (TOPIC='q', PARTITIONS=2);")
 db = sqlite3.connect(':memory:')
-db.executescript('CREATE TABLE s (k, v, w); CREATE TABLE p (k PRIMARY KEY, x); CREATE TABLE q (k PRIMARY KEY, y);')
+db.executescript('CREATE TABLE s (k, v, w); CREATE TABLE p (k PRIMARY KEY, x); CREATE TABLE q (k PRIMARY KEY, y); CREATE TABLE numbers (i);')
+db.executemany('INSERT INTO numbers VALUES (?)', [(i,) for i in range(9)])
 
 
 below = [] # what stands below HAVING often stays: then the groups are kept
@@ -62,7 +63,24 @@ def joined():
     return f'SELECT p.k AS k, {a} AS a, {b} AS b FROM p {rnd.choice(["JOIN", "LEFT JOIN"])} q ON p.k = q.k {where}'
 
 
-make = {'g': groups, 'j': joined}
+def others():
+    """Rows in order, rows that have or have not others, rows of two tables together, numbers of rows."""
+    least = rnd.randint(-5, 5)
+    return rnd.choice([
+        'SELECT k, x AS a, SUM(x) OVER (ORDER BY k ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS b FROM p',
+        f'SELECT k, x AS a, CAST(x AS BIGINT) AS b FROM p ORDER BY x DESC, k LIMIT {rnd.randint(2, 4)}',
+        f'SELECT k, x AS a, CAST(k AS BIGINT) AS b FROM p WHERE {rnd.choice(["", "NOT"])} EXISTS '
+        f'(SELECT 1 FROM q WHERE q.k = p.k AND q.y > {least})',
+        f'SELECT k, MAX(x) AS a, COUNT(*) AS b FROM (SELECT k, x FROM p UNION ALL SELECT k, y AS x FROM q) u WHERE x > {least} GROUP BY k',
+        f'SELECT i AS k, MAX(x) AS a, COUNT(*) AS b FROM (SELECT x, EXPLODE(GENERATE_SERIES(0, k)) AS i FROM p) e WHERE x > {least} '
+        'GROUP BY i'])
+
+
+def for_sqlite(text):
+    return text.replace('(SELECT x, EXPLODE(GENERATE_SERIES(0, k)) AS i FROM p) e', '(SELECT x, i FROM p JOIN numbers ON i <= k) e')
+
+
+make = {'g': groups, 'j': joined, 'o': others}
 query = {name: make[name]() for name in make}
 saved = {}
 
@@ -89,7 +107,7 @@ def topic_of(name):
 def check():
     server.run('job', 'wait')
     for name in make:
-        want = sorted(tuple(row) for row in db.execute(query[name]))
+        want = sorted(tuple(row) for row in db.execute(for_sqlite(query[name])))
         got = sorted((r['k'], r['a'], r['b'])
                      for r in map(json.loads, server.sql(f'SELECT k, a, b FROM {name};').stdout.splitlines()))
         assert str(got) == str(want), (name, query[name], got, want)
@@ -105,7 +123,7 @@ def check():
 for name in make:
     server.sql(create(name, query[name]))
 for step in range(STEPS):
-    name, text = rnd.choice('gj'), None
+    name, text = rnd.choice('gjo'), None
     put()
     act = rnd.choice(['replace', 'replace', 'replace', 'beside', 'savepoint', 'restore', 'pause', 'kill', 'stop'])
     if act == 'replace':
