@@ -55,34 +55,55 @@ static int already_there(struct stmt *st, const struct relation *old)
     return 0;
 }
 
+/* Who reads the version that runs keeps it there: said before anybody waits for the next one. "": nobody. */
+static const char *readers_line(struct stmt *st, const struct relation *old)
+{
+    const char *users = job_users(st, old, old->job);
+    if (!users)
+        return "";
+    return arena_printf(st->arena, "\n  PROMOTE is refused while \"%s\" is read by %s: CREATE OR REPLACE what reads it FROM %s_next first",
+                        old->name, users, old->name);
+}
+
+int beside_plan(struct stmt *st, struct relation *old, struct query *q, struct draft_relation *dr, struct plan **plan)
+{
+    int32_t partitions;
+    int err = bind_create_as(st, q, dr);
+    if (err)
+        return err;
+    dr->with.topic = free_topic(st, old, &dr->with);
+    struct replacement before;
+    if ((err = replacement_begin(st, old, &before)) != 0)
+        return err;
+    if (dr->with.emit < 0)
+        dr->with.emit = before.old_plan->sink->record;
+    return job_plan_new(st, q, dr, &partitions, plan);
+}
+
+const char *beside_text(struct stmt *st, const struct relation *old, const struct plan *plan)
+{
+    return arena_printf(st->arena, "%s%s", stmt_reads(st, plan), readers_line(st, old));
+}
+
 int prepare_beside(struct stmt *st, struct relation *old)
 {
     struct query q;
     struct draft_relation dr;
     struct relation *rel = &dr.rel;
     struct plan *plan;
-    int32_t partitions;
     int err = already_there(st, old);
     if (err)
         return err > 0 ? 0 : err;
-    if ((err = bind_create_as(st, &q, &dr)) != 0)
-        return err;
-    dr.with.topic = free_topic(st, old, &dr.with);
-    struct replacement before;
-    if ((err = replacement_begin(st, old, &before)) != 0)
-        return err;
-    if (dr.with.emit < 0)
-        dr.with.emit = before.old_plan->sink->record;
-    if ((err = job_plan_new(st, &q, &dr, &partitions, &plan)) != 0)
+    if ((err = beside_plan(st, old, &q, &dr, &plan)) != 0)
         return err;
     rel->name = arena_printf(st->arena, "%s_next", old->name);
     if ((err = job_put_new(st, &q, rel, plan, old->id)) != 0)
         return err;
-    stmt_effect(st, EFFECT_BESIDE, old->name, stmt_reads(st, plan));
+    stmt_effect(st, EFFECT_BESIDE, old->name, beside_text(st, old, plan));
     stmt_message(st,
                  "the next version of \"%s\" runs beside it as \"%s\" and writes topic \"%s\"\n"
-                 "  PROMOTE %s; puts it in its place once it has caught up, DISCARD %s; ends it",
-                 old->name, rel->name, rel->topic_name, old->name, old->name);
+                 "  PROMOTE %s; puts it in its place once it has caught up, DISCARD %s; ends it%s",
+                 old->name, rel->name, rel->topic_name, old->name, old->name, readers_line(st, old));
     return 0;
 }
 

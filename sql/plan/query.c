@@ -69,15 +69,8 @@ int prepare_select(struct stmt *st)
 
 /* ---- EXPLAIN */
 
-static void show_plan(struct stmt *st, const struct plan *plan)
+static void add_lines(struct stmt *st, struct str text)
 {
-    static const char *const columns[] = {"plan"};
-    struct wbuf w;
-    wbuf_init(&w);
-    plan_explain(plan, NULL, 0, &w);
-    struct str text = arena_dup(st->arena, wbuf_view(&w));
-    wbuf_fini(&w);
-    rows_columns(st, columns, 1);
     while (text.len) {
         const char *end = memchr(text.ptr, '\n', text.len);
         size_t n = end ? (size_t)(end - text.ptr) : text.len;
@@ -85,6 +78,17 @@ static void show_plan(struct stmt *st, const struct plan *plan)
         rows_add(st, &line, st->out->job);
         text = (struct str){text.ptr + n + (end != NULL), text.len - n - (end != NULL)};
     }
+}
+
+static void show_plan(struct stmt *st, const struct plan *plan)
+{
+    static const char *const columns[] = {"plan"};
+    struct wbuf w;
+    wbuf_init(&w);
+    plan_explain(plan, NULL, 0, &w);
+    rows_columns(st, columns, 1);
+    add_lines(st, arena_dup(st->arena, wbuf_view(&w)));
+    wbuf_fini(&w);
     st->out->vertical = true;
 }
 
@@ -94,7 +98,13 @@ static void add_text(void *arg, const char *line)
     rows_add(st, &line, st->out->job);
 }
 
-static int explain_create(struct stmt *st, struct plan **plan, struct replacement *r)
+/* What there is to say below the plan of a statement that changes a job. */
+struct told {
+    struct replacement replacement; /* old: in its place */
+    struct relation *beside;        /* beside its job */
+};
+
+static int explain_create(struct stmt *st, struct plan **plan, struct told *told)
 {
     struct query q;
     struct draft_relation dr;
@@ -106,21 +116,35 @@ static int explain_create(struct stmt *st, struct plan **plan, struct replacemen
     if (err < 0)
         return err;
     *st->out = (struct prepared){.limit = -1};
-    if (!err && old && !uuid_is_zero(old->job)) {
-        err = replacement_begin(&inner, old, r);
+    bool there = !err && old && !uuid_is_zero(old->job);
+    if (there && beside_wanted(st)) {
+        told->beside = old;
+        err = beside_plan(&inner, old, &q, &dr, plan);
+    } else if (there) {
+        err = replacement_begin(&inner, old, &told->replacement);
         if (!err)
-            err = replacement_plan(&inner, r);
-        prepared_fini(st->out);
-        *plan = r->plan;
-        return err;
+            err = replacement_plan(&inner, &told->replacement);
+        *plan = told->replacement.plan;
+    } else {
+        err = bind_create_as(&inner, &q, &dr);
+        if (!err)
+            err = relation_finish(&inner, &dr, &partitions);
+        if (!err)
+            err = job_plan(&inner, &q, &dr, partitions, plan);
     }
-    err = bind_create_as(&inner, &q, &dr);
-    if (!err)
-        err = relation_finish(&inner, &dr, &partitions);
-    if (!err)
-        err = job_plan(&inner, &q, &dr, partitions, plan);
     prepared_fini(st->out); /* the change was only built to see what would be made */
     return err;
+}
+
+static void tell_change(struct stmt *st, struct told *told, const struct plan *plan)
+{
+    if (told->replacement.old)
+        add_text(st, "in place of the version that runs");
+    if (told->replacement.old)
+        replacement_lines(st, &told->replacement, add_text, st);
+    if (told->beside)
+        add_lines(st, str_of(arena_printf(st->arena, "beside the version that runs, whose rows stay until PROMOTE%s",
+                                          beside_text(st, told->beside, plan))));
 }
 
 static int explain_job(struct stmt *st)
@@ -158,19 +182,16 @@ int prepare_explain(struct stmt *st)
 {
     struct query q;
     struct plan *plan;
-    struct replacement r = {.old = NULL};
+    struct told told = {.beside = NULL};
     if (!st->ast->inner)
         return explain_job(st);
     if (st->ast->analyze)
         return analyze(st);
     int err = st->ast->inner->kind == AST_SELECT ? query_plan(st, st->ast->inner->select, &q, &plan)
-                                                 : explain_create(st, &plan, &r);
+                                                 : explain_create(st, &plan, &told);
     if (err)
         return err;
     show_plan(st, plan);
-    if (r.old)
-        add_text(st, "in place of the version that runs");
-    if (r.old)
-        replacement_lines(st, &r, add_text, st);
+    tell_change(st, &told, plan);
     return 0;
 }

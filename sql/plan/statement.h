@@ -111,6 +111,9 @@ void stmt_effect(struct stmt *st, enum prepared_effect effect, const char *name,
 /* ---- beside.c: the next version of a job beside the one that runs */
 bool beside_wanted(const struct stmt *st);
 int prepare_beside(struct stmt *st, struct relation *old);
+/* What prepare_beside would run, and what there is to say of it: lines, each behind a newline. */
+int beside_plan(struct stmt *st, struct relation *old, struct query *q, struct draft_relation *dr, struct plan **plan);
+const char *beside_text(struct stmt *st, const struct relation *old, const struct plan *plan);
 int prepare_promote(struct stmt *st);
 int prepare_discard(struct stmt *st);
 /* The job that runs beside the one that fills a relation; NULL: none. */

@@ -22,6 +22,13 @@ CREATE OR REPLACE TABLE by_origin (origin VARCHAR PRIMARY KEY, n BIGINT) WITH (T
 CREATE OR REPLACE TABLE flights AS SELECT * FROM airports;
 -- beside
 SET 'replace.mode' = 'beside';
+EXPLAIN CREATE OR REPLACE TABLE by_origin AS SELECT dest, COUNT(*) AS n FROM flights GROUP BY dest;
+CREATE TABLE often AS SELECT n, COUNT(*) AS origins FROM by_origin GROUP BY n;
+EXPLAIN CREATE OR REPLACE TABLE by_origin AS SELECT origin, SUM(delay) AS n FROM flights GROUP BY origin;
+CREATE OR REPLACE TABLE by_origin AS SELECT origin, SUM(delay) AS n FROM flights GROUP BY origin;
+PROMOTE by_origin;
+DISCARD by_origin;
+DROP TABLE often;
 CREATE OR REPLACE TABLE by_origin AS SELECT dest, COUNT(*) AS n FROM flights GROUP BY dest;
 CREATE OR REPLACE TABLE by_origin AS SELECT dest, COUNT(*) AS n FROM flights GROUP BY dest;
 CREATE OR REPLACE TABLE by_origin AS SELECT dest, COUNT(*) AS m FROM flights GROUP BY dest;
