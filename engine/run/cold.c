@@ -67,11 +67,8 @@ static int open_file(struct cold *c, bool create)
     bool there = disk_exists(disk, path);
     if (!there && holds(c))
         err = E_CORRUPT;
-    if (!err && create) {
-        err = disk_mkdir(disk, arena_printf(&a, "%s/state", store_dir(broker_store(engine_broker(j->engine)))));
-        if (!err)
-            err = disk_mkdir(disk, job_state_path(j, NULL, &a));
-    }
+    if (!err && create && !there)
+        err = job_state_folder(j);
     if (!err && (create || there))
         err = checkpoint_open(&c->cp, disk, path, &d);
     arena_fini(&a);

@@ -195,6 +195,7 @@ bool checkpointing_waits(const struct checkpointing *c); /* for the markers of w
 bool checkpointing_ahead(const struct checkpointing *c); /* something to take, and no failure just before */
 /* DIR/state/<job>/<task>.db, or DIR/state/<job> for task NULL. */
 char *job_state_path(const struct job *j, const struct task *t, struct arena *a);
+int job_state_folder(const struct job *j); /* makes it, durably: files that a power cut takes with their folder save no replay */
 
 /* ---- query.c */
 void query_result(struct query *q, size_t bytes); /* a task has collected rows */

@@ -75,6 +75,24 @@ char *job_state_path(const struct job *j, const struct task *t, struct arena *a)
              : arena_printf(a, "%s/state/%s", dir, id);
 }
 
+int job_state_folder(const struct job *j)
+{
+    struct disk *disk = job_disk(j);
+    const char *dir = store_dir(broker_store(engine_broker(j->engine)));
+    struct arena a;
+    arena_init(&a);
+    const char *state = arena_printf(&a, "%s/state", dir), *own = job_state_path(j, NULL, &a);
+    int err = disk_mkdir(disk, state);
+    if (!err)
+        err = disk_sync_dir(disk, dir);
+    if (!err)
+        err = disk_mkdir(disk, own);
+    if (!err)
+        err = disk_sync_dir(disk, state);
+    arena_fini(&a);
+    return err;
+}
+
 /* ---- 1. notes and commits */
 
 static void drop_checkpoint(struct task_restore *tr, const char *why)
@@ -433,10 +451,8 @@ static int bulk_tail(struct task_restore *tr)
     bool anew = !tr->has_checkpoint; /* nothing of it would be missed */
     struct arena a;
     arena_init(&a);
-    int err = disk_mkdir(job_disk(j), arena_printf(&a, "%s/state", store_dir(broker_store(engine_broker(j->engine)))));
-    if (!err)
-        err = disk_mkdir(job_disk(j), job_state_path(j, NULL, &a));
     const char *path = job_state_path(j, tr->t, &a);
+    int err = anew ? job_state_folder(j) : 0;
     if (!err)
         err = anew ? checkpoint_begin(&b.cp, job_disk(j), path, &tr->d) : checkpoint_open(&b.cp, job_disk(j), path, &tr->d);
     if (!err) {

@@ -455,6 +455,26 @@ static void test_checkpoint_lost(void **state)
     arena_fini(&a);
 }
 
+/* What a checkpoint holds outlasts a power cut: its folders' names are durable, too. */
+static void test_checkpoint_durable(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    put_sums(false);
+    fill(40);
+    again(2); /* takes checkpoints */
+    assert_int_equal(await(job).status, 0);
+    jw_crash(&W, SIMDISK_LOSE);
+    assert_whole_file(state_path(&a, "/0-0.db"));
+    jw_open(&W, 1);
+    jw_start(&W);
+    fill(40);
+    for (int k = 0; k < 20; k++)
+        assert_int_equal(output_value(k), 4);
+    arena_fini(&a);
+}
+
 /* ROWS rows of as many keys, most of which are no longer in memory when this returns. */
 enum { ROWS = 3000 };
 static void fill_cold(void)
@@ -849,7 +869,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_stops_on_a_broken_disk), T(test_push_query_is_quick), T(test_limit), T(test_pull_stream), T(test_pull_sums),
         T(test_held_query), T(test_scan_refused), T(test_stop_and_start), T(test_status), T(test_topic_deleted),
-        T(test_damaged_plan), T(test_checkpoint_lost), T(test_drop), T(test_topic_grows), T(test_idle_partition), T(test_by_clock), T(test_every),
+        T(test_damaged_plan), T(test_checkpoint_lost), T(test_checkpoint_durable), T(test_drop), T(test_topic_grows), T(test_idle_partition), T(test_by_clock), T(test_every),
         T(test_udf_missing), T(test_checkpoint_refused), T(test_letters_deleted), T(test_letters_impossible),
         T(test_output_too_large), T(test_full_disk_passes), T(test_failed_job_again), T(test_full_disk_stays),
         T(test_damage_found_late), T(test_file_vanishes),
