@@ -869,7 +869,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_stops_on_a_broken_disk), T(test_push_query_is_quick), T(test_limit), T(test_pull_stream), T(test_pull_sums),
         T(test_held_query), T(test_scan_refused), T(test_stop_and_start), T(test_status), T(test_topic_deleted),
-        T(test_damaged_plan), T(test_checkpoint_lost), T(test_checkpoint_durable), T(test_drop), T(test_topic_grows), T(test_idle_partition), T(test_by_clock), T(test_every),
+        T(test_damaged_plan), T(test_checkpoint_lost), T(test_checkpoint_durable), T(test_drop), T(test_topic_grows),
+        T(test_idle_partition), T(test_by_clock), T(test_every),
         T(test_udf_missing), T(test_checkpoint_refused), T(test_letters_deleted), T(test_letters_impossible),
         T(test_output_too_large), T(test_full_disk_passes), T(test_failed_job_again), T(test_full_disk_stays),
         T(test_damage_found_late), T(test_file_vanishes),
