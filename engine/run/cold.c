@@ -12,6 +12,7 @@ struct cold {
     struct cold_fetch *fetch; /* at work: this, */
     struct cold_put *put;     /* or a piece of this; it may also wait */
     bool busy, stopped, putting, closing;
+    _Atomic bool awaited; /* fetches wait for the piece that is put: it may be small */
     struct work work;
     struct timer idle;
     int64_t used_us;
@@ -143,7 +144,7 @@ static int fetch_all(struct checkpoint *cp, struct cold_fetch *f)
 
 static int put_some(struct cold *c, struct cold_put *p)
 {
-    size_t buckets = list_empty(&c->fetches) ? COLD_PUT_BUCKETS : COLD_PUT_BUCKETS / 8 + 1;
+    size_t buckets = atomic_load(&c->awaited) ? COLD_PUT_BUCKETS / 8 + 1 : COLD_PUT_BUCKETS;
     if (p->done == p->n) {
         p->n = fold_take(p->fold, p->piece, RESTORE_PUT_CHANGES);
         p->done = 0;
@@ -268,6 +269,7 @@ static void next(struct cold *c)
     struct list *l = list_pop(&c->fetches);
     if (l)
         c->fetch = container_of(l, struct cold_fetch, link);
+    atomic_store(&c->awaited, !list_empty(&c->fetches));
     c->putting = !l && c->put;
     if (l || c->put)
         run(c);
@@ -315,6 +317,7 @@ void cold_fetch(struct cold *c, struct cold_fetch *f)
     f->nfound = 0;
     f->status = 0;
     list_add_tail(&c->fetches, &f->link);
+    atomic_store(&c->awaited, true);
     if (!c->stopped)
         next(c);
 }
