@@ -170,7 +170,7 @@ int job_check_output(struct stmt *st, const struct query *q, const struct relati
     if (w.name)
         return bind_error(&st->b, place, "42P07", "topic \"%s\" is already written by job \"%s\"", rel->topic_name,
                           w.name);
-    return 0;
+    return cycle_check(st, q, rel, but);
 }
 
 void job_put(struct stmt *st, struct job_def *j, const struct query *q, const struct plan *plan, struct uuid id)

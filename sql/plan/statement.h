@@ -71,7 +71,10 @@ int job_plan(struct stmt *st, const struct query *q, const struct draft_relation
              struct plan **out);
 int bind_create_as(struct stmt *st, struct query *q, struct draft_relation *dr);
 
-/* A job must not feed itself, and a topic has one job that writes it; `but` is that one. */
+/* ---- cycle.c: E_SQL if q's result, written to rel, would come back to q through other jobs; `but` is being replaced. */
+int cycle_check(struct stmt *st, const struct query *q, const struct relation *rel, struct uuid but);
+
+/* A job must not feed itself, nor by way of others, and a topic has one job that writes it; `but` is that one. */
 int job_check_output(struct stmt *st, const struct query *q, const struct relation *rel, struct uuid but);
 /* Finishes the relation that a new job will write, checks it, and plans the job. */
 int job_plan_new(struct stmt *st, const struct query *q, struct draft_relation *dr, int32_t *partitions,

@@ -134,6 +134,18 @@ static void put_sources(const struct job_status *st, bool timed, struct wbuf *ou
     }
 }
 
+/* How far the replay of its changelog is. */
+static void put_restoring(const struct job_status *st, struct wbuf *out)
+{
+    wbuf_printf(out, " (%.0f %%", st->restored * 100);
+    if (st->restore_records)
+        wbuf_printf(out, ": %llu of %llu records", (unsigned long long)st->restored_records,
+                    (unsigned long long)st->restore_records);
+    if (st->restore_left_ms >= 0)
+        wbuf_printf(out, ", %.0f s left", (double)st->restore_left_ms / 1000 + 0.5);
+    wbuf_u8(out, ')');
+}
+
 void job_describe(const struct job_status *st, const struct plan *plan, bool show, const char *hint, int64_t now_ms,
                   struct wbuf *out)
 {
@@ -141,7 +153,7 @@ void job_describe(const struct job_status *st, const struct plan *plan, bool sho
     struct arena a;
     wbuf_printf(out, "job %s: %s", st->name, state_word(st->state, word, sizeof word));
     if (st->state == JOB_RESTORING)
-        wbuf_printf(out, " (%.0f %%)", st->restored * 100);
+        put_restoring(st, out);
     if (st->why)
         wbuf_printf(out, ": %s", st->why);
     wbuf_u8(out, '\n');

@@ -161,6 +161,8 @@ static void fill_jobs(struct rows *r, const struct sys_job *j)
         put(r, SYS_JOBS_STATE, v);
     put_text(r, SYS_JOBS_WHY, st->why);
     put_double(r, SYS_JOBS_RESTORED, st->restored);
+    if (st->restore_left_ms >= 0)
+        put_number(r, SYS_JOBS_RESTORE_LEFT, st->restore_left_ms);
     if (!st->nnodes) /* its tasks are not at work */
         return;
     if (job_cell(st, "errors", r->arena, &v))
