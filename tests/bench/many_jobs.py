@@ -5,19 +5,19 @@ beside a heavy one, or one that wants all the memory.
     WEIR=build/weir tests/bench/many_jobs.py [--parts idle,busy,heavy,hog] [--jobs 1000] [--busy 100] [--light 20] [--tables]
 
 Idle: N topics of one partition are made first (their cost is told apart), then N jobs from one topic into them, each with a
-changelog of one partition. Busy: into the topic that --busy equal jobs read comes more at once than they can read;
+changelog of one partition. Busy: --busy equal jobs begin together on a topic that holds more than they can read at once;
 what each has committed between two looks, while all are behind, and when each had all of it tell how even that is.
 Heavy: rows go one at a time into a topic that --light jobs copy, alone and beside a job that is busy all the time; how long
 each of them took is told by the server's own clock: from the row's time to its job's commit. Hog: the same with tables beside
 one of as many keys as rows (--set weir.state.memory.bytes=262144 --set weir.job.memory.bytes=33554432).
 """
-import argparse, datetime, http.client, json, os, re, shutil, statistics, subprocess, sys, tempfile, threading, time
+import argparse, datetime, http.client, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
 
 args = argparse.ArgumentParser()
 args.add_argument('--jobs', type=int, default=1000)
 args.add_argument('--busy', type=int, default=100)
 args.add_argument('--light', type=int, default=20)
-args.add_argument('--rows', type=int, default=100000, help='that each busy job reads')
+args.add_argument('--rows', type=int, default=200000, help='that each busy job reads')
 args.add_argument('--rounds', type=int, default=20, help='rows of which the latency is taken')
 args.add_argument('--backlog', type=int, default=10, help='of the heavy job, in half millions of rows')
 args.add_argument('--seconds', type=float, default=10)
@@ -137,16 +137,17 @@ def committed(prefix):
 
 
 def busy():
-    """Equal jobs on one topic, into which comes more at once than all of them can read."""
+    """Equal jobs on one topic that holds more than all of them can read at once; they begin together."""
     n = args.busy
     source('backlog')
     sql(''.join(
         'CREATE STREAM busy%d AS SELECT k, v * %d AS v FROM backlog EMIT CHANGES;' % (i, i + 1) for i in range(n)))
     before = committed('busy')
     assert len(before) == n
+    sql('PAUSE ALL;')
+    load('backlog', args.rows)
     began = time.monotonic()
-    loading = threading.Thread(target=load, args=('backlog', args.rows))
-    loading.start()
+    sql('RESUME ALL;')
     ended, first, last = {}, None, None
     while len(ended) < n:
         now, at = committed('busy'), time.monotonic() - began
@@ -155,7 +156,6 @@ def busy():
         if len(known) == n and not ended:  # all of them are at work
             first, last = first or (at, known), (at, known)
         time.sleep(0.1)
-    loading.join()
     print('%d busy jobs                 %8.0f rows/s together, %d rows each' %
           (n, n * args.rows / max(ended.values()), args.rows))
     rates = [args.rows / t for t in ended.values()]
