@@ -164,6 +164,7 @@ struct netting {
     bool before_met;          /* among the changes */
     struct outcome best;
     int64_t last_ts;
+    enum { WRITE_ALL, WRITE_GONE, WRITE_THERE } write;
 };
 
 static void keep(struct netting *n, const struct outcome *o)
@@ -240,12 +241,13 @@ static void end_key(struct netting *n)
     n->open = false;
     if (!k->upsert && n->before.ptr && !n->before_met)
         keep(n, &(struct outcome){n->before, n->before_ts, 0, true});
-    bool again = kv_remove(k->again, wbuf_view(&n->key));
-    bool same = n->op->env->record ? !n->best.image.ptr && !n->before.ptr : n->best.image.ptr ? n->before.ptr && str_eq(n->best.image, n->before) : !n->before.ptr;
-    if (same && !again)
+    bool there = n->best.image.ptr, was = n->before.ptr;
+    if (n->write != WRITE_ALL && (n->write == WRITE_THERE) != there)
         return;
-    if (n->best.image.ptr || n->before.ptr)
-        write_row(n, n->best.image, n->best.image.ptr ? n->best.ts : n->last_ts);
+    bool again = kv_remove(k->again, wbuf_view(&n->key));
+    bool same = there == was && (!there || (!n->op->env->record && str_eq(n->best.image, n->before)));
+    if ((there || was) && (!same || again))
+        write_row(n, n->best.image, there ? n->best.ts : n->last_ts);
 }
 
 static int net_cb(void *arg, struct str key, struct str value)
@@ -330,6 +332,13 @@ void sink_count_state(struct op *op)
                             k->changes.bytes - k->changed_counted;
 }
 
+static void net_pending(struct netting *n)
+{
+    const struct topic_sink *k = n->op->state;
+    kv_scan(k->pending, STR(""), net_cb, n);
+    end_key(n);
+}
+
 static void net(struct op *op, struct changes *out)
 {
     struct topic_sink *k = op->state;
@@ -337,8 +346,12 @@ static void net(struct op *op, struct changes *out)
     wbuf_init(&n.key);
     kv_free(k->by_record_key);
     k->by_record_key = NULL;
-    kv_scan(k->pending, STR(""), net_cb, &n);
-    end_key(&n);
+    if (op->env->record) { /* what takes a row's place comes behind its tombstone */
+        n.write = WRITE_GONE;
+        net_pending(&n);
+        n.write = WRITE_THERE;
+    }
+    net_pending(&n);
     kv_clear(k->pending);
     kv_scan(k->again, STR(""), again_cb, &n);
     kv_clear(k->again);

@@ -207,7 +207,8 @@ def weir(folder, rows, shards, kills):
 # 7. A row of a foreign-key join has the later time of the two rows, whichever changed. Kafka Streams gives it the foreign row's alone
 #    if that one changed (foreign rows are never older here), and the row's own if it goes as its foreign key is another.
 
-def by_key(rows):
+def by_key(rows, whole=False):
+    """whole: the windows of a key in one list, since a session comes behind those that it replaces."""
     keys, there = collections.OrderedDict(), set()
     for i, r in enumerate(rows):
         at = (r['key'], tuple(r['window'] or ()))
@@ -217,7 +218,8 @@ def by_key(rows):
                                                       for x in rows[i + 1:i + 20]):
             continue # 3
         (there.discard if r['value'] is None else there.add)(at)
-        keys.setdefault(at, []).append((r['value'] and {k.lower(): v for k, v in r['value'].items()}, r['timestamp']))
+        at = (r['key'], ()) if whole else at
+        keys.setdefault(at, []).append((*([r['window']] if whole else []), r['value'] and {k.lower(): v for k, v in r['value'].items()}, r['timestamp']))
     return keys
 
 
@@ -232,7 +234,7 @@ def heard(rows):
 
 
 def differences(name, got, want):
-    got, want = by_key(got), by_key(want)
+    got, want = (by_key(rows, name == 'session') for rows in (got, want))
     for at in sorted(set(got) | set(want), key=str):
         g, w = got.get(at, []), want.get(at, [])
         if name == 'foreign_inner': # 7
