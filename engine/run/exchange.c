@@ -80,11 +80,10 @@ static void parcel_post(struct task *t, struct channel *ch, struct parcel *p)
 /* What waits in the channel goes first. */
 static void parcel_send(struct task *t, struct channel *ch, struct parcel *p)
 {
-    struct parcel *last = ch->last;
-    ch->last = NULL;
-    if (last) {
-        last->step = p->kind != PARCEL_BATCH;
-        parcel_post(t, ch, last);
+    if (ch->last) {
+        ch->last->step = p->kind != PARCEL_BATCH;
+        parcel_post(t, ch, ch->last);
+        ch->last = NULL;
     }
     if (t->env.record && p->kind == PARCEL_BATCH)
         ch->last = p;

@@ -31,12 +31,12 @@ struct channel {
     struct task *from, *to;
     size_t flying;       /* sender's: bytes not yet returned */
     size_t max;          /* when more than this is flying, the sender waits */
-    char apart[40];      /* the two sides write to lines of their own */
+    struct parcel *last; /* emit=record: of the step under way, not sent yet, as it may be the last */
+    char apart[32];      /* the two sides write to lines of their own */
     unsigned inlet;      /* receiver's: its number at `to` */
     bool held;           /* its marker has come, others' have not */
     struct list waiting; /* parcels that came while it was held */
     struct list rest;    /* receiver's: rows of a step that is not complete */
-    struct parcel *last; /* sender's: of the step under way, not sent yet, as it may be the last */
 };
 
 void channel_init(struct channel *ch, struct task *from, struct task *to, unsigned inlet);
