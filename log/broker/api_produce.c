@@ -266,9 +266,7 @@ static int16_t partition_error(const struct produce *pr, const struct topic *t, 
         return K_UNKNOWN_TOPIC;
     if (pr->in->acks == -1 && t->min_isr > 1)
         return K_NOT_ENOUGH_REPLICAS;
-    if (coord_owns_topic(str_of(t->name)))
-        return K_INVALID_TOPIC; /* who writes there writes the coordinators' state */
-    return K_NONE;
+    return topic_owned(pr->im, t, NULL); /* who writes there writes the coordinators' state, or a job's */
 }
 
 static void produce_topic(struct req *r, struct produce *pr, uint32_t i)

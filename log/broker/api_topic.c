@@ -414,6 +414,32 @@ void api_create_topics(struct req *r)
         changes_commit(cs);
 }
 
+/* ---- whose a topic is */
+
+/* "__job_ID_changelog", and behind that what a RESTORE adds. */
+static const struct object *changelog_job(const struct image *im, const char *name)
+{
+    static const char prefix[] = "__job_", suffix[] = "_changelog";
+    const char *id = name + sizeof prefix - 1;
+    size_t n = strlen(name);
+    struct uuid job;
+    bool fits = n >= sizeof prefix + UUID_TEXT + sizeof suffix - 3 && !strncmp(name, prefix, sizeof prefix - 1) &&
+                !strncmp(id + UUID_TEXT - 1, suffix, sizeof suffix - 1);
+    return fits && uuid_parse((struct str){id, UUID_TEXT - 1}, &job) ? image_object_by_id(im, job) : NULL;
+}
+
+int16_t topic_owned(const struct image *im, const struct topic *t, struct diag *d)
+{
+    const struct object *job = t->internal ? changelog_job(im, t->name) : NULL;
+    if (coord_owns_topic(str_of(t->name)))
+        diag_set(d, E_BAD_REQUEST, "topic %s belongs to the server", t->name);
+    else if (job)
+        diag_set(d, E_BAD_REQUEST, "topic %s is the state of job %s: DROP or TERMINATE deletes it", t->name, job->name);
+    else
+        return K_NONE;
+    return K_INVALID_TOPIC;
+}
+
 /* ---- DeleteTopics */
 
 static void delete_one(struct changes *cs, struct topic_change *tc, int status)
@@ -448,7 +474,11 @@ static void delete_find(struct changes *cs, const struct image *im, struct map *
         to->error_code = K_INVALID_REQUEST;
         return;
     }
-    to->error_code = req_mutate(cs->r, t->nparts, cs->r->version >= 5);
+    struct diag d = {.text = ""};
+    to->error_code = topic_owned(im, t, &d);
+    to->error_message = req_text(cs->r, &d);
+    if (!to->error_code)
+        to->error_code = req_mutate(cs->r, t->nparts, cs->r->version >= 5);
     if (to->error_code)
         return;
     struct topic_change *tc = changes_begin(cs, i);
@@ -496,8 +526,8 @@ static void parts_one(struct changes *cs, struct topic_change *tc, int status)
 
 static void parts_done(struct changes *cs) { req_reply(cs->r, cs->out); }
 
-static int16_t parts_check(struct req *r, const struct create_partitions_request_topic *ti, const struct map *said,
-                           const struct topic *t, struct diag *d)
+static int16_t parts_check(struct req *r, const struct image *im, const struct create_partitions_request_topic *ti,
+                           const struct map *said, const struct topic *t, struct diag *d)
 {
     if (said_times(said, ti->name) > 1) {
         diag_set(d, E_BAD_REQUEST, "the request names this topic more than once");
@@ -505,6 +535,8 @@ static int16_t parts_check(struct req *r, const struct create_partitions_request
     }
     if (!t)
         return K_UNKNOWN_TOPIC;
+    if (topic_owned(im, t, d))
+        return K_INVALID_TOPIC;
     if (!ti->assignments)
         return K_NONE;
     bool fits = ti->count > t->nparts && ti->assignments_n == (uint32_t)(ti->count - t->nparts);
@@ -537,7 +569,7 @@ void api_create_partitions(struct req *r)
         const struct topic *t = image_topic(im, in->topics[i].name);
         create_partitions_response_topic_init(to);
         to->name = in->topics[i].name;
-        to->error_code = parts_check(r, &in->topics[i], &said, t, &d);
+        to->error_code = parts_check(r, im, &in->topics[i], &said, t, &d);
         to->error_message = req_text(r, &d);
         if (!to->error_code && !in->validate_only)
             to->error_code = req_mutate(r, MAX(in->topics[i].count - t->nparts, 0), r->version >= 3);

@@ -141,6 +141,9 @@ uint32_t said_times(const struct map *said, struct str what);
 
 /* Topic by name, or by id from the API's first version with ids. Gives Kafka's error code. */
 int16_t req_topic(const struct image *im, bool by_id, struct str name, struct uuid id, const struct topic **out);
+/* A topic that only the server writes, empties, grows and deletes: the coordinators' (they are made once), and the
+ * changelog of a job that exists (DROP, TERMINATE, RESTORE delete it). K_NONE: any other; else d says whose it is. */
+int16_t topic_owned(const struct image *im, const struct topic *t, struct diag *d);
 /* K_FENCED_EPOCH, K_UNKNOWN_EPOCH or 0. */
 int16_t check_epoch(const struct view *v, int32_t current_leader_epoch);
 
