@@ -10,7 +10,8 @@ static const char *const names[] = {[FORMAT_NONE] = "NONE",
 const char *bad_kind_name(enum bad_kind k)
 {
     static const char *const words[BAD_KINDS] = {"none",          "damaged batch",      "undecodable key", "undecodable value",
-                                                 "no event time", "key not computable", "function failed", "unwritable output", "late row"};
+                                                 "no event time", "key not computable", "function failed", "unwritable output",
+                                                 "late row",      "lost record"};
     return (unsigned)k < BAD_KINDS ? words[k] : "?";
 }
 

@@ -72,6 +72,7 @@ enum bad_kind {
     BAD_FUNCTION, /* a C function failed it */
     BAD_OUTPUT,   /* what was made of it cannot be written */
     BAD_LATE,     /* all windows that it lies in have closed: told of only where that is asked for */
+    BAD_LOST,     /* gone before it was read: by retention, or somebody deleted it */
     BAD_KINDS
 };
 const char *bad_kind_name(enum bad_kind k);

@@ -152,7 +152,8 @@ static void fold_done(struct work *w)
         over(c);
         return;
     }
-    checkpoint_note_pack(&c->work_note, &c->note_bytes);
+    const struct checkpoint_owner owner = task_owner(c->t);
+    checkpoint_note_pack(&c->work_note, &owner, &c->note_bytes);
     c->put = (struct cold_put){.task = c->t,
                                .fold = &c->fold,
                                .piece = c->piece,

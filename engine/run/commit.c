@@ -1,8 +1,9 @@
 #include "engine/run/commit.h"
+#include "log/base/fault.h"
 #include "log/base/pack.h"
 
 #define COMMIT_VERSION 3 /* 1 and 2 told which ranges of a changelog without transactions had been committed */
-#define NOTE_VERSION 2
+#define NOTE_VERSION 3
 #define COMMIT_TASK UINT32_MAX /* stands where a task's number would: no task has it */
 
 void commit_pack(const struct commit_record *c, struct wbuf *w)
@@ -136,20 +137,25 @@ int changelog_key_parse(struct changelog_key *out, struct str bytes)
 
 /* ---- notes */
 
-void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out)
+void checkpoint_note_pack(const struct checkpoint_note *n, const struct checkpoint_owner *o, struct wbuf *out)
 {
-    pack_array(out, 3);
+    pack_array(out, 5);
     pack_uint(out, NOTE_VERSION);
     pack_int(out, n->epoch);
     pack_int(out, n->wall_ms);
+    pack_uuid(out, o->changelog);
+    pack_uint(out, o->task);
 }
 
-int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes)
+/* One of a version that did not say whose it is counts as damaged: the changelog has all that it could hold. */
+int checkpoint_note_unpack(struct checkpoint_note *n, const struct checkpoint_owner *o, struct str bytes)
 {
     struct unpack u = unpack_of(bytes);
-    if (unpack_array(&u) != 3 || unpack_uint(&u) != NOTE_VERSION)
+    if (unpack_array(&u) != 5 || unpack_uint(&u) != NOTE_VERSION)
         return E_CORRUPT;
     n->epoch = unpack_int(&u);
     n->wall_ms = unpack_int(&u);
-    return unpack_err(&u) || n->epoch < 0 ? E_CORRUPT : 0;
+    struct uuid changelog = unpack_uuid(&u);
+    bool foreign = (unpack_uint(&u) != o->task || !uuid_eq(changelog, o->changelog)) && !BUG("checkpoint_of_another");
+    return unpack_err(&u) || n->epoch < 0 || foreign ? E_CORRUPT : 0;
 }

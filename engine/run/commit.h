@@ -56,6 +56,10 @@ int changelog_key_parse(struct changelog_key *out, struct str bytes); /* E_CORRU
 struct checkpoint_note {
     int64_t epoch, wall_ms; /* of the last commit it holds */
 };
-void checkpoint_note_pack(const struct checkpoint_note *n, struct wbuf *out);
-int checkpoint_note_unpack(struct checkpoint_note *n, struct str bytes);
+struct checkpoint_owner { /* whose state it is: a file that lies in another's place is not believed */
+    struct uuid changelog; /* topic */
+    uint32_t task;
+};
+void checkpoint_note_pack(const struct checkpoint_note *n, const struct checkpoint_owner *o, struct wbuf *out);
+int checkpoint_note_unpack(struct checkpoint_note *n, const struct checkpoint_owner *o, struct str bytes);
 #endif

@@ -91,7 +91,7 @@ struct job {
     struct checkpoint_note recorded; /* the last epoch that has a record: the numbers of those after it are given again */
     int64_t ended_ms;          /* wall clock when its transaction had ended; 0: before this start */
     struct commit_record next;
-    bool fresh;              /* the last commit is one of a version before this one; until the first epoch is committed */
+    bool fresh;              /* the last commit, if any, is of a version before this one; until the first epoch is committed */
     bool gate_open;          /* all sources may read */
     int64_t hidden_epoch;    /* what its marker would show is not the query's answer yet; set before tasks hear of it */
     bool read_all;           /* a query: its input has ended */
@@ -178,6 +178,10 @@ int task_restore_value(struct task *t, uint32_t store, struct str key, struct st
 struct checkpointing *checkpointing_new(struct task *t);
 void checkpointing_free(struct checkpointing *c);
 /* The checkpoint holds the changelog up to `from`, and the commits up to the note's. */
+static inline struct checkpoint_owner task_owner(const struct task *t)
+{
+    return (struct checkpoint_owner){t->job->def.changelog, t->id};
+}
 void checkpointing_begin(struct checkpointing *c, int64_t from, const struct checkpoint_note *note);
 /* A commit was decided. upto: after the task's last change in it, -1: there was none; bytes: of the changes. */
 void checkpointing_commit(struct checkpointing *c, const struct checkpoint_note *note, int64_t upto, uint64_t bytes);

@@ -59,8 +59,9 @@ static void note(struct task *t, const struct bad *b, enum bad_action action)
     snprintf(n->stage, sizeof n->stage, "%s", b->stage);
     snprintf(n->topic, sizeof n->topic, "%s", b->topic ? b->topic : "");
     snprintf(n->text, sizeof n->text, "%s", b->text);
-    excerpt(b->kind == BAD_KEY ? b->key : b->value, n->value, sizeof n->value);
-    t->bad->counts[b->kind]++;
+    if (b->kind != BAD_LOST)
+        excerpt(b->kind == BAD_KEY ? b->key : b->value, n->value, sizeof n->value);
+    t->bad->counts[b->kind] += b->kind == BAD_LOST ? b->lost : 1;
 }
 
 void bad_log_add(struct bad_log **to, const struct bad_log *from)
@@ -226,6 +227,8 @@ void task_bad(struct task *t, const struct bad *b)
                              : def->tolerance == TOLERATE_SKIP                              ? BAD_SKIPPED
                              : def->tolerance == TOLERATE_STOP && !is_skipped(t->job, b) ? BAD_STOPPED
                                                                                          : BAD_LETTER;
+    if (b->kind == BAD_LOST && action == BAD_LETTER)
+        action = BAD_SKIPPED; /* there is nothing to put into a letter */
     note(t, b, action);
     if (action == BAD_STOPPED)
         stop(t, b);
@@ -373,6 +376,10 @@ static void wants_cb(struct msg *m)
     const char *name = job_dead_topic(&j->def, &j->arena);
     if (sm_is(&j->sm, J_CLOSING) || job_is_over(j))
         return;
+    if (str_starts(str_of(name), STR("__"))) { /* of a job that was made before they were refused */
+        job_fail(j, E_POLICY, "its topic of dead letters, %s, belongs to the server", name);
+        return;
+    }
     t->letter_wanted = true;
     if (j->letterbox.n)
         tell_there(t);

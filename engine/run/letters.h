@@ -22,6 +22,7 @@ struct bad {
     int64_t offset, ts_ms; /* ts_ms -1: not known */
     struct str key, value, headers;
     uint32_t headers_n;
+    uint64_t lost; /* BAD_LOST: how many offsets */
 };
 void bad_of_record(struct bad *b, const struct record *rec); /* its bytes, and its time */
 void task_bad(struct task *t, const struct bad *b);

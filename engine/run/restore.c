@@ -126,11 +126,12 @@ static void read_note(struct task_restore *tr)
     tr->offset = checkpoint_offset(cp);
     tr->aim = checkpoint_aim(cp);
     bool empty = tr->offset < 0;
-    bool readable = !empty && checkpoint_note_unpack(&tr->note, checkpoint_note(cp)) == 0;
+    const struct checkpoint_owner owner = task_owner(tr->t);
+    bool readable = !empty && checkpoint_note_unpack(&tr->note, &owner, checkpoint_note(cp)) == 0;
     checkpoint_close(cp);
     tr->has_checkpoint = readable;
-    if (!empty && !readable)
-        drop_checkpoint(tr, "its note cannot be read");
+    if (!readable && (!empty || tr->aim >= 0)) /* a first one that was never sealed cannot say whose it is either */
+        drop_checkpoint(tr, "its note cannot be read, or says that it is another task's");
 }
 
 /* The last commit of those seen. */
@@ -218,7 +219,8 @@ static void scan_work(struct work *w)
     for (unsigned i = 0; i < j->ntasks; i++)
         read_note(&r->tasks[i]);
     r->status = find_last(r);
-    j->fresh = j->last.epoch > 0 && j->last.version != j->def.version;
+    bool waits = !r->found && !uuid_is_zero(j->def.savepoint); /* for its changelog to be filled */
+    j->fresh = !waits && j->last.version != j->def.version;
     if (!r->status)
         find_changes(r);
     if (!r->status)
@@ -433,7 +435,8 @@ static int bulk_all(struct bulk *b)
         return err;
     tr->note = (struct checkpoint_note){tr->r->j->last.epoch, tr->r->j->last.wall_ms};
     wbuf_init(&note);
-    checkpoint_note_pack(&tr->note, &note);
+    const struct checkpoint_owner owner = task_owner(tr->t);
+    checkpoint_note_pack(&tr->note, &owner, &note);
     err = checkpoint_seal(b->cp, b->aim, wbuf_view(&note));
     wbuf_fini(&note);
     return err;
@@ -664,7 +667,7 @@ static void task_done(struct work *w)
         return;
     folds_free(r);
     bool table = r->j->plan->sink->kind == PLAN_SINK_TOPIC && r->j->plan->sink->inputs[0]->mode != MODE_APPEND;
-    bool may_differ = r->found && (r->j->def.at_least_once || writes_anew(r->j));
+    bool may_differ = (r->found && r->j->def.at_least_once) || writes_anew(r->j);
     if (r->status || r->j->query || !table || !may_differ)
         finish(r);
     else

@@ -72,6 +72,7 @@ struct job_source_status {
     int64_t watermark_ms;         /* INT64_MIN: none yet */
     bool idle;
     uint64_t rows, bytes, decode_errors;
+    int64_t lost;                 /* offsets that were gone before they were read */
     char first_error[200];
     int64_t first_error_offset;
 };
@@ -152,6 +153,10 @@ struct savepoint_facts {
 void engine_savepoint(struct engine *e, struct uuid job, struct uuid id, struct loop *loop,
                       void (*done_cb)(void *arg, int status, const char *why, const struct savepoint_facts *facts),
                       void *arg);
+/* Reads such a file to its checksum, and whether what came after it is there to be read: 0, E_OFFSET_RANGE: some of that is
+ * gone, or another status; with the sentence. done_cb once, on loop. plan: of the job that was saved; borrowed until then. */
+void engine_savepoint_check(struct engine *e, struct uuid id, const struct plan *plan, struct loop *loop,
+                            void (*done_cb)(void *arg, int status, const char *why), void *arg);
 
 /* ---- Queries: push (until closed or LIMIT) and pull (ends by itself). The plan's sink is PLAN_SINK_QUERY. */
 struct query;

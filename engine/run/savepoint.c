@@ -206,6 +206,191 @@ void saving_cancel(struct job *j)
         saving_fail(container_of(l, struct saving, link), E_CANCELED, "the job does not run");
 }
 
+/* ---- Reading. */
+
+struct save_in {
+    struct file *f;
+    char *path;
+    unsigned partitions;          /* that it must be of */
+    const atomic_bool *canceled; /* NULL: nobody can */
+    int64_t end;                  /* of the entries: where the footer begins */
+    int status;
+    char why[500];
+};
+
+static bool is_canceled(const struct save_in *in) { return in->canceled && atomic_load(in->canceled); }
+
+static int damaged(struct save_in *in, const char *what)
+{
+    if (!in->status)
+        snprintf(in->why, sizeof in->why, "savepoint %.300s is damaged: %s", in->path, what);
+    return in->status = E_CORRUPT;
+}
+
+static int read_at(struct save_in *in, int64_t pos, void *p, size_t n)
+{
+    int64_t got = file_read(in->f, pos, p, n);
+    if (got < 0) {
+        snprintf(in->why, sizeof in->why, "savepoint %.300s cannot be read: %s", in->path, err_text((int)got));
+        return in->status = (int)got;
+    }
+    return (size_t)got == n ? 0 : damaged(in, "it is cut short");
+}
+
+/* The whole file is checked before anything of it is believed. */
+static int check_file(struct save_in *in, char *piece)
+{
+    uint8_t head[SAVE_HEADER], foot[SAVE_FOOTER];
+    uint32_t crc = 0;
+    in->end = file_size(in->f) - SAVE_FOOTER;
+    if (in->end < SAVE_HEADER)
+        return damaged(in, "it is cut short");
+    for (int64_t pos = 0; pos < in->end && !is_canceled(in); pos += SAVE_PIECE) {
+        size_t n = (size_t)MIN(in->end - pos, (int64_t)SAVE_PIECE);
+        if (read_at(in, pos, piece, n))
+            return in->status;
+        crc = crc32c(crc, piece, n);
+    }
+    if (is_canceled(in))
+        return in->status = E_CANCELED;
+    if (read_at(in, 0, head, sizeof head) || read_at(in, in->end, foot, sizeof foot))
+        return in->status;
+    if (memcmp(head, SAVE_MAGIC, 8) != 0 || be32(foot) != SAVE_END || be32(foot + 12) != crc)
+        return damaged(in, "its checksum does not hold");
+    if (be32(head + 8) > SAVE_VERSION)
+        return damaged(in, "a newer version of weir wrote it");
+    if (be32(head + 12) != in->partitions)
+        return damaged(in, "it is of another job");
+    return 0;
+}
+
+static int open_file(struct save_in *in, struct disk *disk, char *piece)
+{
+    in->status = disk_open(disk, in->path, FILE_READ, &in->f);
+    if (in->status)
+        snprintf(in->why, sizeof in->why, "savepoint %.300s cannot be opened: %s", in->path, err_text(in->status));
+    return in->status ? in->status : check_file(in, piece);
+}
+
+static void close_file(struct save_in *in)
+{
+    if (in->f)
+        file_close(in->f);
+    xfree(in->path);
+}
+
+/* ---- Is a file whole? Asked before a job's state is given up for it. */
+
+struct save_check {
+    struct work work;
+    struct engine *e;
+    const struct plan *plan;
+    struct save_in in;
+    struct arena arena;
+    void (*done_cb)(void *arg, int status, const char *why);
+    void *arg;
+};
+
+/* The commit, which is the last entry; NULL text: told. The file is whole. */
+static struct str last_entry(struct save_check *c)
+{
+    int64_t pos = SAVE_HEADER, at = pos;
+    uint32_t nkey = 0, nvalue = 0;
+    char *piece = xalloc(SAVE_PIECE);
+    size_t have = 0, off = 0; /* of piece, which begins at pos */
+    while (pos + (int64_t)off < c->in.end && !c->in.status) {
+        if (have - off < SAVE_ENTRY) {
+            pos += (int64_t)off;
+            have = (size_t)MIN(c->in.end - pos, (int64_t)SAVE_PIECE);
+            off = 0;
+            if (have < SAVE_ENTRY ? damaged(&c->in, "an entry has no end") : read_at(&c->in, pos, piece, have))
+                break;
+        }
+        at = pos + (int64_t)off;
+        nkey = be32(piece + off + 4);
+        nvalue = be32(piece + off + 8) == SAVE_NULL ? 0 : be32(piece + off + 8);
+        size_t size = SAVE_ENTRY + (size_t)nkey + nvalue;
+        if (size <= have - off) {
+            off += size;
+        } else { /* its end is in another piece */
+            pos = at + (int64_t)size;
+            have = off = 0;
+        }
+    }
+    xfree(piece);
+    if (c->in.status || nkey > SAVE_ENTRY_MAX || nvalue > SAVE_ENTRY_MAX)
+        return STR_NULL;
+    char *value = arena_alloc(&c->arena, nvalue + 1);
+    bool read = read_at(&c->in, at + SAVE_ENTRY + nkey, value, nvalue) == 0;
+    return read ? (struct str){value, nvalue} : STR_NULL;
+}
+
+static const struct plan_node *find_source(const struct plan_node *n, unsigned store)
+{
+    const struct plan_node *found = n->kind == PLAN_SOURCE && n->store == store ? n : NULL;
+    for (unsigned i = 0; !found && i < n->ninputs; i++)
+        found = find_source(n->inputs[i], store);
+    return found;
+}
+
+/* A partition that nobody has opened since the start is not known. */
+static void find_missing_input(struct save_check *c, const struct image *im, const struct commit_record *commit)
+{
+    for (unsigned i = 0; i < commit->nsources && !c->in.status; i++) {
+        const struct commit_source *s = &commit->sources[i];
+        const struct plan_node *n = find_source(c->plan->sink, s->node);
+        const struct topic *t = n ? image_topic_by_id(im, n->topic) : NULL;
+        struct view *v = t && t->parts && s->partition < t->nparts ? part_view(t->parts[s->partition]) : NULL;
+        if (v && v->log_start > s->offset) {
+            c->in.status = E_OFFSET_RANGE;
+            snprintf(c->in.why, sizeof c->in.why,
+                     "topic %s, partition %d, no longer holds offsets %" PRId64 " to %" PRId64 ", which came after the savepoint",
+                     n->topic_name, s->partition, s->offset, v->log_start - 1);
+        }
+        if (v)
+            counted_release(&v->c);
+    }
+}
+
+static void check_work(struct work *w)
+{
+    struct save_check *c = container_of(w, struct save_check, work);
+    struct commit_record commit = {0};
+    char *piece = xalloc(SAVE_PIECE);
+    struct str last = open_file(&c->in, save_disk(c->e), piece) == 0 ? last_entry(c) : STR_NULL;
+    xfree(piece);
+    if (!c->in.status && (!last.ptr || commit_unpack(&commit, last, &c->arena) != 0))
+        (void)damaged(&c->in, "it ends without a commit");
+    struct image *im = cluster_image(broker_cluster(engine_broker(c->e)));
+    if (!c->in.status)
+        find_missing_input(c, im, &commit);
+    counted_release(&im->c);
+}
+
+static void check_done(struct work *w)
+{
+    struct save_check *c = container_of(w, struct save_check, work);
+    c->done_cb(c->arg, c->in.status, c->in.why);
+    close_file(&c->in);
+    arena_fini(&c->arena);
+    xfree(c);
+}
+
+void engine_savepoint_check(struct engine *e, struct uuid id, const struct plan *plan, struct loop *loop,
+                            void (*done_cb)(void *arg, int status, const char *why), void *arg)
+{
+    struct save_check *c = xzalloc(sizeof *c);
+    c->e = e;
+    c->in.path = save_path(e, id, "");
+    c->in.partitions = plan->parallelism;
+    c->plan = plan;
+    arena_init(&c->arena);
+    c->done_cb = done_cb;
+    c->arg = arg;
+    c->work = (struct work){.loop = loop, .lane = LANE_HEAVY, .work_cb = check_work, .done_cb = check_done};
+    loop_work(loop, LANE_HEAVY, &c->work);
+}
+
 /* ---- Filling a changelog. */
 
 struct seeding {
@@ -213,63 +398,15 @@ struct seeding {
     void (*done_cb)(void *arg, int status, const char *why);
     void *arg;
     struct work work;
-    struct file *f;
-    char *path;
-    int64_t pos, end; /* of the entries: next to read, where the footer begins */
+    struct save_in in;
+    int64_t pos; /* of the entries: next to read */
     char *piece;
     size_t len, cap;
     bool last; /* the commit alone is left, and all else is durable */
     struct writer **writers;
     bool *written;
     unsigned flushing;
-    int status;
-    char why[500];
 };
-
-static int damaged(struct seeding *s, const char *what)
-{
-    if (!s->status)
-        snprintf(s->why, sizeof s->why, "savepoint %.300s is damaged: %s", s->path, what);
-    return s->status = E_CORRUPT;
-}
-
-static int read_at(struct seeding *s, int64_t pos, void *p, size_t n)
-{
-    int64_t got = file_read(s->f, pos, p, n);
-    if (got < 0) {
-        snprintf(s->why, sizeof s->why, "savepoint %.300s cannot be read: %s", s->path, err_text((int)got));
-        return s->status = (int)got;
-    }
-    return (size_t)got == n ? 0 : damaged(s, "it is cut short");
-}
-
-/* The whole file is checked before anything of it is believed. */
-static int check_file(struct seeding *s)
-{
-    uint8_t head[SAVE_HEADER], foot[SAVE_FOOTER];
-    uint32_t crc = 0;
-    s->end = file_size(s->f) - SAVE_FOOTER;
-    if (s->end < SAVE_HEADER)
-        return damaged(s, "it is cut short");
-    for (int64_t pos = 0; pos < s->end && !atomic_load(&s->j->canceled); pos += SAVE_PIECE) {
-        size_t n = (size_t)MIN(s->end - pos, (int64_t)SAVE_PIECE);
-        if (read_at(s, pos, s->piece, n))
-            return s->status;
-        crc = crc32c(crc, s->piece, n);
-    }
-    if (atomic_load(&s->j->canceled))
-        return s->status = E_CANCELED;
-    if (read_at(s, 0, head, sizeof head) || read_at(s, s->end, foot, sizeof foot))
-        return s->status;
-    if (memcmp(head, SAVE_MAGIC, 8) != 0 || be32(foot) != SAVE_END || be32(foot + 12) != crc)
-        return damaged(s, "its checksum does not hold");
-    if (be32(head + 8) > SAVE_VERSION)
-        return damaged(s, "a newer version of weir wrote it");
-    if (be32(head + 12) != s->j->plan->parallelism)
-        return damaged(s, "it is of another job");
-    s->pos = SAVE_HEADER;
-    return 0;
-}
 
 static void open_work(struct work *w)
 {
@@ -277,11 +414,9 @@ static void open_work(struct work *w)
     struct disk *disk = save_disk(s->j->engine);
     struct arena a;
     arena_init(&a);
+    s->pos = SAVE_HEADER;
     s->piece = xalloc(s->cap = SAVE_PIECE);
-    s->status = disk_open(disk, s->path, FILE_READ, &s->f);
-    if (s->status)
-        snprintf(s->why, sizeof s->why, "savepoint %.300s cannot be opened: %s", s->path, err_text(s->status));
-    else if (check_file(s) == 0)
+    if (open_file(&s->in, disk, s->piece) == 0)
         (void)disk_remove_tree(disk, job_state_path(s->j, NULL, &a));
     arena_fini(&a);
 }
@@ -290,20 +425,20 @@ static void open_work(struct work *w)
 static void read_work(struct work *w)
 {
     struct seeding *s = container_of(w, struct seeding, work);
-    size_t want = (size_t)MIN(s->end - s->pos, (int64_t)SAVE_PIECE);
+    size_t want = (size_t)MIN(s->in.end - s->pos, (int64_t)SAVE_PIECE);
     uint8_t head[SAVE_ENTRY];
-    if (read_at(s, s->pos, head, sizeof head))
+    if (read_at(&s->in, s->pos, head, sizeof head))
         return;
     size_t value = be32(head + 8) == SAVE_NULL ? 0 : be32(head + 8), first = SAVE_ENTRY + be32(head + 4) + value;
-    if (be32(head + 4) > SAVE_ENTRY_MAX || value > SAVE_ENTRY_MAX || (int64_t)first > s->end - s->pos) {
-        (void)damaged(s, "an entry has no end");
+    if (be32(head + 4) > SAVE_ENTRY_MAX || value > SAVE_ENTRY_MAX || (int64_t)first > s->in.end - s->pos) {
+        (void)damaged(&s->in, "an entry has no end");
         return;
     }
     want = MAX(want, first);
     if (want > s->cap)
         s->piece = xrealloc(s->piece, s->cap = want);
     s->len = want;
-    (void)read_at(s, s->pos, s->piece, want);
+    (void)read_at(&s->in, s->pos, s->piece, want);
 }
 
 static void run(struct seeding *s, void (*work_cb)(struct work *), void (*done_cb)(struct work *))
@@ -316,10 +451,10 @@ static void read_done(struct work *w);
 
 static void seeding_step(struct seeding *s)
 {
-    if (atomic_load(&s->j->canceled) && !s->status)
-        s->status = E_CANCELED;
-    if (s->status || s->pos == s->end)
-        s->done_cb(s->arg, s->status, s->why);
+    if (atomic_load(&s->j->canceled) && !s->in.status)
+        s->in.status = E_CANCELED;
+    if (s->in.status || s->pos == s->in.end)
+        s->done_cb(s->arg, s->in.status, s->in.why);
     else
         run(s, read_work, read_done);
 }
@@ -328,9 +463,9 @@ static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_o
 {
     struct seeding *s = arg;
     (void)base_offset, (void)end_offset;
-    if (status && !s->status) {
-        s->status = status;
-        snprintf(s->why, sizeof s->why, "its changelog cannot be written: %s", err_text(status));
+    if (status && !s->in.status) {
+        s->in.status = status;
+        snprintf(s->in.why, sizeof s->in.why, "its changelog cannot be written: %s", err_text(status));
     }
     if (--s->flushing == 0)
         seeding_step(s);
@@ -339,14 +474,14 @@ static void flushed_cb(void *arg, int status, int64_t base_offset, int64_t end_o
 static int put_record(struct seeding *s, unsigned partition, struct str key, struct str value)
 {
     if (partition >= s->j->changelog.n)
-        return damaged(s, "it is of another job");
+        return damaged(&s->in, "it is of another job");
     if (!s->writers[partition]) {
         struct job *j = s->j;
         int err = writer_open(&s->writers[partition], broker_store(engine_broker(j->engine)),
                               j->changelog.parts[partition], j->home);
         if (err) {
-            snprintf(s->why, sizeof s->why, "its changelog cannot be written: %s", err_text(err));
-            return s->status = err;
+            snprintf(s->in.why, sizeof s->in.why, "its changelog cannot be written: %s", err_text(err));
+            return s->in.status = err;
         }
     }
     writer_record(s->writers[partition], loop_wall_ms(s->j->home), key, value);
@@ -366,7 +501,7 @@ static void put_piece(struct seeding *s)
         if (r.err)
             break;
         if (changelog_key_parse(&k, key) != 0) {
-            (void)damaged(s, "an entry has no key");
+            (void)damaged(&s->in, "an entry has no key");
             break;
         }
         if (k.commit && !s->last) {
@@ -383,7 +518,7 @@ static void put_piece(struct seeding *s)
 static void read_done(struct work *w)
 {
     struct seeding *s = container_of(w, struct seeding, work);
-    if (!s->status)
+    if (!s->in.status)
         put_piece(s);
     s->flushing = 1;
     for (unsigned i = 0; i < s->j->changelog.n; i++)
@@ -403,10 +538,12 @@ struct seeding *seeding_begin(struct job *j, void (*done_cb)(void *arg, int stat
     s->j = j;
     s->done_cb = done_cb;
     s->arg = arg;
-    s->path = save_path(j->engine, j->def.savepoint, "");
+    s->in.path = save_path(j->engine, j->def.savepoint, "");
+    s->in.partitions = j->plan->parallelism;
+    s->in.canceled = &j->canceled;
     s->writers = xzalloc(j->changelog.n * sizeof *s->writers);
     s->written = xzalloc(j->changelog.n * sizeof *s->written);
-    trace(INFO, "run", "restoring_savepoint job=%s path=%s", j->def.name, s->path);
+    trace(INFO, "run", "restoring_savepoint job=%s path=%s", j->def.name, s->in.path);
     run(s, open_work, open_done);
     return s;
 }
@@ -416,10 +553,8 @@ void seeding_free(struct seeding *s)
     for (unsigned i = 0; i < s->j->changelog.n; i++)
         if (s->writers[i])
             writer_close(s->writers[i]);
-    if (s->f)
-        file_close(s->f);
+    close_file(&s->in);
     xfree(s->piece);
-    xfree(s->path);
     xfree(s->writers);
     xfree(s->written);
     xfree(s);

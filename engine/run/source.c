@@ -219,16 +219,25 @@ static void check_reached(struct source *s)
     task_source_reached(s->task);
 }
 
-/* Records below the log's start are gone by retention: the job goes on with what is left, and says so. */
+/* Records below the log's start are gone, by retention or because somebody deleted them: the job goes on with what is left, and
+ * says so, unless its policy is to stop. That it has come further is committed as if rows had come. */
 static bool skip_lost(struct source *s)
 {
     int64_t start = reader_start(s->reader);
+    char text[120];
     if (start <= s->offset)
         return false;
     trace(WARN, "run", "records_lost topic=%s part=%d from=%" PRId64 " to=%" PRId64, s->node->topic_name, s->partition,
           s->offset, start);
+    snprintf(text, sizeof text, "offsets %" PRId64 " to %" PRId64 " were deleted before they were read", s->offset, start - 1);
+    if (!s->task->job->query)
+        task_bad(s->task, &(struct bad){.kind = BAD_LOST, .stage = "SOURCE", .text = text, .topic = s->node->topic_name,
+                                        .partition = s->partition, .offset = s->offset, .ts_ms = -1, .key = STR_NULL,
+                                        .value = STR_NULL, .lost = (uint64_t)(start - s->offset)});
+    s->lost += start - s->offset;
     s->offset = start;
     reader_seek(s->reader, start);
+    task_rows(s->task);
     return true;
 }
 

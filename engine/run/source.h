@@ -42,6 +42,7 @@ struct source {
     unsigned nbad, bad_cap;
     int64_t *bad;         /* and offsets in it that gave no row */
     uint64_t rows, bytes, decode_errors;
+    int64_t lost;        /* offsets that were gone before they were read */
     char first_error[200];
     int64_t first_error_offset;
     int64_t began;       /* offset where this run began */

@@ -44,6 +44,7 @@ static void fill_source(const struct source *s, struct job_source_status *out)
     out->rows = s->rows;
     out->bytes = s->bytes;
     out->decode_errors = s->decode_errors;
+    out->lost = s->lost;
     out->first_error_offset = s->first_error_offset;
     snprintf(out->first_error, sizeof out->first_error, "%s", s->first_error);
 }

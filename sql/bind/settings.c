@@ -53,6 +53,7 @@ static const char *const tolerances[] = {"dead-letter", "skip", "stop", NULL};
 static const char *const lates[] = {"count", "dead-letter", NULL};
 static const char *const profiles[] = {"standard", "ksql", NULL};
 static const char *const emits[] = {"epoch", "record", NULL};
+static const char *const losses[] = {"refuse", "skip", NULL};
 static const struct property properties[] = {
     {"auto.offset.reset", "earliest", "where queries begin to read streams", resets, true, 0},
     {"ksql.persistence.default.format.key", "", "KEY_FORMAT of relations that do not say", key_formats, false, 0},
@@ -62,6 +63,7 @@ static const struct property properties[] = {
     {"errors.tolerance", "dead-letter", "what jobs made from now on do with bad records", tolerances, false, 0},
     {"errors.deadletterqueue.topic.name", "", "where they go; else the job's name with _dlq behind", NULL, false, 0},
     {"late.records", "count", "what jobs made from now on do with rows whose windows have closed", lates, false, 0},
+    {"restore.lost.records", "refuse", "RESTORE where records that came after the savepoint are gone", losses, false, 0},
     {"job.cpu.share", "10", "weight of jobs made from now on where others want the same CPU time", NULL, false,
      ENGINE_SHARE_MAX},
     {"sql.profile", "standard", "'ksql': results come as ksqlDB gives them: 'emit' is 'record' where nobody says", profiles, false, 0},
@@ -108,8 +110,8 @@ struct str property_value(const struct property *p, struct str value)
     int64_t ms, n;
     if (p->most)
         return str_to_i64(value, &n) && n >= 1 && n <= p->most ? value : STR_NULL;
-    if (!p->values)
-        return is_topic_name(value) ? value : STR_NULL;
+    if (!p->values) /* names that begin so are the server's own */
+        return is_topic_name(value) && !str_starts(value, STR("__")) ? value : STR_NULL;
     for (unsigned i = 0; p->values[i]; i++)
         if (str_eq_nocase(value, str_of(p->values[i])))
             return str_of(p->values[i]);
@@ -123,7 +125,7 @@ void property_list(const struct property *p, char *out, size_t cap)
     if (p->most)
         snprintf(out, cap, "a number from 1 to %" PRId64, p->most);
     else if (!p->values)
-        snprintf(out, cap, "a topic's name: letters, digits, dots, dashes and underscores");
+        snprintf(out, cap, "a topic's name: letters, digits, dots, dashes and underscores, not two of these in front");
     for (unsigned i = 0; p->values && p->values[i]; i++) {
         snprintf(out + len, cap - len, "%s'%s'", i ? ", " : "", p->values[i]);
         len = strlen(out);

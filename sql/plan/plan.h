@@ -69,6 +69,9 @@ struct prepared {
     struct change change;
     struct uuid savepoint; /* SAVEPOINT: id of the new one */
     const struct savepoint *saved; /* what prepared_saved needs */
+    struct uuid restore;       /* CHANGE: of a savepoint whose file must be whole (engine_savepoint_check), or zero */
+    const struct plan *restore_plan;
+    bool restore_lossy; /* though records that came after it are gone */
     struct uuid caught_up; /* a job that must have taken in what was there when it began, or the change is refused */
     unsigned nagain;
     const struct uuid *again; /* RESUME, also where nothing is to be changed: engine_job_again, for those that have failed */

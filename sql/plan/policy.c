@@ -34,7 +34,10 @@ static int check_topic(struct stmt *st, const struct job_def *j, const struct qu
     job_each(st->b.image, st->arena, find_clash, &c);
     for (unsigned i = 0; c.found && i < q->nreads; i++)
         reads |= uuid_eq(q->reads[i].rel->topic, c.found->id);
-    if (reads)
+    if (str_starts(str_of(name), STR("__")))
+        bind_error(&st->b, place, "42602", "bad records would go to topic \"%s\"; names that begin with __ are the server's own",
+                   name);
+    else if (reads)
         bind_error(&st->b, place, "42P07", "bad records would go to topic \"%s\", which the query reads", name);
     else if (c.job || strcmp(out, name) == 0)
         bind_error(&st->b, place, "42P07", "bad records would go to topic \"%s\", which job \"%s\" writes", name,

@@ -113,18 +113,47 @@ void prepared_saved(struct prepared *p, const struct savepoint_facts *facts, str
                               (double)facts->bytes / 1e6);
 }
 
+struct restored {
+    const struct object *savepoint;
+    const struct savepoint *s;
+    struct stmt *st;
+    const char *job, *waits; /* restored from it; and its changelog not yet filled */
+};
+
+static void find_restored(void *arg, const struct object *o, const struct job_def *j)
+{
+    struct restored *r = arg;
+    bool trimmed;
+    (void)o;
+    if (!uuid_eq(j->savepoint, r->savepoint->id))
+        return;
+    int64_t has = stmt_topic_records(r->st, j->changelog, &trimmed);
+    r->job = j->name;
+    bool known = has >= 0 || j->stopped; /* nobody has opened it since the start: then it is taken for empty */
+    if (known && MAX(has, 0) < (int64_t)r->s->facts.records)
+        r->waits = j->name;
+}
+
 int prepare_drop_savepoint(struct stmt *st)
 {
     if (st->ast->if_clause && !image_object(st->b.image, "savepoint", st->ast->name.text))
         return stmt_nothing(st, "there is no savepoint \"%.*s\"; nothing changed", STR_ARG(st->ast->name.text));
     const struct object *o = find_savepoint(st, &st->ast->name);
-    struct job_def def;
+    struct savepoint s;
     if (!o)
         return E_SQL;
-    for (unsigned i = 0; i < st->b.image->nobjects; i++)
-        if (strcmp(st->b.image->objects[i]->kind, "job") == 0 &&
-            job_def_unpack(&def, st->b.image->objects[i]->body, st->arena) == 0 && uuid_eq(def.savepoint, o->id))
-            stmt_message(st, "savepoint \"%s\" dropped; job \"%s\" was restored from it", o->name, def.name);
+    if (savepoint_unpack(&s, o, st->arena) == 0) {
+        struct restored r = {o, &s, st, NULL, NULL};
+        job_each(st->b.image, st->arena, find_restored, &r);
+        if (r.waits) {
+            bind_error(&st->b, st->ast->name.place, "55006", "savepoint \"%s\" cannot be dropped: job \"%s\" was restored "
+                       "from it and has not taken its state from there yet", o->name, r.waits);
+            diag_hint(st->b.diag, "it does when it runs: RESUME %s;", r.waits);
+            return E_SQL;
+        }
+        if (r.job)
+            stmt_message(st, "savepoint \"%s\" dropped; job \"%s\" was restored from it", o->name, r.job);
+    }
     change_remove_object(stmt_change(st), "savepoint", o->id);
     if (!st->out->message)
         stmt_message(st, "savepoint \"%s\" dropped", o->name);
@@ -205,6 +234,9 @@ int prepare_restore(struct stmt *st)
     change_put_object(stmt_change(st), "job", str_of(job->name), job->id, wbuf_view(&w), false);
     wbuf_fini(&w);
     st->out->job = def.stopped ? (struct uuid){{0}} : job->id;
+    st->out->restore = o->id;
+    st->out->restore_plan = plan;
+    st->out->restore_lossy = str_eq(property_get(st->env->props, "restore.lost.records"), STR("skip"));
     stmt_message(st, "job \"%s\" is as it was at savepoint \"%s\" (epoch %lld) and goes on from there", job->name,
                  o->name, (long long)s.facts.epoch);
     return 0;

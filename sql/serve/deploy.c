@@ -163,3 +163,28 @@ void savepoint_begin(struct session *s)
     session_hold(s);
     engine_savepoint(s->serve->engine, s->p.job, s->p.savepoint, s->loop, saved_cb, s);
 }
+
+static void checked_cb(void *arg, int status, const char *why)
+{
+    struct session *s = arg;
+    if (!session_release(s))
+        return;
+    bool lost = status == E_OFFSET_RANGE;
+    if (status && !(lost && s->p.restore_lossy)) {
+        session_error(s, status, "55000", "nothing was restored, and nothing changed: %s", why);
+        diag_hint(&s->diag, lost ? "SET 'restore.lost.records' = 'skip'; first (weir job restore --skip-lost) goes on without them"
+                                 : "restore from another savepoint (SHOW SAVEPOINTS lists them), or put a copy of the file back");
+        session_fail(s);
+        return;
+    }
+    if (lost)
+        tell_message(s, why);
+    s->whole = s->p.restore;
+    session_dispatch(s);
+}
+
+void restore_check(struct session *s)
+{
+    session_hold(s);
+    engine_savepoint_check(s->serve->engine, s->p.restore, s->p.restore_plan, s->loop, checked_cb, s);
+}

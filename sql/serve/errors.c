@@ -49,9 +49,9 @@ const char *errors_words(const struct job_status *st, int64_t now_ms, struct are
             wbuf_printf(&w, "%s%llu %s", comma, (unsigned long long)st->bad[k], bad_kind_name((enum bad_kind)k));
             comma = ", ";
         }
-    if (st->tolerance == TOLERATE_DEAD_LETTER)
+    if (st->tolerance == TOLERATE_DEAD_LETTER && st->bad_all > st->bad[BAD_LOST]) /* what was lost is nowhere */
         wbuf_printf(&w, "; they are in topic %s", st->dead_topic);
-    else
+    else if (st->tolerance != TOLERATE_DEAD_LETTER)
         wbuf_printf(&w, "; policy: %s", tolerance_names[st->tolerance]);
     const char *words = arena_dup(a, wbuf_view(&w)).ptr;
     wbuf_fini(&w);

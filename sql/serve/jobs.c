@@ -130,6 +130,8 @@ static void put_sources(const struct job_status *st, bool timed, struct wbuf *ou
         if (src->decode_errors)
             wbuf_printf(out, ", %llu not decoded (the first at offset %lld: %s)",
                         (unsigned long long)src->decode_errors, (long long)src->first_error_offset, src->first_error);
+        if (src->lost)
+            wbuf_printf(out, ", %lld lost: deleted before they were read", (long long)src->lost);
         wbuf_u8(out, '\n');
     }
 }

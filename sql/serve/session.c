@@ -332,8 +332,6 @@ static bool image_is_old(struct session *s)
     return old;
 }
 
-static void dispatch(struct session *s);
-
 static void commit_cb(struct commit *c, int status)
 {
     struct session *s = container_of(c, struct session, commit);
@@ -343,7 +341,7 @@ static void commit_cb(struct commit *c, int status)
         again_begin(s);
     } else if (image_is_old(s) && ++s->tries < TRIES) {
         if (prepare(s) == 0)
-            dispatch(s);
+            session_dispatch(s);
         else
             session_fail(s);
     } else {
@@ -369,8 +367,8 @@ static void run_change(struct session *s)
             session_fail(s);
             return;
         }
-        if (s->p.kind != PREPARED_CHANGE) {
-            dispatch(s);
+        if (s->p.kind != PREPARED_CHANGE || !uuid_eq(s->p.restore, s->whole)) {
+            session_dispatch(s);
             return;
         }
     }
@@ -393,11 +391,13 @@ static void run_set(struct session *s, bool variable)
     session_done(s);
 }
 
-static void dispatch(struct session *s)
+void session_dispatch(struct session *s)
 {
     switch (s->p.kind) {
     case PREPARED_CHANGE:
-        if (s->turn)
+        if (!uuid_is_zero(s->p.restore) && !uuid_eq(s->p.restore, s->whole))
+            restore_check(s);
+        else if (s->turn)
             run_change(s);
         else
             turn_ask(s);
@@ -442,7 +442,7 @@ static void go_on(struct session *s, int err)
     else if (err)
         session_fail(s);
     else
-        dispatch(s);
+        session_dispatch(s);
 }
 
 /* Thousands of rows take tens of milliseconds to read and to encode: a worker does that, and until it is through, statement,
@@ -485,6 +485,7 @@ static void run_statement(struct session *s)
     s->started_us = loop_now_us(s->loop);
     s->rows = 0;
     s->tries = 0;
+    s->whole = (struct uuid){{0}};
     tell_statement(s);
     int err = lex_substitute(&s->substitution, s->statement, variable_value, &s->vars, &s->memory, &s->diag);
     if (err) /* its place is one of the statement as it was written */

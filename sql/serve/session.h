@@ -56,6 +56,7 @@ struct session {
     struct turn *turn;
     struct commit commit;
     unsigned tries;
+    struct uuid whole; /* a savepoint whose file was read to its checksum */
     unsigned again_at, again_begun; /* of p.again: asked so far, and how many of them had failed */
     struct insert *insert;
     struct print *print;
@@ -116,10 +117,13 @@ const struct plan *job_plan_of(struct session *s, struct uuid job); /* in memory
 
 struct image *session_image(struct session *s); /* that a statement sees; gives a reference */
 void session_commit(struct session *s);         /* the change that was prepared */
+void session_dispatch(struct session *s);       /* what was prepared is done */
 /* plan: tells what the prepared statement would do (err: why it would be refused), and goes on as if it had. */
 void plan_statement(struct session *s, int err);
 /* Has the engine save the job, then commits its name. */
 void savepoint_begin(struct session *s);
+/* RESTORE: the file is read to its checksum before anything is changed; then the change. */
+void restore_check(struct session *s);
 /* RESUME: of p.again, those that have failed are begun anew; told, and done. */
 void again_begin(struct session *s);
 void await_job(struct session *s); /* done, as soon as the job that the statement speaks of runs */

@@ -197,6 +197,7 @@ static void fill_sources(struct rows *r, const struct sys_job *j)
         if (src->end >= 0)
             put_number(r, SYS_SOURCES_LAG, MAX(0, src->end - src->committed));
         put_count(r, SYS_SOURCES_ROWS, src->rows);
+        put_number(r, SYS_SOURCES_LOST, src->lost);
         put_time(r, SYS_SOURCES_WATERMARK, src->watermark_ms);
         put_bool(r, SYS_SOURCES_IDLE, src->idle);
     }

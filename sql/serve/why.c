@@ -249,7 +249,8 @@ static const char *bad_records(const struct looking *l)
                             ? ", the first: "
                             : arena_printf(l->a, ", the first at topic %s, partition %d, offset %lld: ", first->topic,
                                            (int)first->partition, (long long)first->offset);
-    const char *went = st->tolerance == TOLERATE_DEAD_LETTER ? arena_printf(l->a, "; they are in topic %s", st->dead_topic)
+    const char *went = st->bad_all == st->bad[BAD_LOST]        ? ""
+                       : st->tolerance == TOLERATE_DEAD_LETTER ? arena_printf(l->a, "; they are in topic %s", st->dead_topic)
                                                              : "; its policy is to skip them";
     return arena_printf(l->a, "%llu bad record%s%s%s%s. SHOW ERRORS %s; lists them", (unsigned long long)st->bad_all,
                         plural((int64_t)st->bad_all), place, first ? first->text : "", went, st->name);

@@ -19,7 +19,7 @@ static const char usage[] =
     "       weir job errors [NAME] [-n N] [options]\n"
     "       weir job skip NAME [options]\n"
     "       weir job savepoint NAME --as SAVEPOINT [options]\n"
-    "       weir job restore NAME --from SAVEPOINT [options]\n"
+    "       weir job restore NAME --from SAVEPOINT [--skip-lost] [options]\n"
     "       weir job savepoints [options]\n"
     "       weir job wait [NAME] [options]\n"
     "\n"
@@ -35,7 +35,8 @@ static const char usage[] =
     "  savepoint  keep what it holds at a commit, state and place in its input, under a name\n"
     "  restore    let it be as it was then, and go on from there; a table's rows go back too, a stream's records stay\n"
     "  savepoints what is kept (DROP SAVEPOINT takes it away)\n"
-    "  wait       until the jobs have caught up with their input and committed\n"
+    "  wait       until the jobs have caught up with their input and committed; refuses one that is paused, and leaves\n"
+    "             those out where it waits for all\n"
     "\n"
     "  --server HOST:PORT   speak to this server (or WEIR_SERVER; default 127.0.0.1:9092)\n"
     "  --data DIR           the node on this folder, of a shell or of our own\n"
@@ -44,6 +45,7 @@ static const char usage[] =
     "  -n N                 errors: at most so many of a job (default 20)\n"
     "  --errors POLICY      resume: what bad records do: dead-letter, skip or stop\n"
     "  --cpu-share N        resume: CPU time beside that of other jobs, 1 to 100 (10 if nothing is said)\n"
+    "  --skip-lost          restore: also where records that came after the savepoint are gone\n"
     "  --for SECONDS        how long to wait at most (default 60)\n"
     "\n"
     "examples\n"
@@ -61,7 +63,7 @@ struct job_options {
     const char *errors, *cpu_share;
     const char *as, *from;
     int64_t wait_ms, n;
-    bool all;
+    bool all, skip_lost;
 };
 enum verb_takes { NAME_NONE, NAME_MAYBE, NAME_ONE, NAME_OR_ALL, NAME_AS, NAME_FROM };
 struct verb {
@@ -251,7 +253,7 @@ static int savepoint(struct client *c, struct str name, const struct job_options
 
 static int restore(struct client *c, struct str name, const struct job_options *o)
 {
-    return two_names(c, "RESTORE ", name, " FROM ", o->from);
+    return two_names(c, o->skip_lost ? "SET 'restore.lost.records' = 'skip'; RESTORE " : "RESTORE ", name, " FROM ", o->from);
 }
 
 static int savepoints(struct client *c, struct str name, const struct job_options *o)
@@ -305,7 +307,7 @@ static void verbs_text(char *out, size_t cap)
     }
 }
 
-enum { OPT_MODE = SHELL_OWN, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM, OPT_ERRORS, OPT_SHARE };
+enum { OPT_MODE = SHELL_OWN, OPT_FOR, OPT_ALL, OPT_AS, OPT_FROM, OPT_ERRORS, OPT_SHARE, OPT_SKIP_LOST };
 static const struct option long_options[] = {{"server", required_argument, NULL, SHELL_SERVER},
                                              {"data", required_argument, NULL, SHELL_DATA},
                                              {"mode", required_argument, NULL, OPT_MODE},
@@ -315,6 +317,7 @@ static const struct option long_options[] = {{"server", required_argument, NULL,
                                              {"from", required_argument, NULL, OPT_FROM},
                                              {"errors", required_argument, NULL, OPT_ERRORS},
                                              {"cpu-share", required_argument, NULL, OPT_SHARE},
+                                             {"skip-lost", no_argument, NULL, OPT_SKIP_LOST},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
@@ -360,6 +363,8 @@ static bool take_option(void *to, int option, const char *value)
     case OPT_SHARE:
         o->cpu_share = value;
         return is_share(value);
+    case OPT_SKIP_LOST:
+        return o->skip_lost = true;
     case 'n':
         return str_to_i64(str_of(value), &o->n) && o->n > 0;
     default:
@@ -371,7 +376,8 @@ static bool take_option(void *to, int option, const char *value)
 static bool takes(const struct verb *v, int args, const struct job_options *o)
 {
     bool all = o->all;
-    if ((o->as != NULL) != (v->takes == NAME_AS) || (o->from != NULL) != (v->takes == NAME_FROM))
+    if ((o->as != NULL) != (v->takes == NAME_AS) || (o->from != NULL) != (v->takes == NAME_FROM) ||
+        (o->skip_lost && v->takes != NAME_FROM))
         return false;
     switch (v->takes) {
     case NAME_NONE:

@@ -131,12 +131,16 @@ static bool parse_options(int argc, char **argv, struct sql_options *o, int *cod
 static int run_statements(struct client *c, const struct sql_options *o)
 {
     int code = EXIT_GOOD;
-    for (unsigned i = 0; i < o->nstatements && code == EXIT_GOOD && !c->left; i++) {
+    bool on = true;
+    for (unsigned i = 0; i < o->nstatements && on && !c->left; i++) {
         struct str s = str_trim(str_of(o->statements[i]));
+        int one = EXIT_GOOD;
         if (command_is(s))
-            command_run(c, s, &code);
+            command_run(c, s, &one);
         else
-            code = client_run(c, s);
+            one = client_run(c, s);
+        code = one ? one : code;
+        on = one == EXIT_GOOD || (c->keep_going && one != EXIT_CONNECTION && !client_interrupted());
     }
     return code;
 }

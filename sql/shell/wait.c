@@ -16,9 +16,19 @@ static struct str cell_of_column(const struct columns *cols, const struct row *r
 
 enum look { LOOK_BUSY, LOOK_DONE, LOOK_FAILED, LOOK_LOST };
 
+/* One that is paused does not catch up: whoever waits for it by name hears so, and whoever waits for all that it is left out. */
+static enum look paused(struct str name, bool named, bool first)
+{
+    if (named)
+        fprintf(stderr, "job %.*s is paused: it does not catch up before weir job resume\n", STR_ARG(name));
+    else if (first)
+        fprintf(stderr, "job %.*s is paused and not waited for\n", STR_ARG(name));
+    return named ? LOOK_FAILED : LOOK_DONE;
+}
+
 /* One look at all jobs. `mark` sums up how far they are: two equal ones in a row, and nothing is on its way between
  * jobs. */
-static enum look look(struct client *c, struct str job, int64_t *mark)
+static enum look look(struct client *c, struct str job, bool first, int64_t *mark)
 {
     struct arena a;
     struct columns cols;
@@ -43,7 +53,9 @@ static enum look look(struct client *c, struct str job, int64_t *mark)
         if (str_eq(state, STR("failed"))) {
             fprintf(stderr, "job %.*s has failed; weir job describe tells why\n", STR_ARG(name));
             seen = LOOK_FAILED;
-        } else if (!str_eq(state, STR("paused")) && (lag || !str_eq(state, STR("running"))) && seen == LOOK_DONE) {
+        } else if (str_eq(state, STR("paused"))) {
+            seen = paused(name, job.len > 0, first) == LOOK_FAILED ? LOOK_FAILED : seen;
+        } else if ((lag || !str_eq(state, STR("running"))) && seen == LOOK_DONE) {
             seen = LOOK_BUSY;
         }
     }
@@ -59,8 +71,8 @@ static enum look look(struct client *c, struct str job, int64_t *mark)
 int client_wait(struct client *c, struct str job, int64_t timeout_ms)
 {
     int64_t until = clock_mono_us() + timeout_ms * 1000, before = -1, mark;
-    for (;;) {
-        enum look seen = look(c, job, &mark);
+    for (bool first = true;; first = false) {
+        enum look seen = look(c, job, first, &mark);
         if (seen == LOOK_LOST)
             return EXIT_CONNECTION;
         if (seen == LOOK_FAILED)

@@ -72,11 +72,41 @@ ask "SELECT * FROM t ORDER BY k;" >after
 ask "SELECT k, SUM(v) AS total, MAX(v) AS top FROM s GROUP BY k ORDER BY k;" >want
 diff want after || fail "restored under kill -9"
 
-# a file with one byte changed is named, and nothing of it is taken
+# the same kind of filling, paused before it has begun: then the file may not go; without it, a version that makes everything
+# anew takes nothing from there and takes back what it does not have
+"$WEIR" job pause t >/dev/null 2>&1 || fail pause
+"$WEIR" job restore t --from sp1 >/dev/null 2>said || fail "restore while paused: $(cat said)"
+"$WEIR" sql -e "DROP SAVEPOINT sp1;" >/dev/null 2>said && fail "dropped before the job took its state from it"
+grep -q "has not taken its state" said || fail "drop: $(cat said)"
 file=$(echo data/savepoints/*.save)
+mv "$file" saved
+"$WEIR" sql -e "CREATE OR REPLACE TABLE t AS SELECT k, SUM(v) AS total, MAX(v) AS top FROM s WHERE k <> 'anew' GROUP BY k;" >/dev/null 2>said ||
+    fail "replace without the file: $(cat said)"
+"$WEIR" job resume t >/dev/null 2>said || fail "resume without the file: $(cat said)"
+"$WEIR" job wait || fail "wait without the file"
+ask "SELECT * FROM t ORDER BY k;" >after
+ask "SELECT k, SUM(v) AS total, MAX(v) AS top FROM s WHERE k <> 'anew' GROUP BY k ORDER BY k;" >want
+diff want after || fail "made anew without the file"
+[ "$(topic | cut -d' ' -f1)" = "$(tail -n +2 want | cut -d, -f1)" ] || fail "keys of the topic, anew: $(topic)"
+
+# a file that is gone, cut or has one byte changed is named, nothing of it is taken, and the job goes on as it was
+refused() { # refused WORDS
+    "$WEIR" job restore t --from sp1 >/dev/null 2>said && fail "restored from a damaged file"
+    grep -q "$1" said && grep -q "nothing changed" said || fail "damaged: $(cat said)"
+    put 3 3
+    "$WEIR" job wait || fail "the job does not go on: $(cat said)"
+    ask "SELECT * FROM t ORDER BY k;" >after
+    ask "SELECT k, SUM(v) AS total, MAX(v) AS top FROM s WHERE k <> 'anew' GROUP BY k ORDER BY k;" >want
+    diff want after || fail "after a restore that was refused"
+}
+refused "cannot be opened"
+head -c $(($(stat -c %s saved) - 7)) saved >"$file"
+refused "is damaged"
+cp saved "$file"
 printf '\377' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") / 2)) conv=notrunc 2>/dev/null
-"$WEIR" job restore t --from sp1 2>said && fail "restored from a damaged file"
-grep -q "is damaged: its checksum" said || fail "damaged: $(cat said)"
+refused "is damaged: its checksum"
+crash
+"$WEIR" job wait || fail "restart"
 "$WEIR" sql -e "DROP SAVEPOINT sp1;" >/dev/null 2>&1 || fail "drop"
 [ "$("$WEIR" job savepoints)" = "" ] || fail "dropped and listed"
 crash
