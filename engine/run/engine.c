@@ -743,7 +743,9 @@ static void status_missing(struct call *c)
     if (o && job_def_unpack(&def, arena_dup(c->arena, o->body), c->arena) == 0) {
         c->st = ARENA_NEW(c->arena, struct job_status);
         *c->st = (struct job_status){
-            .id = c->id, .name = def.name, .sql = def.sql, .state = JOB_PAUSED, .lag = -1, .watermark_ms = WATERMARK_NONE};
+            .id = c->id, .name = def.name, .sql = def.sql, .state = JOB_PAUSED, .lag = -1, .watermark_ms = WATERMARK_NONE,
+            .tolerance = def.tolerance, .dead_topic = job_dead_topic(&def, c->arena), .at_least_once = def.at_least_once,
+            .late_letters = def.late_letters, .cpu_share = def.cpu_share};
         c->status = 0;
     }
     counted_release(&im->c);

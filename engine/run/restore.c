@@ -7,7 +7,7 @@
  * them the changelog after it. A long tail is folded into the checkpoint first. A checkpoint that cannot be read, or
  * knows of a commit that the changelog does not hold, is deleted: the changelog alone is enough. So is one that lacks
  * changes of a day ago: compaction may have dropped the tombstones among them.
- * 3. Two reasons to compare a table with its output topic: with processing.guarantee=at_least_once that may hold
+ * 3. Two reasons to compare a table with its output topic: with processing.guarantee=at_least_once, now or at the last commit, that may hold
  * records of an epoch that was not committed; a new version of a job may have no row for what the one before wrote. One
  * worker reads the records back: keys that a sink knows are written again in the next epoch, for the others it writes a
  * tombstone. */
@@ -667,7 +667,7 @@ static void task_done(struct work *w)
         return;
     folds_free(r);
     bool table = r->j->plan->sink->kind == PLAN_SINK_TOPIC && r->j->plan->sink->inputs[0]->mode != MODE_APPEND;
-    bool may_differ = (r->found && r->j->def.at_least_once) || writes_anew(r->j);
+    bool may_differ = (r->found && (r->j->def.at_least_once || r->j->last.noutputs)) || writes_anew(r->j);
     if (r->status || r->j->query || !table || !may_differ)
         finish(r);
     else

@@ -49,7 +49,7 @@ struct job_def {
     struct uuid savepoint;   /* what its changelog is filled from as long as that holds no commit; zero: nothing */
     enum tolerance tolerance; /* what becomes of bad records */
     const char *dead_topic;  /* where they go; "": NAME_dlq */
-    unsigned revision;       /* grows when one of these is changed: the job is begun anew */
+    unsigned revision;       /* grows when one of these, or at_least_once, is changed: the job is begun anew */
     unsigned cpu_share;      /* its weight where others want the same loop's time, 1 .. ENGINE_SHARE_MAX; 0: ENGINE_SHARE */
     bool late_letters;       /* late rows are dead letters, too; else only counted */
     unsigned nskips;         /* records that are tolerated although others stop the job */
@@ -105,6 +105,7 @@ struct job_status {
     const char *name, *sql;
     enum tolerance tolerance;
     const char *dead_topic;
+    bool at_least_once, late_letters;
     int64_t began_ms;                     /* wall clock: since when `bad` counts */
     uint64_t bad[BAD_KINDS], bad_all;
     unsigned nnotes;                      /* the last ones, newest first */

@@ -247,6 +247,8 @@ static struct job_status *facts(struct job *j, struct arena *a)
     }
     st->watermark_ms = WATERMARK_NONE;
     st->tolerance = j->def.tolerance;
+    st->at_least_once = j->def.at_least_once;
+    st->late_letters = j->def.late_letters;
     st->cpu_share = j->def.cpu_share ? j->def.cpu_share : ENGINE_SHARE;
     st->memory_share = -1;
     st->dead_topic = j->def.name ? job_dead_topic(&j->def, a) : "";

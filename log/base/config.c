@@ -165,6 +165,15 @@ static int key_set(struct config *c, struct said *said, struct str key, struct s
     return err;
 }
 
+int config_check(const struct config *c, struct diag *d)
+{
+    enum { UNSAID_MIN_MS = 5 }; /* as in config.def; it gives way to a longest time below it */
+    if (c->commit_interval_min_ms <= c->commit_interval_ms || c->commit_interval_min_ms == UNSAID_MIN_MS)
+        return 0;
+    return diag_set(d, E_BAD_CONFIG, "commit.interval.min.ms is %" PRId64 ", more than commit.interval.ms, which is %" PRId64,
+                    c->commit_interval_min_ms, c->commit_interval_ms);
+}
+
 int config_set(struct config *c, struct str key, struct str value, struct diag *d)
 {
     return key_set(c, NULL, key, value, d);

@@ -25,6 +25,8 @@ void config_fini(struct config *c);
 int config_file(struct config *c, const char *path, struct diag *d);
 int config_env(struct config *c, char **environ, struct diag *d);
 int config_list(struct config *c, const char *const *items, unsigned n, struct diag *d); /* each KEY=VALUE */
+/* Of all that was said: do settings contradict each other? */
+int config_check(const struct config *c, struct diag *d);
 int config_set(struct config *c, struct str key, struct str value, struct diag *d);
 /* For DescribeConfigs and --help: i-th key, its value now as text; false past the end. */
 struct config_item {

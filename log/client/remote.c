@@ -235,6 +235,7 @@ const char *remote_error(int16_t code)
         {70, "unknown fetch session"},
         {71, "fetch session out of step"},
         {89, "the quota is used up"},
+        {105, "there is no such transactional id"},
         {114, "this listener serves brokers"},
     };
     for (size_t i = 0; i < ARRAY_LEN(more); i++)

@@ -11,6 +11,7 @@ struct key {
     const char *doc;
 };
 
+enum { INTERNAL_MESSAGE_BYTES = 1048588 }; /* message.max.bytes if nobody says */
 #define LONG_MAX_TEXT "9223372036854775807"
 static const struct key keys[] = {
     {"cleanup.policy", NULL, 'c', 0, 0, "delete", {"delete", "compact"},
@@ -249,6 +250,8 @@ void topic_config_apply(struct topic *t, const struct config *conf)
         else
             CHECK(!"a topic key without a meaning");
     }
+    if (t->internal) /* what the server writes for itself is not made smaller by what holds for clients */
+        t->conf.max_message_bytes = MAX(t->conf.max_message_bytes, INTERNAL_MESSAGE_BYTES);
 }
 
 bool topic_config_item(const struct topic *t, const struct config *conf, unsigned i, struct topic_config_item *out)

@@ -285,6 +285,10 @@ struct txn_effects txn_state_end(struct txn_state *t, const struct txn_ending *i
     if (now->status == TXN_ONGOING)
         return prepare(t, in, fresh_pid, now_ms);
     bool same = now->status == (in->commit ? TXN_COMPLETE_COMMIT : TXN_COMPLETE_ABORT);
+    /* To commit what was aborted under a v2 producer: it has not aborted that itself, for then it would have the epoch behind, so
+     * it timed out. Kafka says fenced; to give it up is fine (fence). */
+    if (again && !same && in->commit)
+        return answer(t, K_PRODUCER_FENCED);
     if (!in->v2 || again)
         return answer(t, same ? K_NONE : K_INVALID_TXN_STATE);
     /* The next transaction of a v2 producer, which has added nothing: it may be given up, but there is nothing to

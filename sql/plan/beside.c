@@ -45,8 +45,8 @@ static int already_there(struct stmt *st, const struct relation *old)
         return E_SQL;
     }
     if (statement_says_the_same(stmt_create(st), old->sql, st->arena)) {
-        stmt_nothing(st, "%s \"%s\" is unchanged", old->table ? "table" : "stream", old->name);
-        return 1;
+        int err = policy_alone(st, old);
+        return err ? err : 1;
     }
     struct str name = str_of(arena_printf(st->arena, "%s_next", old->name));
     if (image_object(st->b.image, "relation", name) || image_object(st->b.image, "job", name))

@@ -209,6 +209,7 @@ static void take_policy(void *arg, const struct object *o, const struct job_def 
         old->to->tolerance = j->tolerance;
         old->to->dead_topic = j->dead_topic;
         old->to->cpu_share = j->cpu_share;
+        old->to->at_least_once = j->at_least_once;
         old->to->late_letters = j->late_letters;
     }
 }

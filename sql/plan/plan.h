@@ -107,6 +107,8 @@ int statement_prepare(struct prepared *out, struct str text, const struct statem
                       struct diag *d) MUST_USE;
 /* Does a CREATE say what this text says, however they are laid out? */
 bool statement_says_the_same(struct ast_statement *new, const char *old_text, struct arena *a);
+/* Does a session say anything of a job that it is not? */
+bool job_settings_differ(const struct job_def *j, const struct settings *props, struct arena *a);
 /* A savepoint's file is there: the change that gives it its name. */
 void prepared_saved(struct prepared *p, const struct savepoint_facts *facts, struct arena *a);
 void prepared_fini(struct prepared *p); /* releases the change; any kind */

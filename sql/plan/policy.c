@@ -55,21 +55,90 @@ static unsigned parse_share(struct str s)
     return str_to_i64(s, &n) && n >= 1 && n <= ENGINE_SHARE_MAX ? (unsigned)n : 0;
 }
 
-int policy_of_session(struct stmt *st, struct job_def *j, const struct query *q, const char *out)
+/* What the session says; the rest stays. */
+static void take_settings(const struct settings *props, struct job_def *j, struct arena *a)
 {
-    struct str tolerance = settings_get(st->env->props, STR("errors.tolerance"));
-    struct str topic = settings_get(st->env->props, STR("errors.deadletterqueue.topic.name"));
+    struct str tolerance = settings_get(props, STR("errors.tolerance"));
+    struct str topic = settings_get(props, STR("errors.deadletterqueue.topic.name"));
+    struct str guarantee = settings_get(props, STR("processing.guarantee"));
     if (tolerance.ptr)
         j->tolerance = (enum tolerance)find_tolerance(tolerance);
     if (topic.ptr)
-        j->dead_topic = arena_dup(st->arena, topic).ptr;
-    struct str late = settings_get(st->env->props, STR("late.records"));
+        j->dead_topic = arena_dup(a, topic).ptr;
+    if (guarantee.ptr)
+        j->at_least_once = str_eq_nocase(guarantee, STR("at_least_once"));
+    struct str late = settings_get(props, STR("late.records"));
     if (late.ptr)
         j->late_letters = str_eq_nocase(late, STR("dead-letter"));
-    struct str share = settings_get(st->env->props, STR("job.cpu.share"));
+    struct str share = settings_get(props, STR("job.cpu.share"));
     if (share.ptr)
         j->cpu_share = parse_share(share);
+}
+
+int policy_of_session(struct stmt *st, struct job_def *j, const struct query *q, const char *out)
+{
+    take_settings(st->env->props, j, st->arena);
     return check_topic(st, j, q, out);
+}
+
+/* "errors.tolerance is 'stop', was 'skip'"; NULL: nothing is another. */
+static const char *differences(const struct job_def *was, const struct job_def *is, struct arena *a)
+{
+    const char *const names[] = {"processing.guarantee", "errors.tolerance", "errors.deadletterqueue.topic.name", "late.records",
+                                 "job.cpu.share"};
+    const char *values[ARRAY_LEN(names)][2], *text = NULL;
+    for (int i = 0; i < 2; i++) {
+        const struct job_def *j = i ? is : was;
+        values[0][i] = j->at_least_once ? "at_least_once" : "exactly_once";
+        values[1][i] = tolerance_names[j->tolerance];
+        values[2][i] = job_dead_topic(j, a);
+        values[3][i] = j->late_letters ? "dead-letter" : "count";
+        values[4][i] = arena_printf(a, "%u", j->cpu_share ? j->cpu_share : ENGINE_SHARE);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(values[i][0], values[i][1]) != 0)
+            text = arena_printf(a, "%s%s%s is '%s', was '%s'", text ? text : "", text ? ", " : "", names[i], values[i][1], values[i][0]);
+    return text;
+}
+
+bool job_settings_differ(const struct job_def *j, const struct settings *props, struct arena *a)
+{
+    struct job_def now = *j;
+    take_settings(props, &now, a);
+    return differences(j, &now, a) != NULL;
+}
+
+int policy_alone(struct stmt *st, const struct relation *old)
+{
+    const struct object *job = image_object_by_id(st->b.image, old->job);
+    struct job_def was, now;
+    struct query q = {.nreads = 0};
+    struct wbuf w;
+    const char *kind = old->table ? "table" : "stream", *what = NULL;
+    if (job && job_def_unpack(&was, job->body, st->arena) == 0) {
+        now = was;
+        take_settings(st->env->props, &now, st->arena);
+        what = differences(&was, &now, st->arena);
+    }
+    if (!what)
+        return stmt_nothing(st, "%s \"%s\" is unchanged", kind, old->name);
+    q.reads = ARENA_ARRAY(st->arena, struct query_read, was.nreads);
+    for (unsigned i = 0; i < was.nreads; i++) {
+        const struct object *o = image_object_by_id(st->b.image, was.reads[i]);
+        struct relation *rel = ARENA_NEW(st->arena, struct relation);
+        if (o && relation_unpack(rel, o, st->arena) == 0)
+            q.reads[q.nreads++].rel = rel;
+    }
+    if (check_topic(st, &now, &q, old->topic_name) != 0)
+        return E_SQL;
+    now.revision++;
+    wbuf_init(&w);
+    job_def_pack(&now, &w);
+    change_put_object(stmt_change(st), "job", str_of(job->name), job->id, wbuf_view(&w), false);
+    wbuf_fini(&w);
+    st->out->job = now.stopped ? (struct uuid){{0}} : job->id;
+    stmt_message(st, "%s \"%s\" keeps its query; of its job, %s", kind, old->name, what);
+    return 0;
 }
 
 /* "topic/partition/offset" */

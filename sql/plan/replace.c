@@ -302,7 +302,7 @@ int prepare_replace(struct stmt *st, struct relation *old)
         return prepare_beside(st, old);
     int err = replacement_begin(st, old, &r);
     if (!err && statement_says_the_same(stmt_create(st), old->sql, st->arena))
-        return stmt_nothing(st, "%s \"%s\" is unchanged", old->table ? "table" : "stream", old->name);
+        return policy_alone(st, old);
     if (!err)
         err = replacement_plan(st, &r);
     if (err)

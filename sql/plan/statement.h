@@ -89,6 +89,9 @@ void job_put(struct stmt *st, struct job_def *j, const struct query *q, const st
 /* What the session says, about a new job or a new version of one, which reads q and writes out. */
 int policy_of_session(struct stmt *st, struct job_def *j, const struct query *q, const char *out);
 int policy_change(struct stmt *st, struct job_def *j); /* RESUME ... WITH */
+/* CREATE of what a job fills, with the same query: what the session says of the job may be new; the job begins anew from its
+ * last commit then. */
+int policy_alone(struct stmt *st, const struct relation *old);
 int prepare_show_errors(struct stmt *st);
 
 /* ---- replace.c: CREATE OR REPLACE of what a job fills */

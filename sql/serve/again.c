@@ -47,19 +47,52 @@ static const char *kind_of(const struct image *im, const char *name, struct aren
     return r && r->table ? "TABLE" : "STREAM";
 }
 
-/* A relation that is read twice is dropped once. */
+/* A relation that is read twice is dropped once; look: only whether it is there. */
+static bool drop_once(const struct image *im, const char *name, bool look, struct wbuf *drops, struct arena *a)
+{
+    const char *drop = arena_printf(a, " DROP %s %s;", kind_of(im, name, a), name);
+    bool there = drops->len && strstr(arena_dup(a, wbuf_view(drops)).ptr, drop);
+    if (!there && !look)
+        wbuf_str(drops, str_of(drop));
+    return there;
+}
+
 static void drop_gone(const struct image *im, const struct plan_node *n, struct wbuf *drops, const char **topic,
                       struct arena *a)
 {
     if (n->kind == PLAN_SOURCE && !image_topic_by_id(im, n->topic)) {
-        const char *drop = arena_printf(a, " DROP %s %s;", kind_of(im, n->relation, a), n->relation);
-        const char *before = arena_dup(a, wbuf_view(drops)).ptr;
         *topic = n->topic_name;
-        if (relation_find(im, str_of(n->relation), a, NULL) && !strstr(before, drop))
-            wbuf_str(drops, str_of(drop));
+        if (relation_find(im, str_of(n->relation), a, NULL))
+            (void)drop_once(im, n->relation, false, drops, a);
     }
     for (unsigned i = 0; i < n->ninputs; i++)
         drop_gone(im, n->inputs[i], drops, topic, a);
+}
+
+/* Of jobs that read something of what is to be dropped, what they fill is dropped before; so is what reads that. */
+static void drop_readers(const struct image *im, struct uuid relation, struct wbuf *drops, struct arena *a, unsigned depth)
+{
+    struct job_def def;
+    for (unsigned i = 0; i < im->nobjects && depth < PLAN_DEPTH; i++) {
+        if (strcmp(im->objects[i]->kind, "job") != 0 || job_def_unpack(&def, im->objects[i]->body, a) != 0)
+            continue;
+        const struct object *filled = image_object_by_id(im, def.relation);
+        for (unsigned k = 0; filled && k < def.nreads; k++)
+            if (uuid_eq(def.reads[k], relation) && !drop_once(im, filled->name, true, drops, a)) {
+                drop_readers(im, def.relation, drops, a, depth + 1);
+                (void)drop_once(im, filled->name, false, drops, a);
+            }
+    }
+}
+
+static void readers_of_gone(const struct image *im, const struct plan_node *n, struct wbuf *drops, struct arena *a)
+{
+    const struct relation *r = n->kind == PLAN_SOURCE && !image_topic_by_id(im, n->topic)
+                                   ? relation_find(im, str_of(n->relation), a, NULL) : NULL;
+    if (r)
+        drop_readers(im, r->id, drops, a, 0);
+    for (unsigned i = 0; i < n->ninputs; i++)
+        readers_of_gone(im, n->inputs[i], drops, a);
 }
 
 const char *gone_hint(const struct image *im, struct uuid job, struct arena *a)
@@ -73,12 +106,14 @@ const char *gone_hint(const struct image *im, struct uuid job, struct arena *a)
         !(filled = image_object_by_id(im, def.relation)))
         return NULL;
     wbuf_init(&drops);
-    wbuf_printf(&drops, "DROP %s %s;", kind_of(im, filled->name, a), filled->name);
+    drop_readers(im, def.relation, &drops, a, 0);
+    (void)drop_once(im, filled->name, false, &drops, a);
+    readers_of_gone(im, plan->sink, &drops, a);
     if (!image_topic_by_id(im, def.output) || !image_topic_by_id(im, def.changelog))
         topic = "that it writes";
     drop_gone(im, plan->sink, &drops, &topic, a);
     if (topic)
-        hint = arena_printf(a, "topic %s is gone, so it cannot begin anew. %.*s takes away what was made over it", topic,
+        hint = arena_printf(a, "topic %s is gone, so it cannot begin anew.%.*s takes away what was made over it", topic,
                             STR_ARG(wbuf_view(&drops)));
     wbuf_fini(&drops);
     return hint;

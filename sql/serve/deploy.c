@@ -36,6 +36,14 @@ static int refuse(struct session *s, struct str text, struct place place, const 
     return diag_place(&s->diag, E_SQL, text, place);
 }
 
+/* The query is the same; what the file says of the job may not be. */
+static bool settings_are_new(struct session *s, const struct image *im, const struct relation *r)
+{
+    const struct object *job = image_object_by_id(im, r->job);
+    struct job_def def;
+    return job && job_def_unpack(&def, job->body, &s->memory) == 0 && job_settings_differ(&def, &s->props, &s->memory);
+}
+
 static int check_create(struct session *s, struct str text, struct ast_statement *st)
 {
     struct image *im = session_image(s);
@@ -44,7 +52,7 @@ static int check_create(struct session *s, struct str text, struct ast_statement
     struct relation *r = st->kind == AST_CREATE_AS ? relation_find(im, name, &s->memory, NULL) : NULL;
     bool replace = st->or_replace || (r && !uuid_is_zero(r->job));
     int rc = 0;
-    if (old && statement_says_the_same(st, old, &s->memory)) {
+    if (old && statement_says_the_same(st, old, &s->memory) && !(r && settings_are_new(s, im, r))) {
         tell_message(s, arena_printf(&s->memory, "%s %.*s is unchanged", what, STR_ARG(name)));
         rc = 1;
     } else if (old && !replace) {

@@ -161,6 +161,10 @@ void job_describe(const struct job_status *st, const struct plan *plan, bool sho
     wbuf_u8(out, '\n');
     if (hint)
         wbuf_printf(out, "%s\n", hint);
+    wbuf_printf(out, "%s; bad records: %s", st->at_least_once ? "at least once" : "exactly once", tolerance_names[st->tolerance]);
+    if (st->tolerance == TOLERATE_DEAD_LETTER || st->late_letters)
+        wbuf_printf(out, "%s, to topic %s", st->late_letters ? " (late rows too)" : "", st->dead_topic);
+    wbuf_printf(out, "; CPU share %u\n", st->cpu_share);
     if (!st->nsources) /* it is not open */
         return;
     arena_init(&a);
@@ -180,8 +184,7 @@ void job_describe(const struct job_status *st, const struct plan *plan, bool sho
     if (st->committed_ms > 0)
         wbuf_printf(out, ", committed %.1f s ago", (double)MAX(now_ms - st->committed_ms, 0) / 1000);
     wbuf_u8(out, '\n');
-    wbuf_printf(out, "CPU %.1f s, share %u; memory %.1f MB", (double)st->busy_us / 1e6, st->cpu_share,
-                (double)st->memory_bytes / 1e6);
+    wbuf_printf(out, "CPU %.1f s; memory %.1f MB", (double)st->busy_us / 1e6, (double)st->memory_bytes / 1e6);
     if (st->memory_share >= 0)
         wbuf_printf(out, ", share %.1f MB", (double)st->memory_share / 1e6);
     wbuf_u8(out, '\n');

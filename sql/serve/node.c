@@ -88,7 +88,9 @@ int node_open(struct node **out, const struct node_conf *nc, struct diag *d)
     n->shards = xalloc(n->nshards * sizeof *n->shards);
     for (unsigned i = 0; i < n->nshards; i++)
         n->shards[i] = loops_get(n->loops, i);
-    int rc = node_open_parts(n, nc, d);
+    int rc = config_check(&n->conf, d);
+    if (rc == 0)
+        rc = node_open_parts(n, nc, d);
     if (rc < 0) {
         node_free(n);
         return rc;

@@ -271,6 +271,14 @@ struct waiting { /* for a job that shall run; outlives the session if need be */
 };
 #define AWAIT_MS 30000
 
+static void tell_prepared(struct session *s)
+{
+    if (s->p.message)
+        tell_message(s, s->p.message);
+    if (s->p.note)
+        tell_message(s, s->p.note);
+}
+
 static void waited(struct waiting *w, int status, const char *why)
 {
     struct session *s = w->s;
@@ -278,9 +286,12 @@ static void waited(struct waiting *w, int status, const char *why)
     if (!session_release(s))
         return;
     if (status == E_TIMEOUT) {
+        tell_prepared(s);
         tell_message(s, "its job is still being restored; SHOW JOBS tells how far it is");
         session_done(s);
     } else if (status && status != E_CANCELED && status != E_NOT_FOUND) {
+        if (s->p.effect != EFFECT_OTHER) /* it is there all the same */
+            tell_prepared(s);
         struct image *im = session_image(s);
         const char *hint = gone_hint(im, s->p.job, &s->memory);
         session_error(s, status, "XX000", "the job does not run: %s", why && *why ? why : err_text(status));
@@ -289,6 +300,7 @@ static void waited(struct waiting *w, int status, const char *why)
         counted_release(&im->c);
         session_fail(s);
     } else {
+        tell_prepared(s);
         session_done(s);
     }
 }
@@ -308,11 +320,8 @@ static void await_late(struct timer *t) { waited(container_of(t, struct waiting,
 void await_job(struct session *s)
 {
     turn_give_back(s);
-    if (s->p.message)
-        tell_message(s, s->p.message);
-    if (s->p.note)
-        tell_message(s, s->p.note);
     if (uuid_is_zero(s->p.job)) {
+        tell_prepared(s);
         session_done(s);
         return;
     }
@@ -348,6 +357,8 @@ static void commit_cb(struct commit *c, int status)
         s->diag = s->commit.diag;
         if (!s->diag.text[0])
             diag_set(&s->diag, status, "the change was refused: %s", err_text(status));
+        if (!s->diag.code[0] && (status == E_FULL || status == E_STORAGE))
+            memcpy(s->diag.code, status == E_FULL ? "53100" : "58030", sizeof s->diag.code);
         session_fail(s);
     }
 }

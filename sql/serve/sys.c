@@ -155,6 +155,9 @@ static void fill_jobs(struct rows *r, const struct sys_job *j)
     put_time(r, SYS_JOBS_CREATED, j->def.created_ms);
     put_text(r, SYS_JOBS_STATEMENT, j->def.sql);
     put_number(r, SYS_JOBS_CPU_SHARE, j->def.cpu_share);
+    put_text(r, SYS_JOBS_GUARANTEE, j->def.at_least_once ? "at_least_once" : "exactly_once");
+    put_text(r, SYS_JOBS_TOLERANCE, tolerance_names[j->def.tolerance]);
+    put_text(r, SYS_JOBS_DEAD_TOPIC, job_dead_topic(&j->def, r->arena));
     if (!st)
         return;
     if (job_cell(st, "state", r->arena, &v))

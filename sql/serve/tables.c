@@ -109,6 +109,9 @@ static void filled_cb(void *arg, int status, struct job_status *st)
         errors_rows(st, &s->memory, (unsigned)MIN(s->p.limit, (int64_t)UINT32_MAX), &s->found);
     if (words)
         wbuf_printf(&s->words, "%s%s", s->words.len ? "\n" : "", words);
+    const char *values = !status && s->p.errors ? errors_values(st, &s->memory) : NULL;
+    if (values)
+        wbuf_printf(&s->words, "%sjob %s: %s (the first: %s)", s->words.len ? "\n" : "", st->name, values, st->first_row_error);
     for (unsigned c = 0; !status && !s->p.errors && c < t->schema.n; c++)
         job_cell(st, t->schema.cols[c].name, &s->memory, &t->rows[s->filling][c]);
     s->filling++;
