@@ -122,16 +122,6 @@ static bool relabel_scan(struct plan_node *n)
     return scan;
 }
 
-static void to_retract(struct lowering *lo, struct lowered *l)
-{
-    if (l->node->mode == MODE_UPSERT) {
-        l->node = physical_node(lo->arena, PLAN_NORMALIZE, l->node);
-        l->node->mode = MODE_RETRACT;
-    } else if (l->node->mode == MODE_APPEND) {
-        relabel_scan(l->node);
-    }
-}
-
 static bool is_spread_by(const struct lowered *l, const unsigned *cols, unsigned n)
 {
     return l->spread && l->n == n && (n == 0 || memcmp(l->cols, cols, n * sizeof *cols) == 0);
@@ -156,6 +146,24 @@ static void exchange(struct lowering *lo, struct lowered *l, const unsigned *col
     x->drop_null_key = drop_null;
     l->node = x;
     set_spread(l, cols, n);
+}
+
+/* The rows of a key in one task, whatever partitions they lie in: once a topic has more of them, a key may go on in another
+ * one, and not every producer hashes alike. */
+static void gather_table(struct lowering *lo, struct lowered *l)
+{
+    exchange(lo, l, l->node->key, l->node->nkey, false);
+}
+
+static void to_retract(struct lowering *lo, struct lowered *l)
+{
+    if (l->node->mode == MODE_UPSERT) {
+        gather_table(lo, l);
+        l->node = physical_node(lo->arena, PLAN_NORMALIZE, l->node);
+        l->node->mode = MODE_RETRACT;
+    } else if (l->node->mode == MODE_APPEND) {
+        relabel_scan(l->node);
+    }
 }
 
 /* ---- Sources */
@@ -940,6 +948,8 @@ int tree_lower(struct lowering *lo, const struct tree *t, struct plan_node **out
         to_retract(lo, &l);
     if (!err && lo->every_ms && l.node->mode == MODE_UPSERT)
         to_retract(lo, &l);
+    if (!err && l.node->mode == MODE_UPSERT)
+        gather_table(lo, &l);
     if (!err && l.split && l.node->mode == MODE_RETRACT)
         gather_keys(lo, &l);
     if (!err && lo->every_ms) {
