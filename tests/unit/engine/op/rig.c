@@ -211,11 +211,20 @@ static void evict_some(struct rig *rig)
     }
 }
 
+static void begin_checkpoint(struct rig *rig)
+{
+    rig->begun_changes = rig->committed_changes;
+    rig->begun_epoch = rig->committed_epoch;
+}
+
+/* One that ends now: often it was begun some commits ago. */
 void rig_checkpoint(struct rig *rig)
 {
     struct wbuf key;
     wbuf_init(&key);
-    for (; rig->cold_changes < rig->committed_changes; rig->cold_changes++) {
+    bool old = rig->begun_changes > rig->cold_changes && random_chance(&rig->r, 0.5);
+    size_t upto = old ? rig->begun_changes : rig->committed_changes;
+    for (; rig->cold_changes < upto; rig->cold_changes++) {
         const struct rig_change *c = &rig->changes[rig->cold_changes];
         cold_key(c->store, c->key, &key);
         if (c->value.ptr)
@@ -224,7 +233,8 @@ void rig_checkpoint(struct rig *rig)
             kv_remove(rig->cold, wbuf_view(&key));
     }
     wbuf_fini(&key);
-    rig->clock.clean = rig->committed_epoch;
+    rig->clock.clean = old ? rig->begun_epoch : rig->committed_epoch;
+    begin_checkpoint(rig);
     evict_some(rig);
 }
 
@@ -496,7 +506,9 @@ void rig_commit(struct rig *rig)
     for (unsigned i = 0; i < rig->nops; i++)
         if (rig->ops[i]->cls->committed)
             rig->ops[i]->cls->committed(rig->ops[i]);
-    if (rig->spills && random_chance(&rig->r, 0.5))
+    if (!rig->begun_changes && random_chance(&rig->r, 0.5))
+        begin_checkpoint(rig);
+    else if (rig->spills && random_chance(&rig->r, 0.5))
         rig_checkpoint(rig);
 }
 
@@ -524,6 +536,7 @@ static int restore_cb(void *arg, struct str key, struct str value)
 static void restore_all(struct rig *rig)
 {
     struct kv *last = kv_new(random_chance(&rig->r, 0.5), NULL);
+    rig->begun_changes = 0;
     bool compacted = rig->cold_changes == 0 && random_chance(&rig->r, 0.5);
     struct wbuf key;
     wbuf_init(&key);
@@ -596,7 +609,7 @@ void rig_restore_damaged(struct rig *rig)
     close_ops(rig);
     rig_start(rig);
     kv_clear(rig->cold);
-    rig->cold_changes = 0;
+    rig->cold_changes = rig->begun_changes = 0;
     for (size_t i = 0; i < rig->committed_changes; i++) {
         const struct rig_change *c = &rig->changes[i];
         for (unsigned k = 0; k < rig->nops; k++) {

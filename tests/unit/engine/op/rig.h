@@ -57,7 +57,9 @@ struct rig {
     uint32_t committed_epoch;
     struct needs needs, mark_needs;
     struct kv *cold;
-    size_t cold_changes; /* so many changes are in it */
+    size_t cold_changes; /* so many changes are in it, */
+    size_t begun_changes; /* and in the one that has been begun: */
+    uint32_t begun_epoch;
     uint64_t fetched;
 };
 
