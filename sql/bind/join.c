@@ -175,6 +175,23 @@ static int find_time(const struct scope *sc, const struct ast_name *said, const 
     return E_SQL;
 }
 
+/* PARTITION BY of SESSION: whose sessions they are. What bounds them is known when they are summed up, not before. */
+static int session_keys(struct scope *sc, const struct ast_source *from, const struct block_source *s)
+{
+    struct block *q = sc->q;
+    q->session = &from->window;
+    q->session_keys = (struct ids){0, ARENA_ARRAY(sc->b->arena, unsigned, from->keys.n + 1)};
+    for (unsigned i = 0; i < from->keys.n; i++) {
+        struct ast_name of = {.text = str_of(s->alias), .place = from->name.place};
+        const struct block_column *c = resolve_column(sc, *s->alias ? &of : &(struct ast_name){0}, &from->keys.items[i],
+                                                      from->keys.items[i].place);
+        if (!c)
+            return E_SQL;
+        ids_add(sc->b->arena, &q->session_keys, c->id);
+    }
+    return 0;
+}
+
 /* TUMBLE(TABLE t, ...): each row once per window, with the window's bounds behind its columns. */
 static int add_table_window(struct scope *sc, const struct ast_source *from, struct block_source *s, struct tree **t)
 {
@@ -193,9 +210,16 @@ static int add_table_window(struct scope *sc, const struct ast_source *from, str
     if (err)
         return err;
     windows->processing = clock;
+    if (windows->kind == WINDOW_SESSION)
+        err = session_keys(sc, from, s);
+    else if (from->keys.n)
+        err = bind_error(sc->b, from->keys.items[0].place, "42601", "PARTITION BY is for SESSION: other windows are the same for all");
+    if (err)
+        return err;
     struct tree *made = tree_new(sc->b->arena, TREE_WINDOW, *t, NULL);
     made->window = windows;
-    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+    made->window_ids[2] = NO_COLUMN;
+    for (unsigned i = 0; i < (windows->kind == WINDOW_SESSION ? 2u : 3u); i++)
         made->window_ids[i] = add_made(sc, s, names[i], T_TIMESTAMP);
     tree_derive(made, sc->b->arena);
     *t = made;

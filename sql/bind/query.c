@@ -415,6 +415,28 @@ static bool groups_by_window(const struct block *q)
     return start && end;
 }
 
+/* Sessions as a table function are there to be summed up: by their bounds and those whose they are, and nothing else. */
+static int check_sessions(const struct scope *sc)
+{
+    const struct block *q = sc->q;
+    struct ids bounds = {2, (unsigned[]){q->tree->start, q->tree->end}};
+    bool good = q->tree->kind == TREE_WINDOW && groups_by_window(q) && q->ngroup == q->session_keys.n + 2 && !q->nsets && !q->nsubs;
+    for (unsigned i = 0; good && i < q->ngroup; i++)
+        good = q->group[i]->kind == EX_COLUMN &&
+               (ids_have(&bounds, q->group[i]->column) || ids_have(&q->session_keys, q->group[i]->column));
+    for (unsigned i = 0; good && i < q->naggs; i++) {
+        const struct agg *g = &q->aggs[i].agg;
+        const struct expr *inputs[] = {g->arg, g->arg2, g->filter};
+        for (unsigned k = 0; k < ARRAY_LEN(inputs); k++)
+            good &= !inputs[k] || !expr_reads_any(inputs[k], &bounds);
+    }
+    if (good)
+        return 0;
+    bind_error(sc->b, q->session->place, "0A000", "a session is known when its rows have been summed up, not for each of them");
+    diag_hint(sc->b->diag, "GROUP BY what its PARTITION BY names, window_start and window_end; what WHERE would say belongs below, in a view");
+    return E_SQL;
+}
+
 /* ---- What may be asked for */
 
 /* EMIT FINAL: what the block gives is told once, when windows close. */
@@ -620,9 +642,10 @@ static int bind_aggregation(struct scope *sc, const struct ast_select *s)
         err = bind_having(sc, s);
     if (err)
         return err;
-    for (unsigned i = 0; q->window && q->window->kind == WINDOW_SESSION && i < q->naggs; i++)
+    bool sessions = q->session || (q->window && q->window->kind == WINDOW_SESSION);
+    for (unsigned i = 0; sessions && i < q->naggs; i++)
         if (!agg_splits(&q->aggs[i].agg)) {
-            bind_error(sc->b, s->window.place, "0A000", "%s%s cannot follow sessions that become one", agg_name(q->aggs[i].agg.kind),
+            bind_error(sc->b, q->session ? q->session->place : s->window.place, "0A000", "%s%s cannot follow sessions that become one", agg_name(q->aggs[i].agg.kind),
                        q->aggs[i].agg.distinct ? " DISTINCT" : "");
             diag_hint(sc->b->diag, "make a table of the sessions first, or use TUMBLING or HOPPING windows");
             return E_SQL;
@@ -793,6 +816,8 @@ static int bind_block(struct scope *sc, const struct ast_select *s, bool keyed, 
     sc->window = q->window != NULL;
     if (!err)
         err = bind_aggregation(sc, s);
+    if (!err && q->session)
+        err = check_sessions(sc);
     if (err)
         return err;
     if ((err = bind_qualify(sc, s, &qualify)) != 0)

@@ -49,6 +49,8 @@ struct block {
     struct tree *last_join; /* the topmost join of FROM; NULL: none */
     struct tree_window *window; /* of WINDOW; NULL: none */
     unsigned window_ids[2];
+    const struct ast_window *session; /* FROM SESSION(...); NULL: no */
+    struct ids session_keys;          /* whose sessions: PARTITION BY */
     bool aggregates;
     unsigned ngroup;
     const struct expr **group; /* over FROM; then group_ids stand for them */

@@ -309,19 +309,20 @@ struct ast_window parse_table_window(struct parser *p, const struct ast_name *fu
         const char *spans;
     } functions[] = {{"TUMBLE", AST_TUMBLING, 1, "size [, offset]"},
                      {"HOP", AST_HOPPING, 2, "advance, size [, offset]"},
-                     {"CUMULATE", AST_CUMULATE, 2, "step, size [, offset]"}};
+                     {"CUMULATE", AST_CUMULATE, 2, "step, size [, offset]"},
+                     {"SESSION", AST_SESSION, 1, "gap"}};
     struct ast_window w = {.given = true, .time = time, .place = function->place};
     unsigned i = 0;
     while (i < ARRAY_LEN(functions) && !str_eq_nocase(function->text, str_of(functions[i].name)))
         i++;
     if (i == ARRAY_LEN(functions)) {
         parse_refuse(p, function->place, "there is no function of this name over a table");
-        diag_hint(p->diag, "there are TUMBLE, HOP and CUMULATE; for sessions write WINDOW SESSION (gap) behind FROM");
+        diag_hint(p->diag, "there are TUMBLE, HOP, CUMULATE and SESSION");
         return w;
     }
     if (!str_eq_nocase(descriptor->text, STR("DESCRIPTOR")))
         parse_refuse(p, descriptor->place, "DESCRIPTOR(column) must stand here: the column of event time");
-    if (spans.n < functions[i].least || spans.n > functions[i].least + 1) {
+    if (spans.n < functions[i].least || spans.n > functions[i].least + (functions[i].kind != AST_SESSION)) {
         parse_refuse(p, function->place, "%s takes TABLE t, DESCRIPTOR(column), %s", functions[i].name, functions[i].spans);
         return w;
     }

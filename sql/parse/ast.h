@@ -200,7 +200,8 @@ struct ast_source { /* what stands in FROM */
     struct ast_expr *call;      /* FUNCTION */
     bool ordinality;            /* FUNCTION: WITH ORDINALITY */
     struct ast_name alias;      /* not of a JOIN */
-    struct ast_window window;   /* of a RELATION in a table function */
+    struct ast_window window;   /* of a RELATION in a table function, */
+    struct ast_names keys;      /* and whose sessions: PARTITION BY */
     struct ast_names columns;   /* behind the alias: new names */
     struct ast_expr *as_of;     /* RELATION: FOR SYSTEM_TIME AS OF, or NULL */
     struct ast_select *query;

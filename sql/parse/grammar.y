@@ -372,14 +372,14 @@ source(A) ::= LP(B) query(Q) RP(E) alias(L). {
     A->query = Q, A->name.place = place_join(B.place, E.place);
 }
 source(A) ::= LP joined(B) RP. { A = B; }
-source(A) ::= name(F) LP TABLE relation(N) COMMA name(D) LP name(T) RP spans(S) RP alias(L). {
+source(A) ::= name(F) LP TABLE relation(N) by_key(K) COMMA name(D) LP name(T) RP spans(S) RP alias(L). {
     A = parse_source(p, AST_FROM_RELATION, L);
-    A->name = N;
+    A->name = N, A->keys = K;
     A->window = parse_table_window(p, &F, &D, T, S);
 }
-source(A) ::= name(F) LP TABLE relation(N) COMMA name(D) LP name(T) LP RP RP spans(S) RP alias(L). {
+source(A) ::= name(F) LP TABLE relation(N) by_key(K) COMMA name(D) LP name(T) LP RP RP spans(S) RP alias(L). {
     A = parse_source(p, AST_FROM_RELATION, L);
-    A->name = N;
+    A->name = N, A->keys = K;
     A->window = parse_table_window(p, &F, &D, T, S);
 }
 source(A) ::= name(F) LP exprs(L) RP(E) ordinality(O) alias(T). {
@@ -391,6 +391,10 @@ source(A) ::= name(F) LP exprs(L) RP(E) ordinality(O) alias(T). {
 %type ordinality {bool}
 ordinality(A) ::= . { A = false; }
 ordinality(A) ::= WITH ORDINALITY. { A = true; }
+%type by_key {struct ast_names}
+by_key(A) ::= . { A = (struct ast_names){0}; }
+by_key(A) ::= PARTITION BY name(C). { A = (struct ast_names){0}; AST_APPEND(p, A, C); }
+by_key(A) ::= PARTITION BY LP names(C) RP. { A = C; }
 %type spans {struct parse_spans}
 spans(A) ::= COMMA span(B). { A = (struct parse_spans){.n = 1, .v = {B}}; }
 spans(A) ::= spans(A) COMMA span(B). {

@@ -539,9 +539,15 @@ static void put_within(struct printer *pr, const struct ast_within *w)
 /* TUMBLE(TABLE t, DESCRIPTOR(time), ...). */
 static void put_table_window(struct printer *pr, const struct ast_source *s)
 {
-    static const char *const names[] = {"TUMBLE", "HOP", "", "CUMULATE"};
+    static const char *const names[] = {"TUMBLE", "HOP", "SESSION", "CUMULATE"};
     wbuf_printf(pr->out, "%s(TABLE ", names[s->window.kind]);
     put_relation(pr, &s->name);
+    for (unsigned i = 0; i < s->keys.n; i++) {
+        wbuf_str(pr->out, i ? STR(", ") : STR(" PARTITION BY ("));
+        put_name(pr, &s->keys.items[i]);
+    }
+    if (s->keys.n)
+        PUT(")");
     PUT(", DESCRIPTOR(");
     put_name(pr, &s->window.time);
     PUT(")");

@@ -26,6 +26,9 @@ SELECT 'hop' AS w, page, n, WINDOW_START FROM HOP(TABLE views, DESCRIPTOR(at), I
 SELECT 'cumulate' AS w, WINDOW_START, WINDOW_END, SUM(n) AS total FROM CUMULATE(TABLE views, DESCRIPTOR(ROWTIME), 30 SECONDS, 1 MINUTE)
   GROUP BY WINDOW_START, WINDOW_END ORDER BY WINDOW_START, WINDOW_END;
 
+SELECT 'session' AS w, page, COUNT(*) AS rows, WINDOW_START, WINDOW_END FROM SESSION(TABLE views PARTITION BY page, DESCRIPTOR(at), 20 SECONDS)
+  GROUP BY page, WINDOW_START, WINDOW_END ORDER BY page, WINDOW_START;
+
 -- a windowed result is a table as others are: it can be grouped again
 CREATE TABLE busiest AS SELECT page, MAX(total) AS most, COUNT(*) AS windows FROM hops GROUP BY page;
 \wait

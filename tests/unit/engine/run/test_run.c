@@ -631,6 +631,34 @@ static void test_idle_partition(void **state)
     arena_fini(&a);
 }
 
+/* Windows of a stream that says so close though nothing comes any more: event time goes on with the clock. */
+static void test_idle_clock(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct planlib pl;
+    arena_init(&a);
+    planlib_init(&pl, &a, TASKS);
+    struct plan_node *source = pl_source(&pl, "I", in, false);
+    source->format.idle_ms = 1000;
+    struct plan_node *n = pl_window(&pl, source, 10000, 0);
+    n = pl_exchange(&pl, n, 1, (unsigned[]){0});
+    n = pl_aggregate(&pl, n, 3, (unsigned[]){0, 2, 3}, AGG_SUM, 1, 10000, 0);
+    n->emit_final = true;
+    unsigned cols[] = {0, 3};
+    struct plan_node *pick = pl_pick(&pl, n, 2, cols);
+    pl_set_key(&pl, pick, 0);
+    jw_put_job(&W, "idle", job, planlib_done(&pl, pl_sink_topic(&pl, pick, out, 0, 1, -1, 0)), out, changelog, false);
+    assert_int_equal(await(job).status, 0);
+    jw_row(&W, in, 0, 1000, 5, 42, false);
+    jw_row(&W, in, 1, 7000, 5, 1, false);
+    jw_pass_ms(&W, 2000);
+    assert_int_equal(output_value(5), -1);
+    jw_pass_ms(&W, 10000);
+    assert_int_equal(output_value(5), 43);
+    arena_fini(&a);
+}
+
 /* EMIT CHANGES EVERY: the first change goes at once, others when so much time has passed, though nothing comes; a restart
  * in between loses none, and a stop waits for none. */
 static void test_every(void **state)
@@ -870,7 +898,7 @@ int main(void)
         T(test_stops_on_a_broken_disk), T(test_push_query_is_quick), T(test_limit), T(test_pull_stream), T(test_pull_sums),
         T(test_held_query), T(test_scan_refused), T(test_stop_and_start), T(test_status), T(test_topic_deleted),
         T(test_damaged_plan), T(test_checkpoint_lost), T(test_checkpoint_durable), T(test_drop), T(test_topic_grows),
-        T(test_idle_partition), T(test_by_clock), T(test_every),
+        T(test_idle_partition), T(test_by_clock), T(test_every), T(test_idle_clock),
         T(test_udf_missing), T(test_checkpoint_refused), T(test_letters_deleted), T(test_letters_impossible),
         T(test_output_too_large), T(test_full_disk_passes), T(test_failed_job_again), T(test_full_disk_stays),
         T(test_damage_found_late), T(test_file_vanishes),

@@ -82,6 +82,8 @@ static const char *const statements[] = {
     "SELECT f.origin, x FROM flights AS f LEFT JOIN UNNEST(f.legs, f.miles) WITH ORDINALITY AS u (x, y, n) ON TRUE;",
     "SELECT n FROM flights CROSS JOIN GENERATE_SERIES(1, 3) AS n;",
     "EXPLAIN SELECT origin FROM flights WHERE delay > 5 EMIT CHANGES;",
+    "SELECT dest, COUNT(*) FROM flights WINDOW TUMBLING (SIZE 10 SECONDS, BY PROCTIME) GROUP BY dest EMIT CHANGES EVERY 2 SECONDS;",
+    "SELECT dest, COUNT(*) FROM SESSION(TABLE flights PARTITION BY (dest), DESCRIPTOR(ROWTIME), 10 SECONDS) GROUP BY dest EMIT FINAL;",
     "EXPLAIN CREATE TABLE n AS SELECT origin, SUM(delay) AS s FROM flights GROUP BY origin;",
     "PRINT flights FROM BEGINNING LIMIT 3;",
     "PRINT 'my-topic';",
