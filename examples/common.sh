@@ -14,3 +14,16 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 cd "$scratch" || exit 1
 set -e
+
+# A server on ./data, on the same address each time; WEIR_SERVER says where.
+start_server() {
+    : >ready # not the line of the server before
+    "$WEIR" server --data data --listen "${WEIR_SERVER:-127.0.0.1:0}" >ready 2>trace &
+    server=$!
+    until grep -q '^weir ready' ready; do
+        kill -0 "$server" || { cat trace; exit 1; }
+        sleep 0.02
+    done
+    WEIR_SERVER=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' ready)
+    export WEIR_SERVER
+}

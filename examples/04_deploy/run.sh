@@ -1,20 +1,9 @@
 #!/bin/bash
 . "$(dirname "$0")/../common.sh"
 
-start() {
-    : >ready # not the line of the server before
-    "$WEIR" server --data data --listen "${WEIR_SERVER:-127.0.0.1:0}" >ready 2>trace &
-    server=$!
-    until grep -q '^weir ready' ready; do
-        kill -0 "$server" || { cat trace; exit 1; }
-        sleep 0.02
-    done
-    WEIR_SERVER=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' ready)
-    export WEIR_SERVER
-}
 jobs() { "$WEIR" job list --mode csv | sed -n 's/^\([a-z]*,[a-z]*,[0-9a-z]*\),.*/  \1/p'; }
 
-start
+start_server
 echo "# deployed"
 "$WEIR" deploy "$here/jobs.sql" --define large=10
 echo "# deployed again: nothing to do"
@@ -30,7 +19,7 @@ jobs
 { kill -KILL "$server" && wait "$server"; } 2>/dev/null || true
 
 echo "# after kill -9 and a new start"
-start
+start_server
 "$WEIR" job resume large --mode box
 printf 'ann\t{"amount":70}\n' | "$WEIR" produce orders -K $'\t' --quiet
 "$WEIR" job wait

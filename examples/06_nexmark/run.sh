@@ -1,14 +1,7 @@
 #!/bin/bash
 . "$(dirname "$0")/../common.sh"
 
-"$WEIR" server --data data --listen 127.0.0.1:0 >ready 2>trace &
-server=$!
-until grep -q '^weir ready' ready; do
-    kill -0 "$server" || { cat trace; exit 1; }
-    sleep 0.02
-done
-WEIR_SERVER=$(sed -n 's/^weir ready listen=\([^ ]*\) .*/\1/p' ready)
-export WEIR_SERVER
+start_server
 
 "$WEIR" deploy "$here/setup.sql"
 "$WEIR" datagen nexmark-side | "$WEIR" produce side --json --quiet

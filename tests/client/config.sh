@@ -3,6 +3,7 @@
 # a restart; and deletion frees the space.
 . "$ROOT/tests/lib/server.sh"
 : >trace
+: >ready
 "$WEIR" server --data data --listen 127.0.0.1:0 --set log.retention.check.interval.ms=100 --set weir.shards=2 >ready 2>>trace &
 server=$!
 until grep -q ready ready; do kill -0 "$server" || fail "$(cat trace)"; sleep 0.02; done

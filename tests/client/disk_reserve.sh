@@ -5,6 +5,7 @@
 : >trace
 free=$(($(stat -f -c '%a * %S' .)))
 [ "$free" -gt $((6 << 30)) ] || fail "this test needs 6 GiB of free disk"
+: >ready
 "$WEIR" server --data data --listen 127.0.0.1:0 --set weir.disk.reserve.bytes=$((free - (2 << 30))) \
     --set group.initial.rebalance.delay.ms=0 --set log.retention.check.interval.ms=100 >ready 2>>trace &
 server=$!

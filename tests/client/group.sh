@@ -3,6 +3,7 @@
 # described, reset and deleted, but not while they are at work.
 . "$ROOT/tests/lib/server.sh"
 : >trace
+: >ready
 "$WEIR" server --data data --listen 127.0.0.1:0 --set log.segment.bytes=4194304 --set group.initial.rebalance.delay.ms=100 >ready 2>>trace &
 server=$!
 until grep -q ready ready; do kill -0 "$server" || fail "$(cat trace)"; sleep 0.02; done

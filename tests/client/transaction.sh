@@ -2,6 +2,7 @@
 # weir transaction: transactional ids are listed and described; an open transaction that nobody ends can be aborted.
 set -u
 fail() { echo "FAILED: $*"; cat err; exit 1; }
+: >ready
 "$WEIR" server --data data --listen 127.0.0.1:0 >ready 2>err &
 server=$!
 until grep -q ready ready; do kill -0 "$server" || fail start; sleep 0.02; done
