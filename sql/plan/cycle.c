@@ -56,11 +56,13 @@ int cycle_check(struct stmt *st, const struct query *q, const struct relation *r
         size_t len = strlen(path);
         snprintf(path + len, sizeof path - len, "%s\"%.40s\"", len ? ", which reads " : "", w->job);
     }
-    xfree(ws.v);
-    if (!last)
+    if (!last) {
+        xfree(ws.v);
         return 0;
+    }
     bind_error(&st->b, stmt_create(st)->name.place, "42P19", "\"%s\" would read itself, without end: it reads %s, which reads \"%s\"",
                rel->name, path, rel->name);
     diag_hint(st->b.diag, "give the result another name, or read what %s reads", last->job);
+    xfree(ws.v);
     return E_SQL;
 }
