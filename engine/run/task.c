@@ -390,9 +390,12 @@ static int64_t told(struct task *t, const struct plan_node *n)
     return ms;
 }
 
+/* What operators give on hearing of it goes out under the time before: behind the new one it would be late. */
 void task_tell_time(struct task *t)
 {
-    t->passed_ms = t->marks.ms;
+    int64_t passed_ms = t->marks.ms;
+    if (BUG("watermark_before_rows"))
+        t->passed_ms = t->marks.ms;
     for (unsigned i = 0; i < t->frag->nops; i++) {
         struct op *op = t->ops[i];
         int64_t ms = told(t, op->node);
@@ -401,8 +404,9 @@ void task_tell_time(struct task *t)
             op->cls->watermark(op, ms);
             op_busy(&t->env, was);
         }
-        t->passed_ms = op->passed_ms = op->cls->passes ? MIN(op->cls->passes(op), ms) : ms;
+        passed_ms = op->passed_ms = op->cls->passes ? MIN(op->cls->passes(op), ms) : ms;
     }
+    t->passed_ms = passed_ms;
 }
 
 /* Rows carry the watermark along. It travels on its own when no row may follow: `alone`, or all inputs fell asleep. */
